@@ -1,0 +1,6 @@
+"""What operations raise when a request cannot be carried out. Commands print it and exit with 1, pages
+show it, the API answers 4xx; nothing has been written when it is raised."""
+
+
+class PalateError(Exception):
+    """A message for the person who asked: what is wrong, where, and what would be right."""

@@ -1,0 +1,56 @@
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from annotate.judgements.queries import JudgementQuerySet
+
+
+class Judgement(models.Model):
+    """A rater's answer to a task: ranks and/or scores of the responses shown. Append-only.
+
+    `shown`, `ranks`, `unacceptable` and each list in `scores` run in the order in which the rater saw the
+    responses. Ranks are a dense weak order: 1 is best, equal ranks are ties, no rank is left out.
+    The database holds these rules itself (migration 0002): a trigger refuses a judgement that does not fit
+    its task or a criterion's range, and any change or removal of a judgement that was made.
+    """
+
+    task = models.ForeignKey("annotate.Task", on_delete=models.CASCADE, related_name="judgements")
+    rater = models.ForeignKey("annotate.Membership", on_delete=models.PROTECT, related_name="judgements")
+    shown = ArrayField(models.BigIntegerField())
+    ranks = ArrayField(models.PositiveSmallIntegerField(), null=True, blank=True)
+    scores = models.JSONField(default=dict, blank=True, help_text=_("Criterion key to one score a response."))
+    strength = models.PositiveSmallIntegerField(null=True, blank=True, help_text=_("1 slightly to 3 much better."))
+    unacceptable = ArrayField(models.BooleanField(), help_text=_("One flag a response."))
+    comment = models.TextField(blank=True)
+    seconds = models.FloatField(null=True, blank=True)
+    # False once a correction supersedes this judgement; the only thing that ever changes in this table.
+    live = models.BooleanField(default=True)
+    supersedes = models.OneToOneField(
+        "self", on_delete=models.CASCADE, null=True, blank=True, related_name="superseded_by"
+    )
+    made_at = models.DateTimeField(db_index=True)
+
+    objects = JudgementQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["task", "rater"], condition=Q(live=True), name="judgement_one_live_a_rater"
+            ),
+            models.CheckConstraint(
+                condition=Q(ranks__isnull=False) | ~Q(scores={}), name="judgement_says_something"
+            ),
+            models.CheckConstraint(
+                condition=Q(strength__isnull=True)
+                | Q(strength__gte=1, strength__lte=3, shown__len=2, ranks__isnull=False),
+                name="judgement_strength_of_a_pair",
+            ),
+            models.CheckConstraint(
+                condition=Q(seconds__isnull=True) | Q(seconds__gte=0), name="judgement_seconds_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"judgement {self.pk}"

@@ -1,0 +1,21 @@
+"""Reads of judgements, as words on the queryset."""
+
+from typing import Any
+
+from django.db import models
+
+
+class JudgementQuerySet(models.QuerySet[Any]):
+    def live(self) -> "JudgementQuerySet":
+        return self.filter(live=True)
+
+    def of_study(self, study: Any) -> "JudgementQuerySet":
+        return self.filter(task__study=study)
+
+    def in_split(self, split: str) -> "JudgementQuerySet":
+        """`split` is train, validation, test or all."""
+        return self if split == "all" else self.filter(task__prompt__split=split)
+
+    def by_people(self) -> "JudgementQuerySet":
+        """Without simulated raters."""
+        return self.exclude(rater__kind="simulated")

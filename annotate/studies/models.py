@@ -1,0 +1,76 @@
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from annotate.studies.queries import StudyQuerySet
+
+
+class Method(models.TextChoices):
+    """How new tasks of a study are judged. The screen itself follows the number of responses of a task."""
+
+    SCORE = "score", _("score one response")
+    COMPARE = "compare", _("compare two responses")
+    RANK = "rank", _("rank several responses")
+
+
+class Study(models.Model):
+    """One collection effort: instructions, method, criteria, replication, members with roles."""
+
+    slug = models.SlugField(_("short name"), unique=True, help_text=_("Used in addresses and commands."))
+    name = models.CharField(_("name"), max_length=200)
+    description = models.TextField(_("description"), blank=True)
+    instructions = models.TextField(_("instructions"), blank=True)
+    method = models.CharField(_("method"), max_length=10, choices=Method, default=Method.COMPARE)
+    replication = models.PositiveSmallIntegerField(
+        _("raters a task"), default=3, validators=[MinValueValidator(1), MaxValueValidator(1000)]
+    )
+    lease_minutes = models.PositiveSmallIntegerField(
+        _("minutes a task is kept for a rater"), default=30, validators=[MinValueValidator(1)]
+    )
+    validation_share = models.FloatField(_("share of prompts for validation"), default=0.15)
+    test_share = models.FloatField(_("share of prompts for the test"), default=0.15)
+    active = models.BooleanField(_("hands out tasks"), default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = StudyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(replication__gte=1), name="study_replication_positive"),
+            models.CheckConstraint(
+                condition=Q(validation_share__gte=0) & Q(test_share__gte=0) & Q(validation_share__lt=1 - F("test_share")),
+                name="study_shares_leave_training_prompts",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Criterion(models.Model):
+    """One labelled scale on which responses are scored, such as fluency from 1 to 5."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="criteria")
+    key = models.SlugField(_("key"), max_length=50)
+    name = models.CharField(_("name"), max_length=100)
+    description = models.CharField(_("question"), max_length=300, blank=True)
+    minimum = models.FloatField(_("lowest score"), default=1)
+    maximum = models.FloatField(_("highest score"), default=5)
+    step = models.FloatField(_("step"), default=1)
+    labels = models.JSONField(_("labels"), default=dict, blank=True, help_text=_("Score to words."))
+    weight = models.FloatField(_("weight in the total"), default=1)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["study", "key"], name="criterion_unique_in_study"),
+            models.CheckConstraint(condition=Q(minimum__lt=F("maximum")), name="criterion_range_not_empty"),
+            models.CheckConstraint(condition=Q(step__gt=0), name="criterion_step_positive"),
+            models.CheckConstraint(condition=Q(weight__gte=0), name="criterion_weight_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,15 @@
+"""Fixtures that every test may use. The database is a real PostgreSQL: the embedded one, or DATABASE_URL's."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real data and models that may lie beside the checkout; without it the test skips."""
+    if not SHARED.is_dir():
+        pytest.skip("needs ../shared, which is not beside this checkout")
+    return SHARED

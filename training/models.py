@@ -1,0 +1,170 @@
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from training.queries import RunQuerySet
+
+
+class Snapshot(models.Model):
+    """An immutable, hashed selection of live judgements that a model was trained on."""
+
+    study = models.ForeignKey("annotate.Study", on_delete=models.CASCADE, related_name="snapshots")
+    sha256 = models.CharField(max_length=64)
+    judgement_ids = ArrayField(models.BigIntegerField())
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["study", "sha256"], name="snapshot_unique_content")]
+
+    def __str__(self) -> str:
+        return f"snapshot {self.sha256[:12]}"
+
+
+class RunKind(models.TextChoices):
+    PRETRAIN = "pretrain", _("pretrain")
+    GENERATE = "generate_responses", _("generate responses")
+    TRAIN_PREFERENCE = "train_preference", _("train preference model")
+    RL_FINETUNE = "rl_finetune", _("tune the policy")
+
+
+class RunState(models.TextChoices):
+    QUEUED = "queued", _("queued")
+    RUNNING = "running", _("running")
+    DONE = "done", _("done")
+    FAILED = "failed", _("failed")
+    CANCELLED = "cancelled", _("cancelled")
+
+
+class Run(models.Model):
+    """One execution of pretrain, generate_responses, train_preference or rl_finetune. The row is the truth:
+    the broker's message carries only its id."""
+
+    study = models.ForeignKey("annotate.Study", on_delete=models.CASCADE, related_name="runs", null=True)
+    kind = models.CharField(max_length=20, choices=RunKind)
+    state = models.CharField(max_length=10, choices=RunState, default=RunState.QUEUED)
+    config = models.JSONField(default=dict)
+    result = models.JSONField(default=dict, blank=True)
+    error = models.TextField(blank=True)
+    step = models.PositiveIntegerField(default=0)
+    total_steps = models.PositiveIntegerField(default=0)
+    log_tail = models.TextField(blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    # A run that a worker executes is queued again when its heartbeat stops; one in a terminal is not.
+    in_worker = models.BooleanField(default=False)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="runs"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["heartbeat_at"], name="run_running", condition=Q(state=RunState.RUNNING))
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.pk} ({self.get_kind_display()})"
+
+    @property
+    def percent(self) -> int:
+        if self.state == RunState.DONE:
+            return 100
+        return min(100, round(100 * self.step / self.total_steps)) if self.total_steps else 0
+
+    @property
+    def ended(self) -> bool:
+        return self.state in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
+
+
+class RunPoint(models.Model):
+    """The metrics of one step of a run."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="points")
+    step = models.PositiveIntegerField()
+    values = models.JSONField()
+
+    class Meta:
+        ordering = ["run_id", "step", "id"]
+        indexes = [models.Index(fields=["run", "step"])]
+
+    def __str__(self) -> str:
+        return f"step {self.step} of run {self.run_id}"
+
+
+class RunSample(models.Model):
+    """A text that the policy wrote while it was tuned."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="samples")
+    step = models.PositiveIntegerField()
+    prompt = models.TextField()
+    response = models.TextField(blank=True)
+    reward = models.FloatField(null=True)
+
+    class Meta:
+        ordering = ["run_id", "step", "id"]
+
+    def __str__(self) -> str:
+        return f"sample at step {self.step} of run {self.run_id}"
+
+
+class ModelKind(models.TextChoices):
+    POLICY = "policy", _("policy")
+    PREFERENCE = "preference", _("preference model")
+
+
+class ModelVersion(models.Model):
+    """A policy or preference model: a folder that `from_pretrained` opens, or a model hub's name."""
+
+    study = models.ForeignKey("annotate.Study", on_delete=models.CASCADE, related_name="model_versions", null=True)
+    kind = models.CharField(max_length=10, choices=ModelKind)
+    name = models.CharField(max_length=200)
+    path = models.CharField(max_length=1000)
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="children")
+    reward = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="tuned_policies"
+    )
+    snapshot = models.ForeignKey(
+        Snapshot, on_delete=models.PROTECT, null=True, blank=True, related_name="model_versions"
+    )
+    run = models.OneToOneField(Run, on_delete=models.SET_NULL, null=True, blank=True, related_name="model_version")
+    metrics = models.JSONField(default=dict, blank=True)
+    card = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Round(models.Model):
+    """One turn of the loop in a study: which policy wrote, against which it is judged, which preference
+    model it was tuned on."""
+
+    study = models.ForeignKey("annotate.Study", on_delete=models.CASCADE, related_name="rounds")
+    number = models.PositiveIntegerField()
+    policy = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="rounds")
+    against = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="rounds_against"
+    )
+    preference = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="rounds_rewarded"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["study_id", "number"]
+        constraints = [models.UniqueConstraint(fields=["study", "number"], name="round_unique_number")]
+
+    def __str__(self) -> str:
+        return f"round {self.number}"

@@ -1,0 +1,15 @@
+"""Reads of runs, as words on the queryset."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+class RunQuerySet(models.QuerySet[Any]):
+    def lost(self) -> "RunQuerySet":
+        """Runs whose worker has not been heard of for RUN_LOST_AFTER_SECONDS."""
+        limit = timezone.now() - timedelta(seconds=settings.RUN_LOST_AFTER_SECONDS)
+        return self.filter(state="running", in_worker=True, heartbeat_at__lt=limit)
