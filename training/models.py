@@ -27,7 +27,12 @@ class RunKind(models.TextChoices):
     PRETRAIN = "pretrain", _("pretrain")
     GENERATE = "generate_responses", _("generate responses")
     TRAIN_PREFERENCE = "train_preference", _("train preference model")
+    EVALUATE = "evaluate_preference", _("evaluate preference model")
     RL_FINETUNE = "rl_finetune", _("tune the policy")
+    NEXT_ROUND = "next_round", _("next round")
+    SIMULATE = "simulate_raters", _("simulate raters")
+    IMPORT_PROMPTS = "import_prompts", _("import prompts")
+    IMPORT_JUDGEMENTS = "import_judgements", _("import judgements")
 
 
 class RunState(models.TextChoices):
@@ -39,8 +44,7 @@ class RunState(models.TextChoices):
 
 
 class Run(models.Model):
-    """One execution of pretrain, generate_responses, train_preference or rl_finetune. The row is the truth:
-    the broker's message carries only its id."""
+    """One execution of a job (training.jobs). The row is the truth: the broker's message carries only its id."""
 
     study = models.ForeignKey("annotate.Study", on_delete=models.CASCADE, related_name="runs", null=True)
     kind = models.CharField(max_length=20, choices=RunKind)

@@ -1,0 +1,141 @@
+"""Making and correcting judgements. An answer that was acknowledged is committed; a re-sent one changes nothing."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from annotate.errors import PalateError
+from annotate.judgements.models import Judgement
+from annotate.studies.models import Criterion
+from annotate.tasks.models import Assignment, AssignmentState
+from annotate.tasks.operations import hold
+
+MAX_COMMENT = 10_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a rater said, in the order in which the responses were shown.
+
+    ranks: one a response, 1 the best, equal ranks are ties; None when the rater only scores.
+    scores: criterion key to one score a response. unacceptable: one flag a response, none means all fine.
+    """
+
+    ranks: Sequence[int] | None = None
+    scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    strength: int | None = None
+    unacceptable: Sequence[bool] = ()
+    comment: str = ""
+    seconds: float | None = None
+
+
+@transaction.atomic
+def submit(*, assignment: Assignment, answer: Answer) -> Judgement:
+    """Store the rater's answer to the assigned task.
+
+    A second submit of the same assignment (a double click, a form sent again) returns the judgement that
+    was made. Raises PalateError when the answer does not fit the task, LeaseLost when the task is full.
+    """
+    assignment = hold(assignment=assignment)
+    if assignment.state == AssignmentState.JUDGED:
+        return Judgement.objects.live().get(task=assignment.task_id, rater=assignment.rater_id)
+    if assignment.state == AssignmentState.SKIPPED:
+        raise PalateError(_("You have skipped this task."))
+    judgement = Judgement.objects.create(
+        task=assignment.task,
+        rater=assignment.rater,
+        shown=assignment.shown,
+        made_at=timezone.now(),
+        **_checked(assignment, answer),
+    )
+    assignment.state, assignment.ended_at = AssignmentState.JUDGED, judgement.made_at
+    assignment.save(update_fields=["state", "ended_at"])
+    return judgement
+
+
+@transaction.atomic
+def correct(*, judgement: Judgement, answer: Answer) -> Judgement:
+    """Supersede a rater's live judgement by a new one; the old one stays in the history.
+
+    Raises PalateError when the judgement has been superseded already or the answer does not fit.
+    """
+    old = Judgement.objects.select_for_update(of=("self",)).get(pk=judgement.pk)
+    if not old.live:
+        raise PalateError(_("This judgement has been corrected already."))
+    assignment = Assignment.objects.select_related("task__study").get(task=old.task_id, rater=old.rater_id)
+    Judgement.objects.filter(pk=old.pk).update(live=False)
+    return Judgement.objects.create(
+        task_id=old.task_id,
+        rater_id=old.rater_id,
+        shown=old.shown,
+        supersedes=old,
+        made_at=timezone.now(),
+        **_checked(assignment, answer),
+    )
+
+
+def _checked(assignment: Assignment, answer: Answer) -> dict[str, object]:
+    """The fields of a judgement, or a PalateError that names what is missing."""
+    k = len(assignment.shown)
+    ranks = _checked_ranks(answer.ranks, k)
+    scores = _checked_scores(answer.scores, assignment.task.study.criteria.all(), k)
+    if ranks is None and not scores:
+        raise PalateError(_("Choose an answer first."))
+    if k > 1 and ranks is None:
+        raise PalateError(_("Say which response is better, or that they are equal."))
+    if answer.strength is not None and (k != 2 or answer.strength not in (1, 2, 3)):
+        raise PalateError(_("The strength is 1, 2 or 3, and only for two responses."))
+    unacceptable = [bool(flag) for flag in answer.unacceptable] or [False] * k
+    if len(unacceptable) != k:
+        raise PalateError(_("There must be one mark “unacceptable” for each response."))
+    if len(answer.comment) > MAX_COMMENT:
+        raise PalateError(_("The comment may have at most %(n)d characters.") % {"n": MAX_COMMENT})
+    tied = ranks is not None and len(set(ranks)) == 1
+    return {
+        "ranks": ranks,
+        "scores": scores,
+        # A tie has no strength.
+        "strength": None if tied else answer.strength,
+        "unacceptable": unacceptable,
+        # PostgreSQL stores no NUL character.
+        "comment": answer.comment.replace("\0", "").strip(),
+        "seconds": _checked_seconds(answer.seconds),
+    }
+
+
+def _checked_ranks(ranks: Sequence[int] | None, k: int) -> list[int] | None:
+    if ranks is None:
+        return None
+    if len(ranks) != k:
+        raise PalateError(_("Give every response a place: %(n)d are needed.") % {"n": k})
+    # Any numbers order the responses; stored is the dense order 1, 2, 3 with equal numbers for ties.
+    order = sorted(set(ranks))
+    return [order.index(rank) + 1 for rank in ranks]
+
+
+def _checked_scores(
+    scores: Mapping[str, Sequence[float]], criteria: Sequence[Criterion], k: int
+) -> dict[str, list[float]]:
+    known = {criterion.key: criterion for criterion in criteria}
+    if unknown := set(scores) - set(known):
+        raise PalateError(_("This study has no criterion “%(key)s”.") % {"key": sorted(unknown)[0]})
+    checked = {}
+    for key, criterion in known.items():
+        values = list(scores.get(key, ()))
+        if len(values) != k:
+            raise PalateError(_("Score “%(name)s” for every response.") % {"name": criterion.name})
+        if not all(math.isfinite(v) and criterion.minimum <= v <= criterion.maximum for v in values):
+            raise PalateError(
+                _("“%(name)s” goes from %(low)g to %(high)g.")
+                % {"name": criterion.name, "low": criterion.minimum, "high": criterion.maximum}
+            )
+        checked[key] = [float(v) for v in values]
+    return checked
+
+
+def _checked_seconds(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and math.isfinite(seconds) and seconds >= 0 else None

@@ -1,0 +1,165 @@
+"""Handing out tasks: make, lease, give back, skip. Each operation is one transaction.
+
+The rules that hold under any number of processes: never more than `replication` judgements on a task, never
+the same task twice to a rater, never a task whose slot is lost. `Task.slots_taken` counts leased and judged
+slots and is kept in the transaction that changes an assignment.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from annotate.errors import PalateError
+from annotate.members.models import Membership
+from annotate.prompts.models import Response
+from annotate.studies.models import Study
+from annotate.tasks.keys import task_key
+from annotate.tasks.models import Assignment, AssignmentState, Task, TaskResponse
+from training.models import Round
+
+
+class LeaseLost(PalateError):
+    """The lease ran out and the task went to other raters in the meantime."""
+
+
+@transaction.atomic
+def create_tasks(
+    *,
+    study: Study,
+    response_sets: Iterable[Sequence[Response]],
+    round: Round | None = None,
+    replication: int | None = None,
+    priority: int = 0,
+) -> int:
+    """Make one task for each set of responses to one prompt; sets that have a task already are left alone.
+
+    Returns the number of tasks made.
+    """
+    sets = {task_key([r.pk for r in responses]): responses for responses in response_sets}
+    known = set(Task.objects.filter(study=study, key__in=sets).values_list("key", flat=True))
+    tasks = Task.objects.bulk_create(
+        [
+            Task(
+                study=study,
+                prompt_id=responses[0].prompt_id,
+                round=round,
+                key=key,
+                replication=replication or study.replication,
+                priority=priority,
+            )
+            for key, responses in sets.items()
+            if key not in known
+        ]
+    )
+    TaskResponse.objects.bulk_create(
+        TaskResponse(task=task, response=response, position=position)
+        for task in tasks
+        for position, response in enumerate(sets[task.key])
+    )
+    return len(tasks)
+
+
+@transaction.atomic
+def lease_next(*, rater: Membership) -> Assignment | None:
+    """The rater's current task, or else a lease on the next open one; None when nothing is open to the rater."""
+    # Two tabs of one rater take turns here, so that they get the same task and not two leases.
+    rater = Membership.objects.select_for_update(no_key=True, of=("self",)).select_related("study").get(pk=rater.pk)
+    _return_run_out_leases(study=rater.study)
+    if current := Assignment.objects.live().filter(rater=rater).order_by("id").first():
+        return current
+    if not rater.active or not rater.study.active:
+        return None
+    task = (
+        Task.objects.open_to(rater)
+        .order_by(F("priority").desc(), "id")
+        .select_for_update(skip_locked=True, no_key=True, of=("self",))
+        .first()
+    )
+    return _lease(task, rater) if task else None
+
+
+def _lease(task: Task, rater: Membership) -> Assignment:
+    """Take a slot of a task that this transaction has locked."""
+    Task.objects.filter(pk=task.pk).update(slots_taken=F("slots_taken") + 1)
+    now = timezone.now()
+    shown = list(TaskResponse.objects.filter(task=task).values_list("response_id", flat=True))
+    random.SystemRandom().shuffle(shown)
+    lease = {
+        "state": AssignmentState.LEASED,
+        "leased_at": now,
+        "expires_at": now + timedelta(minutes=rater.study.lease_minutes),
+        "ended_at": None,
+    }
+    # A rater who comes back to a task whose lease ran out sees the same order as before.
+    assignment, _made = Assignment.objects.update_or_create(
+        task=task, rater=rater, defaults=lease, create_defaults={**lease, "shown": shown}
+    )
+    return assignment
+
+
+def _return_run_out_leases(*, study: Study) -> None:
+    run_out = Assignment.objects.run_out().filter(task__study=study)
+    for assignment in run_out.order_by("task_id").select_for_update(skip_locked=True, no_key=True, of=("self",)):
+        _end(assignment, AssignmentState.RETURNED)
+
+
+def _end(assignment: Assignment, state: AssignmentState, *, reason: str = "") -> None:
+    """End a lease that this transaction has locked and free its slot."""
+    assignment.state, assignment.skip_reason, assignment.ended_at = state, reason, timezone.now()
+    assignment.save(update_fields=["state", "skip_reason", "ended_at"])
+    Task.objects.filter(pk=assignment.task_id).update(slots_taken=F("slots_taken") - 1)
+
+
+def _locked(assignment: Assignment) -> Assignment:
+    return Assignment.objects.select_for_update(of=("self",)).select_related("task", "rater__study").get(pk=assignment.pk)
+
+
+@transaction.atomic
+def give_back(*, assignment: Assignment) -> None:
+    """Return a leased task unjudged, so that others (or the same rater, later) may have it."""
+    assignment = _locked(assignment)
+    if assignment.state == AssignmentState.LEASED:
+        _end(assignment, AssignmentState.RETURNED)
+
+
+@transaction.atomic
+def skip(*, assignment: Assignment, reason: str) -> None:
+    """Say why this rater will not judge the task; it goes to somebody else. A second skip changes nothing.
+
+    Raises PalateError when no reason is given or the task has been judged.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise PalateError(_("Say why you skip this task."))
+    if len(reason) > 500:
+        raise PalateError(_("The reason may have at most 500 characters."))
+    assignment = _locked(assignment)
+    if assignment.state == AssignmentState.JUDGED:
+        raise PalateError(_("You have judged this task already."))
+    if assignment.state == AssignmentState.LEASED:
+        _end(assignment, AssignmentState.SKIPPED, reason=reason)
+    elif assignment.state == AssignmentState.RETURNED:
+        assignment.state, assignment.skip_reason = AssignmentState.SKIPPED, reason
+        assignment.save(update_fields=["state", "skip_reason"])
+
+
+def hold(*, assignment: Assignment) -> Assignment:
+    """Inside a transaction: lock the rater's assignment and make sure that it holds a slot.
+
+    A lease that ran out takes a slot again if one is free, so that work is lost only when the task is full.
+    Raises LeaseLost when it is full.
+    """
+    assignment = _locked(assignment)
+    if assignment.state != AssignmentState.RETURNED:
+        return assignment
+    task = Task.objects.select_for_update(no_key=True).get(pk=assignment.task_id)
+    if task.withdrawn or task.slots_taken >= task.replication:
+        raise LeaseLost(
+            _("Your time for this task ran out and others have judged it since. Your answer was not needed.")
+        )
+    return _lease(task, assignment.rater)

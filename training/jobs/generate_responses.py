@@ -1,0 +1,131 @@
+"""Let a policy write responses to the study's prompts, and make tasks of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.db import transaction
+
+from annotate.errors import PalateError
+from annotate.prompts.models import Prompt, Response
+from annotate.studies.models import Method, Study
+from annotate.tasks.operations import create_tasks
+from training import model_versions
+from training.engine.progress import Reporter
+from training.jobs.job import Job, needed, study_of
+from training.jobs.options import option
+from training.models import ModelKind, ModelVersion, Run
+
+SPLITS = ("all", "train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Options:
+    model: str = option(help="the policy: a model version, a folder or a hub name", of_model="policy")
+    per_prompt: int = option(4, help="responses to write for each prompt", minimum=1, maximum=64)
+    rank_size: int = option(3, help="responses in one task of a ranking study", minimum=3, maximum=10)
+    split: str = option("all", help="which prompts", choices=SPLITS)
+    limit: int = option(0, help="at most this many prompts; 0 takes all", minimum=0)
+    max_new_tokens: int = option(64, help="longest response, in tokens", minimum=1, maximum=4096)
+    temperature: float = option(1.0, help="sampling temperature", minimum=0.01, maximum=10)
+    top_p: float = option(1.0, help="nucleus sampling: keep the likeliest tokens up to this mass", minimum=0.01, maximum=1)
+    seed: int = option(0, help="seed of the sampling")
+
+
+def check(study: Study | None, options: Options) -> None:
+    study = needed(study)
+    if not _prompts(study, options):
+        raise PalateError(f"study {study.slug} has no prompts in the split {options.split}; import some first")
+    model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
+
+
+def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
+    study = study_of(run)
+    prompts = _prompts(study, options)
+    path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
+    written = write(
+        prompts, path, per_prompt=options.per_prompt, options=_decoding(options), run=run, reporter=reporter
+    )
+    with transaction.atomic():
+        version = model_versions.register(study=study, kind=ModelKind.POLICY, path=path)
+        responses = save(run, version, prompts, written, _decoding(options))
+        tasks = create_tasks(study=study, response_sets=_sets(study.method, responses, options.rank_size))
+    count = sum(map(len, responses))
+    reporter.log(f"{count} responses to {len(prompts)} prompts, {tasks} tasks")
+    return {"responses": count, "prompts": len(prompts), "tasks": tasks, "model_version": version.pk}
+
+
+def write(
+    prompts: Sequence[Prompt],
+    path: str,
+    *,
+    per_prompt: int,
+    options: Mapping[str, Any],
+    run: Run,
+    reporter: Reporter,
+) -> list[list[str]]:
+    """The distinct texts that the policy at `path` samples for each prompt; empty ones are left out."""
+    from training.engine.sampling import generate, load_policy
+
+    policy = load_policy(path)
+    completions = generate(
+        policy, [prompt.text for prompt in prompts], per_prompt=per_prompt, reporter=reporter, **options
+    )
+    return [
+        list(dict.fromkeys(c.text.replace("\0", "").strip() for c in of_prompt if c.text.replace("\0", "").strip()))
+        for of_prompt in completions
+    ]
+
+
+def save(
+    run: Run,
+    version: ModelVersion,
+    prompts: Sequence[Prompt],
+    written: Sequence[Sequence[str]],
+    decoding: Mapping[str, Any],
+) -> list[list[Response]]:
+    """Store the texts as responses of `version`, one list a prompt."""
+    rows = [
+        [
+            Response(
+                prompt=prompt,
+                external_id=f"run{run.pk}-v{version.pk}-{number}",
+                text=text,
+                author_model=version,
+                run=run,
+                decoding=dict(decoding),
+            )
+            for number, text in enumerate(texts)
+        ]
+        for prompt, texts in zip(prompts, written, strict=True)
+    ]
+    Response.objects.bulk_create([row for of_prompt in rows for row in of_prompt], batch_size=1000)
+    return rows
+
+
+def _decoding(options: Options) -> dict[str, Any]:
+    return {k: v for k, v in asdict(options).items() if k in ("max_new_tokens", "temperature", "top_p", "seed")}
+
+
+def _prompts(study: Study, options: Options) -> list[Prompt]:
+    prompts = study.prompts.order_by("id")
+    if options.split != "all":
+        prompts = prompts.filter(split=options.split)
+    return list(prompts[: options.limit] if options.limit else prompts)
+
+
+def _sets(method: str, responses: Sequence[Sequence[Response]], rank_size: int) -> list[list[Response]]:
+    """The response sets of the new tasks. Pairs form a ring through a prompt's responses, so that every
+    response is compared and the comparison graph is connected."""
+    sets: list[list[Response]] = []
+    for row in responses:
+        if method == Method.SCORE:
+            sets += [[response] for response in row]
+        elif method == Method.COMPARE:
+            sets += [[row[i], row[(i + 1) % len(row)]] for i in range(len(row) if len(row) > 2 else len(row) - 1)]
+        else:
+            sets += [list(row[i : i + rank_size]) for i in range(0, len(row) - rank_size + 1, rank_size)]
+    return sets
+
+
+JOB = Job(Options, check, perform, "Let a policy write responses to a study's prompts and make tasks of them.")

@@ -1,0 +1,34 @@
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from annotate.errors import PalateError
+from annotate.studies.models import Study
+from training.engine.progress import Reporter
+from training.models import Run
+
+
+@dataclass(frozen=True)
+class Job:
+    """One kind of run.
+
+    options: a dataclass of training.jobs.options.option fields.
+    check: raises PalateError when the study or the options cannot work; loads no model, writes nothing.
+    perform: does the work and returns the run's result, JSON-ready.
+    """
+
+    options: type
+    check: Callable[[Study | None, Any], None]
+    perform: Callable[[Run, Any, Reporter], Mapping[str, Any]]
+    summary: str
+
+
+def study_of(run: Run) -> Study:
+    """The study of a run that needs one."""
+    return needed(run.study)
+
+
+def needed(study: Study | None) -> Study:
+    if study is None:
+        raise PalateError("--study is needed: the short name of a study")
+    return study

@@ -1,0 +1,122 @@
+"""Options of a job, declared once as dataclass fields; flags, forms and validation are derived from them."""
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from django import forms
+
+from annotate.errors import PalateError
+
+C = TypeVar("C")
+
+
+def option(
+    default: Any = dataclasses.MISSING,
+    *,
+    help: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    of_model: str = "",
+) -> Any:
+    """A field of a job's options. Without a default it is required.
+
+    of_model: "policy" or "preference" when the value names a model version, folder or hub name.
+    """
+    meta = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices, "of_model": of_model}
+    return dataclasses.field(default=default, metadata=meta)
+
+
+def _kind(field: dataclasses.Field[Any]) -> type:
+    """The plain type of a field; `int | None` counts as int."""
+    text = str(field.type).replace("| None", "").strip()
+    return {"int": int, "float": float, "str": str, "bool": bool}[getattr(field.type, "__name__", text)]
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING
+
+
+def flag_of(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
+    """Give the parser one flag for each option, with its help and default."""
+    for field in dataclasses.fields(options):
+        kind, help_text = _kind(field), field.metadata["help"].replace("%", "%%")
+        if kind is bool:
+            parser.add_argument(flag_of(field.name), action=argparse.BooleanOptionalAction, default=field.default, help=help_text)
+            continue
+        shown = "" if _required(field) or field.default in ("", None) else f" (default: {field.default})"
+        parser.add_argument(
+            flag_of(field.name),
+            required=_required(field),
+            default=None if _required(field) else field.default,
+            choices=field.metadata["choices"] or None,
+            metavar=None if field.metadata["choices"] else field.name.upper(),
+            help=help_text + shown,
+        )
+
+
+def parse(options: type[C], values: Mapping[str, Any]) -> C:
+    """Make the options from raw values (flags, form fields, a Run's config).
+
+    Raises PalateError that names the flag, what was given and what would be right.
+    """
+    known = {field.name: field for field in dataclasses.fields(options)}  # type: ignore[arg-type]
+    if unknown := set(values) - set(known):
+        raise PalateError(f"unknown option {sorted(unknown)[0]!r}; expected one of {', '.join(known)}")
+    return options(**{name: _value(field, values[name]) for name, field in known.items() if name in values})
+
+
+def _value(field: dataclasses.Field[Any], raw: Any) -> Any:
+    flag, kind, meta = flag_of(field.name), _kind(field), field.metadata
+    if raw is None or raw == "":
+        if _required(field):
+            raise PalateError(f"{flag} is needed: {meta['help']}")
+        return field.default
+    try:
+        value = raw if kind is bool else kind(raw)
+    except (TypeError, ValueError):
+        word = {int: "a whole number", float: "a number"}[kind]
+        raise PalateError(f"{flag} must be {word}, not {raw!r}") from None
+    if kind is float and not math.isfinite(value):
+        raise PalateError(f"{flag} must be a finite number, not {raw!r}")
+    if meta["minimum"] is not None and value < meta["minimum"]:
+        raise PalateError(f"{flag} must be at least {meta['minimum']:g}, not {value:g}")
+    if meta["maximum"] is not None and value > meta["maximum"]:
+        raise PalateError(f"{flag} must be at most {meta['maximum']:g}, not {value:g}")
+    if meta["choices"] and value not in meta["choices"]:
+        raise PalateError(f"{flag} must be one of {', '.join(meta['choices'])}, not {value!r}")
+    return value
+
+
+def form_of(options: type, *, models: Mapping[str, list[tuple[str, str]]]) -> type[forms.Form]:
+    """A form with one field for each option. `models` gives the choices for options that name a model."""
+    fields: dict[str, forms.Field] = {}
+    for field in dataclasses.fields(options):
+        fields[field.name] = _form_field(field, models)
+    return type("OptionsForm", (forms.Form,), fields)
+
+
+def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[str, str]]]) -> forms.Field:
+    kind, meta = _kind(field), field.metadata
+    common: dict[str, Any] = {
+        "required": _required(field),
+        "help_text": meta["help"],
+        "initial": None if _required(field) else field.default,
+        "label": field.name.replace("_", " ").capitalize(),
+    }
+    if kind is bool:
+        return forms.BooleanField(**{**common, "required": False})
+    if meta["choices"] or meta["of_model"]:
+        choices = models.get(meta["of_model"], []) if meta["of_model"] else [(c, c) for c in meta["choices"]]
+        return forms.ChoiceField(choices=choices, **common)
+    if kind in (int, float):
+        number = forms.IntegerField if kind is int else forms.FloatField
+        return number(min_value=meta["minimum"], max_value=meta["maximum"], **common)
+    return forms.CharField(**common)

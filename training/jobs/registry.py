@@ -1,0 +1,26 @@
+"""The jobs by the kind of run they do."""
+
+from training.jobs import (
+    evaluate_preference,
+    generate_responses,
+    imports,
+    next_round,
+    pretrain,
+    rl_finetune,
+    simulate_raters,
+    train_preference,
+)
+from training.jobs.job import Job
+from training.models import RunKind
+
+JOBS: dict[str, Job] = {
+    RunKind.PRETRAIN: pretrain.JOB,
+    RunKind.GENERATE: generate_responses.JOB,
+    RunKind.TRAIN_PREFERENCE: train_preference.JOB,
+    RunKind.EVALUATE: evaluate_preference.JOB,
+    RunKind.RL_FINETUNE: rl_finetune.JOB,
+    RunKind.NEXT_ROUND: next_round.JOB,
+    RunKind.SIMULATE: simulate_raters.JOB,
+    RunKind.IMPORT_PROMPTS: imports.PROMPTS_JOB,
+    RunKind.IMPORT_JUDGEMENTS: imports.JUDGEMENTS_JOB,
+}

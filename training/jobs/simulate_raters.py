@@ -1,0 +1,88 @@
+"""Simulated raters: the demo's and the tests' stand-in for people, plainly marked as simulated in the data."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from annotate.errors import PalateError
+from annotate.judgements.operations import Answer, submit
+from annotate.members.models import Kind, Membership
+from annotate.prompts.models import Response
+from annotate.studies.models import Criterion, Study
+from annotate.tasks.models import Assignment, Task
+from annotate.tasks.operations import lease_next
+from training.demo import raters
+from training.engine.progress import Cancelled, Reporter
+from training.jobs.job import Job, needed, study_of
+from training.jobs.options import option
+from training.models import Run
+
+
+@dataclass(frozen=True)
+class Options:
+    judgements: int = option(help="how many judgements to make, as far as tasks are open", minimum=1)
+    raters: int = option(12, help="how many simulated raters take part", minimum=1, maximum=1000)
+    seed: int = option(0, help="seed of the raters' habits and errors")
+
+
+def check(study: Study | None, options: Options) -> None:
+    study = needed(study)
+    if not Task.objects.filter(study=study).with_free_slot().exists():
+        raise PalateError(f"study {study.slug} has no open tasks; generate responses first")
+
+
+def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
+    study = study_of(run)
+    reporter.log(f"hidden preference: {raters.describe()}")
+    crowd = {_member(study, rater.name): rater for rater in raters.crowd(options.raters, options.seed)}
+    criteria, rng = list(study.criteria.all()), random.Random(f"{options.seed} {run.pk}")
+    waiting, made = list(crowd), 0
+    while waiting and made < options.judgements:
+        if reporter.cancelled():
+            raise Cancelled
+        member = rng.choice(waiting)
+        if (assignment := lease_next(rater=member)) is None:
+            waiting.remove(member)
+            continue
+        submit(assignment=assignment, answer=_answer(crowd[member], assignment, criteria, rng))
+        made += 1
+        reporter.progress(made, options.judgements)
+    if made < options.judgements:
+        reporter.log(f"stopped after {made} judgements: no open tasks are left for these raters")
+    return {"judgements": made, "raters": len(crowd)}
+
+
+@transaction.atomic
+def _member(study: Study, name: str) -> Membership:
+    member, _made = Membership.objects.get_or_create(study=study, external_id=name, kind=Kind.SIMULATED)
+    return member
+
+
+def _answer(
+    rater: raters.SimulatedRater, assignment: Assignment, criteria: list[Criterion], rng: random.Random
+) -> Answer:
+    texts = dict(Response.objects.filter(pk__in=assignment.shown).values_list("pk", "text"))
+    prompt, shown = assignment.task.prompt.text, [texts[pk] for pk in assignment.shown]
+    scores = {
+        c.key: [_on_scale(rater.score(prompt, text, c.minimum, c.maximum, rng), c) for text in shown] for c in criteria
+    }
+    if len(shown) == 1:
+        return Answer(scores=scores)
+    ranks = rater.rank(prompt, shown, rng)
+    if len(shown) > 2:
+        return Answer(ranks=ranks, scores=scores)
+    bad = len(set(ranks)) == 1 and rater.both_unacceptable(prompt, shown, rng)
+    strength = rater.strength(prompt, shown, rng) if len(set(ranks)) > 1 else None
+    return Answer(ranks=ranks, scores=scores, strength=strength, unacceptable=[bad, bad])
+
+
+def _on_scale(value: float, criterion: Criterion) -> float:
+    """The nearest score that the criterion's scale offers."""
+    steps = round((value - criterion.minimum) / criterion.step)
+    return min(criterion.maximum, max(criterion.minimum, criterion.minimum + steps * criterion.step))
+
+
+JOB = Job(Options, check, perform, "Let simulated raters with a stated hidden preference judge a study's open tasks.")

@@ -1,0 +1,131 @@
+"""Finding, placing and registering model versions. Reads only config.json: nothing here loads a model."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from annotate.errors import PalateError
+from annotate.studies.models import Study
+from training.models import ModelKind, ModelVersion, Run
+
+
+def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None = None) -> str:
+    """What `from_pretrained` shall open for `value`: a model version's name or number, a folder or a hub name.
+
+    Raises PalateError naming `flag` when there is no such model, or when it is of the wrong kind.
+    """
+    version = _registered(study, value, kind)
+    path = version.path if version else _resolved(value)
+    config = _config(path, flag=flag, value=value)
+    if kind == ModelKind.PREFERENCE and "palate" not in config:
+        raise PalateError(f"{flag} {value}: not a preference model; expected a folder that train_preference saved")
+    if kind == ModelKind.POLICY and not _writes_text(config):
+        raise PalateError(f"{flag} {value}: not a causal language model; config.json says {config.get('architectures')}")
+    return path
+
+
+def register(
+    *, study: Study | None, kind: ModelKind, path: str, name: str = "", **details: Any
+) -> ModelVersion:
+    """The model version of a path in a study, made when it is new there."""
+    version, _made = ModelVersion.objects.get_or_create(
+        study=study, kind=kind, path=path, defaults={"name": name or Path(path).name, **details}
+    )
+    return version
+
+
+def output_folder(run: Run, wanted: str) -> Path:
+    """Where a run saves its model: `wanted`, or else a folder of its own under var/models."""
+    if wanted:
+        return Path(wanted).expanduser().resolve()
+    owner = run.study.slug if run.study else "shared"
+    return Path(settings.MODELS_DIR) / owner / f"{run.kind}-{run.pk}"
+
+
+def check_output(wanted: str) -> None:
+    """Raises PalateError unless a model may be saved at `wanted` ("" means that Palate chooses)."""
+    if not wanted:
+        return
+    path = Path(wanted).expanduser().resolve()
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise PalateError(f"--output {wanted}: exists and is not an empty folder; models are never overwritten")
+    parent = next(p for p in path.parents if p.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise PalateError(f"--output {wanted}: cannot write into {parent}")
+
+
+@contextmanager
+def saved_whole(output: Path) -> Iterator[Path]:
+    """A folder to save into that becomes `output` when all went well, so that no half model is ever seen."""
+    partial = output.with_name(output.name + ".partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    yield partial
+    if output.exists():
+        output.rmdir()
+    partial.rename(output)
+
+
+def choices(study: Study | None, kind: ModelKind) -> list[tuple[str, str]]:
+    """The registered models that a page offers: (number, name)."""
+    versions = ModelVersion.objects.filter(_in_reach(study), kind=kind)
+    return [(str(version.pk), version.name) for version in versions]
+
+
+@transaction.atomic
+def _registered(study: Study | None, value: str, kind: ModelKind | None) -> ModelVersion | None:
+    named = Q(name=value) | Q(path=_resolved(value))
+    if value.isdecimal():
+        named |= Q(pk=int(value))
+    of_kind = Q(kind=kind) if kind else Q()
+    return ModelVersion.objects.filter(_in_reach(study), of_kind, named).order_by("-pk").first()
+
+
+def _in_reach(study: Study | None) -> Q:
+    return Q(study=study) | Q(study=None)
+
+
+def _resolved(value: str) -> str:
+    """An absolute path when `value` is an existing path, else `value` itself (a hub's name)."""
+    path = Path(value).expanduser()
+    return str(path.resolve()) if path.exists() else value
+
+
+def _config(path: str, *, flag: str, value: str) -> dict[str, Any]:
+    file = Path(path) / "config.json"
+    if Path(path).is_dir() and not file.is_file():
+        raise PalateError(f"{flag} {value}: the folder has no config.json; expected a folder that from_pretrained opens")
+    if not file.is_file():
+        file = _from_hub(path, flag=flag, value=value)
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise PalateError(f"{flag} {value}: config.json is not JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise PalateError(f"{flag} {value}: config.json does not describe a model")
+    return config
+
+
+def _from_hub(name: str, *, flag: str, value: str) -> Path:
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise PalateError(f"{flag} {value}: no such folder")
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(name, "config.json", etag_timeout=5))
+    except Exception as error:
+        # The hub's client raises many kinds of errors; all mean that there is nothing to load.
+        raise PalateError(
+            f"{flag} {value}: no such folder or model version, and no model hub answers for this name ({type(error).__name__})"
+        ) from None
+
+
+def _writes_text(config: dict[str, Any]) -> bool:
+    names = config.get("architectures") or []
+    return any("CausalLM" in name or "LMHead" in name for name in names)

@@ -1,0 +1,107 @@
+"""Starting, executing, cancelling and rescuing runs."""
+
+import traceback
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.utils import timezone
+
+from annotate.errors import PalateError
+from annotate.studies.models import Study
+from training.engine.progress import Cancelled
+from training.jobs.options import parse
+from training.jobs.registry import JOBS
+from training.models import Run, RunState
+from training.reporting import RunReporter
+
+MAX_ATTEMPTS = 3
+
+
+def create_run(
+    *,
+    kind: str,
+    study: Study | None,
+    values: Mapping[str, Any],
+    created_by: AbstractBaseUser | None = None,
+    in_worker: bool = False,
+) -> Run:
+    """Check the options of a job and store the run. Raises PalateError before anything is written or loaded."""
+    job = JOBS[kind]
+    options = parse(job.options, values)
+    job.check(study, options)
+    return Run.objects.create(
+        kind=kind, study=study, config=dict(values), created_by=created_by, in_worker=in_worker
+    )
+
+
+def queue_run(**kwargs: Any) -> Run:
+    """Like create_run, and hand the run to a worker once the transaction is committed."""
+    from training.tasks import execute
+
+    with transaction.atomic():
+        run = create_run(**kwargs, in_worker=True)
+        transaction.on_commit(lambda: execute.delay(run.pk))
+    return run
+
+
+def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = False) -> Run:
+    """Do the run's work here and now and store how it ended. A run that is not queued is left alone."""
+    claimed = Run.objects.filter(pk=run.pk, state=RunState.QUEUED).update(
+        state=RunState.RUNNING, started_at=timezone.now(), heartbeat_at=timezone.now(), attempts=run.attempts + 1
+    )
+    run.refresh_from_db()
+    if not claimed:
+        return run
+    try:
+        with RunReporter(run, terminal=terminal) as reporter:
+            job = JOBS[run.kind]
+            options = parse(job.options, run.config)
+            job.check(run.study, options)
+            if reporter.cancelled():
+                raise Cancelled
+            result = job.perform(run, options, reporter)
+    except (Cancelled, KeyboardInterrupt):
+        _end(run, RunState.CANCELLED)
+        if reraise:
+            raise
+    except Exception as error:
+        known = isinstance(error, PalateError)
+        _end(run, RunState.FAILED, error=str(error) if known else traceback.format_exc(limit=20))
+        if reraise:
+            raise
+    else:
+        _end(run, RunState.DONE, result=result)
+    return run
+
+
+def _end(run: Run, state: RunState, *, error: str = "", result: Mapping[str, Any] | None = None) -> None:
+    run.state, run.error, run.result, run.ended_at = state, error, dict(result or {}), timezone.now()
+    run.save(update_fields=["state", "error", "result", "ended_at"])
+
+
+@transaction.atomic
+def cancel_run(*, run: Run) -> None:
+    """Ask a run to stop: a queued one ends at once, a running one at its next step."""
+    locked = Run.objects.select_for_update().get(pk=run.pk)
+    if locked.state == RunState.QUEUED:
+        _end(locked, RunState.CANCELLED)
+    elif locked.state == RunState.RUNNING:
+        Run.objects.filter(pk=run.pk).update(cancel_requested=True)
+
+
+def requeue_lost_runs() -> int:
+    """Queue again the runs whose worker died; after MAX_ATTEMPTS they fail. Returns how many were lost."""
+    from training.tasks import execute
+
+    with transaction.atomic():
+        lost = list(Run.objects.lost().select_for_update(skip_locked=True))
+        for run in lost:
+            if run.attempts >= MAX_ATTEMPTS:
+                _end(run, RunState.FAILED, error=f"The worker died {run.attempts} times while it did this run.")
+                continue
+            run.state = RunState.QUEUED
+            run.save(update_fields=["state"])
+            transaction.on_commit(lambda pk=run.pk: execute.delay(pk))
+    return len(lost)

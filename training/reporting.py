@@ -1,0 +1,98 @@
+"""How a running job tells the world: the Run row (progress, heartbeat, log), its points and samples, its log
+file, and a bar in the terminal. The engine knows only the Reporter protocol (training.engine.progress)."""
+
+import threading
+import time
+from pathlib import Path
+from typing import TextIO
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+from tqdm import tqdm
+
+from training.models import Run, RunPoint, RunSample
+
+LOG_TAIL = 20_000
+SECONDS_BETWEEN_WRITES = 1.0
+
+
+def run_folder(run: Run) -> Path:
+    """Where a run keeps its log and its checkpoint."""
+    return Path(settings.RUNS_DIR) / str(run.pk)
+
+
+class RunReporter:
+    """Writes a run's progress to its row at most once a second; a thread of its own keeps the heartbeat."""
+
+    def __init__(self, run: Run, *, terminal: TextIO | None = None) -> None:
+        self.run = run
+        self._tail = run.log_tail
+        self._written_at = 0.0
+        self._cancel_seen = False
+        self._stop = threading.Event()
+        self._bar = tqdm(desc=run.get_kind_display(), file=terminal, dynamic_ncols=True) if terminal else None
+        folder = run_folder(run)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / "log.txt").open("a", encoding="utf-8")
+        self._heart = threading.Thread(target=self._beat, name=f"heartbeat of run {run.pk}", daemon=True)
+
+    def __enter__(self) -> "RunReporter":
+        self._heart.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._heart.join()
+        self._write()
+        self._file.close()
+        if self._bar:
+            self._bar.close()
+
+    def progress(self, step: int, total: int) -> None:
+        self.run.step, self.run.total_steps = step, total
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.update(step - self._bar.n)
+        self._write_now_and_then()
+
+    def metric(self, step: int, **values: float) -> None:
+        RunPoint.objects.create(run=self.run, step=step, values=values)
+        if self._bar is not None:
+            self._bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()})
+
+    def log(self, message: str) -> None:
+        line = f"{timezone.now():%H:%M:%S} {message}\n".replace("\0", "")
+        self._file.write(line)
+        self._file.flush()
+        self._tail = (self._tail + line)[-LOG_TAIL:]
+        if self._bar is not None:
+            self._bar.write(message, file=self._bar.fp)
+        self._write_now_and_then()
+
+    def sample(self, step: int, prompt: str, response: str, reward: float | None) -> None:
+        RunSample.objects.create(
+            run=self.run, step=step, prompt=prompt, response=response.replace("\0", ""), reward=reward
+        )
+
+    def cancelled(self) -> bool:
+        self._write_now_and_then()
+        return self._cancel_seen
+
+    def _write_now_and_then(self) -> None:
+        if time.monotonic() - self._written_at >= SECONDS_BETWEEN_WRITES:
+            self._write()
+
+    def _write(self) -> None:
+        self._written_at = time.monotonic()
+        self.run.log_tail, self.run.heartbeat_at = self._tail, timezone.now()
+        self.run.save(update_fields=["step", "total_steps", "log_tail", "heartbeat_at"])
+        self._cancel_seen = Run.objects.filter(pk=self.run.pk, cancel_requested=True).exists()
+
+    def _beat(self) -> None:
+        """Long steps (loading a model, one big batch) must not look like a dead worker."""
+        try:
+            while not self._stop.wait(settings.RUN_HEARTBEAT_SECONDS):
+                Run.objects.filter(pk=self.run.pk).update(heartbeat_at=timezone.now())
+        finally:
+            connection.close()
