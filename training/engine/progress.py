@@ -1,0 +1,45 @@
+"""What a long loop needs from whoever started it. Imports nothing heavy."""
+
+from typing import Protocol
+
+
+class Cancelled(Exception):
+    """The user asked the loop to stop."""
+
+
+class Reporter(Protocol):
+    def progress(self, step: int, total: int) -> None: ...
+
+    def metric(self, step: int, **values: float) -> None: ...
+
+    def log(self, message: str) -> None: ...
+
+    def sample(self, step: int, prompt: str, response: str, reward: float | None) -> None: ...
+
+    def cancelled(self) -> bool: ...
+
+
+class SilentReporter:
+    """Listens to nothing and never cancels."""
+
+    def progress(self, step: int, total: int) -> None:
+        pass
+
+    def metric(self, step: int, **values: float) -> None:
+        pass
+
+    def log(self, message: str) -> None:
+        pass
+
+    def sample(self, step: int, prompt: str, response: str, reward: float | None) -> None:
+        pass
+
+    def cancelled(self) -> bool:
+        return False
+
+
+def advance(reporter: Reporter, step: int, total: int) -> None:
+    """Say that `step` of `total` steps are done; raises Cancelled when the user asked to stop."""
+    reporter.progress(step, total)
+    if reporter.cancelled():
+        raise Cancelled

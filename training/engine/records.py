@@ -1,0 +1,149 @@
+"""The one record to which every kind of judgement reduces, and its votes by pair. Imports nothing heavy."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One live judgement. Everything that is one a response runs in the order shown to the rater.
+
+    ranks: 1 is best, dense, equal ranks are ties; None when the rater only scored.
+    scores: criterion key to one score a response, each in [0, 1] of the criterion's range.
+    strength: 1 slightly to 3 much better, for two responses. weight: how much the judgement counts.
+    """
+
+    prompt_id: str
+    group: str
+    prompt: str
+    response_ids: tuple[str, ...]
+    responses: tuple[str, ...]
+    ranks: tuple[int, ...] | None
+    rater: str
+    scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    strength: int | None = None
+    unacceptable: tuple[bool, ...] = ()
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One rater's word on two responses of a prompt: outcome 1 (a is better), 0 (b is better) or 0.5 (tie).
+    `a_first` says whether the rater saw a before b."""
+
+    rater: str
+    outcome: float
+    a_first: bool
+    weight: float
+
+
+@dataclass(slots=True)
+class Pair:
+    """Two responses of a prompt, a before b by id, with all votes on them."""
+
+    prompt_id: str
+    group: str
+    prompt: str
+    a_id: str
+    b_id: str
+    a: str
+    b: str
+    votes: list[Vote] = field(default_factory=list)
+
+    def _weight(self, outcome: float) -> float:
+        return sum(vote.weight for vote in self.votes if vote.outcome == outcome)
+
+    @property
+    def wins_a(self) -> float:
+        return self._weight(1.0)
+
+    @property
+    def wins_b(self) -> float:
+        return self._weight(0.0)
+
+    @property
+    def ties(self) -> float:
+        return self._weight(0.5)
+
+    @property
+    def margin(self) -> float:
+        """Votes for a minus votes for b; ties count for neither."""
+        return self.wins_a - self.wins_b
+
+    @property
+    def share_a(self) -> float:
+        """The share of the votes that a won, a tie counting half to each."""
+        total = self.wins_a + self.wins_b + self.ties
+        return (self.wins_a + self.ties / 2) / total
+
+
+def pairs_of(records: Iterable[Record]) -> list[Pair]:
+    """The pairs that the records compare, each with its votes.
+
+    A ranking of K responses gives its K(K-1)/2 pairs, each weighing 2/K of a vote: a ranking holds about K/2
+    independent comparisons' worth of a rater's attention, and a pair of two keeps the weight 1. Scores without
+    ranks are compared by their mean over the criteria, also between judgements of one rater on the same prompt.
+    """
+    pairs: dict[tuple[str, str, str], Pair] = {}
+    for record in _with_single_scores_joined(records):
+        ranks = record.ranks or _ranks_of_scores(record)
+        if ranks is None:
+            continue
+        k = len(ranks)
+        for i, j in combinations(range(k), 2):
+            _add_vote(pairs, record, i, j, ranks, record.weight * 2 / k)
+    return list(pairs.values())
+
+
+def _add_vote(
+    pairs: dict[tuple[str, str, str], Pair], record: Record, i: int, j: int, ranks: Sequence[int], weight: float
+) -> None:
+    first_is_a = record.response_ids[i] < record.response_ids[j]
+    a, b = (i, j) if first_is_a else (j, i)
+    key = (record.prompt_id, record.response_ids[a], record.response_ids[b])
+    pair = pairs.get(key)
+    if pair is None:
+        pair = pairs[key] = Pair(
+            record.prompt_id, record.group, record.prompt, key[1], key[2], record.responses[a], record.responses[b]
+        )
+    outcome = 0.5 if ranks[a] == ranks[b] else float(ranks[a] < ranks[b])
+    pair.votes.append(Vote(record.rater, outcome, first_is_a, weight))
+
+
+def _ranks_of_scores(record: Record) -> list[int] | None:
+    if not record.scores:
+        return None
+    totals = _totals(record)
+    order = sorted(set(totals), reverse=True)
+    return [order.index(total) + 1 for total in totals]
+
+
+def _totals(record: Record) -> list[float]:
+    columns = list(record.scores.values())
+    return [round(sum(column[k] for column in columns) / len(columns), 9) for k in range(len(record.responses))]
+
+
+def _with_single_scores_joined(records: Iterable[Record]) -> Iterable[Record]:
+    """The records, with a rater's separate scores of several responses to one prompt made one record."""
+    single: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if len(record.responses) == 1:
+            single.setdefault((record.rater, record.prompt_id), []).append(record)
+        else:
+            yield record
+    for parts in single.values():
+        keys = set.intersection(*(set(part.scores) for part in parts))
+        if len(parts) < 2 or not keys:
+            continue
+        yield Record(
+            prompt_id=parts[0].prompt_id,
+            group=parts[0].group,
+            prompt=parts[0].prompt,
+            response_ids=tuple(part.response_ids[0] for part in parts),
+            responses=tuple(part.responses[0] for part in parts),
+            ranks=None,
+            rater=parts[0].rater,
+            scores={key: tuple(part.scores[key][0] for part in parts) for key in sorted(keys)},
+            weight=parts[0].weight,
+        )
