@@ -33,11 +33,13 @@ def reward_inputs(
 
     Encoders get the text pair of their pretraining, its longer half cut first. Causal models get prompt,
     separator, response and the end token, at which the reward is read; what does not fit is cut from the
-    prompt's start, so that the response is kept as long as it can be. No text is ever dropped.
+    prompt's start, so that the response is kept as long as it can be. No text is ever dropped. Where the end
+    token is also the padding, transformers reads the reward one token earlier, so it is left out.
     """
     if not causal:
         return dict(tokenizer(prompt, response, truncation="longest_first", max_length=max_length))
-    tail = tokenizer(response, add_special_tokens=False)["input_ids"][: max_length - 1] + [tokenizer.eos_token_id]
+    end = [] if tokenizer.eos_token_id == tokenizer.pad_token_id else [tokenizer.eos_token_id]
+    tail = tokenizer(response, add_special_tokens=False)["input_ids"][: max_length - len(end)] + end
     room = max_length - len(tail)
     head = policy_prompt_ids(tokenizer, prompt, room) if room else []
     return {"input_ids": head + tail, "attention_mask": [1] * len(head + tail)}

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from training.engine.formatting import policy_prompt
 from training.engine.progress import Reporter, SilentReporter, advance
 
-END = "<|end|>"
+END, PADDING = "<|end|>", "<|padding|>"
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class PretrainConfig:
     layers: int = 4
     heads: int = 4
     context: int = 128
-    steps: int = 500
-    batch_size: int = 32
+    steps: int = 200
+    batch_size: int = 24
     learning_rate: float = 3e-3
     held_out_share: float = 0.02
     seed: int = 0
@@ -66,13 +66,13 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, context: int) -> Any:
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=[END],
+        special_tokens=[END, PADDING],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=END, bos_token=END, pad_token=END, model_max_length=context
+        tokenizer_object=tokenizer, eos_token=END, bos_token=END, pad_token=PADDING, model_max_length=context
     )
 
 
