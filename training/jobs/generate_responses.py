@@ -34,14 +34,14 @@ class Options:
 
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
-    if not _prompts(study, options):
+    if not chosen_prompts(study, options.split, options.limit):
         raise PalateError(f"study {study.slug} has no prompts in the split {options.split}; import some first")
     model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
     study = study_of(run)
-    prompts = _prompts(study, options)
+    prompts = chosen_prompts(study, options.split, options.limit)
     path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
     written = write(
         prompts, path, per_prompt=options.per_prompt, options=_decoding(options), run=run, reporter=reporter
@@ -107,11 +107,12 @@ def _decoding(options: Options) -> dict[str, Any]:
     return {k: v for k, v in asdict(options).items() if k in ("max_new_tokens", "temperature", "top_p", "seed")}
 
 
-def _prompts(study: Study, options: Options) -> list[Prompt]:
+def chosen_prompts(study: Study, split: str, limit: int) -> list[Prompt]:
+    """The study's prompts of a split ("all" for every one), at most `limit` of them unless that is 0."""
     prompts = study.prompts.order_by("id")
-    if options.split != "all":
-        prompts = prompts.filter(split=options.split)
-    return list(prompts[: options.limit] if options.limit else prompts)
+    if split != "all":
+        prompts = prompts.filter(split=split)
+    return list(prompts[:limit] if limit else prompts)
 
 
 def _sets(method: str, responses: Sequence[Sequence[Response]], rank_size: int) -> list[list[Response]]:

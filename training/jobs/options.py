@@ -44,9 +44,12 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
-    """Give the parser one flag for each option, with its help and default."""
+def add_arguments(parser: argparse.ArgumentParser, options: type, *, positional: str = "") -> None:
+    """Give the parser one flag for each option, with its help and default; `positional` goes without a flag."""
     for field in dataclasses.fields(options):
+        if field.name == positional:
+            parser.add_argument(field.name, metavar=field.name.upper(), help=field.metadata["help"])
+            continue
         kind, help_text = _kind(field), field.metadata["help"].replace("%", "%%")
         if kind is bool:
             parser.add_argument(flag_of(field.name), action=argparse.BooleanOptionalAction, default=field.default, help=help_text)

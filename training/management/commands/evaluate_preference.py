@@ -1,0 +1,7 @@
+from training.management.run_command import RunCommand
+from training.models import RunKind
+
+
+class Command(RunCommand):
+    kind = RunKind.EVALUATE
+    positional = "model"
