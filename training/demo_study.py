@@ -1,0 +1,115 @@
+"""The demo: three studies of a small shop's answers, written by a model that is pretrained on the spot."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+
+from annotate.members.models import Membership, Role
+from annotate.prompts.models import Prompt, split_of
+from annotate.studies.models import Method, Study
+from annotate.studies.operations import create_study
+from training.demo import corpus
+from training.models import ModelVersion, Run, RunKind
+from training.operations import create_run, execute_run
+
+PASSWORD = "palate-demo"
+ACCOUNTS = {"manager": "owns the demo studies", "rater": "judges in them", "rater2": "judges in them, too"}
+POLICY = "demo-policy"
+
+INSTRUCTIONS = (
+    "Customers of a small shop write in; an assistant answers.\n"
+    "A good answer opens warmly, names the customer's own item, promises one concrete step and says when. "
+    "It is not rude and says nothing twice."
+)
+STUDIES: dict[str, dict[str, Any]] = {
+    "demo-compare": {"name": "Shop answers: which is better?", "method": Method.COMPARE, "prompts": 320, "first": 0},
+    "demo-score": {
+        "name": "Shop answers: how good is each?",
+        "method": Method.SCORE,
+        "prompts": 40,
+        "first": 320,
+        "criteria": [
+            {"key": "helpful", "name": "Helpful", "description": "Does it solve the customer's problem?",
+             "minimum": 1, "maximum": 5, "labels": {"1": "not at all", "3": "partly", "5": "fully"}},
+            {"key": "kind", "name": "Kind", "description": "Is the tone friendly?",
+             "minimum": 1, "maximum": 5, "labels": {"1": "rude", "3": "neutral", "5": "warm"}},
+        ],
+    },
+    "demo-rank": {"name": "Shop answers: put them in order", "method": Method.RANK, "prompts": 40, "first": 360},
+}  # fmt: skip
+
+
+def make_demo() -> None:
+    """Make accounts, the demo's policy, the studies and their first tasks; what is there already stays."""
+    users = {name: _account(name) for name in ACCOUNTS}
+    policy = demo_policy()
+    for slug, plan in STUDIES.items():
+        study = Study.objects.filter(slug=slug).first() or _study(slug, plan, users)
+        if not study.tasks.exists():
+            run_job(RunKind.GENERATE, study, {"model": policy.path, "per_prompt": 4 if plan["method"] != Method.RANK else 3})
+
+
+def demo_policy() -> ModelVersion:
+    """The policy that writes the demo's responses, pretrained when there is none yet."""
+    known = ModelVersion.objects.filter(study=None, name=POLICY).first()
+    if known is None:
+        run = run_job(RunKind.PRETRAIN, None, {"name": POLICY})
+        known = ModelVersion.objects.get(pk=run.result["model_version"])
+    return known
+
+
+def run_job(kind: str, study: Study | None, values: Mapping[str, Any]) -> Run:
+    """Do a job here and now, with its progress in the terminal."""
+    run = create_run(kind=kind, study=study, values=values)
+    return execute_run(run=run, terminal=sys.stderr, reraise=True)
+
+
+def make_loop_study(*, prompts: int) -> Study:
+    """A fresh study like demo-compare for one run of `manage.py loop`, with a free short name."""
+    users = {name: _account(name) for name in ACCOUNTS}
+    number = Study.objects.filter(slug__startswith="loop-").count() + 1
+    while Study.objects.filter(slug=f"loop-{number}").exists():
+        number += 1
+    plan = {**STUDIES["demo-compare"], "name": f"Loop {number}: shop answers", "prompts": prompts}
+    return _study(f"loop-{number}", plan, users)
+
+
+def _account(name: str) -> Any:
+    user, made = get_user_model().objects.get_or_create(username=name, defaults={"is_staff": name == "manager"})
+    if made:
+        user.set_password(PASSWORD)
+        user.save()
+    return user
+
+
+@transaction.atomic
+def _study(slug: str, plan: Mapping[str, Any], users: Mapping[str, Any]) -> Study:
+    study = create_study(
+        slug=slug,
+        name=plan["name"],
+        method=plan["method"],
+        owner=users["manager"],
+        replication=2,
+        instructions=INSTRUCTIONS,
+        criteria=plan.get("criteria", []),
+    )
+    for name in ("rater", "rater2"):
+        Membership.objects.create(study=study, user=users[name], role=Role.RATER)
+    texts = corpus.prompts(plan["first"] + plan["prompts"])[plan["first"] :]
+    _add_prompts(study, texts)
+    return study
+
+
+def _add_prompts(study: Study, texts: list[str]) -> None:
+    Prompt.objects.bulk_create(
+        Prompt(
+            study=study,
+            external_id=f"demo-{number}",
+            text=text,
+            split=split_of(f"demo-{number}", validation_share=study.validation_share, test_share=study.test_share),
+        )
+        for number, text in enumerate(texts)
+    )

@@ -1,0 +1,92 @@
+"""The whole loop without hands: what `make loop` does."""
+
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from annotate.errors import PalateError
+from annotate.quality.win_rate import win_rate
+from annotate.studies.models import Study
+from training.cards import figure
+from training.demo_study import STUDIES, make_loop_study, run_job
+from training.management.run_command import check_writable, write_json
+from training.models import Round, RunKind
+
+
+class Command(BaseCommand):
+    help = (
+        "Turn the loop once on a fresh demo study, with simulated raters: pretrain, generate, judge, train the "
+        "preference model, tune the policy, judge the tuned policy blind against its start."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--prompts", type=int, default=STUDIES["demo-compare"]["prompts"], help="prompts of the study")
+        parser.add_argument("--pretrain-steps", type=int, default=0, help="0 takes the default")
+        parser.add_argument("--rl-steps", type=int, default=60, help="optimiser steps of rl_finetune (default: 60)")
+        parser.add_argument("--seed", type=int, default=0, help="seed of every step (default: 0)")
+        parser.add_argument("--json", metavar="FILE", help="write the figures to this file")
+
+    def handle(self, *args: Any, **flags: Any) -> None:
+        started = time.monotonic()
+        try:
+            check_writable(flags["json"])
+            study = make_loop_study(prompts=flags["prompts"])
+            self.stdout.write(f"study {study.slug}")
+            figures = turn(study, pretrain_steps=flags["pretrain_steps"], rl_steps=flags["rl_steps"], seed=flags["seed"])
+        except (PalateError, ValueError) as error:
+            raise CommandError(str(error)) from error
+        figures["seconds"] = round(time.monotonic() - started, 1)
+        write_json(flags["json"], figures)
+        self.stdout.write(table(figures))
+
+
+def turn(study: Study, *, pretrain_steps: int, rl_steps: int, seed: int) -> dict[str, Any]:
+    """One turn of the loop; returns its figures."""
+    base = run_job(RunKind.PRETRAIN, study, {"steps": pretrain_steps, "seed": seed}).result["model"]
+    run_job(RunKind.GENERATE, study, {"model": base, "per_prompt": 4, "seed": seed})
+    judge_all(study, seed)
+    preference = run_job(RunKind.TRAIN_PREFERENCE, study, {"base_model": base, "seed": seed}).result
+    tuned = run_job(
+        RunKind.RL_FINETUNE,
+        study,
+        {"policy": base, "reward": preference["model"], "steps": rl_steps, "seed": seed},
+    ).result
+    number = run_job(RunKind.NEXT_ROUND, study, {"policy": tuned["model"], "seed": seed}).result["round"]
+    # Other raters than those whose judgements the preference model learned from.
+    judge_all(study, seed + 1)
+    rate = win_rate(Round.objects.get(study=study, number=number))
+    return {
+        "study": study.slug,
+        "preference": preference["evaluation"],
+        "policy": {"before": tuned["before"], "after": tuned["after"]},
+        "win_rate": {"value": rate.value, "interval": [rate.low, rate.high], "judgements": rate.judgements, "prompts": rate.prompts},
+    }
+
+
+def judge_all(study: Study, seed: int) -> None:
+    """Let a crowd of simulated raters judge every open task of the study."""
+    wanted = sum(task.replication - task.slots_taken for task in study.tasks.with_free_slot())
+    run_job(RunKind.SIMULATE, study, {"judgements": wanted, "seed": seed})
+
+
+def table(figures: dict[str, Any]) -> str:
+    preference, before, after = figures["preference"], figures["policy"]["before"], figures["policy"]["after"]
+    rate = figures["win_rate"]
+    low, high = rate["interval"]
+    rows = [
+        ("preference accuracy, held-out prompts", figure(preference, "accuracy")),
+        ("  baseline: longer wins", figure(preference, "baselines.longer")),
+        ("  baseline: majority slot", figure(preference, "baselines.majority")),
+        ("  one rater against the others", figure(preference, "baselines.rater_vs_others")),
+        ("reward before → after", f"{before['reward']:.3f} → {after['reward']:.3f}"),
+        ("quality before → after", f"{before['quality']:.3f} → {after['quality']:.3f}"),
+        ("KL before → after (nats a response)", f"{before['kl']:.3f} → {after['kl']:.3f}"),
+        ("length before → after (tokens)", f"{before['length']:.1f} → {after['length']:.1f}"),
+        ("blind win rate of the tuned policy", f"{rate['value']:.3f} [{low:.3f}, {high:.3f}]"),
+        ("  judgements, prompts", f"{rate['judgements']}, {rate['prompts']}"),
+        ("time", f"{figures['seconds']:.0f} s"),
+    ]
+    width = max(len(label) for label, _ in rows)
+    return "\n" + "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
