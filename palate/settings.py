@@ -99,9 +99,7 @@ EMBEDDED_DATABASE: dict[str, Any] = {
     "PORT": "5432",
 }
 DATABASES: dict[str, Any] = {
-    "default": dj_database_url.config(conn_health_checks=True)
-    if os.environ.get("DATABASE_URL")
-    else EMBEDDED_DATABASE,
+    "default": dj_database_url.config(conn_health_checks=True) if os.environ.get("DATABASE_URL") else EMBEDDED_DATABASE,
 }
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -156,7 +154,11 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "runs"
 CELERY_BEAT_SCHEDULE = {
-    "requeue-lost-runs": {"task": "training.tasks.requeue_lost_runs", "schedule": 30.0, "options": {"queue": "short"}},
+    "requeue-lost-runs": {
+        "task": "training.tasks.requeue_lost_runs",
+        "schedule": 30.0,
+        "options": {"queue": "short"},
+    },
 }
 CELERY_TASK_ROUTES = {"training.tasks.requeue_lost_runs": {"queue": "short"}}
 RUN_HEARTBEAT_SECONDS = 5

@@ -27,9 +27,7 @@ def told(figures: Mapping[str, Any] | None) -> str:
     )
 
 
-def preference_card(
-    name: str, study: Study, snapshot: Snapshot, base: str, metrics: Mapping[str, Any]
-) -> str:
+def preference_card(name: str, study: Study, snapshot: Snapshot, base: str, metrics: Mapping[str, Any]) -> str:
     return f"""# {name}
 
 A preference model of the study “{study.name}”: a scalar reward for a prompt and a response.

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from annotate.studies.operations import create_study
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from annotate.members.models import Membership, Role
 from annotate.prompts.models import Prompt, split_of
 from annotate.studies.models import Method, Study
-from annotate.studies.operations import create_study
 from training.demo import corpus
 from training.models import ModelVersion, Run, RunKind
 from training.operations import create_run, execute_run
@@ -49,7 +49,11 @@ def make_demo() -> None:
     for slug, plan in STUDIES.items():
         study = Study.objects.filter(slug=slug).first() or _study(slug, plan, users)
         if not study.tasks.exists():
-            run_job(RunKind.GENERATE, study, {"model": policy.path, "per_prompt": 4 if plan["method"] != Method.RANK else 3})
+            run_job(
+                RunKind.GENERATE,
+                study,
+                {"model": policy.path, "per_prompt": 4 if plan["method"] != Method.RANK else 3},
+            )
 
 
 def demo_policy() -> ModelVersion:

@@ -27,13 +27,13 @@ def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None
     if kind == ModelKind.PREFERENCE and "palate" not in config:
         raise PalateError(f"{flag} {value}: not a preference model; expected a folder that train_preference saved")
     if kind == ModelKind.POLICY and not _writes_text(config):
-        raise PalateError(f"{flag} {value}: not a causal language model; config.json says {config.get('architectures')}")
+        raise PalateError(
+            f"{flag} {value}: not a causal language model; config.json says {config.get('architectures')}"
+        )
     return path
 
 
-def register(
-    *, study: Study | None, kind: ModelKind, path: str, name: str = "", **details: Any
-) -> ModelVersion:
+def register(*, study: Study | None, kind: ModelKind, path: str, name: str = "", **details: Any) -> ModelVersion:
     """The model version of a path that the study can see, made when it is new."""
     known = ModelVersion.objects.filter(_in_reach(study), kind=kind, path=path).first()
     return known or ModelVersion.objects.create(
@@ -100,7 +100,9 @@ def _resolved(value: str) -> str:
 def _config(path: str, *, flag: str, value: str) -> dict[str, Any]:
     file = Path(path) / "config.json"
     if Path(path).is_dir() and not file.is_file():
-        raise PalateError(f"{flag} {value}: the folder has no config.json; expected a folder that from_pretrained opens")
+        raise PalateError(
+            f"{flag} {value}: the folder has no config.json; expected a folder that from_pretrained opens"
+        )
     if not file.is_file():
         file = _from_hub(path, flag=flag, value=value)
     try:
@@ -122,7 +124,8 @@ def _from_hub(name: str, *, flag: str, value: str) -> Path:
     except Exception as error:
         # The hub's client raises many kinds of errors; all mean that there is nothing to load.
         raise PalateError(
-            f"{flag} {value}: no such folder or model version, and no model hub answers for this name ({type(error).__name__})"
+            f"{flag} {value}: no such folder or model version, and no model hub answers for this name "
+            f"({type(error).__name__})"
         ) from None
 
 

@@ -71,9 +71,7 @@ class Run(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [
-            models.Index(fields=["heartbeat_at"], name="run_running", condition=Q(state=RunState.RUNNING))
-        ]
+        indexes = [models.Index(fields=["heartbeat_at"], name="run_running", condition=Q(state=RunState.RUNNING))]
 
     def __str__(self) -> str:
         return f"run {self.pk} ({self.get_kind_display()})"
@@ -133,9 +131,7 @@ class ModelVersion(models.Model):
     name = models.CharField(max_length=200)
     path = models.CharField(max_length=1000)
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="children")
-    reward = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="tuned_policies"
-    )
+    reward = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="tuned_policies")
     snapshot = models.ForeignKey(
         Snapshot, on_delete=models.PROTECT, null=True, blank=True, related_name="model_versions"
     )

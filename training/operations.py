@@ -31,9 +31,7 @@ def create_run(
     job = JOBS[kind]
     options = parse(job.options, values)
     job.check(study, options)
-    return Run.objects.create(
-        kind=kind, study=study, config=dict(values), created_by=created_by, in_worker=in_worker
-    )
+    return Run.objects.create(kind=kind, study=study, config=dict(values), created_by=created_by, in_worker=in_worker)
 
 
 def queue_run(**kwargs: Any) -> Run:
@@ -49,7 +47,10 @@ def queue_run(**kwargs: Any) -> Run:
 def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = False) -> Run:
     """Do the run's work here and now and store how it ended. A run that is not queued is left alone."""
     claimed = Run.objects.filter(pk=run.pk, state=RunState.QUEUED).update(
-        state=RunState.RUNNING, started_at=timezone.now(), heartbeat_at=timezone.now(), attempts=run.attempts + 1
+        state=RunState.RUNNING,
+        started_at=timezone.now(),
+        heartbeat_at=timezone.now(),
+        attempts=run.attempts + 1,
     )
     run.refresh_from_db()
     if not claimed:

@@ -39,9 +39,7 @@ class Judgement(models.Model):
             models.UniqueConstraint(
                 fields=["task", "rater"], condition=Q(live=True), name="judgement_one_live_a_rater"
             ),
-            models.CheckConstraint(
-                condition=Q(ranks__isnull=False) | ~Q(scores={}), name="judgement_says_something"
-            ),
+            models.CheckConstraint(condition=Q(ranks__isnull=False) | ~Q(scores={}), name="judgement_says_something"),
             models.CheckConstraint(
                 condition=Q(strength__isnull=True)
                 | Q(strength__gte=1, strength__lte=3, shown__len=2, ranks__isnull=False),

@@ -53,9 +53,7 @@ class Response(models.Model):
         "training.ModelVersion", on_delete=models.PROTECT, null=True, blank=True, related_name="responses"
     )
     author_name = models.CharField(max_length=200, blank=True)
-    run = models.ForeignKey(
-        "training.Run", on_delete=models.SET_NULL, null=True, blank=True, related_name="responses"
-    )
+    run = models.ForeignKey("training.Run", on_delete=models.SET_NULL, null=True, blank=True, related_name="responses")
     decoding = models.JSONField(default=dict, blank=True, help_text=_("Decoding parameters and seed."))
     created_at = models.DateTimeField(auto_now_add=True)
 

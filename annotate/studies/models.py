@@ -40,7 +40,9 @@ class Study(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(replication__gte=1), name="study_replication_positive"),
             models.CheckConstraint(
-                condition=Q(validation_share__gte=0) & Q(test_share__gte=0) & Q(validation_share__lt=1 - F("test_share")),
+                condition=Q(validation_share__gte=0)
+                & Q(test_share__gte=0)
+                & Q(validation_share__lt=1 - F("test_share")),
                 name="study_shares_leave_training_prompts",
             ),
         ]

@@ -15,6 +15,4 @@ class StudyQuerySet(models.QuerySet[Any]):
 
     def managed_by(self, user: AbstractBaseUser | AnonymousUser) -> "StudyQuerySet":
         """Studies that the user owns or manages."""
-        return self.filter(
-            memberships__user_id=user.pk, memberships__active=True, memberships__role__in=MANAGING_ROLES
-        )
+        return self.filter(memberships__user_id=user.pk, memberships__active=True, memberships__role__in=MANAGING_ROLES)

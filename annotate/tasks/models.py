@@ -11,9 +11,7 @@ class Task(models.Model):
 
     study = models.ForeignKey("annotate.Study", on_delete=models.CASCADE, related_name="tasks")
     prompt = models.ForeignKey("annotate.Prompt", on_delete=models.CASCADE, related_name="tasks")
-    round = models.ForeignKey(
-        "training.Round", on_delete=models.PROTECT, null=True, blank=True, related_name="tasks"
-    )
+    round = models.ForeignKey("training.Round", on_delete=models.PROTECT, null=True, blank=True, related_name="tasks")
     responses = models.ManyToManyField("annotate.Response", through="TaskResponse", related_name="tasks")
     key = models.CharField(max_length=64, help_text=_("A hash of the responses: one task a set."))
     replication = models.PositiveSmallIntegerField()
@@ -91,13 +89,12 @@ class Assignment(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["task", "rater"], name="assignment_unique_rater"),
             models.CheckConstraint(
-                condition=~Q(state=AssignmentState.SKIPPED) | ~Q(skip_reason=""), name="assignment_skip_has_reason"
+                condition=~Q(state=AssignmentState.SKIPPED) | ~Q(skip_reason=""),
+                name="assignment_skip_has_reason",
             ),
         ]
         indexes = [
-            models.Index(
-                fields=["expires_at"], name="assignment_leased", condition=Q(state=AssignmentState.LEASED)
-            ),
+            models.Index(fields=["expires_at"], name="assignment_leased", condition=Q(state=AssignmentState.LEASED)),
             models.Index(fields=["rater", "state"]),
         ]
 

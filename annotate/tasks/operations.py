@@ -116,7 +116,9 @@ def _end(assignment: Assignment, state: AssignmentState, *, reason: str = "") ->
 
 
 def _locked(assignment: Assignment) -> Assignment:
-    return Assignment.objects.select_for_update(of=("self",)).select_related("task", "rater__study").get(pk=assignment.pk)
+    return (
+        Assignment.objects.select_for_update(of=("self",)).select_related("task", "rater__study").get(pk=assignment.pk)
+    )
 
 
 @transaction.atomic

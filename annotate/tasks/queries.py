@@ -18,9 +18,7 @@ class TaskQuerySet(models.QuerySet[Any]):
         """
         from annotate.tasks.models import Assignment, AssignmentState
 
-        seen = Assignment.objects.filter(task=OuterRef("pk"), rater=rater).exclude(
-            state=AssignmentState.RETURNED
-        )
+        seen = Assignment.objects.filter(task=OuterRef("pk"), rater=rater).exclude(state=AssignmentState.RETURNED)
         return self.filter(~Exists(seen), study_id=rater.study_id).with_free_slot()
 
 

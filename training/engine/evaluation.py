@@ -33,9 +33,7 @@ class _Table:
     longer: Array  # 1 if a is longer, 0 if b is, 0.5 if equal
 
 
-def evaluate(
-    model: Scorer, records: Sequence[Record], *, bootstrap: int = 1000, seed: int = 0
-) -> dict[str, Any]:
+def evaluate(model: Scorer, records: Sequence[Record], *, bootstrap: int = 1000, seed: int = 0) -> dict[str, Any]:
     """The figures of `evaluate_preference`, each with a 95 % percentile bootstrap interval by prompt.
 
     accuracy: share of the pairs with a vote margin on which the model prefers the majority's response (equal
@@ -113,7 +111,10 @@ class _Bootstrap:
     def statistic(self, of: Callable[[NDArray[np.int64]], float], draws: int = 200) -> Figure:
         """Any statistic of row numbers; fewer draws, since each looks at the rows."""
         rows = [np.flatnonzero(self.cluster == c) for c in range(self.clusters)]
-        drawn = [of(np.concatenate([np.tile(rows[c], n) for c, n in enumerate(counts) if n])) for counts in self.counts[:draws]]
+        drawn = [
+            of(np.concatenate([np.tile(rows[c], n) for c, n in enumerate(counts) if n]))
+            for counts in self.counts[:draws]
+        ]
         return of(np.arange(len(self.cluster))), _interval(np.array(drawn))
 
 

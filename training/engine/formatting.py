@@ -26,9 +26,7 @@ def _start_id(tokenizer: Any) -> int:
     return tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
 
 
-def reward_inputs(
-    tokenizer: Any, prompt: str, response: str, *, causal: bool, max_length: int
-) -> dict[str, list[int]]:
+def reward_inputs(tokenizer: Any, prompt: str, response: str, *, causal: bool, max_length: int) -> dict[str, list[int]]:
     """Model inputs of one (prompt, response) for a preference model, at most `max_length` tokens.
 
     Encoders get the text pair of their pretraining, its longer half cut first. Causal models get prompt,

@@ -151,7 +151,11 @@ class _Tuner:
         """Means over one sample for each of the prompts, with a seed that is the same before and after."""
         config = self.config
         samples = generate(
-            self.actor, prompts, max_new_tokens=config.max_new_tokens, temperature=config.temperature, seed=config.seed
+            self.actor,
+            prompts,
+            max_new_tokens=config.max_new_tokens,
+            temperature=config.temperature,
+            seed=config.seed,
         )
         texts = [of_prompt[0].text for of_prompt in samples]
         rewards = self.reward.score(list(zip(prompts, texts, strict=True)))

@@ -34,7 +34,11 @@ class PretrainConfig:
 
 
 def pretrain(
-    texts: Sequence[tuple[str, str]], *, output: Path, config: PretrainConfig, reporter: Reporter | None = None
+    texts: Sequence[tuple[str, str]],
+    *,
+    output: Path,
+    config: PretrainConfig,
+    reporter: Reporter | None = None,
 ) -> dict[str, Any]:
     """Train on (prompt, response) documents and save model and tokenizer to `output`.
 
@@ -53,7 +57,12 @@ def pretrain(
     reporter.log(f"held-out perplexity {after:.2f}")
     model.save_pretrained(output)
     tokenizer.save_pretrained(output)
-    return {"perplexity": after, "perplexity_before": before, "parameters": parameters, "tokens": train.numel()}
+    return {
+        "perplexity": after,
+        "perplexity_before": before,
+        "parameters": parameters,
+        "tokens": train.numel(),
+    }
 
 
 def train_tokenizer(texts: Sequence[str], vocab_size: int, context: int) -> Any:

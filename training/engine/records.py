@@ -97,7 +97,12 @@ def pairs_of(records: Iterable[Record]) -> list[Pair]:
 
 
 def _add_vote(
-    pairs: dict[tuple[str, str, str], Pair], record: Record, i: int, j: int, ranks: Sequence[int], weight: float
+    pairs: dict[tuple[str, str, str], Pair],
+    record: Record,
+    i: int,
+    j: int,
+    ranks: Sequence[int],
+    weight: float,
 ) -> None:
     first_is_a = record.response_ids[i] < record.response_ids[j]
     a, b = (i, j) if first_is_a else (j, i)
@@ -105,7 +110,13 @@ def _add_vote(
     pair = pairs.get(key)
     if pair is None:
         pair = pairs[key] = Pair(
-            record.prompt_id, record.group, record.prompt, key[1], key[2], record.responses[a], record.responses[b]
+            record.prompt_id,
+            record.group,
+            record.prompt,
+            key[1],
+            key[2],
+            record.responses[a],
+            record.responses[b],
         )
     outcome = 0.5 if ranks[a] == ranks[b] else float(ranks[a] < ranks[b])
     pair.votes.append(Vote(record.rater, outcome, first_is_a, weight))

@@ -46,4 +46,9 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     return {"model": path, "study": study.slug, "split": options.split, **figures}
 
 
-JOB = Job(Options, check, perform, "Evaluate a preference model on a study's judgements, with baselines and intervals.")
+JOB = Job(
+    Options,
+    check,
+    perform,
+    "Evaluate a preference model on a study's judgements, with baselines and intervals.",
+)

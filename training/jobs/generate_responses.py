@@ -28,7 +28,9 @@ class Options:
     limit: int = option(0, help="at most this many prompts; 0 takes all", minimum=0)
     max_new_tokens: int = option(64, help="longest response, in tokens", minimum=1, maximum=4096)
     temperature: float = option(1.0, help="sampling temperature", minimum=0.01, maximum=10)
-    top_p: float = option(1.0, help="nucleus sampling: keep the likeliest tokens up to this mass", minimum=0.01, maximum=1)
+    top_p: float = option(
+        1.0, help="nucleus sampling: keep the likeliest tokens up to this mass", minimum=0.01, maximum=1
+    )
     seed: int = option(0, help="seed of the sampling")
 
 

@@ -74,9 +74,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
 def _open_round(study: Study, policy: ModelVersion, against: ModelVersion) -> Round:
     Study.objects.select_for_update().get(pk=study.pk)  # two rounds at once must not take one number
     last = study.rounds.aggregate(last=Max("number"))["last"] or 0
-    return Round.objects.create(
-        study=study, number=last + 1, policy=policy, against=against, preference=policy.reward
-    )
+    return Round.objects.create(study=study, number=last + 1, policy=policy, against=against, preference=policy.reward)
 
 
 def _pair(study: Study, options: Options) -> tuple[str, str]:
@@ -90,4 +88,9 @@ def _pair(study: Study, options: Options) -> tuple[str, str]:
     return path, version.parent.path
 
 
-JOB = Job(Options, check, perform, "Make the tuned policy's responses new tasks, paired blind with its predecessor's.")
+JOB = Job(
+    Options,
+    check,
+    perform,
+    "Make the tuned policy's responses new tasks, paired blind with its predecessor's.",
+)

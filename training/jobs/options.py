@@ -52,7 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser, options: type, *, positional:
             continue
         kind, help_text = _kind(field), field.metadata["help"].replace("%", "%%")
         if kind is bool:
-            parser.add_argument(flag_of(field.name), action=argparse.BooleanOptionalAction, default=field.default, help=help_text)
+            parser.add_argument(
+                flag_of(field.name),
+                action=argparse.BooleanOptionalAction,
+                default=field.default,
+                help=help_text,
+            )
             continue
         shown = "" if _required(field) or field.default in ("", None) else f" (default: {field.default})"
         parser.add_argument(

@@ -85,4 +85,9 @@ def _on_scale(value: float, criterion: Criterion) -> float:
     return min(criterion.maximum, max(criterion.minimum, criterion.minimum + steps * criterion.step))
 
 
-JOB = Job(Options, check, perform, "Let simulated raters with a stated hidden preference judge a study's open tasks.")
+JOB = Job(
+    Options,
+    check,
+    perform,
+    "Let simulated raters with a stated hidden preference judge a study's open tasks.",
+)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from annotate.exchange.records import records_of
+
 from annotate.judgements.models import Judgement
 from annotate.prompts.models import Split
 from annotate.studies.models import Study
@@ -19,7 +20,8 @@ from training.models import ModelKind, ModelVersion, Run, Snapshot
 @dataclasses.dataclass(frozen=True)
 class Options:
     base_model: str = option(
-        help="encoder or causal model to start from: a model version, a folder or a hub name", of_model="policy"
+        help="encoder or causal model to start from: a model version, a folder or a hub name",
+        of_model="policy",
     )
     output: str = option("", help="folder to save the model in (default: one under var/models)")
     name: str = option("", help="name of the model version")
@@ -62,9 +64,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     return {"model": str(output), "model_version": version.pk, "snapshot": snapshot.sha256, **metrics}
 
 
-def _train(
-    snapshot: Snapshot, base: str, folder: Path, options: Options, reporter: Reporter
-) -> dict[str, Any]:
+def _train(snapshot: Snapshot, base: str, folder: Path, options: Options, reporter: Reporter) -> dict[str, Any]:
     from training.engine.reward import PreferenceConfig, train_preference
 
     config = PreferenceConfig(
@@ -94,5 +94,8 @@ def evaluate_split(study: Study, path: str | Path, split: str) -> dict[str, Any]
 
 
 JOB = Job(
-    Options, check, perform, "Train a preference model on a study's judgements and evaluate it on held-out prompts."
+    Options,
+    check,
+    perform,
+    "Train a preference model on a study's judgements and evaluate it on held-out prompts.",
 )

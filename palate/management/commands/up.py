@@ -50,8 +50,7 @@ class Command(BaseCommand):
         names = get_user_model().objects.filter(username__in=ACCOUNTS).values_list("username", flat=True)
         logins = "".join(f"\n  {name} / {PASSWORD}   {ACCOUNTS[name]}" for name in sorted(names))
         self.stdout.write(
-            f"\nPalate runs at {self.style.SUCCESS(address)}{logins}"
-            f"\nLogs: {_log_folder()}   Stop: Ctrl-C\n"
+            f"\nPalate runs at {self.style.SUCCESS(address)}{logins}\nLogs: {_log_folder()}   Stop: Ctrl-C\n"
         )
 
 
@@ -102,7 +101,10 @@ def _environment() -> dict[str, str]:
     if settings.DATABASES["default"]["ENGINE"] != "palate.embedded":
         return dict(os.environ)
     host = params["host"].replace("/", "%2F")
-    return {**os.environ, "DATABASE_URL": f"postgres://{params['user']}@{host}:{params['port']}/{params['dbname']}"}
+    return {
+        **os.environ,
+        "DATABASE_URL": f"postgres://{params['user']}@{host}:{params['port']}/{params['dbname']}",
+    }
 
 
 def _wait_until_listening(port: int, seconds: float = 30) -> None:

@@ -4,10 +4,10 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
+from annotate.quality.win_rate import win_rate
 from django.core.management.base import BaseCommand, CommandError
 
 from annotate.errors import PalateError
-from annotate.quality.win_rate import win_rate
 from annotate.studies.models import Study
 from training.cards import figure
 from training.demo_study import STUDIES, make_loop_study, run_job
@@ -22,7 +22,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--prompts", type=int, default=STUDIES["demo-compare"]["prompts"], help="prompts of the study")
+        parser.add_argument(
+            "--prompts", type=int, default=STUDIES["demo-compare"]["prompts"], help="prompts of the study"
+        )
         parser.add_argument("--pretrain-steps", type=int, default=0, help="0 takes the default")
         parser.add_argument("--rl-steps", type=int, default=60, help="optimiser steps of rl_finetune (default: 60)")
         parser.add_argument("--seed", type=int, default=0, help="seed of every step (default: 0)")
@@ -34,7 +36,9 @@ class Command(BaseCommand):
             check_writable(flags["json"])
             study = make_loop_study(prompts=flags["prompts"])
             self.stdout.write(f"study {study.slug}")
-            figures = turn(study, pretrain_steps=flags["pretrain_steps"], rl_steps=flags["rl_steps"], seed=flags["seed"])
+            figures = turn(
+                study, pretrain_steps=flags["pretrain_steps"], rl_steps=flags["rl_steps"], seed=flags["seed"]
+            )
         except (PalateError, ValueError) as error:
             raise CommandError(str(error)) from error
         figures["seconds"] = round(time.monotonic() - started, 1)
@@ -61,7 +65,12 @@ def turn(study: Study, *, pretrain_steps: int, rl_steps: int, seed: int) -> dict
         "study": study.slug,
         "preference": preference["evaluation"],
         "policy": {"before": tuned["before"], "after": tuned["after"]},
-        "win_rate": {"value": rate.value, "interval": [rate.low, rate.high], "judgements": rate.judgements, "prompts": rate.prompts},
+        "win_rate": {
+            "value": rate.value,
+            "interval": [rate.low, rate.high],
+            "judgements": rate.judgements,
+            "prompts": rate.prompts,
+        },
     }
 
 
