@@ -1,0 +1,56 @@
+"""The one adapter that turns judgements into the engine's records."""
+
+from collections.abc import Iterator
+
+from annotate.judgements.queries import JudgementQuerySet
+from annotate.prompts.models import Prompt, Response
+from annotate.studies.models import Criterion
+from training.engine.records import Record
+
+
+def records_of(judgements: JudgementQuerySet) -> Iterator[Record]:
+    """One record a judgement. Texts are loaded once and shared, whatever the number of judgements on them."""
+    studies = set(judgements.values_list("task__study", flat=True).order_by().distinct())
+    scales = {(c.study_id, c.key): c for c in Criterion.objects.filter(study__in=studies)}
+    texts = {
+        pk: (str(pk), text)
+        for pk, text in Response.objects.filter(prompt__study__in=studies).values_list("pk", "text").iterator()
+    }
+    prompts = _prompts(judgements)
+    rows = judgements.order_by("id").values_list(
+        "task__study",
+        "task__prompt",
+        "rater",
+        "shown",
+        "ranks",
+        "scores",
+        "strength",
+        "unacceptable",
+    )
+    for study, prompt, rater, shown, ranks, scores, strength, unacceptable in rows.iterator(chunk_size=5000):
+        prompt_id, group, text = prompts[prompt]
+        yield Record(
+            prompt_id=prompt_id,
+            group=group,
+            prompt=text,
+            response_ids=tuple(texts[pk][0] for pk in shown),
+            responses=tuple(texts[pk][1] for pk in shown),
+            ranks=tuple(ranks) if ranks is not None else None,
+            rater=f"r{rater}",
+            scores={key: _in_unit(values, scales[study, key]) for key, values in scores.items()},
+            strength=strength,
+            unacceptable=tuple(unacceptable),
+        )
+
+
+def _prompts(judgements: JudgementQuerySet) -> dict[int, tuple[str, str, str]]:
+    """Primary key to (id, group, text); a prompt without a group is a group of its own."""
+    wanted = Prompt.objects.filter(pk__in=judgements.values("task__prompt").order_by())
+    return {
+        prompt.pk: (str(prompt.pk), prompt.group or prompt.external_id, prompt.text)
+        for prompt in wanted.only("external_id", "group", "text")
+    }
+
+
+def _in_unit(values: list[float], scale: Criterion) -> tuple[float, ...]:
+    return tuple((value - scale.minimum) / (scale.maximum - scale.minimum) for value in values)

@@ -1,0 +1,62 @@
+"""How often the policy of a round beats the one it was paired with, judged blind."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotate.judgements.models import Judgement
+from training.models import Round
+
+DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class WinRate:
+    """The mean of 1 for a win, 0.5 for a tie, 0 for a loss, with a 95 % bootstrap interval by prompt.
+
+    value, low and high are None while there are no judgements.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    wins: int
+    ties: int
+    losses: int
+    prompts: int
+
+    @property
+    def judgements(self) -> int:
+        return self.wins + self.ties + self.losses
+
+
+def win_rate(turn: Round, *, kinds: Sequence[str] = ()) -> WinRate:
+    """The win rate of a round's policy from its live judgements, of all raters or of these kinds only."""
+    judgements = Judgement.objects.live().filter(task__round=turn, ranks__isnull=False)
+    if kinds:
+        judgements = judgements.filter(rater__kind__in=kinds)
+    mine = set(turn.policy.responses.filter(places__task__round=turn).values_list("pk", flat=True))
+    outcomes: dict[int, list[float]] = defaultdict(list)
+    for prompt, shown, ranks in judgements.values_list("task__prompt", "shown", "ranks"):
+        outcomes[prompt].append(_outcome(shown, ranks, mine))
+    return from_outcomes(list(outcomes.values()))
+
+
+def _outcome(shown: Sequence[int], ranks: Sequence[int], mine: set[int]) -> float:
+    own = next(rank for response, rank in zip(shown, ranks, strict=True) if response in mine)
+    other = next(rank for response, rank in zip(shown, ranks, strict=True) if response not in mine)
+    return 0.5 if own == other else float(own < other)
+
+
+def from_outcomes(outcomes: Sequence[Sequence[float]], *, seed: int = 0) -> WinRate:
+    """The win rate of outcomes (1, 0.5 or 0) given prompt by prompt."""
+    flat = [outcome for of_prompt in outcomes for outcome in of_prompt]
+    counts = {"wins": flat.count(1.0), "ties": flat.count(0.5), "losses": flat.count(0.0), "prompts": len(outcomes)}
+    if not flat:
+        return WinRate(None, None, None, **counts)
+    sums, sizes = np.array([sum(o) for o in outcomes]), np.array([len(o) for o in outcomes])
+    drawn = np.random.default_rng(seed).integers(len(outcomes), size=(DRAWS, len(outcomes)))
+    low, high = np.quantile(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), [0.025, 0.975])
+    return WinRate(float(np.mean(flat)), float(low), float(high), **counts)

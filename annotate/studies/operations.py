@@ -1,0 +1,97 @@
+"""Making, changing and erasing studies."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+
+from annotate.errors import PalateError
+from annotate.members.models import Membership, Role
+from annotate.studies.models import Criterion, Method, Study
+
+
+@transaction.atomic
+def create_study(
+    *,
+    slug: str,
+    name: str,
+    method: str = Method.COMPARE,
+    owner: Any = None,
+    replication: int = 3,
+    instructions: str = "",
+    description: str = "",
+    criteria: Sequence[Mapping[str, Any]] = (),
+) -> Study:
+    """Make a study with its criteria and its owner. Raises PalateError that names the field that does not fit.
+
+    criteria: mappings with key, name, and where wanted minimum, maximum, step, labels, weight, description.
+    """
+    study = Study(
+        slug=slug,
+        name=name,
+        method=method,
+        replication=replication,
+        instructions=instructions,
+        description=description,
+    )
+    _valid(study, f"study {slug}")
+    if method == Method.SCORE and not criteria:
+        raise PalateError(f"study {slug}: a scoring study needs at least one criterion")
+    study.save()
+    for fields in criteria:
+        add_criterion(study=study, **fields)
+    if owner is not None:
+        Membership.objects.create(study=study, user=owner, role=Role.OWNER)
+    return study
+
+
+def add_criterion(*, study: Study, key: str, name: str = "", **fields: Any) -> Criterion:
+    """Give the study one more scale. Raises PalateError when it does not fit."""
+    criterion = Criterion(
+        study=study, key=key, name=name or key.replace("-", " ").capitalize(), position=study.criteria.count(), **fields
+    )
+    if not (math.isfinite(criterion.minimum) and math.isfinite(criterion.maximum)):
+        raise PalateError(f"criterion {key}: the scale's ends must be finite numbers")
+    _valid(criterion, f"criterion {key}")
+    criterion.save()
+    return criterion
+
+
+def _valid(instance: Study | Criterion, what: str) -> None:
+    try:
+        instance.full_clean()
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise PalateError(f"{what}, field {field}: {messages[0]}") from None
+
+
+@transaction.atomic
+def erase_study(*, study: Study) -> None:
+    """Remove a study with everything in it, its judgements included. There is no way back."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL palate.erasing = 'on'")
+    # Protected references first, then the study takes the rest with it.
+    for related in (
+        "tasks__judgements",
+        "tasks__assignments",
+        "tasks",
+        "rounds",
+        "prompts",
+        "model_versions",
+        "memberships",
+    ):
+        _delete(study, related)
+    study.delete()
+
+
+def _delete(study: Study, related: str) -> None:
+    first, _, second = related.partition("__")
+    rows = getattr(study, first).all()
+    if second:
+        model = rows.model._meta.get_field(second).related_model
+        rows = model.objects.filter(task__in=rows)
+    if related == "model_versions":
+        rows.update(parent=None, reward=None)
+    rows.delete()

@@ -1,0 +1,31 @@
+"""What a process that only looks at Palate must not pay for."""
+
+import subprocess
+import sys
+
+from django.conf import settings
+
+
+def python(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=settings.BASE_DIR, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_the_pages_import_no_torch_and_no_transformers():
+    code = (
+        "import os, sys, django; os.environ['DJANGO_SETTINGS_MODULE']='palate.settings'; django.setup();"
+        "from django.urls import get_resolver; get_resolver().url_patterns;"
+        "print([m for m in ('torch', 'transformers', 'pandas') if m in sys.modules])"
+    )
+    assert python(code) == "[]"
+
+
+def test_check_starts_no_database(tmp_path):
+    code = (
+        f"import os; os.environ['PALATE_VAR']={str(tmp_path)!r}; os.environ.pop('DATABASE_URL', None);"
+        "os.environ['DJANGO_SETTINGS_MODULE']='palate.settings';"
+        "from django.core.management import execute_from_command_line as run; run(['manage.py', 'check'])"
+    )
+    python(code)
+    assert not (tmp_path / "postgres").exists()

@@ -1,0 +1,68 @@
+import argparse
+from dataclasses import dataclass
+
+import pytest
+
+from annotate.errors import PalateError
+from training.jobs.options import add_arguments, form_of, option, parse
+from training.jobs.registry import JOBS
+
+
+@dataclass(frozen=True)
+class Options:
+    model: str = option(help="which model", of_model="policy")
+    steps: int = option(10, help="how many", minimum=1, maximum=100)
+    rate: float = option(0.5, help="how fast", minimum=0)
+    split: str = option("all", help="which", choices=("all", "test"))
+
+
+def test_defaults_fill_what_is_not_given():
+    assert parse(Options, {"model": "m", "rate": ""}) == Options(model="m", steps=10, rate=0.5, split="all")
+
+
+def test_strings_become_the_declared_types():
+    assert parse(Options, {"model": "m", "steps": "7", "rate": "0.25"}) == Options("m", 7, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, None),
+        ({"model": ""}, "--model is needed"),
+        ({"model": "m", "steps": "many"}, "--steps must be a whole number, not 'many'"),
+        ({"model": "m", "steps": 0}, "--steps must be at least 1, not 0"),
+        ({"model": "m", "steps": 101}, "--steps must be at most 100, not 101"),
+        ({"model": "m", "rate": "nan"}, "--rate must be a finite number"),
+        ({"model": "m", "split": "dev"}, "--split must be one of all, test, not 'dev'"),
+        ({"model": "m", "stepps": 3}, "unknown option 'stepps'"),
+    ],
+)
+def test_bad_values_name_the_flag_and_what_would_be_right(values, message):
+    if message is None:
+        message = "--model is needed: which model"
+        values = {"model": None}
+    with pytest.raises(PalateError, match=message.replace("(", r"\(")):
+        parse(Options, values)
+
+
+def test_a_missing_required_option_is_an_error():
+    with pytest.raises(PalateError, match="--model is needed"):
+        parse(Options, {})
+
+
+@pytest.mark.parametrize("kind", list(JOBS))
+def test_every_option_of_every_job_is_explained_in_its_help(kind):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser, JOBS[kind].options)
+    for action in parser._actions:
+        assert action.help, f"{kind}: {action.dest} has no help"
+    assert parser.format_help()
+
+
+def test_the_form_has_the_options_limits_and_model_choices():
+    form = form_of(Options, models={"policy": [("1", "base")]})({"model": "2", "steps": "0", "split": "test"})
+    assert set(form.errors) == {"model", "steps"}
+    form = form_of(Options, models={"policy": [("1", "base")]})(
+        {"model": "1", "steps": "5", "rate": "", "split": "test"}
+    )
+    assert form.is_valid(), form.errors

@@ -1,0 +1,131 @@
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from annotate.errors import PalateError
+from training import operations
+from training.jobs.job import Job
+from training.jobs.options import option
+from training.jobs.registry import JOBS
+from training.models import Run, RunState
+from training.reporting import run_folder
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass(frozen=True)
+class Count:
+    """A job small enough to watch: it counts to `top`, and stumbles where it is told to."""
+
+    top: int = option(3, help="how far", minimum=1)
+    stumble_at: int = option(0, help="where to fail")
+
+
+def count(run, options, reporter):
+    for number in range(1, options.top + 1):
+        if number == options.stumble_at:
+            raise RuntimeError("stumbled")
+        reporter.metric(number, height=number)
+        reporter.log(f"at {number}")
+        reporter.progress(number, options.top)
+    return {"counted": options.top}
+
+
+def check(study, options):
+    if options.top == 13:
+        raise PalateError("13 brings bad luck; take another number")
+
+
+@pytest.fixture(autouse=True)
+def counting(monkeypatch, settings, tmp_path):
+    settings.RUNS_DIR = tmp_path
+    monkeypatch.setitem(JOBS, "count", Job(Count, check, count, "Count."))
+
+
+def a_run(**values):
+    return operations.create_run(kind="count", study=None, values=values)
+
+
+def test_a_run_keeps_its_result_points_progress_and_log():
+    run = operations.execute_run(run=a_run(top=3))
+    assert (run.state, run.result, run.percent) == (RunState.DONE, {"counted": 3}, 100)
+    assert [point.values["height"] for point in run.points.all()] == [1, 2, 3]
+    assert "at 3" in Run.objects.get(pk=run.pk).log_tail
+    assert "at 3" in (run_folder(run) / "log.txt").read_text()
+
+
+def test_a_run_that_cannot_work_is_not_even_stored():
+    with pytest.raises(PalateError, match="13 brings bad luck"):
+        a_run(top=13)
+    assert not Run.objects.exists()
+
+
+def test_a_failure_is_kept_with_its_traceback():
+    run = operations.execute_run(run=a_run(top=3, stumble_at=2))
+    assert run.state == RunState.FAILED
+    assert "stumbled" in run.error
+    assert run.points.count() == 1
+
+
+def test_a_run_is_executed_once():
+    run = a_run(top=2)
+    operations.execute_run(run=run)
+    operations.execute_run(run=Run.objects.get(pk=run.pk))
+    assert run.points.count() == 2
+
+
+def test_a_queued_run_is_cancelled_at_once():
+    run = a_run(top=2)
+    operations.cancel_run(run=run)
+    assert Run.objects.get(pk=run.pk).state == RunState.CANCELLED
+    assert operations.execute_run(run=run).state == RunState.CANCELLED
+
+
+def test_a_running_run_stops_at_its_next_step(monkeypatch):
+    def asks_first(run, options, reporter):
+        from training.engine.progress import advance
+
+        Run.objects.filter(pk=run.pk).update(cancel_requested=True)
+        reporter._written_at = 0.0  # as if the second between two looks had passed
+        advance(reporter, 1, 2)
+        raise AssertionError("went on after the cancel")
+
+    monkeypatch.setitem(JOBS, "count", Job(Count, check, asks_first, "Count."))
+    assert operations.execute_run(run=a_run()).state == RunState.CANCELLED
+
+
+def lost(run, attempts):
+    long_ago = timezone.now() - timedelta(seconds=settings.RUN_LOST_AFTER_SECONDS + 1)
+    Run.objects.filter(pk=run.pk).update(
+        state=RunState.RUNNING, in_worker=True, heartbeat_at=long_ago, attempts=attempts
+    )
+
+
+def test_a_run_whose_worker_died_is_queued_again(monkeypatch, django_capture_on_commit_callbacks):
+    sent = []
+    monkeypatch.setattr("training.tasks.execute.delay", sent.append)
+    run = a_run()
+    lost(run, attempts=1)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert operations.requeue_lost_runs() == 1
+    assert Run.objects.get(pk=run.pk).state == RunState.QUEUED
+    assert sent == [run.pk]
+
+
+def test_a_run_that_kills_its_workers_fails_in_the_end():
+    run = a_run()
+    lost(run, attempts=operations.MAX_ATTEMPTS)
+    operations.requeue_lost_runs()
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert "worker died 3 times" in run.error
+
+
+def test_a_run_in_a_terminal_is_never_queued_by_itself():
+    run = a_run()
+    lost(run, attempts=1)
+    Run.objects.update(in_worker=False)
+    assert operations.requeue_lost_runs() == 0
