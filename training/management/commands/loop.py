@@ -4,14 +4,14 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
-from annotate.quality.win_rate import win_rate
 from django.core.management.base import BaseCommand, CommandError
 
 from annotate.errors import PalateError
+from annotate.management.palate_command import check_writable, write_json
+from annotate.quality.win_rate import win_rate
 from annotate.studies.models import Study
 from training.cards import figure
 from training.demo_study import STUDIES, make_loop_study, run_job
-from training.management.run_command import check_writable, write_json
 from training.models import Round, RunKind
 
 

@@ -1,0 +1,156 @@
+"""Reading rows of files that people bring: CSV and JSON lines, plain or gzipped, with errors that name the line."""
+
+import csv
+import difflib
+import gzip
+import io
+import json
+import math
+import zlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from annotate.errors import PalateError
+
+GZIP_MAGIC = b"\x1f\x8b"
+csv.field_size_limit(2**31 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a file: its values, and where it stands for the messages."""
+
+    file: Path
+    line: int
+    values: dict[str, Any]
+
+    def fail(self, field: str, message: str) -> NoReturn:
+        raise PalateError(f"{self.file.name} line {self.line}, field {field}: {message}")
+
+    def text(self, field: str, *, required: bool = True, blank: bool = False) -> str:
+        """A text; numbers are taken as their digits. Raises PalateError when it is missing, blank or no text."""
+        value = self.values.get(field)
+        if value is None or value == "":
+            if required and not blank:
+                self.fail(field, "is missing or empty; expected a text")
+            return ""
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str):
+            self.fail(field, f"{_shown(value)} is not a text")
+        if "\0" in value:
+            self.fail(field, "holds a NUL character, which PostgreSQL cannot store")
+        if any("\ud800" <= c <= "\udfff" for c in value):
+            self.fail(field, "holds half a surrogate pair, which is not valid Unicode")
+        if required and not value.strip():
+            self.fail(field, "is blank; expected a text")
+        return value
+
+    def name(self, field: str, *, required: bool = True) -> str:
+        """A short text, such as an id or an author."""
+        value = self.text(field, required=required)
+        if len(value) > 200:
+            self.fail(field, f"has {len(value)} characters; at most 200 are allowed")
+        return value
+
+    def number(self, field: str) -> float | None:
+        value = self.values.get(field)
+        if value is None:
+            return None
+        if not is_number(value):
+            self.fail(field, f"{_shown(value)} is not a number")
+        return float(value)
+
+    def list_of(self, field: str, length: int | None = None) -> list[Any]:
+        value = self.values.get(field)
+        if not isinstance(value, list):
+            self.fail(field, f"{_shown(value)} is not a list")
+        if length is not None and len(value) != length:
+            self.fail(field, f"has {len(value)} entries; expected {length}, one a response")
+        return value
+
+
+def is_number(value: Any) -> bool:
+    """A finite number; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if len(repr(value)) <= 60 else repr(value)[:60] + "…"
+
+
+def read_text(file: Path) -> str:
+    """The whole text of a UTF-8 file, plain or gzipped. Raises PalateError that says what the file is instead."""
+    if file.is_dir():
+        raise PalateError(f"{file}: is a folder; expected a file")
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        raise PalateError(f"{file}: no such file") from None
+    except OSError as error:
+        raise PalateError(f"{file}: cannot be read: {error.strerror}") from None
+    if data.startswith(GZIP_MAGIC):
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise PalateError(f"{file}: the gzip data is damaged or cut off: {error}") from None
+    elif file.suffix == ".gz":
+        raise PalateError(f"{file}: is named .gz but holds no gzip data")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise PalateError(f"{file} line {line}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
+
+
+def json_rows(file: Path, known: Collection[str]) -> Iterator[Row]:
+    """The objects of a JSON-lines file. Raises PalateError at a line that is none or has an unknown field."""
+    some = False
+    # Only \n ends a line: JSON texts may hold other separators that splitlines would cut at.
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            why = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+            raise PalateError(f"{file.name} line {number}: is not JSON ({why}); expected one object a line") from None
+        if not isinstance(values, dict):
+            raise PalateError(f"{file.name} line {number}: {_shown(values)} is not an object")
+        _check_known(f"{file.name} line {number}", "field", values, known)
+        some = True
+        yield Row(file, number, values)
+    if not some:
+        raise PalateError(f"{file}: holds no rows")
+
+
+def csv_rows(file: Path, known: Collection[str]) -> Iterator[Row]:
+    """The rows of a CSV file with a header. Raises PalateError at unknown or double columns and ragged rows."""
+    reader = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if not any(header):
+            raise PalateError(f"{file}: holds no header row; expected columns such as text")
+        if double := next((name for name in header if header.count(name) > 1), None):
+            raise PalateError(f"{file.name} line 1: the column {double!r} stands there twice")
+        _check_known(f"{file.name} line 1", "column", header, known)
+        for cells in reader:
+            if not any(cells):
+                continue
+            if len(cells) != len(header):
+                raise PalateError(
+                    f"{file.name} line {reader.line_num}: has {len(cells)} cells; the header has {len(header)} columns"
+                )
+            yield Row(file, reader.line_num, dict(zip(header, cells, strict=True)))
+    except csv.Error as error:
+        raise PalateError(f"{file.name} line {reader.line_num}: is not CSV: {error}") from None
+
+
+def _check_known(where: str, what: str, names: Collection[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise PalateError(f"{where}: unknown {what} {name!r}; expected {', '.join(sorted(known))}{hint}")

@@ -1,0 +1,61 @@
+"""The base of Palate's commands: a PalateError becomes one message and exit status 1; --json writes the result."""
+
+import json
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from annotate.errors import PalateError
+from annotate.studies.models import Study
+
+
+class PalateCommand(BaseCommand):
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", metavar="FILE", help="write the result to this file")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            check_writable(options["json"])
+            result = self.perform(**options)
+        except PalateError as error:
+            raise CommandError(str(error)) from error
+        write_json(options["json"], result)
+
+    def perform(self, **options: Any) -> Mapping[str, Any]:
+        """The command's work; returns its result, JSON-ready."""
+        raise NotImplementedError
+
+
+def scale_argument(text: str) -> tuple[str, tuple[float, float]]:
+    """KEY:MIN:MAX as (key, (min, max))."""
+    try:
+        key, low, high = text.split(":")
+        scale = float(low), float(high)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not KEY:MIN:MAX, such as fluency:1:5") from None
+    if not key or not scale[0] < scale[1] < float("inf"):
+        raise ArgumentTypeError(f"{text!r}: the lowest score must lie below the highest")
+    return key, scale
+
+
+def study_named(slug: str) -> Study:
+    """The study with this short name; raises PalateError that lists those there are."""
+    study = Study.objects.filter(slug=slug).first()
+    if study is None:
+        known = ", ".join(Study.objects.order_by("slug").values_list("slug", flat=True)[:20]) or "none yet"
+        raise PalateError(f"no study {slug!r}; there are: {known}")
+    return study
+
+
+def check_writable(file: str | None, flag: str = "--json") -> None:
+    """Raises PalateError when a result could not be written, before any work is done."""
+    if file and (Path(file).is_dir() or not Path(file).resolve().parent.is_dir()):
+        raise PalateError(f"{flag} {file}: not a file in an existing folder")
+
+
+def write_json(file: str | None, result: Mapping[str, Any]) -> None:
+    if file:
+        Path(file).write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
