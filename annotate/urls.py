@@ -1,1 +1,7 @@
-urlpatterns: list = []
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("annotate.members.urls")),
+    path("", include("annotate.studies.urls")),
+    path("", include("annotate.tasks.urls")),
+]

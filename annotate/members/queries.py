@@ -1,0 +1,37 @@
+"""Reads of memberships: what belongs to a user, and how far a rater has come."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import QuerySet
+
+from annotate.members.models import Membership
+from annotate.tasks.models import Task
+
+# Counting stops here, so that a rating page costs the same in a study of a million tasks.
+MANY = 1000
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a rater has judged and may still judge in a study. `open` stops at MANY + 1."""
+
+    judged: int
+    open: int
+
+    @property
+    def many_open(self) -> bool:
+        return self.open > MANY
+
+
+def memberships_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Membership, Any]:
+    """The user's active memberships, with their studies."""
+    return Membership.objects.filter(user_id=user.pk, active=True).select_related("study").order_by("study__name", "pk")
+
+
+def progress_of(rater: Membership) -> Progress:
+    """A task that the rater holds at the moment counts as open."""
+    waiting = Task.objects.open_to(rater)[: MANY + 1].count() if rater.study.active else 0
+    held = rater.assignments.live().count()
+    return Progress(judged=rater.judgements.live().count(), open=min(waiting + held, MANY + 1))

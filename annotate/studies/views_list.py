@@ -1,0 +1,11 @@
+"""The first page after signing in: the user's studies."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from annotate.members.queries import memberships_of, progress_of
+
+
+def studies(request: HttpRequest) -> HttpResponse:
+    rows = [(membership, progress_of(membership)) for membership in memberships_of(request.user)]
+    return render(request, "studies/list.html", {"rows": rows})

@@ -1,0 +1,185 @@
+"""The forms of the rating screen. Field names carry the place on the screen, never the id of a response."""
+
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from annotate.judgements.operations import MAX_COMMENT, Answer
+from annotate.studies.models import Criterion
+
+# Longer scales than this get a number input and a slider in place of one button a step.
+MOST_BUTTONS = 11
+
+# The seven steps of a comparison, and the way out: value -> (ranks, strength, both unacceptable).
+PREFERENCES: dict[str, tuple[tuple[int, int], int | None, bool]] = {
+    "a3": ((1, 2), 3, False),
+    "a2": ((1, 2), 2, False),
+    "a1": ((1, 2), 1, False),
+    "tie": ((1, 1), None, False),
+    "b1": ((2, 1), 1, False),
+    "b2": ((2, 1), 2, False),
+    "b3": ((2, 1), 3, False),
+    "bad": ((1, 1), None, True),
+}
+PREFERENCE_LABELS = [
+    ("a3", _("A is much better")),
+    ("a2", _("A is clearly better")),
+    ("a1", _("A is slightly better")),
+    ("tie", _("Equally good")),
+    ("b1", _("B is slightly better")),
+    ("b2", _("B is clearly better")),
+    ("b3", _("B is much better")),
+    ("bad", _("Both are unacceptable")),
+]
+
+
+def letter(position: int) -> str:
+    """The name of the response at this place on the screen: A, B, … Z, then 27, 28, …"""
+    return string.ascii_uppercase[position] if position < 26 else str(position + 1)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One response on the screen, with the fields that ask about it."""
+
+    letter: str
+    text: str
+    scores: Sequence[tuple[Criterion, forms.BoundField]]
+    place: forms.BoundField | None
+    unacceptable: forms.BoundField | None
+
+
+class AnswerForm(forms.Form):
+    """What a rater says about the K responses shown: the fields follow K and the study's criteria."""
+
+    comment = forms.CharField(
+        label=_("Comment"), required=False, max_length=MAX_COMMENT, widget=forms.Textarea({"rows": 4, "dir": "auto"})
+    )
+    seconds = forms.FloatField(required=False, min_value=0, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, k: int, criteria: Sequence[Criterion], **kwargs: Any) -> None:
+        super().__init__(*args, label_suffix="", **kwargs)
+        self.k, self.criteria = k, criteria
+        if k == 2:
+            self.fields["preference"] = _preference_field()
+        for position in range(k):
+            if k > 2:
+                self.fields[f"place_{position}"] = _place_field(k, letter(position))
+                self.fields[f"unacceptable_{position}"] = forms.BooleanField(label=_("Unacceptable"), required=False)
+            for criterion in criteria:
+                self.fields[f"score_{position}_{criterion.key}"] = _score_field(criterion)
+
+    def panels(self, texts: Sequence[str]) -> list[Panel]:
+        """The responses with their fields, for texts in the order shown."""
+        return [
+            Panel(
+                letter=letter(position),
+                text=text,
+                scores=[(criterion, self[f"score_{position}_{criterion.key}"]) for criterion in self.criteria],
+                place=self[f"place_{position}"] if self.k > 2 else None,
+                unacceptable=self[f"unacceptable_{position}"] if self.k > 2 else None,
+            )
+            for position, text in enumerate(texts)
+        ]
+
+    def problems(self) -> list[str]:
+        """What is wrong, each sentence once: ten missing scores need no ten lines."""
+        sentences = (str(error) for errors in self.errors.values() for error in errors)
+        return list(dict.fromkeys(sentences))
+
+    def answer(self, *, seconds: float) -> Answer:
+        """The valid form's answer; `seconds` is used where the browser counted none."""
+        data, places = self.cleaned_data, range(self.k)
+        ranks, strength, unacceptable = None, None, [False] * self.k
+        if self.k == 2:
+            ranks, strength, both = PREFERENCES[data["preference"]]
+            unacceptable = [both, both]
+        elif self.k > 2:
+            ranks = [data[f"place_{position}"] for position in places]
+            unacceptable = [data[f"unacceptable_{position}"] for position in places]
+        return Answer(
+            ranks=ranks,
+            scores={c.key: [data[f"score_{position}_{c.key}"] for position in places] for c in self.criteria},
+            strength=strength,
+            unacceptable=unacceptable,
+            comment=data["comment"],
+            seconds=seconds if data["seconds"] is None else data["seconds"],
+        )
+
+
+def _preference_field() -> forms.ChoiceField:
+    return forms.ChoiceField(
+        label=_("Which response is better?"),
+        choices=PREFERENCE_LABELS,
+        widget=forms.RadioSelect,
+        error_messages={"required": _("Say which response is better, or that they are equal.")},
+    )
+
+
+def _place_field(k: int, name: str) -> forms.TypedChoiceField:
+    places = [(str(place), str(place)) for place in range(1, k + 1)]
+    return forms.TypedChoiceField(
+        label=_("Place of %(name)s") % {"name": name},
+        choices=[("", "–"), *places],
+        coerce=int,
+        widget=forms.Select({"data-place": name}),
+        error_messages={"required": _("Give every response a place.")},
+    )
+
+
+def _score_field(criterion: Criterion) -> forms.Field:
+    missing = {"required": _("Score “%(name)s” for every response.") % {"name": criterion.name}}
+    steps = int((criterion.maximum - criterion.minimum) / criterion.step + 1e-9) + 1
+    if steps <= MOST_BUTTONS:
+        values = [f"{criterion.minimum + step * criterion.step:.12g}" for step in range(steps)]
+        return forms.TypedChoiceField(
+            label=criterion.name,
+            choices=[(value, _pill(value, criterion.labels)) for value in values],
+            coerce=float,
+            widget=forms.RadioSelect,
+            error_messages=missing,
+        )
+    return forms.FloatField(
+        label=criterion.name,
+        min_value=criterion.minimum,
+        max_value=criterion.maximum,
+        widget=forms.NumberInput({"step": f"{criterion.step:.12g}"}),
+        error_messages=missing,
+    )
+
+
+def _pill(value: str, labels: Mapping[str, str]) -> SafeString:
+    return format_html("<b>{}</b> <small>{}</small>", value, labels.get(value, ""))
+
+
+class SkipForm(forms.Form):
+    """Why a rater will not judge a task: a common reason, words of one's own, or both."""
+
+    REASONS = {
+        "unclear": _("The prompt is unclear"),
+        "knowledge": _("I do not know the subject"),
+        "language": _("I do not read this language"),
+        "broken": _("The text is broken"),
+        "upsetting": _("I would rather not read this"),
+        "other": _("Something else"),
+    }
+    reason = forms.ChoiceField(label=_("Reason"), required=False, choices=[("", _("Choose …")), *REASONS.items()])
+    details = forms.CharField(
+        label=_("In your words"), required=False, max_length=400, widget=forms.Textarea({"rows": 2, "dir": "auto"})
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, label_suffix="", **kwargs)
+
+    def sentence(self) -> str:
+        """The valid form's reason as it is stored: the key of the common reason, then the rater's words."""
+        reason, details = self.cleaned_data["reason"], self.cleaned_data["details"]
+        if reason == "other":
+            return details
+        return ": ".join(part for part in (reason, details) if part)

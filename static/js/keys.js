@@ -1,0 +1,75 @@
+// One key for everything a rater does often. Keys with Ctrl, Alt or Meta belong to the browser.
+export function listenToKeys(form, sorting) {
+  const cheatSheet = document.querySelector("[data-keys]");
+  const opener = document.querySelector("[data-open-keys]");
+  opener.hidden = false;
+  opener.addEventListener("click", () => cheatSheet.showModal());
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey || cheatSheet.open) return;
+    if (event.target.matches("textarea, select, [type=number], [type=range]")) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    const act = common(event.key) ?? sorting?.keys(event) ?? compare(event.key) ?? score(event);
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+
+  function common(key) {
+    if (key === "?") return () => cheatSheet.showModal();
+    if (key === "c") return () => unfold("[data-comment]", "textarea");
+    if (key === "s") return () => unfold("[data-skip]", "select");
+    if (key === "Enter" && !document.activeElement.matches("button, a, summary")) {
+      return () => form.requestSubmit(form.querySelector("[data-submit]"));
+    }
+    return null;
+  }
+
+  function unfold(selector, field) {
+    const details = form.querySelector(selector);
+    details.open = true;
+    details.querySelector(field).focus();
+  }
+
+  function compare(key) {
+    const bar = [...form.querySelectorAll("[data-preference] .bar input")];
+    if (!bar.length) return null;
+    const middle = 3;
+    const now = bar.findIndex((radio) => radio.checked);
+    const to = (place) => () => choose(bar[Math.min(Math.max(place, 0), 6)]);
+    switch (key) {
+      case "ArrowLeft": return to((now < 0 ? middle : now) - 1);
+      case "ArrowRight": return to((now < 0 ? middle : now) + 1);
+      // From slightly to much better, and round again.
+      case "a": return to(now >= 1 && now < middle ? now - 1 : middle - 1);
+      case "b": return to(now > middle && now < 6 ? now + 1 : middle + 1);
+      case "=": case "0": return to(middle);
+      case "u": return () => choose(form.querySelector("[data-preference] .alone input"));
+      default: return null;
+    }
+  }
+
+  function score(event) {
+    if (!/^[0-9]$/.test(event.key)) return null;
+    const scales = [...form.querySelectorAll("[data-criterion]")].filter((scale) => scale.querySelector("[type=radio]"));
+    const unanswered = (scale) => !scale.querySelector(":checked");
+    const scale = event.target.closest("[data-criterion]") ?? scales.find(unanswered);
+    if (!scale) return null;
+    const radios = [...scale.querySelectorAll("[type=radio]")];
+    // The key is the score itself, or else the place on a scale with other numbers.
+    const radio = radios.find((one) => one.value === event.key) ?? radios[Number(event.key) - 1];
+    if (!radio) return null;
+    return () => {
+      choose(radio);
+      scales.find(unanswered)?.querySelector("[type=radio]").focus();
+    };
+  }
+
+  function choose(radio) {
+    radio.checked = true;
+    radio.focus();
+    radio.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+}
