@@ -64,23 +64,33 @@ def create_tasks(
     return len(tasks)
 
 
-@transaction.atomic
 def lease_next(*, rater: Membership) -> Assignment | None:
     """The rater's current task, or else a lease on the next open one; None when nothing is open to the rater."""
-    # Two tabs of one rater take turns here, so that they get the same task and not two leases.
-    rater = Membership.objects.select_for_update(no_key=True, of=("self",)).select_related("study").get(pk=rater.pk)
+    # A transaction of its own: it locks many tasks, and the leasing below may have to wait for one.
     _return_run_out_leases(study=rater.study)
+    return _lease_next(rater)
+
+
+@transaction.atomic
+def _lease_next(rater: Membership) -> Assignment | None:
+    # Two tabs of one rater take turns here, so that they get the same task and not two leases.
+    rater = _locked_rater(rater.pk)
     if current := Assignment.objects.live().filter(rater=rater).order_by("id").first():
         return current
     if not rater.active or not rater.study.active:
         return None
-    task = (
-        Task.objects.open_to(rater)
-        .order_by(F("priority").desc(), "id")
-        .select_for_update(skip_locked=True, no_key=True, of=("self",))
-        .first()
-    )
+    # Tasks that others are leasing are passed over. When no other is left they are waited for: a slot may remain.
+    task = _next_open(rater, skip_locked=True) or _next_open(rater, skip_locked=False)
     return _lease(task, rater) if task else None
+
+
+def _next_open(rater: Membership, *, skip_locked: bool) -> Task | None:
+    ordered = Task.objects.open_to(rater).order_by(F("priority").desc(), "id")
+    return ordered.select_for_update(skip_locked=skip_locked, no_key=True, of=("self",)).first()
+
+
+def _locked_rater(pk: int) -> Membership:
+    return Membership.objects.select_for_update(no_key=True, of=("self",)).select_related("study").get(pk=pk)
 
 
 def _lease(task: Task, rater: Membership) -> Assignment:
@@ -102,6 +112,7 @@ def _lease(task: Task, rater: Membership) -> Assignment:
     return assignment
 
 
+@transaction.atomic
 def _return_run_out_leases(*, study: Study) -> None:
     run_out = Assignment.objects.run_out().filter(task__study=study)
     for assignment in run_out.order_by("task_id").select_for_update(skip_locked=True, no_key=True, of=("self",)):
@@ -116,6 +127,8 @@ def _end(assignment: Assignment, state: AssignmentState, *, reason: str = "") ->
 
 
 def _locked(assignment: Assignment) -> Assignment:
+    # The rater first, as in leasing: locked in one order, two tabs of one rater cannot block each other for good.
+    _locked_rater(assignment.rater_id)
     return (
         Assignment.objects.select_for_update(of=("self",)).select_related("task", "rater__study").get(pk=assignment.pk)
     )

@@ -2,12 +2,14 @@
 
 import contextlib
 import random
+import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import close_old_connections, connection
+from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
 from annotate.errors import PalateError
@@ -61,6 +63,26 @@ def test_every_task_gets_exactly_its_judgements():
     at_once(judge_all, raters)
     assert Counter(Judgement.objects.values_list("task", flat=True)) == {task.pk: 3 for task in tasks}
     assert_the_books_balance()
+
+
+def test_the_last_task_is_waited_for_while_somebody_else_leases_it():
+    study = StudyFactory(replication=2)
+    task = TaskFactory(study=study)
+    locked = threading.Event()
+
+    def hold_for_a_moment(_):
+        with transaction.atomic():
+            Task.objects.select_for_update().get(pk=task.pk)
+            locked.set()
+            time.sleep(0.3)
+
+    def lease(rater):
+        locked.wait()
+        return lease_next(rater=rater)
+
+    work = [(hold_for_a_moment, None), (lease, MembershipFactory(study=study))]
+    _, assignment = at_once(lambda pair: pair[0](pair[1]), work)
+    assert assignment.task == task
 
 
 def test_one_rater_in_many_tabs_holds_one_task():
