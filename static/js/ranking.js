@@ -2,6 +2,7 @@
 export function makeSortable(ranking) {
   const list = ranking.querySelector(".rank-list");
   const live = ranking.querySelector("[data-live]");
+  const confirm = ranking.querySelector("[data-number-all]");
   const rows = () => [...list.children];
   const select = (row) => row.querySelector("select");
   const name = (row) => row.dataset.row;
@@ -31,6 +32,7 @@ export function makeSortable(ranking) {
   }
 
   function mark() {
+    confirm.hidden = rows().every((row) => select(row).value);
     rows().forEach((row, index, all) => {
       const place = select(row).value;
       row.classList.toggle("tied", Boolean(place) && index > 0 && select(all[index - 1]).value === place);
@@ -142,8 +144,6 @@ export function makeSortable(ranking) {
     });
     select(row).addEventListener("change", follow);
   }
-  const confirm = ranking.querySelector("[data-number-all]");
-  confirm.hidden = false;
   confirm.addEventListener("click", () => write(groups()));
   ranking.querySelector("[data-ranking-help]").hidden = false;
   follow();

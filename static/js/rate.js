@@ -37,10 +37,15 @@ function joinSliders(form) {
   for (const slider of form.querySelectorAll("[data-slider]")) {
     const number = document.getElementById(slider.dataset.slider);
     slider.hidden = false;
-    if (number.value) slider.value = number.value;
-    number.addEventListener("input", () => { slider.value = number.value; });
+    const follow = () => {
+      slider.value = number.value;
+      slider.classList.toggle("unset", number.value === "");
+    };
+    follow();
+    number.addEventListener("input", follow);
     slider.addEventListener("input", () => {
       number.value = slider.value;
+      follow();
       number.dispatchEvent(new Event("change", { bubbles: true }));
     });
   }
