@@ -15,7 +15,7 @@ from annotate.members.queries import memberships_of, progress_of
 from annotate.prompts.models import Response
 from annotate.tasks import operations
 from annotate.tasks.forms import AnswerForm, SkipForm
-from annotate.tasks.models import Assignment
+from annotate.tasks.models import Assignment, AssignmentState
 
 
 class SeeOther(HttpResponseRedirect):
@@ -41,6 +41,10 @@ def judge(request: HttpRequest, pk: int) -> HttpResponse:
     form, skip_form = _answer_form(assignment, request), SkipForm(initial=request.POST.dict())
     if not form.is_valid():
         return _screen(request, assignment, form, skip_form, problems=form.problems())
+    if assignment.state == AssignmentState.JUDGED:
+        # Somebody went back in the browser, and must not believe that the new answer replaced the first.
+        messages.info(request, _("You have judged that task already; your first answer counts."))
+        return _next(assignment)
     wall_seconds = (timezone.now() - assignment.leased_at).total_seconds()
     try:
         judgements.submit(assignment=assignment, answer=form.answer(seconds=wall_seconds))

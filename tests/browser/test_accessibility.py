@@ -51,7 +51,7 @@ def test_studies_and_the_rating_screen(open_page, user, look):
         page.keyboard.press("Escape")
         page.keyboard.press("s")
         if k == 2:
-            page.get_by_text("A is much better").click()
+            page.get_by_role("radio", name="A is much better").click()
         if k == 4:
             page.get_by_role("button", name="This order is right").click()
         check(page)

@@ -22,6 +22,7 @@ def wait_for_the_end(page):
 
 def drag(page, name, onto, share):
     """Drag the row of a response to a share of another row's height: 0 its top, 0.5 its middle."""
+    page.locator(".rank-list").scroll_into_view_if_needed()
     handle = page.get_by_role("button", name=f"Move response {name}").bounding_box()
     target = page.locator(f'[data-row="{onto}"]').bounding_box()
     page.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
@@ -55,8 +56,8 @@ def test_compare_with_the_keyboard(open_page, user):
 def test_compare_with_the_pointer_and_a_comment(open_page, user):
     study_of(user, k=2)
     page = open_page("/", user=user)
-    page.get_by_role("link", name="Rate: Shop").click()
-    page.get_by_text("B is clearly better").click()
+    page.get_by_role("link", name="Rate Shop").click()
+    page.get_by_role("radio", name="B is clearly better").click()
     page.locator("summary", has_text="Comment").click()
     page.get_by_label("Comment").fill("warmer")
     page.get_by_role("button", name="Submit and go on").click()

@@ -209,6 +209,12 @@ class TestJudge:
         assignment.task.refresh_from_db()
         assert assignment.task.slots_taken == 1
 
+    def test_going_back_and_answering_again_is_explained(self, client, rater):
+        assignment = leased(rater)
+        client.post(url("judge", assignment), {"preference": "a1"})
+        page = client.post(url("judge", assignment), {"preference": "b1"}, follow=True)
+        assert "your first answer counts" in page.content.decode()
+
     def test_no_answer_is_said_and_everything_typed_is_kept(self, client, rater):
         CriterionFactory(study=rater.study, key="clear")
         assignment = leased(rater)
