@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
 from annotate.members.models import Membership
@@ -25,7 +24,7 @@ class Progress:
         return self.open > MANY
 
 
-def memberships_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Membership, Any]:
+def memberships_of(user: Any) -> QuerySet[Membership, Any]:
     """The user's active memberships, with their studies."""
     return Membership.objects.filter(user_id=user.pk, active=True).select_related("study").order_by("study__name", "pk")
 

@@ -64,7 +64,7 @@ class AnswerForm(forms.Form):
     seconds = forms.FloatField(required=False, min_value=0, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, k: int, criteria: Sequence[Criterion], **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
         self.k, self.criteria = k, criteria
         if k == 2:
             self.fields["preference"] = _preference_field()
@@ -96,7 +96,8 @@ class AnswerForm(forms.Form):
     def answer(self, *, seconds: float) -> Answer:
         """The valid form's answer; `seconds` is used where the browser counted none."""
         data, places = self.cleaned_data, range(self.k)
-        ranks, strength, unacceptable = None, None, [False] * self.k
+        ranks: Sequence[int] | None = None
+        strength, unacceptable = None, [False] * self.k
         if self.k == 2:
             ranks, strength, both = PREFERENCES[data["preference"]]
             unacceptable = [both, both]
@@ -175,7 +176,7 @@ class SkipForm(forms.Form):
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
 
     def sentence(self) -> str:
         """The valid form's reason as it is stored: the key of the common reason, then the rater's words."""
