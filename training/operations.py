@@ -2,9 +2,10 @@
 
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TextIO
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
@@ -24,12 +25,12 @@ def create_run(
     kind: str,
     study: Study | None,
     values: Mapping[str, Any],
-    created_by: AbstractBaseUser | None = None,
+    created_by: User | None = None,
     in_worker: bool = False,
 ) -> Run:
     """Check the options of a job and store the run. Raises PalateError before anything is written or loaded."""
     job = JOBS[kind]
-    options = parse(job.options, values)
+    options: Any = parse(job.options, values)
     job.check(study, options)
     return Run.objects.create(kind=kind, study=study, config=dict(values), created_by=created_by, in_worker=in_worker)
 
@@ -40,7 +41,7 @@ def queue_run(**kwargs: Any) -> Run:
 
     with transaction.atomic():
         run = create_run(**kwargs, in_worker=True)
-        transaction.on_commit(lambda: execute.delay(run.pk))
+        transaction.on_commit(partial(execute.delay, run.pk))
     return run
 
 
@@ -58,7 +59,7 @@ def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = Fal
     try:
         with RunReporter(run, terminal=terminal) as reporter:
             job = JOBS[run.kind]
-            options = parse(job.options, run.config)
+            options: Any = parse(job.options, run.config)
             job.check(run.study, options)
             if reporter.cancelled():
                 raise Cancelled
@@ -104,5 +105,5 @@ def requeue_lost_runs() -> int:
                 continue
             run.state = RunState.QUEUED
             run.save(update_fields=["state"])
-            transaction.on_commit(lambda pk=run.pk: execute.delay(pk))
+            transaction.on_commit(partial(execute.delay, run.pk))
     return len(lost)

@@ -129,7 +129,8 @@ def _raters(study: Study, names: Iterable[str]) -> dict[str, int]:
         [Membership(study=study, external_id=name, kind=Kind.IMPORTED) for name in sorted(names)],
         ignore_conflicts=True,
     )
-    return dict(study.memberships.filter(kind=Kind.IMPORTED).values_list("external_id", "pk"))
+    known = study.memberships.filter(kind=Kind.IMPORTED)
+    return {str(name): pk for name, pk in known.values_list("external_id", "pk")}
 
 
 def _tasks(study: Study, judgements: Sequence[NewJudgement], ids: Mapping[str, int]) -> dict[str, int]:

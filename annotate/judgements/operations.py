@@ -82,7 +82,7 @@ def _checked(assignment: Assignment, answer: Answer) -> dict[str, object]:
     """The fields of a judgement, or a PalateError that names what is missing."""
     k = len(assignment.shown)
     ranks = _checked_ranks(answer.ranks, k)
-    scores = _checked_scores(answer.scores, assignment.task.study.criteria.all(), k)
+    scores = _checked_scores(answer.scores, list(assignment.task.study.criteria.all()), k)
     if ranks is None and not scores:
         raise PalateError(_("Choose an answer first."))
     if k > 1 and ranks is None:
