@@ -118,7 +118,6 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Files are found where they lie, without a collectstatic step; an hour of caching is safe with that.
 WHITENOISE_USE_FINDERS = True
