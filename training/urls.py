@@ -1,1 +1,18 @@
-urlpatterns: list = []
+from django.urls import path
+
+from training import views_exchange, views_models, views_runs
+
+urlpatterns = [
+    path("studies/<slug:slug>/runs/", views_runs.runs, name="runs"),
+    path("studies/<slug:slug>/runs/new/<str:kind>/", views_runs.start, name="run-start"),
+    path("runs/<int:pk>/", views_runs.run, name="run"),
+    path("runs/<int:pk>/live/", views_runs.live, name="run-live"),
+    path("runs/<int:pk>/cancel/", views_runs.cancel, name="run-cancel"),
+    path("studies/<slug:slug>/models/", views_models.models, name="models"),
+    path("models/<int:pk>/", views_models.model, name="model"),
+    path("studies/<slug:slug>/rounds/<int:number>/", views_models.turn, name="round"),
+    path("studies/<slug:slug>/exchange/", views_exchange.exchange, name="exchange"),
+    path("studies/<slug:slug>/exchange/prompts/", views_exchange.upload_prompts, name="import-prompts"),
+    path("studies/<slug:slug>/exchange/judgements/", views_exchange.upload_judgements, name="import-judgements"),
+    path("studies/<slug:slug>/export/<str:form>.csv", views_exchange.export, name="export"),
+]

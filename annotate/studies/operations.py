@@ -11,6 +11,10 @@ from annotate.errors import PalateError
 from annotate.members.models import Membership, Role
 from annotate.studies.models import Criterion, Method, Study
 
+# Short names that stand in the addresses of other pages.
+RESERVED = ("new",)
+CHANGEABLE = ("name", "description", "instructions", "replication", "lease_minutes", "active")
+
 
 @transaction.atomic
 def create_study(
@@ -36,6 +40,8 @@ def create_study(
         instructions=instructions,
         description=description,
     )
+    if slug in RESERVED:
+        raise PalateError(f"study {slug}, field slug: this short name is taken by a page; choose another")
     _valid(study, f"study {slug}")
     if method == Method.SCORE and not criteria:
         raise PalateError(f"study {slug}: a scoring study needs at least one criterion")
@@ -57,6 +63,21 @@ def add_criterion(*, study: Study, key: str, name: str = "", **fields: Any) -> C
     _valid(criterion, f"criterion {key}")
     criterion.save()
     return criterion
+
+
+@transaction.atomic
+def change_study(*, study: Study, **fields: Any) -> Study:
+    """Change what a manager may change of a study that runs. Raises PalateError that names the field.
+
+    A new number of raters counts for the tasks that are made from now on.
+    """
+    for name, value in fields.items():
+        if name not in CHANGEABLE:
+            raise PalateError(f"study {study.slug}, field {name}: cannot be changed")
+        setattr(study, name, value)
+    _valid(study, f"study {study.slug}")
+    study.save(update_fields=list(fields))
+    return study
 
 
 def _valid(instance: Study | Criterion, what: str) -> None:

@@ -78,7 +78,11 @@ def parse(options: type[C], values: Mapping[str, Any]) -> C:
     known = {field.name: field for field in dataclasses.fields(options)}  # type: ignore[arg-type]
     if unknown := set(values) - set(known):
         raise PalateError(f"unknown option {sorted(unknown)[0]!r}; expected one of {', '.join(known)}")
-    return options(**{name: _value(field, values[name]) for name, field in known.items() if name in values})
+    return options(**{name: _value(field, values.get(name, _absent(field))) for name, field in known.items()})
+
+
+def _absent(field: dataclasses.Field[Any]) -> Any:
+    return None if _required(field) else field.default
 
 
 def _value(field: dataclasses.Field[Any], raw: Any) -> Any:
@@ -123,6 +127,8 @@ def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[s
         return forms.BooleanField(**{**common, "required": False})
     if meta["choices"] or meta["of_model"]:
         choices = models.get(meta["of_model"], []) if meta["of_model"] else [(c, c) for c in meta["choices"]]
+        if meta["of_model"] and not _required(field):
+            choices = [("", "–"), *choices]
         return forms.ChoiceField(choices=choices, **common)
     if kind in (int, float):
         number = forms.IntegerField if kind is int else forms.FloatField

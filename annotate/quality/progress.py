@@ -1,0 +1,74 @@
+"""How far a study has come, and how many judgements each day brought."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from django.db.models import Count, F, Sum
+from django.db.models.functions import Greatest, TruncDate
+from django.utils import timezone
+
+from annotate.judgements.models import Judgement
+from annotate.members.models import Kind
+from annotate.studies.models import Study
+from annotate.tasks.models import Task
+
+
+@dataclass(frozen=True)
+class StudyProgress:
+    """prompts, responses, tasks; judgements made and wanted; of them simulated and imported; people at work."""
+
+    prompts: int
+    responses: int
+    tasks: int
+    judgements: int
+    wanted: int
+    simulated: int
+    imported: int
+    raters: int
+
+    @property
+    def percent(self) -> int:
+        return min(100, round(100 * self.judgements / self.wanted)) if self.wanted else 0
+
+
+def progress_of_study(study: Study) -> StudyProgress:
+    live = Judgement.objects.live().of_study(study)
+    by_kind = dict(live.order_by().values_list("rater__kind").annotate(n=Count("pk")))
+    judgements = sum(by_kind.values())
+    # What is still open, and what is done: tasks of imported judgements may hold more raters than they asked for.
+    still = Task.objects.filter(study=study, withdrawn=False).aggregate(
+        n=Sum(Greatest(F("replication") - F("slots_taken"), 0))
+    )["n"]
+    leased = study.tasks.filter(assignments__state="leased").count()
+    return StudyProgress(
+        prompts=study.prompts.count(),
+        responses=study.prompts.aggregate(n=Count("responses"))["n"],
+        tasks=study.tasks.count(),
+        judgements=judgements,
+        wanted=judgements + (still or 0) + leased,
+        simulated=by_kind.get(Kind.SIMULATED, 0),
+        imported=by_kind.get(Kind.IMPORTED, 0),
+        raters=live.order_by().values("rater").distinct().count(),
+    )
+
+
+@dataclass(frozen=True)
+class Day:
+    day: date
+    judgements: int
+
+
+def judgements_by_day(study: Study, days: int = 30) -> list[Day]:
+    """The last `days` days, those without judgements included."""
+    today = timezone.localdate()
+    first = today - timedelta(days=days - 1)
+    counted = dict(
+        Judgement.objects.live()
+        .of_study(study)
+        .filter(made_at__date__gte=first)
+        .order_by()
+        .annotate(day=TruncDate("made_at"))
+        .values_list("day")
+        .annotate(n=Count("pk"))
+    )
+    return [Day(day, counted.get(day, 0)) for day in (first + timedelta(days=n) for n in range(days))]

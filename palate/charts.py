@@ -1,0 +1,49 @@
+"""Geometry of the small charts that templates draw as SVG. Pure functions; the numbers stand in a table beside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 600, 120
+
+
+@dataclass(frozen=True)
+class Bar:
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """`points` for an SVG polyline, and the ends of the axes in words."""
+
+    points: str
+    first: float
+    last: float
+    lowest: float
+    highest: float
+
+
+def bars(values: Sequence[float], width: float = WIDTH, height: float = HEIGHT) -> list[Bar]:
+    """One bar a value, the tallest filling the height; a value of 0 has no height."""
+    if not values:
+        return []
+    slot, top = width / len(values), max(*values, 0) or 1
+    return [
+        Bar(round(i * slot + slot * 0.1, 2), round(height * (1 - v / top), 2), round(slot * 0.8, 2),
+            round(height * v / top, 2))
+        for i, v in enumerate(values)
+    ]  # fmt: skip
+
+
+def line(points: Sequence[tuple[float, float]], width: float = WIDTH, height: float = HEIGHT) -> Line | None:
+    """A polyline through (x, y) points in order of x, scaled to the box; None for fewer than two points."""
+    if len(points) < 2:
+        return None
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    left, low = min(xs), min(ys)
+    across, up = (max(xs) - left) or 1, (max(ys) - low) or 1
+    # A margin of 3 keeps the stroke inside the box.
+    placed = (f"{(x - left) / across * width:.1f},{3 + (1 - (y - low) / up) * (height - 6):.1f}" for x, y in points)
+    return Line(" ".join(placed), left, max(xs), low, max(ys))

@@ -1,0 +1,336 @@
+"""The managers' pages: who may open them, what they show, what they start."""
+
+import subprocess
+import sys
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+
+from annotate.judgements.operations import Answer, submit
+from annotate.tasks.models import Task
+from annotate.tasks.operations import lease_next
+from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory, UserFactory
+from training.models import ModelKind, ModelVersion, Round, Run, RunKind, RunPoint, RunState, Snapshot
+
+pytestmark = pytest.mark.django_db
+
+EVALUATION = {
+    "pairs": 10,
+    "pairs_clear": 4,
+    "prompts": 3,
+    **dict.fromkeys(("accuracy", "accuracy_clear", "log_loss", "ece", "kendall_tau"), 0.7),
+    "baselines": dict.fromkeys(("longer", "majority", "rater_vs_others"), 0.5),
+    "intervals": {
+        **{key: [0.6, 0.8] for key in ("accuracy", "accuracy_clear", "log_loss", "ece", "kendall_tau")},
+        "baselines": {key: [0.4, 0.6] for key in ("longer", "majority", "rater_vs_others")},
+    },
+}
+
+
+@pytest.fixture
+def manager():
+    return MembershipFactory(role="manager")
+
+
+@pytest.fixture
+def study(manager):
+    """A study in which something of everything has happened."""
+    study = manager.study
+    task = TaskFactory(study=study)
+    submit(assignment=lease_next(rater=manager), answer=Answer(ranks=[1, 2], comment="<script>alert(1)</script>"))
+    snapshot = Snapshot.objects.create(study=study, sha256="a" * 64, judgement_ids=[1])
+    base = ModelVersion.objects.create(study=study, kind=ModelKind.POLICY, name="base", path="/models/base")
+    reward = ModelVersion.objects.create(
+        study=study,
+        kind=ModelKind.PREFERENCE,
+        name="reward",
+        path="/models/reward",
+        snapshot=snapshot,
+        metrics={"evaluation": EVALUATION},
+        card="# card\n\n<script>alert(2)</script> [x](javascript:alert(3)) ![i](https://evil.example/i.png)",
+    )
+    run = Run.objects.create(study=study, kind=RunKind.RL_FINETUNE, state=RunState.RUNNING, total_steps=4, step=2)
+    for step in (1, 2):
+        RunPoint.objects.create(run=run, step=step, values={"reward": step / 2})
+    run.samples.create(step=1, prompt="p", response="<img src=x onerror=alert(4)>", reward=0.5)
+    tuned = ModelVersion.objects.create(
+        study=study,
+        kind=ModelKind.POLICY,
+        name="tuned",
+        path="/models/tuned",
+        parent=base,
+        reward=reward,
+        run=run,
+        metrics={"before": {"reward": 0.1, "kl": 0.0}, "after": {"reward": 0.9, "kl": 2.0}},
+    )
+    turn = Round.objects.create(study=study, number=1, policy=tuned, against=base, preference=reward)
+    Task.objects.filter(pk=task.pk).update(round=turn)
+    first, second = task.responses.order_by("pk")
+    for response, author in ((first, tuned), (second, base)):
+        response.author_model = author
+        response.save()
+    return study
+
+
+def addresses(study):
+    run = study.runs.get()
+    return [
+        *(reverse(name, args=[study.slug]) for name in ("study-overview", "study-settings", "study-members")),
+        *(reverse(name, args=[study.slug]) for name in ("runs", "models", "exchange")),
+        *(reverse("run-start", args=[study.slug, kind]) for kind in ("pretrain", "train_preference", "next_round")),
+        *(reverse(name, args=[run.pk]) for name in ("run", "run-live")),
+        *(reverse("model", args=[version.pk]) for version in study.model_versions.all()),
+        reverse("round", args=[study.slug, 1]),
+        *(reverse("export", args=[study.slug, form]) for form in ("raw", "pairs")),
+    ]
+
+
+def posts(study):
+    return [
+        reverse("run-cancel", args=[study.runs.get().pk]),
+        reverse("import-prompts", args=[study.slug]),
+        reverse("import-judgements", args=[study.slug]),
+        reverse("study-member-remove", args=[study.slug, study.memberships.first().pk]),
+        reverse("run-start", args=[study.slug, "pretrain"]),
+        reverse("study-members", args=[study.slug]),
+        reverse("study-settings", args=[study.slug]),
+    ]
+
+
+def test_a_manager_opens_every_page_and_no_hostile_text_runs(client, manager, study):
+    client.force_login(manager.user)
+    for address in addresses(study):
+        page = client.get(address)
+        assert page.status_code == 200, address
+        text = (b"".join(page.streaming_content) if page.streaming else page.content).decode()
+        if not page.streaming:
+            assert "<script>alert" not in text
+            assert "onerror=alert(4)>" not in text.replace("&gt;", "")
+            assert 'href="javascript' not in text
+            assert 'evil.example/i.png"' not in text
+
+
+@pytest.mark.parametrize("who", ["rater", "foreign owner", "removed manager"])
+def test_nobody_else_finds_them(client, manager, study, who):
+    if who == "rater":
+        user = MembershipFactory(study=study, role="rater").user
+    elif who == "foreign owner":
+        user = MembershipFactory(role="owner").user
+    else:
+        user = MembershipFactory(study=study, role="manager", active=False).user
+    client.force_login(user)
+    for address in addresses(study):
+        assert client.get(address).status_code == 404, address
+    for address in posts(study):
+        assert client.post(address).status_code == 404, address
+
+
+def test_strangers_are_sent_to_sign_in(client, manager, study):
+    for address in addresses(study):
+        assert client.get(address).url.startswith(reverse("login")), address
+
+
+def test_lineage_leads_from_the_model_to_the_snapshot_and_to_the_responses(client, manager, study):
+    client.force_login(manager.user)
+    tuned, reward = (study.model_versions.get(name=name) for name in ("tuned", "reward"))
+    page = client.get(reverse("model", args=[tuned.pk]))
+    assert page.context["responses"].count() == 1
+    assert reverse("model", args=[reward.pk]) in page.content.decode()
+    page = client.get(reverse("model", args=[reward.pk])).content.decode()
+    assert "a" * 16 in page
+    assert reverse("model", args=[tuned.pk]) in page
+    assert "0.700 [0.600, 0.800]" in page
+
+
+def test_the_round_shows_the_win_rate(client, manager, study):
+    client.force_login(manager.user)
+    page = client.get(reverse("round", args=[study.slug, 1]))
+    assert page.context["rate"].judgements == 1
+    assert page.context["rate"].value in (0.0, 1.0)
+
+
+def test_live_tells_progress_and_curves(client, manager, study):
+    client.force_login(manager.user)
+    live = client.get(reverse("run-live", args=[study.runs.get().pk])).json()
+    assert (live["percent"], live["ended"], live["state"]) == (50, False, "running")
+    assert [(curve["name"], curve["now"]) for curve in live["curves"]] == [("reward", "1")]
+
+
+def test_cancel_asks_the_run_to_stop(client, manager, study):
+    client.force_login(manager.user)
+    run = study.runs.get()
+    assert client.get(reverse("run-cancel", args=[run.pk])).status_code == 405
+    client.post(reverse("run-cancel", args=[run.pk]))
+    run.refresh_from_db()
+    assert run.cancel_requested
+
+
+class TestStart:
+    def test_a_run_is_queued_with_the_options_of_the_form(
+        self, client, manager, django_capture_on_commit_callbacks, sent
+    ):
+        client.force_login(manager.user)
+        with django_capture_on_commit_callbacks(execute=True):
+            page = client.post(
+                reverse("run-start", args=[manager.study.slug, "pretrain"]),
+                {"name": "small", "documents": "200", "steps": "3", "seed": "1", "base_model": ""},
+            )
+        run = Run.objects.get()
+        assert page.url == reverse("run", args=[run.pk])
+        assert run.config == {"name": "small", "documents": 200, "steps": 3, "seed": 1}
+        assert (run.state, run.created_by, run.in_worker) == (RunState.QUEUED, manager.user, True)
+        assert sent() == [run.pk]
+
+    def test_what_cannot_work_is_said_and_nothing_is_queued(self, client, manager):
+        client.force_login(manager.user)
+        page = client.post(
+            reverse("run-start", args=[manager.study.slug, "simulate_raters"]),
+            {"judgements": "5", "raters": "2", "seed": "0"},
+        )
+        assert page.status_code == 422
+        assert "no open tasks" in page.content.decode()
+        assert not Run.objects.exists()
+
+    def test_files_of_the_server_cannot_be_named(self, client, manager):
+        client.force_login(manager.user)
+        client.post(
+            reverse("run-start", args=[manager.study.slug, "pretrain"]),
+            {"corpus": "/etc/passwd", "output": "/etc/x", "documents": "200", "steps": "3", "seed": "1"},
+        )
+        assert not {"corpus", "output"} & set(Run.objects.get().config)
+        address = reverse("run-start", args=[manager.study.slug, "import_prompts"])
+        assert client.get(address).status_code == 404
+
+
+class TestUploads:
+    def test_prompts_become_an_import_run_that_works(self, client, manager, settings, tmp_path):
+        settings.VAR_DIR = settings.RUNS_DIR = tmp_path
+        client.force_login(manager.user)
+        file = SimpleUploadedFile("../../etc/Prompts.CSV", b"text\nWhat is new?\n")
+        client.post(reverse("import-prompts", args=[manager.study.slug]), {"file": file})
+        run = Run.objects.get()
+        assert run.config["file"].startswith(str(tmp_path / "uploads"))
+        assert run.config["file"].endswith("file.csv")
+        from training.operations import execute_run
+
+        assert execute_run(run=run).result["prompts"] == 1
+        assert manager.study.prompts.get().text == "What is new?"
+
+    def test_a_missing_file_is_said(self, client, manager):
+        client.force_login(manager.user)
+        page = client.post(reverse("import-judgements", args=[manager.study.slug]), {})
+        assert page.status_code == 422
+        assert not Run.objects.exists()
+
+
+class TestStudies:
+    def form(self, **changes):
+        data = {
+            "name": "Answers",
+            "slug": "answers",
+            "method": "score",
+            "replication": "2",
+            "criteria-TOTAL_FORMS": "1",
+            "criteria-INITIAL_FORMS": "0",
+            "criteria-0-name": "Clear",
+            "criteria-0-minimum": "1",
+            "criteria-0-maximum": "7",
+            "criteria-0-lowest": "muddled",
+        }
+        return {**data, **changes}
+
+    def test_whoever_makes_a_study_owns_it(self, client):
+        user = UserFactory()
+        client.force_login(user)
+        page = client.post(reverse("study-create"), self.form())
+        assert page.url == reverse("study-overview", args=["answers"])
+        study = user.memberships.get(role="owner").study
+        assert (study.replication, study.criteria.get().labels) == (2, {"1": "muddled"})
+        assert client.get(page.url).status_code == 200
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"slug": "new"}, {"criteria-0-name": ""}, {"criteria-0-maximum": "0"}, {"replication": "0"}, {"name": ""}],
+    )
+    def test_what_does_not_fit_is_said(self, client, changes):
+        client.force_login(UserFactory())
+        page = client.post(reverse("study-create"), self.form(**changes))
+        assert page.status_code == 422
+        assert "error" in page.content.decode()
+
+    def test_settings_are_saved(self, client, manager):
+        client.force_login(manager.user)
+        data = {"name": "New name", "replication": "5", "lease_minutes": "10"}
+        client.post(reverse("study-settings", args=[manager.study.slug]), data)
+        manager.study.refresh_from_db()
+        assert (manager.study.name, manager.study.replication, manager.study.active) == ("New name", 5, False)
+        assert client.post(reverse("study-settings", args=[manager.study.slug]), {"name": ""}).status_code == 422
+
+
+class TestMembers:
+    def test_an_account_is_made_with_its_first_password(self, client, manager):
+        client.force_login(manager.user)
+        address = reverse("study-members", args=[manager.study.slug])
+        client.post(address, {"username": "grace", "role": "rater", "password": "hopper-1906"})
+        assert manager.study.memberships.get(user__username="grace").role == "rater"
+        assert client.login(username="grace", password="hopper-1906")
+
+    @pytest.mark.parametrize(
+        ("data", "words"),
+        [
+            ({"username": "nobody", "role": "rater"}, "There is no account nobody"),
+            ({"username": "grace", "role": "rater", "password": "123"}, "too short"),
+            ({"username": "grace", "role": "owner"}, "Select a valid choice"),
+        ],
+    )
+    def test_what_does_not_fit_is_said(self, client, manager, data, words):
+        client.force_login(manager.user)
+        page = client.post(reverse("study-members", args=[manager.study.slug]), data)
+        assert page.status_code == 422
+        assert words in page.content.decode()
+
+    def test_an_owner_stays_and_a_rater_goes(self, client, manager):
+        client.force_login(manager.user)
+        owner, rater = (MembershipFactory(study=manager.study, role=role) for role in ("owner", "rater"))
+        for member in (owner, rater):
+            client.post(reverse("study-member-remove", args=[manager.study.slug, member.pk]))
+            member.refresh_from_db()
+        assert owner.active
+        assert not rater.active
+
+    def test_an_owner_is_not_made_a_rater(self, client):
+        owner = MembershipFactory(role="owner")
+        client.force_login(owner.user)
+        client.post(
+            reverse("study-members", args=[owner.study.slug]), {"username": owner.user.username, "role": "rater"}
+        )
+        owner.refresh_from_db()
+        assert owner.role == "owner"
+
+
+def test_an_empty_study_says_what_comes_next(client):
+    manager = MembershipFactory(study=StudyFactory(), role="owner")
+    client.force_login(manager.user)
+    assert "No prompts yet" in client.get(reverse("study-overview", args=[manager.study.slug])).content.decode()
+
+
+def test_a_scoring_study_has_an_overview_too(client):
+    manager = MembershipFactory(role="owner")
+    CriterionFactory(study=manager.study, key="clear")
+    TaskFactory(study=manager.study, k=1)
+    submit(assignment=lease_next(rater=manager), answer=Answer(scores={"clear": [3]}))
+    client.force_login(manager.user)
+    page = client.get(reverse("study-overview", args=[manager.study.slug]))
+    assert page.context["progress"].judgements == 1
+    assert page.context["agreement"].value is None
+
+
+def test_pages_do_not_load_torch():
+    code = (
+        "import django; django.setup(); import sys; from django.urls import get_resolver;"
+        "get_resolver().url_patterns; import palate.wsgi;"
+        "assert not {'torch', 'transformers', 'pandas'} & set(sys.modules), 'slow import'"
+    )
+    environment = {**__import__("os").environ, "DJANGO_SETTINGS_MODULE": "palate.settings"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

@@ -1,0 +1,112 @@
+"""Files in and out by the browser: uploads become runs, exports stream."""
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+
+from annotate.errors import PalateError
+from annotate.exchange import exports
+from annotate.members.access import managed_study
+from annotate.studies.models import Study
+from training import operations
+from training.models import RunKind
+
+
+class PromptsForm(forms.Form):
+    file = forms.FileField(label=_("Prompts"), help_text=_("CSV or JSON lines with a column “text”, plain or .gz"))
+    group_by = forms.CharField(
+        label=_("Group column"), required=False, help_text=_("Prompts of one group are never split apart.")
+    )
+
+
+class JudgementsForm(forms.Form):
+    prompts = forms.FileField(label=_("Prompts"), help_text=_("JSON lines: prompt_id, text, group"))
+    responses = forms.FileField(label=_("Responses"), help_text=_("JSON lines: response_id, prompt_id, text, author"))
+    judgements = forms.FileField(
+        label=_("Judgements"), help_text=_("JSON lines: prompt_id, shown, ranks and/or scores, rater")
+    )
+    group_by = forms.CharField(label=_("Group field"), required=False)
+
+
+def exchange(request: HttpRequest, slug: str) -> HttpResponse:
+    return _page(request, managed_study(request, slug), PromptsForm(), JudgementsForm())
+
+
+@require_POST
+def upload_prompts(request: HttpRequest, slug: str) -> HttpResponse:
+    study, form = managed_study(request, slug), PromptsForm(request.POST, request.FILES)
+    return _import(request, study, RunKind.IMPORT_PROMPTS, form) or _page(request, study, form, JudgementsForm(), 422)
+
+
+@require_POST
+def upload_judgements(request: HttpRequest, slug: str) -> HttpResponse:
+    study, form = managed_study(request, slug), JudgementsForm(request.POST, request.FILES)
+    return _import(request, study, RunKind.IMPORT_JUDGEMENTS, form) or _page(request, study, PromptsForm(), form, 422)
+
+
+def _page(
+    request: HttpRequest, study: Study, prompts: forms.Form, judgements: forms.Form, status: int = 200
+) -> HttpResponse:
+    context = {"study": study, "tab": "exchange", "prompts": prompts, "judgements": judgements}
+    return render(request, "manage/exchange.html", context, status=status)
+
+
+def _import(request: HttpRequest, study: Study, kind: str, form: forms.Form) -> HttpResponse | None:
+    """Queue the import of the uploaded files; None when the form has errors, which stand in it."""
+    if not form.is_valid():
+        return None
+    folder = Path(settings.VAR_DIR) / "uploads" / f"{study.pk}-{secrets.token_hex(8)}"
+    try:
+        run = operations.queue_run(
+            kind=kind, study=study, values=_stored(form.cleaned_data, folder), created_by=request.user
+        )
+    except PalateError as error:
+        form.add_error(None, str(error))
+        return None
+    return redirect("run", run.pk)
+
+
+def _stored(cleaned: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Write the uploads into a folder of their own and name them in the run's options."""
+    folder.mkdir(parents=True)
+    return {
+        name: str(_written(value, folder / f"{name}{_suffix(value)}")) if isinstance(value, UploadedFile) else value
+        for name, value in cleaned.items()
+    }
+
+
+def _suffix(upload: UploadedFile) -> str:
+    """The ending tells CSV from JSON lines; nothing else of a stranger's file name is used."""
+    name = (upload.name or "").lower()
+    endings = (".jsonl.gz", ".json.gz", ".csv.gz", ".jsonl", ".json", ".csv", ".gz")
+    return next((ending for ending in endings if name.endswith(ending)), "")
+
+
+def _written(upload: UploadedFile, path: Path) -> Path:
+    with path.open("wb") as file:
+        for chunk in upload.chunks():
+            file.write(chunk)
+    return path
+
+
+def export(request: HttpRequest, slug: str, form: str) -> HttpResponseBase:
+    study = managed_study(request, slug)
+    if form == "raw":
+        lines = exports.lines(exports.RAW_COLUMNS, exports.raw_rows(study))
+    elif form == "pairs":
+        lines = exports.lines(exports.PAIR_COLUMNS, exports.pair_rows(study))
+    else:
+        raise Http404
+    disposition = f'attachment; filename="{study.slug}-{form}.csv"'
+    return StreamingHttpResponse(
+        lines, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": disposition}
+    )

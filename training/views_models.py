@@ -1,0 +1,92 @@
+"""Models of a study and the rounds in which their responses were judged."""
+
+from typing import Any
+
+import nh3
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+
+from annotate.members.access import managed_study
+from annotate.quality.win_rate import win_rate
+from annotate.studies.models import Study
+from training.cards import figure
+from training.models import ModelKind, ModelVersion
+
+FIGURES = [
+    ("accuracy", "accuracy"),
+    ("accuracy_clear", "accuracy, vote margin of two or more"),
+    ("baselines.longer", "baseline: longer wins"),
+    ("baselines.majority", "baseline: the slot that wins more often"),
+    ("baselines.rater_vs_others", "one rater against the others"),
+    ("log_loss", "log loss"),
+    ("ece", "calibration error"),
+    ("kendall_tau", "Kendall's τ"),
+]
+
+
+def rendered(markdown: str) -> SafeString:
+    """Markdown as HTML that can do no harm: no raw HTML, no scripts, no images from elsewhere."""
+    html = MarkdownIt("js-default").render(markdown)
+    return mark_safe(nh3.clean(html, tags=nh3.ALLOWED_TAGS - {"img"}))
+
+
+def models(request: HttpRequest, slug: str) -> HttpResponse:
+    study = managed_study(request, slug)
+    versions = study.model_versions.select_related("parent", "reward", "snapshot").defer("card")
+    context = {
+        "study": study,
+        "tab": "models",
+        "policies": [(v, _change(v.metrics)) for v in versions if v.kind == ModelKind.POLICY],
+        "preferences": [(v, _figure(v, "accuracy")) for v in versions if v.kind == ModelKind.PREFERENCE],
+    }
+    return render(request, "manage/models.html", context)
+
+
+def model(request: HttpRequest, pk: int) -> HttpResponse:
+    managed = Study.objects.managed_by(request.user)
+    version = get_object_or_404(
+        ModelVersion.objects.select_related("study", "parent", "reward", "snapshot", "run"), pk=pk, study__in=managed
+    )
+    evaluation = version.metrics.get("evaluation")
+    context = {
+        "study": version.study,
+        "tab": "models",
+        "version": version,
+        "figures": [(words, figure(evaluation, name)) for name, words in FIGURES] if evaluation else [],
+        "evaluation": evaluation,
+        "change": _change(version.metrics),
+        "card": rendered(version.card),
+        "judgements": len(version.snapshot.judgement_ids) if version.snapshot else 0,
+        "responses": version.responses.filter(prompt__study__in=managed),
+        "tuned": version.tuned_policies.filter(study__in=managed),
+        "children": version.children.filter(study__in=managed),
+        "rounds": version.rounds.filter(study__in=managed),
+    }
+    return render(request, "manage/model.html", context)
+
+
+def turn(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    study = managed_study(request, slug)
+    shown = get_object_or_404(study.rounds.select_related("policy", "against", "preference"), number=number)
+    context = {
+        "study": study,
+        "tab": "overview",
+        "round": shown,
+        "rate": win_rate(shown),
+        "people": win_rate(shown, kinds=["person", "imported"]),
+        "tasks": shown.tasks.count(),
+    }
+    return render(request, "manage/round.html", context)
+
+
+def _figure(version: ModelVersion, name: str) -> str:
+    evaluation = version.metrics.get("evaluation")
+    return figure(evaluation, name) if evaluation else "–"
+
+
+def _change(metrics: dict[str, Any]) -> list[tuple[str, float, float]]:
+    """(measure, before, after) of a tuned policy; nothing for other models."""
+    before, after = metrics.get("before"), metrics.get("after")
+    return [(name, before[name], after[name]) for name in before] if before and after else []

@@ -1,0 +1,147 @@
+"""Runs: the list, starting one, watching one, cancelling one. Nothing here imports torch."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from annotate.errors import PalateError
+from annotate.members.access import managed_study
+from annotate.studies.models import Study
+from palate.charts import line
+from training import model_versions, operations
+from training.jobs.options import form_of
+from training.jobs.registry import JOBS
+from training.models import ModelKind, Run, RunKind, RunPoint
+
+# Jobs that a page starts by their options alone, in the order in which the loop needs them. Imports need files.
+STARTED_HERE = [
+    RunKind.PRETRAIN,
+    RunKind.GENERATE,
+    RunKind.SIMULATE,
+    RunKind.TRAIN_PREFERENCE,
+    RunKind.EVALUATE,
+    RunKind.RL_FINETUNE,
+    RunKind.NEXT_ROUND,
+]
+# A page names no file of the server: models are saved where Palate keeps them, text comes from its own corpus.
+NOT_ON_PAGES = {"output", "corpus"}
+SHOWN_RUNS, SHOWN_POINTS, SHOWN_SAMPLES = 100, 300, 12
+
+
+def managed_run(request: HttpRequest, pk: int) -> Run:
+    """The run if the user manages its study; otherwise 404."""
+    managed = Study.objects.managed_by(request.user)
+    return get_object_or_404(Run.objects.select_related("study", "created_by"), pk=pk, study__in=managed)
+
+
+def runs(request: HttpRequest, slug: str) -> HttpResponse:
+    study = managed_study(request, slug)
+    context = {
+        "study": study,
+        "tab": "runs",
+        "runs": study.runs.select_related("created_by").defer("log_tail", "result")[:SHOWN_RUNS],
+        "jobs": [(kind, kind.label, JOBS[kind].summary) for kind in STARTED_HERE],
+    }
+    return render(request, "manage/runs.html", context)
+
+
+def start(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
+    study = managed_study(request, slug)
+    if kind not in STARTED_HERE:
+        raise Http404
+    form = _form(study, kind)(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            run = operations.queue_run(
+                kind=kind, study=study, values=_values(form.cleaned_data), created_by=request.user
+            )
+        except PalateError as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, _("The run waits for a worker."))
+            return redirect("run", run.pk)
+    context = {"study": study, "tab": "runs", "form": form, "kind": RunKind(kind), "job": JOBS[kind]}
+    return render(request, "manage/run_start.html", context, status=422 if form.errors else 200)
+
+
+def _form(study: Study, kind: str) -> type[Any]:
+    form = form_of(JOBS[kind].options, models={model: model_versions.choices(study, model) for model in ModelKind})
+    form.base_fields = {name: field for name, field in form.base_fields.items() if name not in NOT_ON_PAGES}
+    return form
+
+
+def _values(cleaned: dict[str, Any]) -> dict[str, Any]:
+    """What was filled in; the rest keeps the job's defaults."""
+    return {name: value for name, value in cleaned.items() if value not in (None, "")}
+
+
+def run(request: HttpRequest, pk: int) -> HttpResponse:
+    shown = managed_run(request, pk)
+    context = {
+        "study": shown.study,
+        "tab": "runs",
+        "run": shown,
+        "config": [(name.replace("_", " "), value) for name, value in shown.config.items()],
+        "curves": curves(shown),
+        "samples": shown.samples.order_by("-step", "-id")[:SHOWN_SAMPLES],
+        "result": [(name, value) for name, value in shown.result.items() if isinstance(value, (str, int, float))],
+        "version": getattr(shown, "model_version", None),
+    }
+    return render(request, "manage/run.html", context)
+
+
+def live(request: HttpRequest, pk: int) -> JsonResponse:
+    """What the page of a run asks for while it runs."""
+    shown = managed_run(request, pk)
+    return JsonResponse(
+        {
+            "state": shown.state,
+            "label": shown.get_state_display(),
+            "ended": shown.ended,
+            "percent": shown.percent,
+            "step": shown.step,
+            "total": shown.total_steps,
+            "log": shown.log_tail,
+            "curves": curves(shown),
+        }
+    )
+
+
+@require_POST
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    operations.cancel_run(run=managed_run(request, pk))
+    messages.success(request, _("The run stops at its next step."))
+    return redirect("run", pk)
+
+
+def curves(run: Run) -> list[dict[str, Any]]:
+    """One curve a metric: name, polyline points, ends of the axes and the last value; at most SHOWN_POINTS each."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    for step, values in RunPoint.objects.filter(run=run).order_by("step", "id").values_list("step", "values"):
+        for name, value in values.items():
+            series.setdefault(name, []).append((step, value))
+    return [_curve(name, points) for name, points in series.items()]
+
+
+def _curve(name: str, points: list[tuple[float, float]]) -> dict[str, Any]:
+    every = max(1, len(points) // SHOWN_POINTS)
+    drawn = line(_thinned(points, every))
+    return {
+        "name": name.replace("_", " "),
+        "points": drawn.points if drawn else "",
+        "low": f"{min(y for _, y in points):.3g}",
+        "high": f"{max(y for _, y in points):.3g}",
+        "first": int(points[0][0]),
+        "last": int(points[-1][0]),
+        "now": f"{points[-1][1]:.3g}",
+    }
+
+
+def _thinned(points: list[tuple[float, float]], every: int) -> list[tuple[float, float]]:
+    kept: Iterable[tuple[float, float]] = points[::every]
+    return [*kept] if points[-1] in points[::every] else [*kept, points[-1]]
