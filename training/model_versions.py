@@ -35,7 +35,7 @@ def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None
 
 def register(*, study: Study | None, kind: ModelKind, path: str, name: str = "", **details: Any) -> ModelVersion:
     """The model version of a path that the study can see, made when it is new."""
-    known = ModelVersion.objects.filter(_in_reach(study), kind=kind, path=path).first()
+    known = ModelVersion.objects.filter(in_reach(study), kind=kind, path=path).first()
     return known or ModelVersion.objects.create(
         study=study, kind=kind, path=path, name=name or Path(path).name, **details
     )
@@ -74,7 +74,7 @@ def saved_whole(output: Path) -> Iterator[Path]:
 
 def choices(study: Study | None, kind: ModelKind) -> list[tuple[str, str]]:
     """The registered models that a page offers: (number, name)."""
-    versions = ModelVersion.objects.filter(_in_reach(study), kind=kind)
+    versions = ModelVersion.objects.filter(in_reach(study), kind=kind)
     return [(str(version.pk), version.name) for version in versions]
 
 
@@ -84,10 +84,11 @@ def _registered(study: Study | None, value: str, kind: ModelKind | None) -> Mode
     if value.isdecimal():
         named |= Q(pk=int(value))
     of_kind = Q(kind=kind) if kind else Q()
-    return ModelVersion.objects.filter(_in_reach(study), of_kind, named).order_by("-pk").first()
+    return ModelVersion.objects.filter(in_reach(study), of_kind, named).order_by("-pk").first()
 
 
-def _in_reach(study: Study | None) -> Q:
+def in_reach(study: Study | None) -> Q:
+    """Models of the study, and those that all studies share."""
     return Q(study=study) | Q(study=None)
 
 

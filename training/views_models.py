@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from annotate.members.access import managed_study
 from annotate.quality.win_rate import win_rate
-from annotate.studies.models import Study
+from training import model_versions
 from training.cards import figure
 from training.models import ModelKind, ModelVersion
 
@@ -34,7 +34,11 @@ def rendered(markdown: str) -> SafeString:
 
 def models(request: HttpRequest, slug: str) -> HttpResponse:
     study = managed_study(request, slug)
-    versions = study.model_versions.select_related("parent", "reward", "snapshot").defer("card")
+    versions = (
+        ModelVersion.objects.filter(model_versions.in_reach(study))
+        .select_related("parent", "reward", "snapshot")
+        .defer("card")
+    )
     context = {
         "study": study,
         "tab": "models",
@@ -44,14 +48,18 @@ def models(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "manage/models.html", context)
 
 
-def model(request: HttpRequest, pk: int) -> HttpResponse:
-    managed = Study.objects.managed_by(request.user)
+def model(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """A model of the study, or one that all studies share, with what it came from and what came of it here."""
+    study = managed_study(request, slug)
     version = get_object_or_404(
-        ModelVersion.objects.select_related("study", "parent", "reward", "snapshot", "run"), pk=pk, study__in=managed
+        ModelVersion.objects.filter(model_versions.in_reach(study)).select_related(
+            "parent", "reward", "snapshot", "run"
+        ),
+        pk=pk,
     )
     evaluation = version.metrics.get("evaluation")
     context = {
-        "study": version.study,
+        "study": study,
         "tab": "models",
         "version": version,
         "figures": [(words, figure(evaluation, name)) for name, words in FIGURES] if evaluation else [],
@@ -59,10 +67,11 @@ def model(request: HttpRequest, pk: int) -> HttpResponse:
         "change": _change(version.metrics),
         "card": rendered(version.card),
         "judgements": len(version.snapshot.judgement_ids) if version.snapshot else 0,
-        "responses": version.responses.filter(prompt__study__in=managed),
-        "tuned": version.tuned_policies.filter(study__in=managed),
-        "children": version.children.filter(study__in=managed),
-        "rounds": version.rounds.filter(study__in=managed),
+        "responses": version.responses.filter(prompt__study=study),
+        "tuned": version.tuned_policies.filter(study=study),
+        "children": version.children.filter(study=study),
+        "rounds": version.rounds.filter(study=study),
+        "run": version.run if version.run and version.run.study_id == study.pk else None,
     }
     return render(request, "manage/model.html", context)
 

@@ -80,7 +80,7 @@ def addresses(study):
         *(reverse(name, args=[study.slug]) for name in ("runs", "models", "exchange")),
         *(reverse("run-start", args=[study.slug, kind]) for kind in ("pretrain", "train_preference", "next_round")),
         *(reverse(name, args=[run.pk]) for name in ("run", "run-live")),
-        *(reverse("model", args=[version.pk]) for version in study.model_versions.all()),
+        *(reverse("model", args=[study.slug, version.pk]) for version in study.model_versions.all()),
         reverse("round", args=[study.slug, 1]),
         *(reverse("export", args=[study.slug, form]) for form in ("raw", "pairs")),
     ]
@@ -134,13 +134,23 @@ def test_strangers_are_sent_to_sign_in(client, manager, study):
 def test_lineage_leads_from_the_model_to_the_snapshot_and_to_the_responses(client, manager, study):
     client.force_login(manager.user)
     tuned, reward = (study.model_versions.get(name=name) for name in ("tuned", "reward"))
-    page = client.get(reverse("model", args=[tuned.pk]))
+    page = client.get(reverse("model", args=[study.slug, tuned.pk]))
     assert page.context["responses"].count() == 1
-    assert reverse("model", args=[reward.pk]) in page.content.decode()
-    page = client.get(reverse("model", args=[reward.pk])).content.decode()
+    assert reverse("model", args=[study.slug, reward.pk]) in page.content.decode()
+    page = client.get(reverse("model", args=[study.slug, reward.pk])).content.decode()
     assert "a" * 16 in page
-    assert reverse("model", args=[tuned.pk]) in page
+    assert reverse("model", args=[study.slug, tuned.pk]) in page
     assert "0.700 [0.600, 0.800]" in page
+
+
+def test_shared_models_have_a_page_and_models_of_other_studies_none(client, manager, study):
+    client.force_login(manager.user)
+    shared, foreign = (
+        ModelVersion.objects.create(study=owner, kind=ModelKind.POLICY, name="m", path=f"/models/{owner}")
+        for owner in (None, StudyFactory())
+    )
+    assert client.get(reverse("model", args=[study.slug, shared.pk])).status_code == 200
+    assert client.get(reverse("model", args=[study.slug, foreign.pk])).status_code == 404
 
 
 def test_the_round_shows_the_win_rate(client, manager, study):
