@@ -26,6 +26,8 @@ def create_study(
     replication: int = 3,
     instructions: str = "",
     description: str = "",
+    validation_share: float = 0.15,
+    test_share: float = 0.15,
     criteria: Sequence[Mapping[str, Any]] = (),
 ) -> Study:
     """Make a study with its criteria and its owner. Raises PalateError that names the field that does not fit.
@@ -39,9 +41,16 @@ def create_study(
         replication=replication,
         instructions=instructions,
         description=description,
+        validation_share=validation_share,
+        test_share=test_share,
     )
     if slug in RESERVED:
         raise PalateError(f"study {slug}, field slug: this short name is taken by a page; choose another")
+    if not (validation_share >= 0 and test_share >= 0 and validation_share + test_share < 1):
+        raise PalateError(
+            f"study {slug}: the shares for validation and test must be at least 0 and leave prompts for training, "
+            f"not {validation_share:g} and {test_share:g}"
+        )
     _valid(study, f"study {slug}")
     if method == Method.SCORE and not criteria:
         raise PalateError(f"study {slug}: a scoring study needs at least one criterion")

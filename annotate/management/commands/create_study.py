@@ -19,6 +19,13 @@ class Command(PalateCommand):
         parser.add_argument("--name", default="", help="name on the pages (default: the short name)")
         parser.add_argument("--method", choices=Method.values, default=Method.COMPARE, help="how new tasks are judged")
         parser.add_argument("--replication", type=int, default=3, help="raters a task (default: 3)")
+        for split in ("validation", "test"):
+            parser.add_argument(
+                f"--{split}-share",
+                type=float,
+                default=0.15,
+                help=f"share of prompts in the {split} split (default: 0.15)",
+            )
         parser.add_argument("--instructions", default="", help="what the raters read first")
         parser.add_argument("--owner", default="", metavar="USERNAME", help="account that owns the study")
         parser.add_argument(
@@ -41,6 +48,8 @@ class Command(PalateCommand):
             owner=owner,
             replication=options["replication"],
             instructions=options["instructions"],
+            validation_share=options["validation_share"],
+            test_share=options["test_share"],
             criteria=[{"key": k, "minimum": low, "maximum": high} for k, (low, high) in options["criterion"]],
         )
         self.stdout.write(f"study {study.slug} is there")
