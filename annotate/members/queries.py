@@ -20,6 +20,11 @@ class Progress:
     open: int
 
     @property
+    def shown(self) -> int:
+        """The number to show, with a + or "or more" after it when there are many."""
+        return min(self.open, MANY)
+
+    @property
     def many_open(self) -> bool:
         return self.open > MANY
 
