@@ -1,0 +1,73 @@
+"""A manager's way through the pages, and axe on each of them."""
+
+import pytest
+
+from annotate.judgements.operations import Answer, submit
+from annotate.tasks.operations import lease_next
+from tests.browser.test_accessibility import LOOKS, check
+from tests.factories import MembershipFactory, TaskFactory
+from training.models import ModelKind, ModelVersion, Run, RunKind, RunPoint, RunState
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def study(user):
+    owner = MembershipFactory(user=user, role="owner")
+    TaskFactory.create_batch(2, study=owner.study)
+    submit(assignment=lease_next(rater=owner), answer=Answer(ranks=[1, 1]))
+    return owner.study
+
+
+def a_run(study):
+    run = Run.objects.create(
+        study=study, kind=RunKind.RL_FINETUNE, state=RunState.RUNNING, step=1, total_steps=4, log_tail="first line\n"
+    )
+    run.points.create(step=1, values={"reward": 0.5})
+    run.points.create(step=2, values={"reward": 0.7})
+    run.samples.create(step=1, prompt="What?", response="word " * 40, reward=0.1)
+    return run
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_pages_of_a_study(open_page, user, study, look):
+    run = a_run(study)
+    model = ModelVersion.objects.create(study=study, kind=ModelKind.POLICY, name="m" * 60, path="/m", card="# Card")
+    base = f"/studies/{study.slug}"
+    page = open_page("/studies/new/", user=user, **look)
+    check(page)
+    page.get_by_role("button", name="Make the study").click()
+    for address in (
+        *(f"{base}/", f"{base}/runs/", f"{base}/runs/new/rl_finetune/", f"/runs/{run.pk}/", f"{base}/models/"),
+        *(f"{base}/models/{model.pk}/", f"{base}/exchange/", f"{base}/members/", f"{base}/settings/"),
+    ):
+        page.goto(address)
+        check(page)
+
+
+def test_a_study_is_made_and_opened(open_page, user):
+    page = open_page("/", user=user)
+    page.get_by_role("link", name="New study").click()
+    page.get_by_label("Name", exact=False).first.fill("Kind answers")
+    page.get_by_label("Short name").fill("kind")
+    page.get_by_role("button", name="Make the study").click()
+    page.get_by_role("heading", name="No prompts yet").wait_for()
+    page.get_by_role("link", name="Import prompts").click()
+    page.get_by_role("heading", name="Import prompts").wait_for()
+
+
+def test_a_run_is_watched_while_it_goes_on_and_cancelled(open_page, user, study):
+    run = a_run(study)
+    page = open_page(f"/runs/{run.pk}/", user=user)
+    page.get_by_text("first line").wait_for()
+    Run.objects.filter(pk=run.pk).update(step=3, log_tail="first line\nsecond line\n")
+    RunPoint.objects.create(run=run, step=3, values={"reward": 0.9, "kl": 0.2})
+    page.get_by_text("second line").wait_for()
+    page.get_by_role("heading", name="kl", exact=True).wait_for()
+    assert page.get_by_role("progressbar").evaluate("bar => bar.value") == 75
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("The run stops at its next step.").first.wait_for()
+    assert Run.objects.get(pk=run.pk).cancel_requested
+    Run.objects.filter(pk=run.pk).update(state=RunState.CANCELLED)
+    page.get_by_text("cancelled", exact=True).wait_for()
+    page.get_by_role("button", name="Cancel").wait_for(state="detached")
