@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from scipy.special import expit
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -94,7 +95,7 @@ class PreferenceModel:
 
     def quality(self, rewards: Sequence[float]) -> list[float]:
         """Calibrated quality in (0, 1): the chance to beat the average training response."""
-        return [1 / (1 + math.exp(-(r - self.centre) / self.temperature)) for r in rewards]
+        return [float(expit((r - self.centre) / self.temperature)) for r in rewards]
 
     def save(self, output: Path) -> None:
         settings = {"temperature": self.temperature, "centre": self.centre, "max_length": self.max_length}

@@ -1,0 +1,42 @@
+import dataclasses
+
+import pytest
+
+from training.engine.records import Record, pairs_of
+
+
+def record(ranks=None, ids=("1", "2"), rater="r1", **changes):
+    return Record("p", "g", "prompt", tuple(ids), tuple(f"text {i}" for i in ids), ranks, rater, **changes)
+
+
+def test_votes_on_a_pair_are_gathered_whatever_the_order_shown():
+    (pair,) = pairs_of([record((1, 2)), record((2, 1), ids=("2", "1"), rater="r2"), record((1, 1), rater="r3")])
+    assert (pair.wins_a, pair.wins_b, pair.ties, pair.margin) == (2, 0, 1, 2)
+    assert pair.share_a == pytest.approx(2.5 / 3)
+    assert [vote.a_first for vote in pair.votes] == [True, False, True]
+
+
+def test_a_ranking_is_its_pairs_with_two_over_k_each():
+    pairs = pairs_of([record((1, 2, 2), ids=("1", "2", "3"))])
+    assert {(p.a_id, p.b_id): (p.wins_a, p.wins_b, p.ties) for p in pairs} == {
+        ("1", "2"): (pytest.approx(2 / 3), 0, 0),
+        ("1", "3"): (pytest.approx(2 / 3), 0, 0),
+        ("2", "3"): (0, 0, pytest.approx(2 / 3)),
+    }
+
+
+def test_scores_are_compared_by_their_mean():
+    (pair,) = pairs_of([record(scores={"clear": (0.2, 0.8), "kind": (0.5, 0.5)})])
+    assert pair.margin == -1
+
+
+def test_single_scores_of_one_rater_are_compared_with_each_other_and_with_nobody_elses():
+    alone = [record(ids=(i,), scores={"clear": (s,)}, rater=r) for i, s, r in (("1", 0.9, "r1"), ("2", 0.1, "r1"))]
+    (pair,) = pairs_of(alone)
+    assert pair.margin == 1
+    assert pairs_of([alone[0], dataclasses.replace(alone[1], rater="r2")]) == []
+
+
+def test_weights_count():
+    (pair,) = pairs_of([record((1, 2), weight=0.25)])
+    assert pair.wins_a == 0.25
