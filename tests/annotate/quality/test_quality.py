@@ -1,0 +1,45 @@
+import pytest
+
+from annotate.judgements.operations import Answer, submit
+from annotate.quality.agreement import agreement
+from annotate.quality.progress import judgements_by_day, progress_of_study
+from annotate.quality.win_rate import from_outcomes
+from annotate.tasks.operations import lease_next
+from tests.factories import MembershipFactory, StudyFactory, TaskFactory
+
+
+def judge(study, best_wins):
+    rater = MembershipFactory(study=study)
+    assignment = lease_next(rater=rater)
+    best = min(assignment.shown)
+    submit(
+        assignment=assignment, answer=Answer(ranks=[1 if (pk == best) == best_wins else 2 for pk in assignment.shown])
+    )
+
+
+def test_win_rate_by_hand():
+    rate = from_outcomes([[1.0, 1.0], [0.5], [0.0]])
+    assert (rate.value, rate.wins, rate.ties, rate.losses, rate.prompts) == (0.625, 2, 1, 1, 3)
+    assert 0 <= rate.low <= 0.625 <= rate.high <= 1
+    assert from_outcomes([]).value is None
+
+
+def test_agreement_by_hand(db):
+    study = StudyFactory(replication=3)
+    TaskFactory(study=study)
+    assert agreement(study).value is None
+    for wins in (True, True, False):
+        judge(study, wins)
+    assert (agreement(study).value, agreement(study).pairs) == (pytest.approx(1 / 3), 3)
+
+
+def test_progress_counts_what_is_made_and_what_is_wanted(db):
+    study = StudyFactory(replication=2)
+    TaskFactory.create_batch(3, study=study)
+    judge(study, True)
+    lease_next(rater=MembershipFactory(study=study))
+    progress = progress_of_study(study)
+    assert (progress.judgements, progress.wanted, progress.tasks, progress.raters) == (1, 6, 3, 1)
+    assert (progress.simulated, progress.imported, progress.percent) == (0, 0, 17)
+    days = judgements_by_day(study)
+    assert (len(days), days[-1].judgements, sum(day.judgements for day in days)) == (30, 1, 1)
