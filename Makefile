@@ -16,8 +16,8 @@ loop: $(VENV)/.installed  ## the whole loop without hands, with simulated raters
 	@$(BIN)/python manage.py loop
 
 lint: $(VENV)/.installed-dev  ## linters, types, architecture, migrations
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from annotate.studies.operations import create_study
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from annotate.members.models import Membership, Role
 from annotate.prompts.models import Prompt, split_of
 from annotate.studies.models import Method, Study
+from annotate.studies.operations import create_study
 from training.demo import corpus
 from training.models import ModelVersion, Run, RunKind
 from training.operations import create_run, execute_run

@@ -46,7 +46,7 @@ class RunReporter:
         self._heart.join()
         self._write()
         self._file.close()
-        if self._bar:
+        if self._bar is not None:
             self._bar.close()
 
     def progress(self, step: int, total: int) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from annotate.exchange.records import records_of
-
 from annotate.judgements.models import Judgement
 from annotate.prompts.models import Split
 from annotate.studies.models import Study

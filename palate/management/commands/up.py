@@ -30,7 +30,9 @@ class Command(BaseCommand):
         parser.add_argument("--no-demo", action="store_true", help="start without the demo studies")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Both explicitly: a shell that starts this in the background lets it ignore Ctrl-C's signal.
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stop, signal.default_int_handler)
         call_command("migrate", verbosity=0, stdout=self.stdout)
         if not options["no_demo"]:
             call_command("demo", stdout=self.stdout)

@@ -1,0 +1,54 @@
+"""The whole loop in small, with the real parts: model, raters, database, files."""
+
+import csv
+import json
+
+import pytest
+from django.core.management import call_command
+
+from annotate.judgements.models import Judgement
+from annotate.studies.models import Study
+from training.models import ModelKind, Round, Run, RunState
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_one_turn_of_the_loop(settings, tmp_path):
+    settings.MODELS_DIR = tmp_path / "models"
+    settings.RUNS_DIR = tmp_path / "runs"
+    call_command("loop", prompts=48, pretrain_steps=40, rl_steps=2, json=str(tmp_path / "loop.json"))
+    figures = json.loads((tmp_path / "loop.json").read_text())
+    study = Study.objects.get(slug=figures["study"])
+
+    # Every run ended well, every judgement is marked as simulated, no rater judged a task twice.
+    assert set(Run.objects.values_list("state", flat=True)) == {RunState.DONE}
+    assert set(Judgement.objects.values_list("rater__kind", flat=True)) == {"simulated"}
+    assert all(task.judgements.count() == task.replication for task in study.tasks.all())
+
+    # Lineage: the tuned policy knows its start, its reward and, through it, the snapshot without test prompts.
+    turn = Round.objects.get(study=study)
+    tuned = turn.policy
+    assert (tuned.parent, tuned.reward.kind) == (turn.against, ModelKind.PREFERENCE)
+    learned = Judgement.objects.filter(pk__in=tuned.reward.snapshot.judgement_ids)
+    assert set(learned.values_list("task__prompt__split", flat=True)) == {"train", "validation"}
+    assert set(turn.tasks.values_list("prompt__split", flat=True)) == {"test"}
+    assert figures["policy"]["before"]["kl"] == pytest.approx(0, abs=1e-3)
+    assert 0 <= figures["win_rate"]["value"] <= 1
+
+    # What was saved opens in transformers, and the figures come out of the command again.
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    AutoModelForCausalLM.from_pretrained(tuned.path)
+    AutoModelForSequenceClassification.from_pretrained(tuned.reward.path)
+    call_command(
+        "evaluate_preference", tuned.reward.path, study=study.slug, split="test", json=str(tmp_path / "e.json")
+    )
+    evaluated = json.loads((tmp_path / "e.json").read_text())
+    assert {"pairs", "accuracy", "accuracy_clear", "pairs_clear", "log_loss", "ece", "kendall_tau"} <= set(evaluated)
+    assert {"longer", "majority", "rater_vs_others"} <= set(evaluated["intervals"]["baselines"])
+
+    call_command("export_preferences", study=study.slug, format="pairs", output=str(tmp_path / "pairs.csv"))
+    with (tmp_path / "pairs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    assert all(row["raters"] == row["simulated_raters"] for row in rows)
