@@ -50,8 +50,9 @@ def start_worker(tmp_path):
             os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
     # What queue_run opened in this process would keep the test database from being dropped.
-    app.pool.force_close_all()
     reset_pools()
+    app.pool.force_close_all()
+    app._after_fork()  # forgets the closed pool, as a new process would
 
 
 def environment(folder):
