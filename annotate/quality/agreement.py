@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 
 from annotate.judgements.models import Judgement
+from annotate.quality.intervals import mean_by_prompt
 from annotate.studies.models import Study
 
-DRAWS = 1000
 # The newest judgements say how a study is doing; a page must not read millions of them.
 NEWEST = 20_000
 
@@ -40,7 +40,10 @@ def agreement(study: Study) -> Agreement:
     by_prompt: dict[int, list[float]] = defaultdict(list)
     for (prompt, _task), answers in tasks.items():
         by_prompt[prompt] += _comparisons(answers)
-    return _with_interval([values for values in by_prompt.values() if values])
+    compared = [values for values in by_prompt.values() if values]
+    if not compared:
+        return Agreement(None, None, None, 0)
+    return Agreement(*mean_by_prompt(compared), pairs=sum(map(len, compared)))
 
 
 def _comparisons(answers: Sequence[dict[int, int]]) -> Iterable[float]:
@@ -48,12 +51,3 @@ def _comparisons(answers: Sequence[dict[int, int]]) -> Iterable[float]:
     for one, other in combinations(answers, 2):
         for a, b in combinations(sorted(one), 2):
             yield float(np.sign(one[a] - one[b]) == np.sign(other[a] - other[b]))
-
-
-def _with_interval(by_prompt: Sequence[Sequence[float]], seed: int = 0) -> Agreement:
-    if not by_prompt:
-        return Agreement(None, None, None, 0)
-    sums, sizes = np.array([sum(v) for v in by_prompt]), np.array([len(v) for v in by_prompt])
-    drawn = np.random.default_rng(seed).integers(len(by_prompt), size=(DRAWS, len(by_prompt)))
-    low, high = np.quantile(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), [0.025, 0.975])
-    return Agreement(float(sums.sum() / sizes.sum()), float(low), float(high), int(sizes.sum()))

@@ -4,12 +4,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from annotate.judgements.models import Judgement
+from annotate.quality.intervals import mean_by_prompt
 from training.models import Round
-
-DRAWS = 2000
 
 
 @dataclass(frozen=True)
@@ -50,13 +47,10 @@ def _outcome(shown: Sequence[int], ranks: Sequence[int], mine: set[int]) -> floa
     return 0.5 if own == other else float(own < other)
 
 
-def from_outcomes(outcomes: Sequence[Sequence[float]], *, seed: int = 0) -> WinRate:
+def from_outcomes(outcomes: Sequence[Sequence[float]]) -> WinRate:
     """The win rate of outcomes (1, 0.5 or 0) given prompt by prompt."""
     flat = [outcome for of_prompt in outcomes for outcome in of_prompt]
     counts = {"wins": flat.count(1.0), "ties": flat.count(0.5), "losses": flat.count(0.0), "prompts": len(outcomes)}
     if not flat:
         return WinRate(None, None, None, **counts)
-    sums, sizes = np.array([sum(o) for o in outcomes]), np.array([len(o) for o in outcomes])
-    drawn = np.random.default_rng(seed).integers(len(outcomes), size=(DRAWS, len(outcomes)))
-    low, high = np.quantile(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), [0.025, 0.975])
-    return WinRate(float(np.mean(flat)), float(low), float(high), **counts)
+    return WinRate(*mean_by_prompt(outcomes), **counts)
