@@ -33,19 +33,22 @@ class Command(BaseCommand):
         # Both explicitly: a shell that starts this in the background lets it ignore Ctrl-C's signal.
         for stop in (signal.SIGTERM, signal.SIGINT):
             signal.signal(stop, signal.default_int_handler)
-        call_command("migrate", verbosity=0, stdout=self.stdout)
-        if not options["no_demo"]:
-            call_command("demo", stdout=self.stdout)
-        port = _free_port(options["host"], options["port"])
-        processes = _start_all(options["host"], port)
         try:
-            self._say_where(f"http://{options['host']}:{port}/", port)
-            _wait_for_one_to_end(processes)
+            call_command("migrate", verbosity=0, stdout=self.stdout)
+            if not options["no_demo"]:
+                call_command("demo", stdout=self.stdout)
+            self._serve(options["host"], _free_port(options["host"], options["port"]))
         except KeyboardInterrupt:
-            self.stdout.write("\nStopping …")
+            self.stdout.write("\nStopped.")
+
+    def _serve(self, host: str, port: int) -> None:
+        processes = _start_all(host, port)
+        try:
+            self._say_where(f"http://{host}:{port}/", port)
+            _wait_for_one_to_end(processes)
         finally:
+            self.stdout.write("\nStopping …")
             _stop_all(processes)
-        self.stdout.write("Stopped.")
 
     def _say_where(self, address: str, port: int) -> None:
         _wait_until_listening(port)
