@@ -90,6 +90,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "curves": curves(shown),
         "samples": shown.samples.order_by("-step", "-id")[:SHOWN_SAMPLES],
         "result": [(name, value) for name, value in shown.result.items() if isinstance(value, (str, int, float))],
+        "seconds": (shown.ended_at - shown.started_at).total_seconds() if shown.ended_at and shown.started_at else None,
         "version": getattr(shown, "model_version", None),
     }
     return render(request, "manage/run.html", context)
