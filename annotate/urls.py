@@ -4,4 +4,5 @@ urlpatterns = [
     path("", include("annotate.members.urls")),
     path("", include("annotate.studies.urls")),
     path("", include("annotate.tasks.urls")),
+    path("", include("annotate.judgements.urls")),
 ]

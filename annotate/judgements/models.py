@@ -6,6 +6,12 @@ from django.utils.translation import gettext_lazy as _
 from annotate.judgements.queries import JudgementQuerySet
 
 
+class Device(models.TextChoices):
+    PHONE = "phone", _("phone")
+    TABLET = "tablet", _("tablet")
+    DESKTOP = "desktop", _("computer")
+
+
 class Judgement(models.Model):
     """A rater's answer to a task: ranks and/or scores of the responses shown. Append-only.
 
@@ -24,6 +30,9 @@ class Judgement(models.Model):
     unacceptable = ArrayField(models.BooleanField(), help_text=_("One flag a response."))
     comment = models.TextField(blank=True)
     seconds = models.FloatField(null=True, blank=True)
+    device = models.CharField(max_length=10, choices=Device, blank=True)
+    # The key that the browser gave this answer: sent again, after a lost connection, it changes nothing.
+    submission = models.UUIDField(null=True, blank=True)
     # False once a correction supersedes this judgement; the only thing that ever changes in this table.
     live = models.BooleanField(default=True)
     supersedes = models.OneToOneField(
@@ -39,6 +48,7 @@ class Judgement(models.Model):
             models.UniqueConstraint(
                 fields=["task", "rater"], condition=Q(live=True), name="judgement_one_live_a_rater"
             ),
+            models.UniqueConstraint(fields=["rater", "submission"], name="judgement_once_a_submission"),
             models.CheckConstraint(condition=Q(ranks__isnull=False) | ~Q(scores={}), name="judgement_says_something"),
             models.CheckConstraint(
                 condition=Q(strength__isnull=True)

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
-from annotate.judgements.models import Judgement
+from annotate.judgements.models import Device, Judgement
 from annotate.studies.models import Criterion
 from annotate.tasks.models import Assignment, AssignmentState
 from annotate.tasks.operations import hold
@@ -23,6 +24,7 @@ class Answer:
 
     ranks: one a response, 1 the best, equal ranks are ties; None when the rater only scores.
     scores: criterion key to one score a response. unacceptable: one flag a response, none means all fine.
+    submission: the browser's key of this answer, the same whenever it is sent again.
     """
 
     ranks: Sequence[int] | None = None
@@ -31,6 +33,8 @@ class Answer:
     unacceptable: Sequence[bool] = ()
     comment: str = ""
     seconds: float | None = None
+    device: str = ""
+    submission: UUID | None = None
 
 
 @transaction.atomic
@@ -42,7 +46,9 @@ def submit(*, assignment: Assignment, answer: Answer) -> Judgement:
     """
     assignment = hold(assignment=assignment)
     if assignment.state == AssignmentState.JUDGED:
-        return Judgement.objects.live().get(task=assignment.task_id, rater=assignment.rater_id)
+        return _sent(assignment.rater_id, answer) or Judgement.objects.live().get(
+            task=assignment.task_id, rater=assignment.rater_id
+        )
     if assignment.state == AssignmentState.SKIPPED:
         raise PalateError(_("You have skipped this task."))
     judgement = Judgement.objects.create(
@@ -52,8 +58,8 @@ def submit(*, assignment: Assignment, answer: Answer) -> Judgement:
         made_at=timezone.now(),
         **_checked(assignment, answer),
     )
-    assignment.state, assignment.ended_at = AssignmentState.JUDGED, judgement.made_at
-    assignment.save(update_fields=["state", "ended_at"])
+    assignment.state, assignment.ended_at, assignment.draft = AssignmentState.JUDGED, judgement.made_at, None
+    assignment.save(update_fields=["state", "ended_at", "draft"])
     return judgement
 
 
@@ -61,9 +67,12 @@ def submit(*, assignment: Assignment, answer: Answer) -> Judgement:
 def correct(*, judgement: Judgement, answer: Answer) -> Judgement:
     """Supersede a rater's live judgement by a new one; the old one stays in the history.
 
-    Raises PalateError when the judgement has been superseded already or the answer does not fit.
+    The same correction sent again returns the judgement that it made. Raises PalateError when the judgement
+    has been superseded already or the answer does not fit.
     """
     old = Judgement.objects.select_for_update(of=("self",)).get(pk=judgement.pk)
+    if made := _sent(old.rater_id, answer):
+        return made
     if not old.live:
         raise PalateError(_("This judgement has been corrected already."))
     assignment = Assignment.objects.select_related("task__study").get(task=old.task_id, rater=old.rater_id)
@@ -76,6 +85,13 @@ def correct(*, judgement: Judgement, answer: Answer) -> Judgement:
         made_at=timezone.now(),
         **_checked(assignment, answer),
     )
+
+
+def _sent(rater: int, answer: Answer) -> Judgement | None:
+    """The judgement that this very answer made when it was sent before."""
+    if answer.submission is None:
+        return None
+    return Judgement.objects.filter(rater=rater, submission=answer.submission).first()
 
 
 def _checked(assignment: Assignment, answer: Answer) -> dict[str, object]:
@@ -104,6 +120,8 @@ def _checked(assignment: Assignment, answer: Answer) -> dict[str, object]:
         # PostgreSQL stores no NUL character.
         "comment": answer.comment.replace("\0", "").strip(),
         "seconds": _checked_seconds(answer.seconds),
+        "device": answer.device if answer.device in Device.values else "",
+        "submission": answer.submission,
     }
 
 

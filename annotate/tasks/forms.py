@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from annotate.judgements.models import Judgement
 from annotate.judgements.operations import MAX_COMMENT, Answer
 from annotate.studies.models import Criterion
 
@@ -62,6 +63,9 @@ class AnswerForm(forms.Form):
         label=_("Comment"), required=False, max_length=MAX_COMMENT, widget=forms.Textarea({"rows": 4, "dir": "auto"})
     )
     seconds = forms.FloatField(required=False, min_value=0, widget=forms.HiddenInput)
+    # Filled in by the browser: what the rater works with, and the key under which this answer is sent.
+    device = forms.CharField(required=False, max_length=10, widget=forms.HiddenInput)
+    submission = forms.UUIDField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, k: int, criteria: Sequence[Criterion], **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
@@ -93,7 +97,7 @@ class AnswerForm(forms.Form):
         sentences = (str(error) for errors in self.errors.values() for error in errors)
         return list(dict.fromkeys(sentences))
 
-    def answer(self, *, seconds: float) -> Answer:
+    def answer(self, *, seconds: float | None) -> Answer:
         """The valid form's answer; `seconds` is used where the browser counted none."""
         data, places = self.cleaned_data, range(self.k)
         ranks: Sequence[int] | None = None
@@ -111,7 +115,24 @@ class AnswerForm(forms.Form):
             unacceptable=unacceptable,
             comment=data["comment"],
             seconds=seconds if data["seconds"] is None else data["seconds"],
+            device=data["device"],
+            submission=data["submission"],
         )
+
+
+def fields_of(judgement: Judgement) -> dict[str, Any]:
+    """The form's values that say what a judgement says."""
+    fields: dict[str, Any] = {"comment": judgement.comment}
+    for position in range(len(judgement.shown)):
+        if judgement.ranks and len(judgement.ranks) > 2:
+            fields[f"place_{position}"] = judgement.ranks[position]
+            fields[f"unacceptable_{position}"] = judgement.unacceptable[position]
+        for key, values in judgement.scores.items():
+            fields[f"score_{position}_{key}"] = f"{values[position]:.12g}"
+    if judgement.ranks and len(judgement.ranks) == 2:
+        said = (tuple(judgement.ranks), judgement.strength, all(judgement.unacceptable))
+        fields["preference"] = next((value for value, means in PREFERENCES.items() if means == said), "")
+    return fields
 
 
 def _preference_field() -> forms.ChoiceField:

@@ -81,6 +81,7 @@ class Assignment(models.Model):
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     skip_reason = models.CharField(max_length=500, blank=True)
+    draft = models.JSONField(null=True, blank=True, help_text=_("An answer begun: form field to value."))
 
     objects = AssignmentQuerySet.as_manager()
 

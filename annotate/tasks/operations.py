@@ -6,8 +6,8 @@ slots and is kept in the transaction that changes an assignment.
 """
 
 import random
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F
@@ -21,6 +21,10 @@ from annotate.studies.models import Study
 from annotate.tasks.keys import task_key
 from annotate.tasks.models import Assignment, AssignmentState, Task, TaskResponse
 from training.models import Round
+
+# Leases of one rater at a time: the task on the screen, the next one, and answers still on their way.
+MOST_HELD = 5
+MOST_DRAFT = 50_000  # characters
 
 
 class LeaseLost(PalateError):
@@ -64,20 +68,28 @@ def create_tasks(
     return len(tasks)
 
 
-def lease_next(*, rater: Membership) -> Assignment | None:
-    """The rater's current task, or else a lease on the next open one; None when nothing is open to the rater."""
+def lease_next(*, rater: Membership, beyond: Collection[int] = ()) -> Assignment | None:
+    """The rater's current task, or else a lease on the next open one; None when nothing is open to the rater.
+
+    beyond: ids of assignments that the rater's browser holds already, on the screen or on their way to the
+    server; a browser that asks ahead gets another one. Nobody holds more than MOST_HELD.
+    """
     # A transaction of its own: it locks many tasks, and the leasing below may have to wait for one.
     _return_run_out_leases(study=rater.study)
-    return _lease_next(rater)
+    return _lease_next(rater, beyond)
 
 
 @transaction.atomic
-def _lease_next(rater: Membership) -> Assignment | None:
+def _lease_next(rater: Membership, beyond: Collection[int]) -> Assignment | None:
     # Two tabs of one rater take turns here, so that they get the same task and not two leases.
     rater = _locked_rater(rater.pk)
-    if current := Assignment.objects.live().filter(rater=rater).order_by("id").first():
+    held = list(Assignment.objects.live().filter(rater=rater).order_by("leased_at", "id"))
+    if current := next((assignment for assignment in held if assignment.pk not in beyond), None):
+        # The lease counts from when the task is shown, not from when it was fetched ahead.
+        current.expires_at = _lease_end(rater)
+        current.save(update_fields=["expires_at"])
         return current
-    if not rater.active or not rater.study.active:
+    if not rater.active or not rater.study.active or len(held) >= MOST_HELD:
         return None
     # Tasks that others are leasing are passed over. When no other is left they are waited for: a slot may remain.
     task = _next_open(rater, skip_locked=True) or _next_open(rater, skip_locked=False)
@@ -93,6 +105,10 @@ def _locked_rater(pk: int) -> Membership:
     return Membership.objects.select_for_update(no_key=True, of=("self",)).select_related("study").get(pk=pk)
 
 
+def _lease_end(rater: Membership) -> datetime:
+    return timezone.now() + timedelta(minutes=rater.study.lease_minutes)
+
+
 def _lease(task: Task, rater: Membership) -> Assignment:
     """Take a slot of a task that this transaction has locked."""
     Task.objects.filter(pk=task.pk).update(slots_taken=F("slots_taken") + 1)
@@ -102,7 +118,7 @@ def _lease(task: Task, rater: Membership) -> Assignment:
     lease = {
         "state": AssignmentState.LEASED,
         "leased_at": now,
-        "expires_at": now + timedelta(minutes=rater.study.lease_minutes),
+        "expires_at": _lease_end(rater),
         "ended_at": None,
     }
     # A rater who comes back to a task whose lease ran out sees the same order as before.
@@ -122,7 +138,9 @@ def _return_run_out_leases(*, study: Study) -> None:
 def _end(assignment: Assignment, state: AssignmentState, *, reason: str = "") -> None:
     """End a lease that this transaction has locked and free its slot."""
     assignment.state, assignment.skip_reason, assignment.ended_at = state, reason, timezone.now()
-    assignment.save(update_fields=["state", "skip_reason", "ended_at"])
+    if state == AssignmentState.SKIPPED:
+        assignment.draft = None
+    assignment.save(update_fields=["state", "skip_reason", "ended_at", "draft"])
     Task.objects.filter(pk=assignment.task_id).update(slots_taken=F("slots_taken") - 1)
 
 
@@ -134,11 +152,31 @@ def _locked(assignment: Assignment) -> Assignment:
     )
 
 
+def keep_draft(*, assignment: Assignment, fields: Mapping[str, str]) -> bool:
+    """Keep an answer begun with its lease, and the lease for the rater who is at work on it.
+
+    Returns whether it was kept: not once the task is judged, skipped or returned. Raises PalateError when it
+    is longer than any answer can be.
+    """
+    if sum(len(name) + len(value) for name, value in fields.items()) > MOST_DRAFT:
+        raise PalateError(_("The draft is too long."))
+    # PostgreSQL stores no NUL character.
+    draft = {name: value.replace("\0", "") for name, value in fields.items()}
+    leased = Assignment.objects.leased().filter(pk=assignment.pk)
+    kept = leased.update(draft=draft, expires_at=_lease_end(assignment.rater))
+    return bool(kept)
+
+
 @transaction.atomic
-def give_back(*, assignment: Assignment) -> None:
-    """Return a leased task unjudged, so that others (or the same rater, later) may have it."""
+def give_back(*, assignment: Assignment, unless_renewed: bool = False) -> None:
+    """Return a leased task unjudged, so that others (or the same rater, later) may have it.
+
+    unless_renewed: leave it when the lease has been renewed since `assignment.expires_at` was read; a page that
+    closes gives back the task it fetched ahead, but not from another page that shows it by now.
+    """
+    end = assignment.expires_at
     assignment = _locked(assignment)
-    if assignment.state == AssignmentState.LEASED:
+    if assignment.state == AssignmentState.LEASED and not (unless_renewed and assignment.expires_at != end):
         _end(assignment, AssignmentState.RETURNED)
 
 

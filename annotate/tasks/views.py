@@ -1,21 +1,29 @@
-"""The rating screen: lease a task, show it, take the answer. Every page works as a plain HTML form."""
+"""The rating screen: lease a task, show it, take the answer.
+
+Every page works as a plain HTML form. The screen's script asks ahead for the next task and sends answers in
+the background: it says so in its Accept header, and gets a piece of the page or JSON.
+"""
 
 from collections.abc import Sequence
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
 
 from annotate.errors import PalateError
 from annotate.judgements import operations as judgements
 from annotate.members.queries import memberships_of, progress_of
-from annotate.prompts.models import Response
 from annotate.tasks import operations
 from annotate.tasks.forms import AnswerForm, SkipForm
 from annotate.tasks.models import Assignment, AssignmentState
+from annotate.tasks.screen import Screen
+
+UNSAVED = ("csrfmiddlewaretoken", "submission", "device")
 
 
 class SeeOther(HttpResponseRedirect):
@@ -30,7 +38,19 @@ def rate(request: HttpRequest, slug: str) -> HttpResponse:
     assignment = operations.lease_next(rater=rater)
     if assignment is None:
         return render(request, "rate/done.html", {"study": rater.study, "progress": progress_of(rater)})
-    return _screen(request, assignment, _answer_form(assignment), SkipForm())
+    return _show(request, assignment, _answer_form(assignment, initial=assignment.draft), SkipForm())
+
+
+@require_POST
+def ahead(request: HttpRequest, slug: str) -> HttpResponse:
+    """Lease the task after those that the browser holds (`beyond`), as a piece of the page; 204 when there is none."""
+    rater = get_object_or_404(memberships_of(request.user), study__slug=slug)
+    beyond = [int(pk) for pk in request.POST.getlist("beyond") if pk.isdecimal()]
+    assignment = operations.lease_next(rater=rater, beyond=beyond)
+    if assignment is None:
+        return HttpResponse(status=204)
+    screen = _screen(assignment, _answer_form(assignment, initial=assignment.draft), SkipForm())
+    return render(request, "rate/task.html", screen.context())
 
 
 def judge(request: HttpRequest, pk: int) -> HttpResponse:
@@ -38,10 +58,10 @@ def judge(request: HttpRequest, pk: int) -> HttpResponse:
     assignment = _own(request, pk)
     if request.method != "POST":
         return _next(assignment)
-    form, skip_form = _answer_form(assignment, request), SkipForm(initial=request.POST.dict())
+    form, skip_form = _answer_form(assignment, request.POST), SkipForm(initial=request.POST.dict())
     if not form.is_valid():
-        return _screen(request, assignment, form, skip_form, problems=form.problems())
-    if assignment.state == AssignmentState.JUDGED:
+        return _problem(request, assignment, form, skip_form, form.problems())
+    if assignment.state == AssignmentState.JUDGED and not _in_background(request):
         # Somebody went back in the browser, and must not believe that the new answer replaced the first.
         messages.info(request, _("You have judged that task already; your first answer counts."))
         return _next(assignment)
@@ -49,8 +69,8 @@ def judge(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         judgements.submit(assignment=assignment, answer=form.answer(seconds=wall_seconds))
     except PalateError as error:
-        return _screen(request, assignment, form, skip_form, problems=[str(error)], status=_status(error))
-    return _next(assignment)
+        return _problem(request, assignment, form, skip_form, [str(error)], _status(error))
+    return JsonResponse({}) if _in_background(request) else _next(assignment)
 
 
 def skip(request: HttpRequest, pk: int) -> HttpResponse:
@@ -62,11 +82,11 @@ def skip(request: HttpRequest, pk: int) -> HttpResponse:
     form, skip_form = _answer_form(assignment, initial=request.POST.dict()), SkipForm(request.POST)
     if not skip_form.is_valid():
         problems = [str(error) for errors in skip_form.errors.values() for error in errors]
-        return _screen(request, assignment, form, skip_form, problems=problems)
+        return _problem(request, assignment, form, skip_form, problems)
     try:
         operations.skip(assignment=assignment, reason=skip_form.sentence())
     except PalateError as error:
-        return _screen(request, assignment, form, skip_form, problems=[str(error)], status=_status(error))
+        return _problem(request, assignment, form, skip_form, [str(error)], _status(error))
     return _next(assignment)
 
 
@@ -75,9 +95,26 @@ def give_back(request: HttpRequest, pk: int) -> HttpResponse:
     assignment = _own(request, pk)
     if request.method != "POST":
         return _next(assignment)
+    if _in_background(request):
+        # A page that was closed returns the task that it had fetched ahead.
+        assignment.expires_at = parse_datetime(request.POST.get("expires", "")) or assignment.expires_at
+        operations.give_back(assignment=assignment, unless_renewed=True)
+        return JsonResponse({})
     operations.give_back(assignment=assignment)
     messages.success(request, _("The task is open to everybody again."))
     return SeeOther(reverse("studies"))
+
+
+@require_POST
+def draft(request: HttpRequest, pk: int) -> HttpResponse:
+    """Keep what the rater has filled in so far, and the lease with it."""
+    assignment = _own(request, pk)
+    fields = {name: value for name, value in request.POST.items() if name not in UNSAVED}
+    try:
+        kept = operations.keep_draft(assignment=assignment, fields=fields)
+    except PalateError as error:
+        return JsonResponse({"problems": [str(error)]}, status=413)
+    return JsonResponse({"kept": kept})
 
 
 def _own(request: HttpRequest, pk: int) -> Assignment:
@@ -93,40 +130,55 @@ def _next(assignment: Assignment) -> HttpResponse:
     return SeeOther(reverse("rate", args=[assignment.rater.study.slug]))
 
 
+def _in_background(request: HttpRequest) -> bool:
+    return request.headers.get("Accept") == "application/json"
+
+
 def _status(error: PalateError) -> int:
     return 409 if isinstance(error, operations.LeaseLost) else 422
 
 
 def _answer_form(
-    assignment: Assignment, request: HttpRequest | None = None, *, initial: dict[str, str] | None = None
+    assignment: Assignment, data: QueryDict | None = None, *, initial: dict[str, str] | None = None
 ) -> AnswerForm:
-    return AnswerForm(
-        request.POST if request else None,
-        k=len(assignment.shown),
-        criteria=list(assignment.rater.study.criteria.all()),
-        initial=initial,
+    criteria = list(assignment.rater.study.criteria.all())
+    return AnswerForm(data, k=len(assignment.shown), criteria=criteria, initial=initial)
+
+
+def _screen(assignment: Assignment, form: AnswerForm, skip_form: SkipForm) -> Screen:
+    return Screen(
+        study=assignment.rater.study,
+        prompt=assignment.task.prompt.text,
+        shown=assignment.shown,
+        form=form,
+        action=reverse("judge", args=[assignment.pk]),
+        assignment=assignment,
+        skip_form=skip_form,
     )
 
 
-def _screen(
+def _problem(
+    request: HttpRequest,
+    assignment: Assignment,
+    form: AnswerForm,
+    skip_form: SkipForm,
+    problems: Sequence[str],
+    status: int = 422,
+) -> HttpResponse:
+    if _in_background(request):
+        return JsonResponse({"problems": list(problems)}, status=status)
+    return _show(request, assignment, form, skip_form, problems=problems, status=status)
+
+
+def _show(
     request: HttpRequest,
     assignment: Assignment,
     form: AnswerForm,
     skip_form: SkipForm,
     *,
     problems: Sequence[str] = (),
-    status: int = 422,
+    status: int = 200,
 ) -> HttpResponse:
-    # Only the texts: who wrote a response must not come near the page.
-    texts = dict(Response.objects.filter(pk__in=assignment.shown).values_list("pk", "text"))
-    context = {
-        "assignment": assignment,
-        "study": assignment.rater.study,
-        "prompt": assignment.task.prompt.text,
-        "form": form,
-        "skip_form": skip_form,
-        "panels": form.panels([texts[response] for response in assignment.shown]),
-        "problems": problems,
-        "progress": progress_of(assignment.rater),
-    }
-    return render(request, "rate/screen.html", context, status=status if problems else 200)
+    screen = _screen(assignment, form, skip_form)
+    context = {**screen.context(problems), "progress": progress_of(assignment.rater), "rater": assignment.rater}
+    return render(request, "rate/screen.html", context, status=status)

@@ -1,6 +1,9 @@
-// What a rater typed survives a reload: one draft an assignment, in this tab only.
+// What a rater typed survives a reload, in this tab at once and on the server a moment later.
+import { post } from "./outbox.js";
+
 const PREFIX = "palate-draft-";
-const SENT_BY_THE_BROWSER = new Set(["csrfmiddlewaretoken"]);
+const PAUSE = 1_000;
+const NOT_TYPED = new Set(["csrfmiddlewaretoken", "submission", "device"]);
 
 // The drafts of other assignments were sent, skipped or given back: their page is gone.
 export function forgetOtherDrafts(assignment) {
@@ -9,16 +12,32 @@ export function forgetOtherDrafts(assignment) {
   }
 }
 
-export function keepDraft(form) {
+// `kept` hears whether the server still holds the task for this rater.
+export function keepDraft(form, signal, kept) {
   const key = PREFIX + form.dataset.assignment;
   // A page that came back with a problem has the rater's words in it already.
   if (!("answered" in form.dataset)) restore(form, JSON.parse(sessionStorage.getItem(key) ?? "[]"));
+  let timer = null;
+
+  const typed = () => [...new FormData(form)].filter(([name]) => !NOT_TYPED.has(name));
   const save = () => {
-    const entries = [...new FormData(form)].filter(([name]) => !SENT_BY_THE_BROWSER.has(name));
-    sessionStorage.setItem(key, JSON.stringify(entries));
+    sessionStorage.setItem(key, JSON.stringify(typed()));
+    clearTimeout(timer);
+    timer = setTimeout(saveOnServer, PAUSE);
   };
-  form.addEventListener("input", save);
-  form.addEventListener("change", save);
+  async function saveOnServer() {
+    if (signal.aborted) return;
+    const token = form.elements.namedItem("csrfmiddlewaretoken").value;
+    try {
+      const answer = await fetch(form.dataset.draftUrl, post(token, new URLSearchParams(typed()).toString(), { signal }));
+      if (answer.ok && !answer.redirected) kept((await answer.json()).kept);
+    } catch {
+      // No connection: the draft is in this tab, and the next change tries again.
+    }
+  }
+  form.addEventListener("input", save, { signal });
+  form.addEventListener("change", save, { signal });
+  signal.addEventListener("abort", () => clearTimeout(timer));
 }
 
 function restore(form, entries) {
@@ -30,6 +49,3 @@ function restore(form, entries) {
     }
   }
 }
-
-// Pages without a form (the end of a study) only clear up.
-if (!document.querySelector("[data-rate]")) forgetOtherDrafts("");

@@ -1,5 +1,5 @@
 // The seconds in which the page was in front of the rater, in a hidden field. A draft keeps the count.
-export function countSeconds(form) {
+export function countSeconds(form, signal) {
   const field = form.elements.namedItem("seconds");
   let seconds = Number(field.value) || 0;
   let since = document.hidden ? null : performance.now();
@@ -9,7 +9,7 @@ export function countSeconds(form) {
     since = document.hidden ? null : performance.now();
     field.value = seconds.toFixed(1);
   };
-  document.addEventListener("visibilitychange", settle);
+  document.addEventListener("visibilitychange", settle, { signal });
   // Before the draft is saved and before the form is sent.
-  for (const event of ["input", "change", "submit"]) form.addEventListener(event, settle, { capture: true });
+  for (const event of ["input", "change", "submit"]) form.addEventListener(event, settle, { capture: true, signal });
 }

@@ -1,40 +1,43 @@
 // One key for everything a rater does often. Keys with Ctrl, Alt or Meta belong to the browser.
-export function listenToKeys(form, sorting) {
-  const cheatSheet = document.querySelector("[data-keys]");
+// `current` names the task on the screen: its form, and its sorting where it is a ranking.
+export function listenToKeys(current, { undo = null } = {}) {
+  const cheatSheet = () => document.querySelector("[data-keys]");
   const opener = document.querySelector("[data-open-keys]");
   opener.hidden = false;
-  opener.addEventListener("click", () => cheatSheet.showModal());
+  opener.addEventListener("click", () => cheatSheet().showModal());
 
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || cheatSheet.open) return;
+    if (event.ctrlKey || event.altKey || event.metaKey || cheatSheet().open) return;
+    const { form, sorting } = current();
     if (event.target.matches("textarea, select, [type=number], [type=range]")) {
       if (event.key === "Escape") event.target.blur();
       return;
     }
-    const act = common(event.key) ?? sorting?.keys(event) ?? compare(event.key) ?? score(event);
+    const act = common(form, event.key) ?? sorting?.keys(event) ?? compare(form, event.key) ?? score(form, event);
     if (!act) return;
     event.preventDefault();
     act();
   });
 
-  function common(key) {
-    if (key === "?") return () => cheatSheet.showModal();
-    if (key === "c") return () => unfold("[data-comment]", "textarea");
-    if (key === "s") return () => unfold("[data-skip]", "select");
+  function common(form, key) {
+    if (key === "?") return () => cheatSheet().showModal();
+    if (key === "c") return () => unfold(form, "[data-comment]", "textarea");
+    if (key === "s" && form.querySelector("[data-skip]")) return () => unfold(form, "[data-skip]", "select");
+    if (key === "z" && undo) return undo;
     if (key === "Enter" && !document.activeElement.matches("button, a, summary")) {
       return () => form.requestSubmit(form.querySelector("[data-submit]"));
     }
     return null;
   }
 
-  function unfold(selector, field) {
+  function unfold(form, selector, field) {
     const details = form.querySelector(selector);
     details.open = true;
     details.querySelector(field).focus();
   }
 
-  function compare(key) {
-    const bar = [...form.querySelectorAll("[data-preference] .bar input")];
+  function compare(form, key) {
+    const bar = [...form.querySelectorAll("[data-preference] .pill:not(.alone) input")];
     if (!bar.length) return null;
     const middle = 3;
     const now = bar.findIndex((radio) => radio.checked);
@@ -51,7 +54,7 @@ export function listenToKeys(form, sorting) {
     }
   }
 
-  function score(event) {
+  function score(form, event) {
     if (!/^[0-9]$/.test(event.key)) return null;
     const scales = [...form.querySelectorAll("[data-criterion]")].filter((scale) => scale.querySelector("[type=radio]"));
     const unanswered = (scale) => !scale.querySelector(":checked");

@@ -74,3 +74,12 @@ def sign_in(page, user):
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("heading", name="Studies").wait_for()
+
+
+def until(page, holds, seconds=10):
+    """Wait for something that happens on the server while the page goes on."""
+    for _ in range(seconds * 20):
+        if holds():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it did not happen")

@@ -4,6 +4,7 @@ import pytest
 
 from annotate.judgements.models import Judgement
 from annotate.tasks.models import Assignment
+from tests.browser.conftest import until
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.browser
@@ -189,7 +190,8 @@ def test_a_draft_survives_a_reload_and_is_forgotten_after_the_answer(open_page, 
     page.get_by_role("button", name="Submit and go on").click()
     wait_for_the_end(page)
     assert Judgement.objects.get().comment == "half a thought"
-    assert page.evaluate("Object.keys(sessionStorage)") == []
+    page.wait_for_function("Object.keys(sessionStorage).length === 0")
+    assert page.evaluate("localStorage.length && JSON.parse(Object.values(localStorage)[0])") in (0, [])
 
 
 def test_a_double_click_sends_one_answer(open_page, user):
@@ -198,7 +200,10 @@ def test_a_double_click_sends_one_answer(open_page, user):
     page.keyboard.press("a")
     page.get_by_role("button", name="Submit and go on").dblclick()
     page.get_by_text("1 judged by you").wait_for()
+    until(page, lambda: Judgement.objects.count() == 1)
+    page.wait_for_load_state("networkidle")
     assert Judgement.objects.count() == 1
+    assert page.get_by_text("1 judged by you").is_visible()
 
 
 def test_hostile_text_runs_nothing(open_page, user):

@@ -1,0 +1,41 @@
+"""What the rating screen shows of a task, whether it is judged for the first time or corrected."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from annotate.prompts.models import Response
+from annotate.studies.models import Study
+from annotate.tasks.forms import AnswerForm, SkipForm
+from annotate.tasks.models import Assignment
+
+
+@dataclass(frozen=True)
+class Screen:
+    """shown: response ids in the order in which the rater sees them. action: where the answer is sent.
+
+    assignment and skip_form: only while the task is leased; a correction can be neither skipped nor returned.
+    """
+
+    study: Study
+    prompt: str
+    shown: Sequence[int]
+    form: AnswerForm
+    action: str
+    assignment: Assignment | None = None
+    skip_form: SkipForm | None = None
+
+    def context(self, problems: Sequence[str] = ()) -> dict[str, Any]:
+        """The variables of rate/task.html."""
+        # Only the texts: who wrote a response must not come near the page.
+        texts = dict(Response.objects.filter(pk__in=self.shown).values_list("pk", "text"))
+        return {
+            "study": self.study,
+            "prompt": self.prompt,
+            "form": self.form,
+            "action": self.action,
+            "assignment": self.assignment,
+            "skip_form": self.skip_form,
+            "panels": self.form.panels([texts[response] for response in self.shown]),
+            "problems": problems,
+        }
