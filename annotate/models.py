@@ -1,15 +1,22 @@
 """The tables of the web app, gathered from its slices so that Django finds them."""
 
+from annotate.instructions.models import InstructionsVersion
 from annotate.judgements.models import Judgement
-from annotate.members.models import Membership, Role
+from annotate.known_answers.models import KnownAnswer
+from annotate.members.models import Invitation, Membership, Role
 from annotate.prompts.models import Prompt, Response, Split
+from annotate.review.models import Flag
 from annotate.studies.models import Criterion, Method, Study
 from annotate.tasks.models import Assignment, Task, TaskResponse
 
 __all__ = [
     "Assignment",
     "Criterion",
+    "Flag",
+    "InstructionsVersion",
+    "Invitation",
     "Judgement",
+    "KnownAnswer",
     "Membership",
     "Method",
     "Prompt",

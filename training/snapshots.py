@@ -15,7 +15,7 @@ HASHED = ("id", "task_id", "rater_id", "shown", "ranks", "scores", "strength", "
 
 def check_trainable(study: Study) -> None:
     """Raises PalateError when the study has no live judgement in its train or its validation split."""
-    live = Judgement.objects.live().of_study(study)
+    live = Judgement.objects.counted().of_study(study)
     if not live.exists():
         raise PalateError(f"study {study.slug} has no judgements yet; collect or import some first")
     for split in (Split.TRAIN, Split.VALIDATION):
@@ -29,7 +29,7 @@ def check_trainable(study: Study) -> None:
 def take(study: Study) -> Snapshot:
     """The snapshot of the study's live judgements outside the test split; the same content gives the same one."""
     digest, ids = hashlib.sha256(), []
-    training = Judgement.objects.live().of_study(study).exclude(task__prompt__split=Split.TEST).order_by("id")
+    training = Judgement.objects.counted().of_study(study).exclude(task__prompt__split=Split.TEST).order_by("id")
     for row in training.values_list(*HASHED).iterator(chunk_size=5000):
         digest.update(json.dumps(row, sort_keys=True).encode())
         ids.append(row[0])

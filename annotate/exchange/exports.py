@@ -115,7 +115,7 @@ def pair_rows(study: Study, split: str = "all", *, keep_ties: bool = False) -> I
     # A prompt at a time: its pairs fit in memory, however many prompts there are.
     for prompt in judged.iterator(chunk_size=500):
         responses = {str(r.pk): r for r in prompt.responses.select_related("author_model")}
-        for pair in pairs_of(records_of(Judgement.objects.live().filter(task__prompt=prompt))):
+        for pair in pairs_of(records_of(Judgement.objects.counted().filter(task__prompt=prompt))):
             if pair.margin or keep_ties:
                 yield _pair(pair, prompt, responses, simulated)
 

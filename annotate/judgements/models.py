@@ -4,6 +4,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from annotate.judgements.queries import JudgementQuerySet
+from annotate.tasks.models import Part
 
 
 class Device(models.TextChoices):
@@ -23,6 +24,8 @@ class Judgement(models.Model):
 
     task = models.ForeignKey("annotate.Task", on_delete=models.CASCADE, related_name="judgements")
     rater = models.ForeignKey("annotate.Membership", on_delete=models.PROTECT, related_name="judgements")
+    part = models.CharField(max_length=12, choices=Part, default=Part.VOTE)
+    instructions_version = models.PositiveIntegerField(default=0)
     shown = ArrayField(models.BigIntegerField())
     ranks = ArrayField(models.PositiveSmallIntegerField(), null=True, blank=True)
     scores = models.JSONField(default=dict, blank=True, help_text=_("Criterion key to one score a response."))
@@ -46,7 +49,7 @@ class Judgement(models.Model):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["task", "rater"], condition=Q(live=True), name="judgement_one_live_a_rater"
+                fields=["task", "rater", "part"], condition=Q(live=True), name="judgement_one_live_a_rater"
             ),
             models.UniqueConstraint(fields=["rater", "submission"], name="judgement_once_a_submission"),
             models.CheckConstraint(condition=Q(ranks__isnull=False) | ~Q(scores={}), name="judgement_says_something"),

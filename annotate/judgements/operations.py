@@ -11,8 +11,10 @@ from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.judgements.models import Device, Judgement
-from annotate.studies.models import Criterion
-from annotate.tasks.models import Assignment, AssignmentState
+from annotate.known_answers.operations import grade
+from annotate.members.models import Membership
+from annotate.studies.models import Criterion, Study
+from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose, Task
 from annotate.tasks.operations import hold
 
 MAX_COMMENT = 10_000
@@ -47,19 +49,23 @@ def submit(*, assignment: Assignment, answer: Answer) -> Judgement:
     assignment = hold(assignment=assignment)
     if assignment.state == AssignmentState.JUDGED:
         return _sent(assignment.rater_id, answer) or Judgement.objects.live().get(
-            task=assignment.task_id, rater=assignment.rater_id
+            task=assignment.task_id, rater=assignment.rater_id, part=assignment.part
         )
     if assignment.state == AssignmentState.SKIPPED:
         raise PalateError(_("You have skipped this task."))
     judgement = Judgement.objects.create(
         task=assignment.task,
         rater=assignment.rater,
+        part=assignment.part,
+        instructions_version=assignment.instructions_version,
         shown=assignment.shown,
         made_at=timezone.now(),
-        **_checked(assignment, answer),
+        **_checked(assignment.task.study, len(assignment.shown), answer),
     )
     assignment.state, assignment.ended_at, assignment.draft = AssignmentState.JUDGED, judgement.made_at, None
     assignment.save(update_fields=["state", "ended_at", "draft"])
+    if assignment.task.purpose in (Purpose.GOLD, Purpose.QUIZ):
+        grade(rater=assignment.rater)
     return judgement
 
 
@@ -75,15 +81,19 @@ def correct(*, judgement: Judgement, answer: Answer) -> Judgement:
         return made
     if not old.live:
         raise PalateError(_("This judgement has been corrected already."))
-    assignment = Assignment.objects.select_related("task__study").get(task=old.task_id, rater=old.rater_id)
+    task = Task.objects.select_related("study").get(pk=old.task_id)
+    if task.purpose != Purpose.COLLECT:
+        raise PalateError(_("This answer was part of a check and cannot be changed."))
     Judgement.objects.filter(pk=old.pk).update(live=False)
     return Judgement.objects.create(
         task_id=old.task_id,
         rater_id=old.rater_id,
+        part=old.part,
+        instructions_version=old.instructions_version,
         shown=old.shown,
         supersedes=old,
         made_at=timezone.now(),
-        **_checked(assignment, answer),
+        **_checked(task.study, len(old.shown), answer),
     )
 
 
@@ -94,17 +104,41 @@ def _sent(rater: int, answer: Answer) -> Judgement | None:
     return Judgement.objects.filter(rater=rater, submission=answer.submission).first()
 
 
-def _checked(assignment: Assignment, answer: Answer) -> dict[str, object]:
-    """The fields of a judgement, or a PalateError that names what is missing."""
-    k = len(assignment.shown)
+@transaction.atomic
+def adjudicate(*, task: Task, expert: Membership, shown: Sequence[int], answer: Answer) -> Judgement:
+    """Store an expert's word on a task that raters disagree about, marked as such; a second one supersedes the first.
+
+    shown: the task's responses in the order in which the expert saw them. Raises PalateError when the answer
+    does not fit.
+    """
+    fields = _checked(task.study, len(shown), answer)
+    mine = Judgement.objects.live().filter(task=task, rater=expert, part=Part.ADJUDICATION)
+    old = mine.select_for_update(of=("self",)).first()
+    mine.update(live=False)
+    return Judgement.objects.create(
+        task=task,
+        rater=expert,
+        part=Part.ADJUDICATION,
+        instructions_version=task.study.instructions_version,
+        shown=list(shown),
+        supersedes=old,
+        made_at=timezone.now(),
+        **fields,
+    )
+
+
+def _checked(study: Study, k: int, answer: Answer) -> dict[str, object]:
+    """The fields of a judgement of k responses, or a PalateError that names what is missing."""
     ranks = _checked_ranks(answer.ranks, k)
-    scores = _checked_scores(answer.scores, list(assignment.task.study.criteria.all()), k)
+    scores = _checked_scores(answer.scores, list(study.criteria.all()), k)
     if ranks is None and not scores:
         raise PalateError(_("Choose an answer first."))
     if k > 1 and ranks is None:
         raise PalateError(_("Say which response is better, or that they are equal."))
     if answer.strength is not None and (k != 2 or answer.strength not in (1, 2, 3)):
         raise PalateError(_("The strength is 1, 2 or 3, and only for two responses."))
+    if k > 1 and not study.allow_ties and ranks and len(set(ranks)) < k and not any(answer.unacceptable):
+        raise PalateError(_("This study knows no ties: say which is better."))
     unacceptable = [bool(flag) for flag in answer.unacceptable] or [False] * k
     if len(unacceptable) != k:
         raise PalateError(_("There must be one mark “unacceptable” for each response."))

@@ -9,6 +9,10 @@ class JudgementQuerySet(models.QuerySet[Any]):
     def live(self) -> "JudgementQuerySet":
         return self.filter(live=True)
 
+    def counted(self) -> "JudgementQuerySet":
+        """What models learn from: without repeats, tasks with a known answer and raters who were excluded."""
+        return self.live().exclude(part="repeat").filter(task__purpose="collect").exclude(rater__standing="excluded")
+
     def of_study(self, study: Any) -> "JudgementQuerySet":
         return self.filter(task__study=study)
 

@@ -1,6 +1,8 @@
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
@@ -18,6 +20,15 @@ class Kind(models.TextChoices):
     SIMULATED = "simulated", _("simulated rater")
 
 
+class Standing(models.TextChoices):
+    """What a rater's known answers have led to."""
+
+    GOOD = "good", _("good")
+    WARNED = "warned", _("warned")
+    PAUSED = "paused", _("paused")
+    EXCLUDED = "excluded", _("excluded")
+
+
 class Membership(models.Model):
     """Somebody's part in a study. People have a user; imported and simulated raters only a name."""
 
@@ -29,6 +40,16 @@ class Membership(models.Model):
     role = models.CharField(max_length=10, choices=Role, default=Role.RATER)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.PERSON)
     active = models.BooleanField(default=True)
+    tags = ArrayField(
+        models.CharField(max_length=50),
+        default=list,
+        blank=True,
+        help_text=_("Languages, groups and qualifications: the rater gets tasks whose audience is among them."),
+    )
+    standing = models.CharField(max_length=10, choices=Standing, default=Standing.GOOD)
+    reinstated_at = models.DateTimeField(null=True, blank=True)
+    instructions_read = models.PositiveIntegerField(default=0, help_text=_("The newest version that was confirmed."))
+    quiz_passed = models.BooleanField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -52,5 +73,31 @@ class Membership(models.Model):
         return f"r{self.pk}"
 
     @property
+    def barred(self) -> bool:
+        """Whether tasks are withheld from the rater until a manager decides."""
+        return self.standing in (Standing.PAUSED, Standing.EXCLUDED) or self.quiz_passed is False
+
+    @property
     def manages(self) -> bool:
         return self.role in (Role.OWNER, Role.MANAGER)
+
+
+class Invitation(models.Model):
+    """A link by which people join a study as raters until it expires or is withdrawn."""
+
+    study = models.ForeignKey("annotate.Study", on_delete=models.CASCADE, related_name="invitations")
+    token = models.CharField(max_length=64, unique=True)
+    tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
+    expires_at = models.DateTimeField()
+    joined = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"invitation to {self.study}"
+
+    @property
+    def valid(self) -> bool:
+        return self.expires_at > timezone.now() and self.study.closed_at is None

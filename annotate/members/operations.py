@@ -1,13 +1,19 @@
 """Who takes part in a study, and as what."""
 
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
-from annotate.members.models import Membership, Role
+from annotate.members.models import Invitation, Membership, Role
 from annotate.studies.models import Study
 
 
@@ -53,3 +59,43 @@ def remove_member(*, member: Membership) -> None:
     if member.role == Role.OWNER:
         raise PalateError(_("The owner cannot be removed."))
     Membership.objects.filter(pk=member.pk).update(active=False)
+
+
+def invite(*, study: Study, days: int, tags: Sequence[str] = ()) -> Invitation:
+    """Make a link by which raters join the study for so many days. Raises PalateError when `days` does not fit."""
+    if not 1 <= days <= 365:
+        raise PalateError(_("An invitation holds from 1 to 365 days."))
+    expires_at = timezone.now() + timedelta(days=days)
+    return Invitation.objects.create(
+        study=study, token=secrets.token_urlsafe(24), tags=list(tags), expires_at=expires_at
+    )
+
+
+@transaction.atomic
+def join(*, invitation: Invitation, user: User) -> Membership:
+    """Follow an invitation: the user rates in the study from now on. Whoever is a member already stays what they are.
+
+    Raises PalateError when the invitation does not hold any more.
+    """
+    if not invitation.valid:
+        raise PalateError(_("This invitation has expired. Ask for a new one."))
+    member, made = Membership.objects.get_or_create(
+        study=invitation.study, user=user, defaults={"role": Role.RATER, "tags": invitation.tags}
+    )
+    if made:
+        Invitation.objects.filter(pk=invitation.pk).update(joined=F("joined") + 1)
+    elif not member.active:
+        raise PalateError(_("You were taken out of this study. Ask the person who runs it."))
+    return member
+
+
+def withdraw(*, invitation: Invitation) -> None:
+    """End an invitation now; who has joined by it stays."""
+    Invitation.objects.filter(pk=invitation.pk, expires_at__gt=timezone.now()).update(expires_at=timezone.now())
+
+
+def set_tags(*, member: Membership, tags: Sequence[str]) -> None:
+    """Say which languages, groups and qualifications a member has."""
+    if any(len(tag) > 50 for tag in tags):
+        raise PalateError(_("A tag may have at most 50 characters."))
+    Membership.objects.filter(pk=member.pk).update(tags=sorted(set(tags)))

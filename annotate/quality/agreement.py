@@ -28,7 +28,7 @@ class Agreement:
 def agreement(study: Study) -> Agreement:
     """How often two raters of one task prefer the same of two responses; ties are an answer of their own."""
     rows = (
-        Judgement.objects.live()
+        Judgement.objects.counted()
         .of_study(study)
         .filter(ranks__isnull=False, task__replication__gt=1)
         .order_by("-id")

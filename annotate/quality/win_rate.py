@@ -31,7 +31,7 @@ class WinRate:
 
 def win_rate(turn: Round, *, kinds: Sequence[str] = ()) -> WinRate:
     """The win rate of a round's policy from its live judgements, of all raters or of these kinds only."""
-    judgements = Judgement.objects.live().filter(task__round=turn, ranks__isnull=False)
+    judgements = Judgement.objects.counted().filter(task__round=turn, ranks__isnull=False)
     if kinds:
         judgements = judgements.filter(rater__kind__in=kinds)
     mine = set(turn.policy.responses.filter(places__task__round=turn).values_list("pk", flat=True))

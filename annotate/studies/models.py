@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -12,6 +14,24 @@ class Method(models.TextChoices):
     SCORE = "score", _("score one response")
     COMPARE = "compare", _("compare two responses")
     RANK = "rank", _("rank several responses")
+
+
+class TextFormat(models.TextChoices):
+    PLAIN = "plain", _("plain text, as written")
+    MARKDOWN = "markdown", _("Markdown")
+
+
+class GoldRule(models.TextChoices):
+    """What happens to a rater who gets too many known answers wrong."""
+
+    WARN = "warn", _("tell the rater")
+    PAUSE = "pause", _("tell the rater and hand out nothing more until a manager agrees")
+    EXCLUDE = "exclude", _("the same, and leave the rater's votes out of training")
+
+
+def share(label: Any, default: float | None = 0.0, **options: Any) -> models.FloatField:
+    """A number from 0 to 1."""
+    return models.FloatField(label, default=default, validators=[MinValueValidator(0), MaxValueValidator(1)], **options)
 
 
 class Study(models.Model):
@@ -31,6 +51,39 @@ class Study(models.Model):
     validation_share = models.FloatField(_("share of prompts for validation"), default=0.15)
     test_share = models.FloatField(_("share of prompts for the test"), default=0.15)
     active = models.BooleanField(_("hands out tasks"), default=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    # Instructions: the text above is the newest version; annotate.instructions keeps them all.
+    instructions_version = models.PositiveIntegerField(default=0)
+    require_reading = models.BooleanField(
+        _("raters confirm that they have read the instructions"), default=True, help_text=_("Again after each change.")
+    )
+
+    # The screen.
+    text_format = models.CharField(_("texts are shown as"), max_length=10, choices=TextFormat, default=TextFormat.PLAIN)
+    allow_ties = models.BooleanField(_("ties are allowed"), default=True)
+    use_strength = models.BooleanField(_("ask how much better"), default=True)
+    show_diff = models.BooleanField(_("offer to mark the words that differ"), default=True)
+    show_agreement = models.BooleanField(
+        _("show raters whether others agree"), default=False, help_text=_("After their own answer.")
+    )
+    blur = models.BooleanField(_("blur texts until they are asked for"), default=False)
+    content_warning = models.CharField(_("content warning"), max_length=300, blank=True)
+    break_minutes = models.PositiveSmallIntegerField(
+        _("remind of a break after this many minutes"), default=45, help_text=_("0 for never.")
+    )
+
+    # Who gets what.
+    rater_cap = models.PositiveIntegerField(
+        _("most judgements by one rater"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    repeat_share = share(_("share of tasks shown a second time"), help_text=_("Order swapped, to measure consistency."))
+    gold_share = share(_("share of tasks with a known answer"))
+    gold_minimum = share(_("known answers that must be right"), default=0.7)
+    gold_rule = models.CharField(_("a rater who falls below"), max_length=10, choices=GoldRule, default=GoldRule.WARN)
+    quiz_minimum = share(
+        _("share of the quiz that must be right"), default=0.8, help_text=_("Counts where there are quiz tasks.")
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = StudyQuerySet.as_manager()
@@ -39,6 +92,10 @@ class Study(models.Model):
         ordering = ["name", "id"]
         constraints = [
             models.CheckConstraint(condition=Q(replication__gte=1), name="study_replication_positive"),
+            *(
+                models.CheckConstraint(condition=Q(**{f"{name}__range": (0, 1)}), name=f"study_{name}_is_a_share")
+                for name in ("repeat_share", "gold_share", "gold_minimum", "quiz_minimum")
+            ),
             models.CheckConstraint(
                 condition=Q(validation_share__gte=0)
                 & Q(test_share__gte=0)

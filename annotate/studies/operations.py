@@ -6,14 +6,22 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
+from django.utils import timezone
 
 from annotate.errors import PalateError
+from annotate.instructions.operations import publish
 from annotate.members.models import Membership, Role
 from annotate.studies.models import Criterion, Method, Study
 
 # Short names that stand in the addresses of other pages.
 RESERVED = ("new",)
-CHANGEABLE = ("name", "description", "instructions", "replication", "lease_minutes", "active")
+CHANGEABLE = (
+    *("name", "description", "instructions", "require_reading", "active"),
+    *("replication", "lease_minutes", "rater_cap"),
+    *("text_format", "allow_ties", "use_strength", "show_diff", "show_agreement"),
+    *("content_warning", "blur", "break_minutes"),
+    *("repeat_share", "gold_share", "gold_minimum", "gold_rule", "quiz_minimum"),
+)
 
 
 @transaction.atomic
@@ -39,7 +47,6 @@ def create_study(
         name=name,
         method=method,
         replication=replication,
-        instructions=instructions,
         description=description,
         validation_share=validation_share,
         test_share=test_share,
@@ -55,6 +62,7 @@ def create_study(
     if method == Method.SCORE and not criteria:
         raise PalateError(f"study {slug}: a scoring study needs at least one criterion")
     study.save()
+    publish(study=study, text=instructions)
     for fields in criteria:
         add_criterion(study=study, **fields)
     if owner is not None:
@@ -80,13 +88,30 @@ def change_study(*, study: Study, **fields: Any) -> Study:
 
     A new number of raters counts for the tasks that are made from now on.
     """
+    text = fields.pop("instructions", None)
     for name, value in fields.items():
         if name not in CHANGEABLE:
             raise PalateError(f"study {study.slug}, field {name}: cannot be changed")
         setattr(study, name, value)
     _valid(study, f"study {study.slug}")
+    if study.closed_at and study.active:
+        raise PalateError(f"study {study.slug}, field active: the study is closed; open it again first")
     study.save(update_fields=list(fields))
+    if text is not None:
+        publish(study=study, text=text)
     return study
+
+
+@transaction.atomic
+def close_study(*, study: Study) -> None:
+    """End a study: nothing is handed out and nobody can join; what was judged stays."""
+    Study.objects.filter(pk=study.pk).update(active=False, closed_at=timezone.now())
+
+
+@transaction.atomic
+def reopen_study(*, study: Study) -> None:
+    """Go on with a closed study."""
+    Study.objects.filter(pk=study.pk).update(active=True, closed_at=None)
 
 
 def _valid(instance: Study | Criterion, what: str) -> None:

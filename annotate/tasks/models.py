@@ -6,6 +6,15 @@ from django.utils.translation import gettext_lazy as _
 from annotate.tasks.queries import AssignmentQuerySet, TaskQuerySet
 
 
+class Purpose(models.TextChoices):
+    """Why a task is shown. All but the first have a known answer, and no limit to their raters."""
+
+    COLLECT = "collect", _("to learn what raters say")
+    GOLD = "gold", _("to check raters in between")
+    QUIZ = "quiz", _("to qualify raters before their first task")
+    PRACTICE = "practice", _("to practise, with feedback")
+
+
 class Task(models.Model):
     """The unit shown to a rater: a prompt and K >= 1 responses (1 score, 2 compare, 3 or more rank)."""
 
@@ -18,6 +27,13 @@ class Task(models.Model):
     # Slots that are leased or judged. Kept in the transaction that leases, judges or returns a task.
     slots_taken = models.PositiveSmallIntegerField(default=0)
     priority = models.SmallIntegerField(default=0)
+    purpose = models.CharField(max_length=10, choices=Purpose, default=Purpose.COLLECT)
+    audience = ArrayField(
+        models.CharField(max_length=50),
+        default=list,
+        blank=True,
+        help_text=_("Tags that a rater needs, all of them; none for everybody."),
+    )
     withdrawn = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -37,8 +53,11 @@ class Task(models.Model):
                 F("priority").desc(),
                 F("id"),
                 name="task_open",
-                condition=Q(slots_taken__lt=F("replication"), withdrawn=False),
-            )
+                condition=Q(slots_taken__lt=F("replication"), withdrawn=False, purpose=Purpose.COLLECT),
+            ),
+            models.Index(
+                fields=["study", "purpose", "id"], name="task_known", condition=~Q(purpose=Purpose.COLLECT)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -63,6 +82,14 @@ class TaskResponse(models.Model):
         return f"task {self.task_id}, place {self.position}"
 
 
+class Part(models.TextChoices):
+    """What an answer is in the study: a vote, the same rater's vote on the same task again, or an expert's word."""
+
+    VOTE = "vote", _("vote")
+    REPEAT = "repeat", _("repeat")
+    ADJUDICATION = "adjudication", _("adjudication")
+
+
 class AssignmentState(models.TextChoices):
     LEASED = "leased", _("leased")
     JUDGED = "judged", _("judged")
@@ -76,6 +103,8 @@ class Assignment(models.Model):
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="assignments")
     rater = models.ForeignKey("annotate.Membership", on_delete=models.PROTECT, related_name="assignments")
     shown = ArrayField(models.BigIntegerField(), help_text=_("Response ids in the order shown."))
+    part = models.CharField(max_length=12, choices=Part, default=Part.VOTE)
+    instructions_version = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=10, choices=AssignmentState, default=AssignmentState.LEASED)
     leased_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -88,7 +117,7 @@ class Assignment(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["task", "rater"], name="assignment_unique_rater"),
+            models.UniqueConstraint(fields=["task", "rater", "part"], name="assignment_unique_rater"),
             models.CheckConstraint(
                 condition=~Q(state=AssignmentState.SKIPPED) | ~Q(skip_reason=""),
                 name="assignment_skip_has_reason",

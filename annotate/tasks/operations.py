@@ -19,12 +19,15 @@ from annotate.members.models import Membership
 from annotate.prompts.models import Response
 from annotate.studies.models import Study
 from annotate.tasks.keys import task_key
-from annotate.tasks.models import Assignment, AssignmentState, Task, TaskResponse
+from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose, Task, TaskResponse
 from training.models import Round
 
 # Leases of one rater at a time: the task on the screen, the next one, and answers still on their way.
 MOST_HELD = 5
 MOST_DRAFT = 50_000  # characters
+# A vote is asked for again only after this many others, so that it is not remembered.
+REPEAT_AFTER = 5
+chance = random.SystemRandom()
 
 
 class LeaseLost(PalateError):
@@ -89,11 +92,37 @@ def _lease_next(rater: Membership, beyond: Collection[int]) -> Assignment | None
         current.expires_at = _lease_end(rater)
         current.save(update_fields=["expires_at"])
         return current
-    if not rater.active or not rater.study.active or len(held) >= MOST_HELD:
+    study = rater.study
+    if not rater.active or not study.active or rater.barred or len(held) >= MOST_HELD:
         return None
+    if rater.quiz_passed is None and (quiz := Task.objects.known(Purpose.QUIZ).filter(study=study)).exists():
+        task = quiz.unseen_by(rater).order_by("id").first()
+        return _lease(task, rater) if task else None
+    if _at_the_cap(rater, len(held)):
+        return None
+    if chance.random() < study.gold_share and (task := _gold(rater)):
+        return _lease(task, rater)
+    if chance.random() < study.repeat_share and (vote := _to_repeat(rater)):
+        return _lease(vote.task, rater, again=vote)
     # Tasks that others are leasing are passed over. When no other is left they are waited for: a slot may remain.
     task = _next_open(rater, skip_locked=True) or _next_open(rater, skip_locked=False)
     return _lease(task, rater) if task else None
+
+
+def _at_the_cap(rater: Membership, held: int) -> bool:
+    cap = rater.study.rater_cap
+    if cap is None:
+        return False
+    judged = Assignment.objects.filter(rater=rater, state=AssignmentState.JUDGED, part=Part.VOTE)
+    return judged.filter(task__purpose=Purpose.COLLECT).count() + held >= cap
+
+
+def _gold(rater: Membership) -> Task | None:
+    return Task.objects.known(Purpose.GOLD).unseen_by(rater).order_by("?").first()
+
+
+def _to_repeat(rater: Membership) -> Assignment | None:
+    return Assignment.objects.repeatable(rater, after=REPEAT_AFTER).select_related("task").order_by("ended_at").first()
 
 
 def _next_open(rater: Membership, *, skip_locked: bool) -> Task | None:
@@ -109,21 +138,29 @@ def _lease_end(rater: Membership) -> datetime:
     return timezone.now() + timedelta(minutes=rater.study.lease_minutes)
 
 
-def _lease(task: Task, rater: Membership) -> Assignment:
-    """Take a slot of a task that this transaction has locked."""
-    Task.objects.filter(pk=task.pk).update(slots_taken=F("slots_taken") + 1)
+def _lease(task: Task, rater: Membership, *, again: Assignment | None = None) -> Assignment:
+    """Give the rater a task that this transaction has locked, and a slot of it.
+
+    again: the rater's vote that is asked for a second time. It takes no slot, and shows the order reversed.
+    """
     now = timezone.now()
-    shown = list(TaskResponse.objects.filter(task=task).values_list("response_id", flat=True))
-    random.SystemRandom().shuffle(shown)
     lease = {
         "state": AssignmentState.LEASED,
+        "instructions_version": rater.study.instructions_version,
         "leased_at": now,
         "expires_at": _lease_end(rater),
         "ended_at": None,
     }
+    if again is None:
+        Task.objects.filter(pk=task.pk).update(slots_taken=F("slots_taken") + 1)
+        part = Part.VOTE
+        shown = list(TaskResponse.objects.filter(task=task).values_list("response_id", flat=True))
+        chance.shuffle(shown)
+    else:
+        part, shown = Part.REPEAT, again.shown[::-1]
     # A rater who comes back to a task whose lease ran out sees the same order as before.
     assignment, _made = Assignment.objects.update_or_create(
-        task=task, rater=rater, defaults=lease, create_defaults={**lease, "shown": shown}
+        task=task, rater=rater, part=part, defaults=lease, create_defaults={**lease, "shown": shown}
     )
     return assignment
 
@@ -141,7 +178,8 @@ def _end(assignment: Assignment, state: AssignmentState, *, reason: str = "") ->
     if state == AssignmentState.SKIPPED:
         assignment.draft = None
     assignment.save(update_fields=["state", "skip_reason", "ended_at", "draft"])
-    Task.objects.filter(pk=assignment.task_id).update(slots_taken=F("slots_taken") - 1)
+    if assignment.part == Part.VOTE:
+        Task.objects.filter(pk=assignment.task_id).update(slots_taken=F("slots_taken") - 1)
 
 
 def _locked(assignment: Assignment) -> Assignment:
@@ -210,6 +248,8 @@ def hold(*, assignment: Assignment) -> Assignment:
     assignment = _locked(assignment)
     if assignment.state != AssignmentState.RETURNED:
         return assignment
+    if assignment.part == Part.REPEAT:
+        return _lease(assignment.task, assignment.rater, again=Assignment(shown=assignment.shown))
     task = Task.objects.select_for_update(no_key=True).get(pk=assignment.task_id)
     if task.withdrawn or task.slots_taken >= task.replication:
         raise LeaseLost(

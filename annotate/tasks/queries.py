@@ -9,17 +9,25 @@ from django.utils import timezone
 
 class TaskQuerySet(models.QuerySet[Any]):
     def with_free_slot(self) -> "TaskQuerySet":
-        return self.filter(slots_taken__lt=F("replication"), withdrawn=False)
+        """Tasks that collect votes and lack some; those with a known answer never fill up and stand apart."""
+        return self.filter(slots_taken__lt=F("replication"), withdrawn=False, purpose="collect")
 
-    def open_to(self, rater: Any) -> "TaskQuerySet":
-        """Tasks of the rater's study that have a free slot and that the rater has not had before.
+    def unseen_by(self, rater: Any) -> "TaskQuerySet":
+        """Tasks of the rater's study that the rater has not had before and is in the audience of.
 
         A lease that ran out does not count as seen: the rater may get that task again.
         """
         from annotate.tasks.models import Assignment, AssignmentState
 
         seen = Assignment.objects.filter(task=OuterRef("pk"), rater=rater).exclude(state=AssignmentState.RETURNED)
-        return self.filter(~Exists(seen), study_id=rater.study_id).with_free_slot()
+        return self.filter(~Exists(seen), study_id=rater.study_id, audience__contained_by=rater.tags)
+
+    def open_to(self, rater: Any) -> "TaskQuerySet":
+        return self.unseen_by(rater).with_free_slot()
+
+    def known(self, purpose: str) -> "TaskQuerySet":
+        """Tasks with a known answer, for this purpose."""
+        return self.filter(purpose=purpose, withdrawn=False)
 
 
 class AssignmentQuerySet(models.QuerySet[Any]):
@@ -27,6 +35,17 @@ class AssignmentQuerySet(models.QuerySet[Any]):
         from annotate.tasks.models import AssignmentState
 
         return self.filter(state=AssignmentState.LEASED)
+
+    def repeatable(self, rater: Any, *, after: int) -> "AssignmentQuerySet":
+        """The rater's votes that may be asked for again: compared, not repeated yet, `after` answers ago or more."""
+        from annotate.tasks.models import Assignment, AssignmentState, Part
+
+        again = Assignment.objects.filter(task=OuterRef("task"), rater=rater, part=Part.REPEAT)
+        judged = self.filter(rater=rater, state=AssignmentState.JUDGED, part=Part.VOTE)
+        newest = judged.order_by("-ended_at").values("pk")[:after]
+        return judged.filter(
+            ~Exists(again), shown__len__gt=1, task__purpose="collect", task__withdrawn=False
+        ).exclude(pk__in=newest)
 
     def live(self) -> "AssignmentQuerySet":
         return self.leased().filter(expires_at__gt=timezone.now())

@@ -109,7 +109,7 @@ def give_back(request: HttpRequest, pk: int) -> HttpResponse:
 def draft(request: HttpRequest, pk: int) -> HttpResponse:
     """Keep what the rater has filled in so far, and the lease with it."""
     assignment = _own(request, pk)
-    fields = {name: value for name, value in request.POST.items() if name not in UNSAVED}
+    fields = {name: str(value) for name, value in request.POST.items() if name not in UNSAVED}
     try:
         kept = operations.keep_draft(assignment=assignment, fields=fields)
     except PalateError as error:

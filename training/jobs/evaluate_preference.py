@@ -25,7 +25,7 @@ class Options:
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     model_versions.locate(study, options.model, flag="MODEL", kind=ModelKind.PREFERENCE)
-    live = Judgement.objects.live().of_study(study)
+    live = Judgement.objects.counted().of_study(study)
     if not live.exists():
         raise PalateError(f"study {study.slug} has no judgements yet; collect or import some first")
     if not live.in_split(options.split).exists():

@@ -88,7 +88,7 @@ def evaluate_split(study: Study, path: str | Path, split: str) -> dict[str, Any]
     from training.engine.records import pairs_of
     from training.engine.reward import PreferenceModel
 
-    records = list(records_of(Judgement.objects.live().of_study(study).in_split(split)))
+    records = list(records_of(Judgement.objects.counted().of_study(study).in_split(split)))
     return evaluate(PreferenceModel.load(path), records) if pairs_of(records) else None
 
 

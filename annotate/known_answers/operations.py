@@ -1,0 +1,101 @@
+"""Tasks with a known answer: made, and held against what raters say."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from annotate.errors import PalateError
+from annotate.judgements.models import Judgement
+from annotate.known_answers.models import KnownAnswer
+from annotate.known_answers.rules import close_scores, same_order
+from annotate.members.models import Membership, Standing
+from annotate.studies.models import GoldRule
+from annotate.tasks.models import Part, Purpose, Task
+
+# Fewer known answers than this say nothing about a rater.
+FEWEST_GOLD = 4
+NO_LIMIT = 32_767
+
+
+STANDING = {
+    GoldRule.WARN: Standing.WARNED,
+    GoldRule.PAUSE: Standing.PAUSED,
+    GoldRule.EXCLUDE: Standing.EXCLUDED,
+}
+
+
+class Answer(Protocol):
+    ranks: Sequence[int] | None
+    scores: Mapping[str, Sequence[float]]
+
+
+@transaction.atomic
+def set_known_answer(
+    *,
+    task: Task,
+    purpose: str,
+    ranks: Sequence[int] | None = None,
+    scores: Mapping[str, Sequence[float]] | None = None,
+    explanation: str = "",
+) -> KnownAnswer:
+    """Make a task one with a known answer; from now on it has no limit of raters and is no part of the data.
+
+    ranks and scores run in the order of the task's places. Raises PalateError when they do not fit.
+    """
+    if purpose not in (Purpose.GOLD, Purpose.QUIZ, Purpose.PRACTICE):
+        raise PalateError(_("A known answer is for gold, quiz or practice."))
+    k = task.places.count()
+    if ranks is None and not scores:
+        raise PalateError(_("The known answer says nothing."))
+    if (ranks is not None and len(ranks) != k) or any(len(values) != k for values in (scores or {}).values()):
+        raise PalateError(_("The known answer must have one rank or score for each of the %(k)d responses.") % {"k": k})
+    Task.objects.filter(pk=task.pk).update(purpose=purpose, replication=NO_LIMIT)
+    known, _made = KnownAnswer.objects.update_or_create(
+        task=task,
+        defaults={"ranks": ranks and list(ranks), "scores": dict(scores or {}), "explanation": explanation},
+    )
+    return known
+
+
+def is_right(known: KnownAnswer, shown: Sequence[int], answer: Answer) -> bool:
+    """Whether an answer, given in the order `shown`, agrees with the known one."""
+    places = [shown.index(pk) for pk in known.task.places.order_by("position").values_list("response_id", flat=True)]
+    if known.ranks and not (answer.ranks and same_order(known.ranks, [answer.ranks[place] for place in places])):
+        return False
+    said = {key: [values[place] for place in places] for key, values in answer.scores.items()}
+    widths = {criterion.key: criterion.maximum - criterion.minimum for criterion in known.task.study.criteria.all()}
+    return close_scores(known.scores, said, widths)
+
+
+def results_of(rater: Membership, purpose: str) -> list[bool]:
+    """For each known answer that the rater has met since a manager last let them go on: was it right?"""
+    made = Judgement.objects.live().filter(rater=rater, part=Part.VOTE, task__purpose=purpose)
+    if rater.reinstated_at:
+        made = made.filter(made_at__gt=rater.reinstated_at)
+    return [
+        is_right(judgement.task.known_answer, judgement.shown, judgement)
+        for judgement in made.select_related("task__known_answer", "task__study")
+    ]
+
+
+def grade(*, rater: Membership) -> None:
+    """Inside a transaction that holds the rater: draw the consequences of the rater's known answers."""
+    study = rater.study
+    quiz = Task.objects.known(Purpose.QUIZ).filter(study=study)
+    if rater.quiz_passed is None and quiz.exists() and not quiz.unseen_by(rater).exists():
+        right = results_of(rater, Purpose.QUIZ)
+        rater.quiz_passed = bool(right) and sum(right) / len(right) >= study.quiz_minimum
+    right = results_of(rater, Purpose.GOLD)
+    if len(right) >= FEWEST_GOLD and sum(right) / len(right) < study.gold_minimum:
+        rater.standing = STANDING[GoldRule(study.gold_rule)]
+    rater.save(update_fields=["quiz_passed", "standing"])
+
+
+@transaction.atomic
+def reinstate(*, rater: Membership) -> None:
+    """A manager lets a rater go on, who was warned, paused, excluded or failed the quiz."""
+    Membership.objects.filter(pk=rater.pk, quiz_passed=False).update(quiz_passed=True)
+    Membership.objects.filter(pk=rater.pk).update(standing=Standing.GOOD, reinstated_at=timezone.now())

@@ -1,0 +1,27 @@
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class FlagKind(models.TextChoices):
+    UNREADABLE = "unreadable", _("It cannot be read")
+    UNSAFE = "unsafe", _("It is unsafe")
+    PRIVATE = "private", _("It tells private things of a person")
+
+
+class Flag(models.Model):
+    """A rater's word that something is wrong with a task. The task is handed out no more until a manager decides."""
+
+    task = models.ForeignKey("annotate.Task", on_delete=models.CASCADE, related_name="flags")
+    rater = models.ForeignKey("annotate.Membership", on_delete=models.PROTECT, related_name="flags")
+    kind = models.CharField(max_length=12, choices=FlagKind)
+    details = models.CharField(max_length=400, blank=True)
+    made_at = models.DateTimeField(auto_now_add=True)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["task"], name="flag_open", condition=Q(resolved_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.task}"
