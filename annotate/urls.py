@@ -5,4 +5,6 @@ urlpatterns = [
     path("", include("annotate.studies.urls")),
     path("", include("annotate.tasks.urls")),
     path("", include("annotate.judgements.urls")),
+    path("", include("annotate.instructions.urls")),
+    path("", include("annotate.known_answers.urls")),
 ]

@@ -2,14 +2,12 @@
 
 from typing import Any
 
-import nh3
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils.safestring import SafeString, mark_safe
-from markdown_it import MarkdownIt
 
 from annotate.members.access import managed_study
 from annotate.quality.win_rate import win_rate
+from palate.markdown import sanitised
 from training import model_versions
 from training.cards import figure
 from training.models import ModelKind, ModelVersion
@@ -24,12 +22,6 @@ FIGURES = [
     ("ece", "calibration error"),
     ("kendall_tau", "Kendall's τ"),
 ]
-
-
-def rendered(markdown: str) -> SafeString:
-    """Markdown as HTML that can do no harm: no raw HTML, no scripts, no images from elsewhere."""
-    html = MarkdownIt("js-default").render(markdown)
-    return mark_safe(nh3.clean(html, tags=nh3.ALLOWED_TAGS - {"img"}))
 
 
 def models(request: HttpRequest, slug: str) -> HttpResponse:
@@ -65,7 +57,7 @@ def model(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "figures": [(words, figure(evaluation, name)) for name, words in FIGURES] if evaluation else [],
         "evaluation": evaluation,
         "change": _change(version.metrics),
-        "card": rendered(version.card),
+        "card": sanitised(version.card),
         "judgements": len(version.snapshot.judgement_ids) if version.snapshot else 0,
         "responses": version.responses.filter(prompt__study=study),
         "tuned": version.tuned_policies.filter(study=study),

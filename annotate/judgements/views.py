@@ -55,7 +55,7 @@ def correct(request: HttpRequest, pk: int) -> HttpResponse:
     if posted is None and not judgement.live:
         messages.info(request, _("This answer has been corrected already."))
         return redirect(after)
-    form = AnswerForm(posted, k=k, criteria=list(study.criteria.all()), initial=fields_of(judgement))
+    form = AnswerForm(posted, k=k, study=study, initial=fields_of(judgement))
     problems: list[str] = []
     if posted is not None:
         problems = form.problems() if not form.is_valid() else _corrected(judgement, form)

@@ -28,8 +28,10 @@ STANDING = {
 
 
 class Answer(Protocol):
-    ranks: Sequence[int] | None
-    scores: Mapping[str, Sequence[float]]
+    @property
+    def ranks(self) -> Sequence[int] | None: ...
+    @property
+    def scores(self) -> Mapping[str, Sequence[float]]: ...
 
 
 @transaction.atomic

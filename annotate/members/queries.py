@@ -1,15 +1,18 @@
 """Reads of memberships: what belongs to a user, and how far a rater has come."""
 
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from annotate.members.models import Membership
 from annotate.tasks.models import Task
 
 # Counting stops here, so that a rating page costs the same in a study of a million tasks.
 MANY = 1000
+NEWEST = 20
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,8 @@ class Progress:
 
     judged: int
     open: int
+    today: int = 0
+    pace: float | None = None  # seconds a task: the median of the newest
 
     @property
     def shown(self) -> int:
@@ -36,6 +41,13 @@ def memberships_of(user: Any) -> QuerySet[Membership, Any]:
 
 def progress_of(rater: Membership) -> Progress:
     """A task that the rater holds at the moment counts as open."""
-    waiting = Task.objects.open_to(rater)[: MANY + 1].count() if rater.study.active else 0
+    waiting = Task.objects.open_to(rater)[: MANY + 1].count() if rater.study.active and not rater.barred else 0
     held = rater.assignments.live().count()
-    return Progress(judged=rater.judgements.live().count(), open=min(waiting + held, MANY + 1))
+    own = rater.judgements.live()
+    newest = own.filter(seconds__isnull=False).order_by("-id").values_list("seconds", flat=True)[:NEWEST]
+    return Progress(
+        judged=own.count(),
+        open=min(waiting + held, MANY + 1),
+        today=own.filter(made_at__date=timezone.localdate()).count(),
+        pace=median(newest) if newest else None,
+    )

@@ -12,32 +12,39 @@ from django.utils.translation import gettext_lazy as _
 
 from annotate.judgements.models import Judgement
 from annotate.judgements.operations import MAX_COMMENT, Answer
-from annotate.studies.models import Criterion
+from annotate.review.models import FlagKind
+from annotate.studies.models import Criterion, Study
 
 # Longer scales than this get a number input and a slider in place of one button a step.
 MOST_BUTTONS = 11
 
-# The seven steps of a comparison, and the way out: value -> (ranks, strength, both unacceptable).
+# The steps of a comparison, and the way out: value -> (ranks, strength, both unacceptable).
 PREFERENCES: dict[str, tuple[tuple[int, int], int | None, bool]] = {
+    "a": ((1, 2), None, False),
     "a3": ((1, 2), 3, False),
     "a2": ((1, 2), 2, False),
     "a1": ((1, 2), 1, False),
     "tie": ((1, 1), None, False),
+    "b": ((2, 1), None, False),
     "b1": ((2, 1), 1, False),
     "b2": ((2, 1), 2, False),
     "b3": ((2, 1), 3, False),
     "bad": ((1, 1), None, True),
 }
-PREFERENCE_LABELS = [
-    ("a3", _("A is much better")),
-    ("a2", _("A is clearly better")),
-    ("a1", _("A is slightly better")),
-    ("tie", _("Equally good")),
-    ("b1", _("B is slightly better")),
-    ("b2", _("B is clearly better")),
-    ("b3", _("B is much better")),
-    ("bad", _("Both are unacceptable")),
-]
+PREFERENCE_LABELS = {
+    "a": _("A is better"),
+    "a3": _("A is much better"),
+    "a2": _("A is clearly better"),
+    "a1": _("A is slightly better"),
+    "tie": _("Equally good"),
+    "b1": _("B is slightly better"),
+    "b2": _("B is clearly better"),
+    "b3": _("B is much better"),
+    "b": _("B is better"),
+    "bad": _("Both are unacceptable"),
+}
+# What stands on the small buttons of a phone, beside the full words for screen readers.
+SHORT_LABELS = {"a": "A", "a3": "A++", "a2": "A+", "a1": "A", "tie": "=", "b1": "B", "b2": "B+", "b3": "B++", "b": "B"}
 
 
 def letter(position: int) -> str:
@@ -57,7 +64,10 @@ class Panel:
 
 
 class AnswerForm(forms.Form):
-    """What a rater says about the K responses shown: the fields follow K and the study's criteria."""
+    """What a rater says about the K responses shown: the fields follow K, the study's settings and criteria.
+
+    criteria: given for a study that is not stored yet.
+    """
 
     comment = forms.CharField(
         label=_("Comment"), required=False, max_length=MAX_COMMENT, widget=forms.Textarea({"rows": 4, "dir": "auto"})
@@ -67,16 +77,18 @@ class AnswerForm(forms.Form):
     device = forms.CharField(required=False, max_length=10, widget=forms.HiddenInput)
     submission = forms.UUIDField(required=False, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, k: int, criteria: Sequence[Criterion], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, k: int, study: Study, criteria: Sequence[Criterion] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
-        self.k, self.criteria = k, criteria
+        self.k, self.criteria = k, list(study.criteria.all()) if criteria is None else criteria
         if k == 2:
-            self.fields["preference"] = _preference_field()
+            self.fields["preference"] = _preference_field(study)
         for position in range(k):
             if k > 2:
                 self.fields[f"place_{position}"] = _place_field(k, letter(position))
                 self.fields[f"unacceptable_{position}"] = forms.BooleanField(label=_("Unacceptable"), required=False)
-            for criterion in criteria:
+            for criterion in self.criteria:
                 self.fields[f"score_{position}_{criterion.key}"] = _score_field(criterion)
 
     def panels(self, texts: Sequence[str]) -> list[Panel]:
@@ -135,13 +147,24 @@ def fields_of(judgement: Judgement) -> dict[str, Any]:
     return fields
 
 
-def _preference_field() -> forms.ChoiceField:
+def _preference_field(study: Study) -> forms.ChoiceField:
+    values = [*(("a3", "a2", "a1") if study.use_strength else ("a",))]
+    values += ["tie"] if study.allow_ties else []
+    values += [*(("b1", "b2", "b3") if study.use_strength else ("b",)), "bad"]
+    missing = _("Say which response is better, or that they are equal.")
     return forms.ChoiceField(
         label=_("Which response is better?"),
-        choices=PREFERENCE_LABELS,
+        choices=[(value, _step(value)) for value in values],
         widget=forms.RadioSelect,
-        error_messages={"required": _("Say which response is better, or that they are equal.")},
+        error_messages={"required": missing if study.allow_ties else _("Say which response is better.")},
     )
+
+
+def _step(value: str) -> SafeString:
+    words, short = PREFERENCE_LABELS[value], SHORT_LABELS.get(value)
+    if short is None:
+        return format_html("{}", words)
+    return format_html('<span class="long">{}</span><span class="short" aria-hidden="true">{}</span>', words, short)
 
 
 def _place_field(k: int, name: str) -> forms.TypedChoiceField:
@@ -181,17 +204,24 @@ def _pill(value: str, labels: Mapping[str, str]) -> SafeString:
 
 
 class SkipForm(forms.Form):
-    """Why a rater will not judge a task: a common reason, words of one's own, or both."""
+    """Why a rater will not judge a task: a common reason, words of one's own, or both; or what is wrong with it."""
 
     REASONS = {
         "unclear": _("The prompt is unclear"),
         "knowledge": _("I do not know the subject"),
         "language": _("I do not read this language"),
-        "broken": _("The text is broken"),
         "upsetting": _("I would rather not read this"),
         "other": _("Something else"),
     }
-    reason = forms.ChoiceField(label=_("Reason"), required=False, choices=[("", _("Choose …")), *REASONS.items()])
+    reason = forms.ChoiceField(
+        label=_("Reason"),
+        required=False,
+        choices=[
+            ("", _("Choose …")),
+            (_("Not for me"), list(REASONS.items())),
+            (_("Something is wrong: take it out for review"), FlagKind.choices),
+        ],
+    )
     details = forms.CharField(
         label=_("In your words"), required=False, max_length=400, widget=forms.Textarea({"rows": 2, "dir": "auto"})
     )

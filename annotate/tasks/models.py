@@ -55,9 +55,7 @@ class Task(models.Model):
                 name="task_open",
                 condition=Q(slots_taken__lt=F("replication"), withdrawn=False, purpose=Purpose.COLLECT),
             ),
-            models.Index(
-                fields=["study", "purpose", "id"], name="task_known", condition=~Q(purpose=Purpose.COLLECT)
-            ),
+            models.Index(fields=["study", "purpose", "id"], name="task_known", condition=~Q(purpose=Purpose.COLLECT)),
         ]
 
     def __str__(self) -> str:

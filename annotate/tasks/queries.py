@@ -43,9 +43,9 @@ class AssignmentQuerySet(models.QuerySet[Any]):
         again = Assignment.objects.filter(task=OuterRef("task"), rater=rater, part=Part.REPEAT)
         judged = self.filter(rater=rater, state=AssignmentState.JUDGED, part=Part.VOTE)
         newest = judged.order_by("-ended_at").values("pk")[:after]
-        return judged.filter(
-            ~Exists(again), shown__len__gt=1, task__purpose="collect", task__withdrawn=False
-        ).exclude(pk__in=newest)
+        return judged.filter(~Exists(again), shown__len__gt=1, task__purpose="collect", task__withdrawn=False).exclude(
+            pk__in=newest
+        )
 
     def live(self) -> "AssignmentQuerySet":
         return self.leased().filter(expires_at__gt=timezone.now())

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -16,8 +16,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from annotate.errors import PalateError
+from annotate.instructions.operations import must_read
 from annotate.judgements import operations as judgements
+from annotate.judgements.notices import notices
 from annotate.members.queries import memberships_of, progress_of
+from annotate.review.models import FlagKind
+from annotate.review.operations import flag
 from annotate.tasks import operations
 from annotate.tasks.forms import AnswerForm, SkipForm
 from annotate.tasks.models import Assignment, AssignmentState
@@ -35,9 +39,12 @@ class SeeOther(HttpResponseRedirect):
 def rate(request: HttpRequest, slug: str) -> HttpResponse:
     """Lease the rater's next task and show it."""
     rater = get_object_or_404(memberships_of(request.user), study__slug=slug)
+    if must_read(rater):
+        return redirect("instructions", slug)
     assignment = operations.lease_next(rater=rater)
     if assignment is None:
-        return render(request, "rate/done.html", {"study": rater.study, "progress": progress_of(rater)})
+        context = {"study": rater.study, "rater": rater, "progress": progress_of(rater)}
+        return render(request, "rate/done.html", context)
     return _show(request, assignment, _answer_form(assignment, initial=assignment.draft), SkipForm())
 
 
@@ -46,7 +53,8 @@ def ahead(request: HttpRequest, slug: str) -> HttpResponse:
     """Lease the task after those that the browser holds (`beyond`), as a piece of the page; 204 when there is none."""
     rater = get_object_or_404(memberships_of(request.user), study__slug=slug)
     beyond = [int(pk) for pk in request.POST.getlist("beyond") if pk.isdecimal()]
-    assignment = operations.lease_next(rater=rater, beyond=beyond)
+    # New instructions are read first, on the page that the screen goes to when there is nothing ahead.
+    assignment = None if must_read(rater) else operations.lease_next(rater=rater, beyond=beyond)
     if assignment is None:
         return HttpResponse(status=204)
     screen = _screen(assignment, _answer_form(assignment, initial=assignment.draft), SkipForm())
@@ -67,10 +75,15 @@ def judge(request: HttpRequest, pk: int) -> HttpResponse:
         return _next(assignment)
     wall_seconds = (timezone.now() - assignment.leased_at).total_seconds()
     try:
-        judgements.submit(assignment=assignment, answer=form.answer(seconds=wall_seconds))
+        judgement = judgements.submit(assignment=assignment, answer=form.answer(seconds=wall_seconds))
     except PalateError as error:
         return _problem(request, assignment, form, skip_form, [str(error)], _status(error))
-    return JsonResponse({}) if _in_background(request) else _next(assignment)
+    said = notices(judgement, before=assignment.rater)
+    if _in_background(request):
+        return JsonResponse({"notices": said})
+    for notice in said:
+        messages.info(request, notice)
+    return _next(assignment)
 
 
 def skip(request: HttpRequest, pk: int) -> HttpResponse:
@@ -83,8 +96,13 @@ def skip(request: HttpRequest, pk: int) -> HttpResponse:
     if not skip_form.is_valid():
         problems = [str(error) for errors in skip_form.errors.values() for error in errors]
         return _problem(request, assignment, form, skip_form, problems)
+    reason, details = skip_form.cleaned_data["reason"], skip_form.cleaned_data["details"]
     try:
-        operations.skip(assignment=assignment, reason=skip_form.sentence())
+        if reason in FlagKind.values:
+            flag(assignment=assignment, kind=reason, details=details)
+            messages.success(request, _("Thank you. The task is taken out until somebody has looked at it."))
+        else:
+            operations.skip(assignment=assignment, reason=skip_form.sentence())
     except PalateError as error:
         return _problem(request, assignment, form, skip_form, [str(error)], _status(error))
     return _next(assignment)
@@ -141,8 +159,7 @@ def _status(error: PalateError) -> int:
 def _answer_form(
     assignment: Assignment, data: QueryDict | None = None, *, initial: dict[str, str] | None = None
 ) -> AnswerForm:
-    criteria = list(assignment.rater.study.criteria.all())
-    return AnswerForm(data, k=len(assignment.shown), criteria=criteria, initial=initial)
+    return AnswerForm(data, k=len(assignment.shown), study=assignment.rater.study, initial=initial)
 
 
 def _screen(assignment: Assignment, form: AnswerForm, skip_form: SkipForm) -> Screen:

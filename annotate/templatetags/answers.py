@@ -1,12 +1,23 @@
 """A judgement in words."""
 
+from collections.abc import Sequence
+
 from django import template
 from django.utils.translation import gettext as _
 
 from annotate.judgements.models import Judgement
+from annotate.known_answers.models import KnownAnswer
 from annotate.tasks.forms import PREFERENCE_LABELS, fields_of, letter
 
 register = template.Library()
+
+
+@register.filter
+def order(answer: Judgement | KnownAnswer) -> str:
+    """The order that an answer gives: "A > B = C"; for scores alone, the scores."""
+    if answer.ranks:
+        return _order(answer.ranks)
+    return "; ".join(_scores(answer))
 
 
 @register.filter
@@ -15,18 +26,20 @@ def answer(judgement: Judgement) -> str:
     parts = []
     if judgement.ranks and len(judgement.ranks) == 2:
         chosen = fields_of(judgement)["preference"]
-        parts.append(str(dict(PREFERENCE_LABELS).get(chosen, _order(judgement))))
+        parts.append(str(PREFERENCE_LABELS.get(chosen, _order(judgement.ranks))))
     elif judgement.ranks:
-        parts.append(_order(judgement))
-    for key, values in judgement.scores.items():
-        parts.append(f"{key} " + ", ".join(f"{value:g}" for value in values))
+        parts.append(_order(judgement.ranks))
+    parts += _scores(judgement)
     if judgement.comment:
         parts.append(_("with a comment"))
     return "; ".join(parts)
 
 
-def _order(judgement: Judgement) -> str:
-    ranks = judgement.ranks or []
+def _order(ranks: Sequence[int]) -> str:
     places = sorted(set(ranks))
     groups = ([letter(i) for i, rank in enumerate(ranks) if rank == place] for place in places)
     return " > ".join(" = ".join(group) for group in groups)
+
+
+def _scores(answer: Judgement | KnownAnswer) -> list[str]:
+    return [f"{key} " + ", ".join(f"{value:g}" for value in values) for key, values in answer.scores.items()]

@@ -8,22 +8,27 @@ export function listenToKeys(current, { undo = null } = {}) {
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || cheatSheet().open) return;
-    const { form, sorting } = current();
+    const task = current();
+    const { form, sorting } = task;
     if (event.target.matches("textarea, select, [type=number], [type=range]")) {
       if (event.key === "Escape") event.target.blur();
       return;
     }
-    const act = common(form, event.key) ?? sorting?.keys(event) ?? compare(form, event.key) ?? score(form, event);
+    const act = common(task, event.key) ?? sorting?.keys(event) ?? compare(form, event.key) ?? score(form, event);
     if (!act) return;
     event.preventDefault();
     act();
   });
 
-  function common(form, key) {
+  function common(task, key) {
+    const { form } = task;
     if (key === "?") return () => cheatSheet().showModal();
     if (key === "c") return () => unfold(form, "[data-comment]", "textarea");
     if (key === "s" && form.querySelector("[data-skip]")) return () => unfold(form, "[data-skip]", "select");
     if (key === "z" && undo) return undo;
+    if (key === "d") return task.diff;
+    if (key === "e") return task.unfold;
+    if (key === "v" && form.querySelector("[data-reveal]")) return () => form.querySelector("[data-reveal]").click();
     if (key === "Enter" && !document.activeElement.matches("button, a, summary")) {
       return () => form.requestSubmit(form.querySelector("[data-submit]"));
     }
@@ -39,19 +44,25 @@ export function listenToKeys(current, { undo = null } = {}) {
   function compare(form, key) {
     const bar = [...form.querySelectorAll("[data-preference] .pill:not(.alone) input")];
     if (!bar.length) return null;
-    const middle = 3;
     const now = bar.findIndex((radio) => radio.checked);
-    const to = (place) => () => choose(bar[Math.min(Math.max(place, 0), 6)]);
+    const last = bar.length - 1;
+    const to = (place) => () => choose(bar[Math.min(Math.max(place, 0), last)]);
+    const tie = bar.find((radio) => radio.value === "tie");
     switch (key) {
-      case "ArrowLeft": return to((now < 0 ? middle : now) - 1);
-      case "ArrowRight": return to((now < 0 ? middle : now) + 1);
+      case "ArrowLeft": return to(now < 0 ? Math.ceil(last / 2) - 1 : now - 1);
+      case "ArrowRight": return to(now < 0 ? Math.floor(last / 2) + 1 : now + 1);
       // From slightly to much better, and round again.
-      case "a": return to(now >= 1 && now < middle ? now - 1 : middle - 1);
-      case "b": return to(now > middle && now < 6 ? now + 1 : middle + 1);
-      case "=": case "0": return to(middle);
+      case "a": return stronger(bar.filter((radio) => radio.value.startsWith("a")).reverse());
+      case "b": return stronger(bar.filter((radio) => radio.value.startsWith("b")));
+      case "=": case "0": return tie ? () => choose(tie) : null;
       case "u": return () => choose(form.querySelector("[data-preference] .alone input"));
       default: return null;
     }
+  }
+
+  function stronger(side) {
+    const now = side.findIndex((radio) => radio.checked);
+    return () => choose(side[(now + 1) % side.length]);
   }
 
   function score(form, event) {

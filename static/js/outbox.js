@@ -3,7 +3,8 @@
 const FIRST_WAIT = 2_000;
 const LONGEST_WAIT = 30_000;
 
-export function openOutbox(rater, token, changed) {
+// changed: hears how the sending goes; told: what the server says about an answer.
+export function openOutbox(rater, token, { changed, told }) {
   const key = `palate-outbox-${rater}`;
   const all = () => JSON.parse(localStorage.getItem(key) ?? "[]");
   const write = (entries) => localStorage.setItem(key, JSON.stringify(entries));
@@ -47,8 +48,13 @@ export function openOutbox(rater, token, changed) {
     }
     if (answer.status >= 500) return "waiting";
     if (answer.redirected || answer.status === 403) return "signed-out";
-    if (answer.ok) remove(entry.submission);
-    else replace({ ...entry, problems: (await answer.json().catch(() => ({}))).problems ?? [answer.statusText] });
+    if (answer.ok) {
+      remove(entry.submission);
+      told((await answer.json()).notices ?? []);
+    } else {
+      const { problems } = await answer.json().catch(() => ({}));
+      replace({ ...entry, problems: problems ?? [answer.statusText] });
+    }
     return "sent";
   }
 

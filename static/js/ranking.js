@@ -3,6 +3,7 @@ export function makeSortable(ranking) {
   const list = ranking.querySelector(".rank-list");
   const live = ranking.querySelector("[data-live]");
   const confirm = ranking.querySelector("[data-number-all]");
+  const ties = !("noTies" in ranking.dataset);
   const rows = () => [...list.children];
   const select = (row) => row.querySelector("select");
   const name = (row) => row.dataset.row;
@@ -118,6 +119,7 @@ export function makeSortable(ranking) {
       if (row === dragged) continue;
       const box = row.getBoundingClientRect();
       const share = (y - box.top) / box.height;
+      if (!ties && share <= 1) return { row, how: share < 1 / 2 ? "before" : "after" };
       if (share < 1 / 3) return { row, how: "before" };
       if (share < 2 / 3) return { row, how: "tie" };
       if (share <= 1) return { row, how: "after" };
@@ -162,7 +164,7 @@ export function makeSortable(ranking) {
       if (!row) return null;
       if (event.key === "ArrowUp") return () => move(row, -1);
       if (event.key === "ArrowDown") return () => move(row, 1);
-      if (event.key === "t") return () => tieWithAbove(row);
+      if (event.key === "t" && ties) return () => tieWithAbove(row);
       return null;
     },
   };

@@ -1,6 +1,7 @@
 // The workplace: while one task is judged the next is fetched, so that an answer leads to it without waiting.
 // Answers go out in the background, from an outbox that survives what may happen. The page itself needs none
 // of this: without JavaScript it is a plain form.
+import { remindOfBreaks } from "./breaks.js";
 import { listenToKeys } from "./keys.js";
 import { openOutbox, post } from "./outbox.js";
 import { startTask } from "./task.js";
@@ -8,8 +9,9 @@ import { startTask } from "./task.js";
 const workplace = document.querySelector("[data-workplace]");
 const connection = document.querySelector("[data-connection]");
 const refused = document.querySelector("[data-refused]");
+const notice = document.querySelector("[data-notice]");
 const token = () => task.form.elements.namedItem("csrfmiddlewaretoken").value;
-const outbox = openOutbox(workplace.dataset.rater, token, showOutbox);
+const outbox = openOutbox(workplace.dataset.rater, token, { changed: showOutbox, told: tell });
 
 let task = null;
 let ending = null; // ends what listens to the task on the screen
@@ -18,6 +20,7 @@ let fetched = null; // the next task, once it is here
 
 begin();
 listenToKeys(() => task, { undo });
+remindOfBreaks(document.querySelector("[data-break]"));
 outbox.flush();
 
 function begin() {
@@ -71,6 +74,8 @@ function show(content) {
   ending.abort();
   workplace.replaceChildren(content);
   count("[data-judged]", 1);
+  count("[data-today]", 1);
+  notice.hidden = true;
   count("[data-open]", -1);
   window.scrollTo(0, 0);
   begin();
@@ -89,6 +94,11 @@ async function leaveFor(url, sent = outbox.flush()) {
     sent = Promise.resolve(outbox.assignments().length === 0);
   }
   location.assign(url);
+}
+
+function tell(sentences) {
+  notice.hidden = !sentences.length;
+  notice.textContent = sentences.join(" ");
 }
 
 function undo() {

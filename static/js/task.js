@@ -2,6 +2,7 @@
 import { forgetOtherDrafts, keepDraft } from "./drafts.js";
 import { countSeconds } from "./focus_time.js";
 import { makeSortable } from "./ranking.js";
+import { foldLongTexts, offerDiff } from "./reading.js";
 
 export function startTask(form, signal) {
   if (form.dataset.assignment) {
@@ -19,7 +20,12 @@ export function startTask(form, signal) {
   form.elements.namedItem("submission").value = crypto.randomUUID?.() ?? uuid();
   const ranking = form.querySelector("[data-ranking]");
   document.querySelector("[data-problems]")?.focus();
-  return { form, sorting: ranking ? makeSortable(ranking) : null };
+  return {
+    form,
+    sorting: ranking ? makeSortable(ranking) : null,
+    unfold: foldLongTexts(form),
+    diff: offerDiff(form),
+  };
 }
 
 // Calls `over` when the lease runs out; the returned function starts the time anew.

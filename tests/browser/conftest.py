@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import time
 
 import pytest
+from django.core.signals import request_finished, request_started
 from playwright.sync_api import sync_playwright
 
 from tests.factories import UserFactory
@@ -44,12 +46,36 @@ def user(transactional_db):
 
 
 @pytest.fixture
-def open_page(browser, live_server):
+def quiet_server(live_server):
+    """The server, and after the test a wait for what is still under way: the screen works in the background."""
+    under_way = []
+
+    def started(**_):
+        under_way.append(1)
+
+    def finished(**_):
+        under_way.pop()
+
+    request_started.connect(started)
+    request_finished.connect(finished)
+    yield live_server
+    calm = 0
+    for _ in range(200):
+        calm = 0 if under_way else calm + 1
+        if calm == 4:
+            break
+        time.sleep(0.05)
+    request_started.disconnect(started)
+    request_finished.disconnect(finished)
+
+
+@pytest.fixture
+def open_page(browser, quiet_server):
     """Opens a page in a window of its own; whatever the browser complains about fails the test."""
     contexts, complaints = [], []
 
     def open_page(path, *, user=None, **options):
-        context = browser.new_context(base_url=live_server.url, **options)
+        context = browser.new_context(base_url=quiet_server.url, **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)

@@ -1,0 +1,28 @@
+"""The instructions of a study, to be read before the first task and after each change."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+
+from annotate.instructions.operations import confirm_reading, must_read
+from annotate.members.queries import memberships_of
+from annotate.tasks.models import Purpose, Task
+
+
+def instructions(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the newest version; a POST confirms the version that was shown."""
+    rater = get_object_or_404(memberships_of(request.user), study__slug=slug)
+    study = rater.study
+    if request.method == "POST":
+        version = request.POST.get("version", "")
+        if version.isdecimal() and int(version) <= study.instructions_version:
+            confirm_reading(rater=rater, version=int(version))
+        # Changed in the meantime: read the new ones.
+        return redirect("rate", slug)
+    known = Task.objects.filter(study=study)
+    context = {
+        "study": study,
+        "unread": must_read(rater),
+        "quiz": known.known(Purpose.QUIZ).exists() and rater.quiz_passed is None,
+        "practice": known.known(Purpose.PRACTICE).exists(),
+    }
+    return render(request, "rate/instructions.html", context)
