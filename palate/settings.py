@@ -99,9 +99,10 @@ EMBEDDED_DATABASE: dict[str, Any] = {
     "PORT": "5432",
 }
 DATABASES: dict[str, Any] = {
-    "default": dj_database_url.config(conn_health_checks=True) if os.environ.get("DATABASE_URL") else EMBEDDED_DATABASE,
+    "default": dj_database_url.config() if os.environ.get("DATABASE_URL") else EMBEDDED_DATABASE,
 }
 DATABASES["default"]["CONN_MAX_AGE"] = 60
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

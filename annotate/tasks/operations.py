@@ -159,10 +159,12 @@ def _lease(task: Task, rater: Membership, *, again: Assignment | None = None) ->
     else:
         part, shown = Part.REPEAT, again.shown[::-1]
     # A rater who comes back to a task whose lease ran out sees the same order as before.
-    assignment, _made = Assignment.objects.update_or_create(
-        task=task, rater=rater, part=part, defaults=lease, create_defaults={**lease, "shown": shown}
-    )
-    return assignment
+    if assignment := Assignment.objects.filter(task=task, rater=rater, part=part).first():
+        for name, value in lease.items():
+            setattr(assignment, name, value)
+        assignment.save(update_fields=list(lease))
+        return assignment
+    return Assignment.objects.create(task=task, rater=rater, part=part, shown=shown, **lease)
 
 
 @transaction.atomic

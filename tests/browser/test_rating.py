@@ -190,7 +190,10 @@ def test_a_draft_survives_a_reload_and_is_forgotten_after_the_answer(open_page, 
     page.get_by_role("button", name="Submit and go on").click()
     wait_for_the_end(page)
     assert Judgement.objects.get().comment == "half a thought"
-    until(page, lambda: page.evaluate("sessionStorage.length") == 0)
+    until(
+        page,
+        lambda: page.evaluate("Object.keys(sessionStorage).filter(key => key.startsWith('palate-draft')).length") == 0,
+    )
     assert page.evaluate("localStorage.length && JSON.parse(Object.values(localStorage)[0])") in (0, [])
 
 
