@@ -7,22 +7,15 @@ with some seconds of thought: the latencies of answer and next task. Use `--size
 """
 
 import argparse
-import os
 import random
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from http.client import HTTPConnection
-from http.cookies import SimpleCookie
 from pathlib import Path
-from urllib.parse import urlencode
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from crowd import Browser, held, make_members, palate_of_its_own, web_server
+
 REPLICATION, RATERS_OF_OLD, LEASES = 20, 20_000, 200
 PORT = 8791
 
@@ -34,11 +27,13 @@ INSERT INTO annotate_response (prompt_id, external_id, text, author_name, decodi
 SELECT id, r, 'response ' || r, 'bench', '{}', now()
 FROM annotate_prompt, generate_series(1, 2) r WHERE study_id = %(study)s;
 
-INSERT INTO annotate_membership (study_id, external_id, role, kind, active, created_at, tags, standing, instructions_read)
+INSERT INTO annotate_membership
+    (study_id, external_id, role, kind, active, created_at, tags, standing, instructions_read)
 SELECT %(study)s, n, 'rater', 'imported', true, now(), '{}', 'good', 0 FROM generate_series(1, %(raters)s) n;
 
 -- Every other task is full.
-INSERT INTO annotate_task (study_id, prompt_id, key, replication, slots_taken, priority, withdrawn, created_at, purpose, audience)
+INSERT INTO annotate_task
+    (study_id, prompt_id, key, replication, slots_taken, priority, withdrawn, created_at, purpose, audience)
 SELECT %(study)s, id, id, %(replication)s, CASE WHEN id %% 2 = 0 THEN %(replication)s ELSE 0 END,
        0, false, now(), 'collect', '{}'
 FROM annotate_prompt WHERE study_id = %(study)s;
@@ -55,10 +50,13 @@ CROSS JOIN (SELECT min(id) AS first FROM annotate_membership WHERE study_id = %(
 CROSS JOIN generate_series(1, %(replication)s) v
 WHERE t.study_id = %(study)s AND t.slots_taken > 0;
 
-INSERT INTO annotate_assignment (task_id, rater_id, part, instructions_version, shown, state, leased_at, expires_at, ended_at, skip_reason)
+INSERT INTO annotate_assignment
+    (task_id, rater_id, part, instructions_version, shown, state, leased_at, expires_at, ended_at, skip_reason)
 SELECT task, rater, 'vote', 0, shown, 'judged', now(), now(), now(), '' FROM vote;
 
-INSERT INTO annotate_judgement (task_id, rater_id, part, instructions_version, shown, ranks, scores, unacceptable, comment, seconds, device, live, made_at)
+INSERT INTO annotate_judgement
+    (task_id, rater_id, part, instructions_version, shown, ranks, scores, unacceptable, comment, seconds, device,
+     live, made_at)
 SELECT task, rater, 'vote', 0, shown, '{1,2}', '{}', '{false,false}', '', 12, 'desktop', true, now() FROM vote;
 """
 
@@ -71,26 +69,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the raters work")
     parser.add_argument("--data", default=tempfile.gettempdir(), help="where the database may grow (1 million: 10 GB)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="palate-bench-", dir=options.data) as folder:
-        os.environ.update(PALATE_VAR=folder, DJANGO_SETTINGS_MODULE="palate.settings", ALLOWED_HOSTS="127.0.0.1")
-        os.chmod(folder, 0o755)
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
+    with palate_of_its_own(options.data) as folder:
         for size in options.sizes:
-            study = fill(size, options.raters)
-            measure(study, size)
-        serve_many(study, options)
+            study, sessions = fill(size, options.raters)
+            measure(study)
+        serve_many(folder, study, sessions, options)
 
 
 def fill(tasks: int, raters: int):
-    from django.contrib.auth.models import User
     from django.db import connection, transaction
 
-    from annotate.members.models import Membership
     from annotate.studies.operations import create_study
 
     started = time.perf_counter()
@@ -104,14 +92,11 @@ def fill(tasks: int, raters: int):
                 cursor.execute(statement, values if "%(" in statement else None)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
-    for n in range(raters):
-        user, _made = User.objects.get_or_create(username=f"bench-{n}", defaults={"password": "!"})
-        Membership.objects.create(study=study, user=user)
     print(f"\n{tasks:,} tasks, {tasks * REPLICATION // 2:,} judgements: made in {time.perf_counter() - started:.0f} s")
-    return study
+    return study, make_members(study, raters)
 
 
-def measure(study, size: int) -> None:
+def measure(study) -> None:
     from annotate.judgements.operations import Answer, submit
     from annotate.tasks.models import Task
     from annotate.tasks.operations import lease_next
@@ -136,59 +121,24 @@ def quantiles(seconds: list[float]) -> str:
     return f"median {1000 * cuts[49]:6.1f} ms, p95 {1000 * cuts[94]:6.1f} ms, p99 {1000 * cuts[98]:6.1f} ms"
 
 
-def serve_many(study, options) -> None:
-    """Raters in threads, each on a connection of its own, against gunicorn."""
+def serve_many(folder: Path, study, sessions: list[str], options) -> None:
+    """Raters in threads, each with a browser of its own, against the web server as `make run` starts it."""
     from django.db import connection
 
-    sessions = [session_of(member.user) for member in study.memberships.filter(kind="person").select_related("user")]
     connection.close()
-    log = open(Path(os.environ["PALATE_VAR"]) / "gunicorn.log", "wb")  # noqa: SIM115
-    command = [sys.executable, "-m", "gunicorn", "palate.wsgi", "--bind", f"127.0.0.1:{PORT}", "--workers", "2"]
-    server = subprocess.Popen([*command, "--threads", "4"], cwd=ROOT, stdout=log, stderr=log)
-    try:
-        wait_for_server()
+    with web_server(folder, PORT):
         until = time.monotonic() + options.seconds
         raters = [Rater(study.slug, session, options.thought, until) for session in sessions]
         for rater in raters:
             rater.start()
         for rater in raters:
             rater.join()
-        problems = [rater.problem for rater in raters if rater.problem]
-        print(
-            f"\n{len(raters)} raters at once, {options.thought:g} s of thought, {options.seconds:g} s, 2 web processes"
-        )
-        for name in ("judge", "ahead"):
-            times = [seconds for rater in raters for what, seconds in rater.times if what == name]
-            print(f"  {name:6} {quantiles(times)}, {len(times)} requests")
-        print(f"  problems: {problems[:3] or 'none'}")
-        if problems:
-            print(Path(log.name).read_text()[-3000:])
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def session_of(user) -> str:
-    """The cookie of a signed-in user."""
-    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-    from django.contrib.sessions.backends.db import SessionStore
-
-    session = SessionStore()
-    session[SESSION_KEY], session[HASH_SESSION_KEY] = str(user.pk), user.get_session_auth_hash()
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session.save()
-    return session.session_key
-
-
-def wait_for_server() -> None:
-    for _ in range(100):
-        try:
-            connection = HTTPConnection("127.0.0.1", PORT, timeout=5)
-            connection.request("GET", "/login/")
-            return connection.getresponse().close()
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit("the web server did not start")
+    print(f"\n{len(raters)} raters at once, {options.thought:g} s of thought, {options.seconds:g} s, 2 web processes")
+    for name in ("judge", "ahead"):
+        times = [seconds for rater in raters for what, seconds in rater.times if what == name]
+        print(f"  {name:6} {quantiles(times)}, {len(times)} requests")
+    if problems := [rater.problem for rater in raters if rater.problem]:
+        print(f"  {len(problems)} raters failed: {problems[0]}\n{(folder / 'gunicorn.log').read_text()[-3000:]}")
 
 
 class Rater(threading.Thread):
@@ -196,48 +146,32 @@ class Rater(threading.Thread):
 
     def __init__(self, slug: str, session: str, thought: float, until: float) -> None:
         super().__init__()
-        self.slug, self.session, self.thought, self.until = slug, session, thought, until
+        self.slug, self.browser, self.thought, self.until = slug, Browser(PORT, session), thought, until
         self.times: list[tuple[str, float]] = []
         self.problem = ""
 
     def run(self) -> None:
         try:
-            self.work()
+            self.work(random.Random(self.browser.session))
         except Exception as error:
             self.problem = repr(error)
 
-    def work(self) -> None:
-        chance = random.Random(self.session)
+    def work(self, chance: random.Random) -> None:
         time.sleep(chance.random() * self.thought)
-        page, cookie = self.ask("GET", f"/studies/{self.slug}/rate/")
-        self.token = SimpleCookie(cookie)["csrftoken"].value
-        current = held(page)
+        current = held(self.browser.get(f"/studies/{self.slug}/rate/"))
         while time.monotonic() < self.until:
-            following, _ = self.ask("POST", f"/studies/{self.slug}/rate/ahead/", "ahead", beyond=current)
+            following = self.timed("ahead", f"/studies/{self.slug}/rate/ahead/", beyond=current)
             time.sleep(chance.uniform(0.5, 1.5) * self.thought)
-            self.ask("POST", f"/assignments/{current}/judge/", "judge", preference="a1", seconds=5)
+            self.timed("judge", f"/assignments/{current}/judge/", preference="a1", seconds=5)
             current = held(following)
 
-    def ask(self, method: str, path: str, name: str = "", **fields) -> tuple[str, str]:
-        cookies = f"sessionid={self.session}" + (f"; csrftoken={self.token}" if name else "")
-        headers = {"Cookie": cookies, "Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
-        if name:
-            headers["X-CSRFToken"] = self.token
-        connection = HTTPConnection("127.0.0.1", PORT, timeout=30)
+    def timed(self, name: str, path: str, **fields) -> str:
         started = time.perf_counter()
-        connection.request(method, path, urlencode(fields), headers)
-        response = connection.getresponse()
-        body = response.read().decode()
-        if name:
-            self.times.append((name, time.perf_counter() - started))
-        connection.close()
-        if response.status != 200:
-            raise RuntimeError(f"{path}: {response.status} {body[:200]}")
-        return body, response.getheader("Set-Cookie") or ""
-
-
-def held(page: str) -> str:
-    return re.search(r'data-assignment="(\d+)"', page)[1]
+        status, body = self.browser.post(path, **fields)
+        self.times.append((name, time.perf_counter() - started))
+        if status != 200:
+            raise RuntimeError(f"{path}: {status} {body[:200]}")
+        return body
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ class TestProgress:
         assignment = lease_next(rater=rater)
         assert queries.progress_of(rater).open == 3
         submit(assignment=assignment, answer=Answer(ranks=[1, 2]))
-        assert queries.progress_of(rater) == queries.Progress(judged=1, open=2)
+        assert queries.progress_of(rater) == queries.Progress(judged=1, open=2, today=1)
 
     def test_counting_stops_at_many(self, monkeypatch):
         monkeypatch.setattr(queries, "MANY", 2)
