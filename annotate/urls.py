@@ -1,10 +1,5 @@
 from django.urls import include, path
 
-urlpatterns = [
-    path("", include("annotate.members.urls")),
-    path("", include("annotate.studies.urls")),
-    path("", include("annotate.tasks.urls")),
-    path("", include("annotate.judgements.urls")),
-    path("", include("annotate.instructions.urls")),
-    path("", include("annotate.known_answers.urls")),
-]
+SLICES = ("members", "studies", "tasks", "judgements", "instructions", "known_answers", "review", "quality")
+
+urlpatterns = [path("", include(f"annotate.{name}.urls")) for name in SLICES]

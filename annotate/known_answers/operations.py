@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -12,8 +13,8 @@ from annotate.judgements.models import Judgement
 from annotate.known_answers.models import KnownAnswer
 from annotate.known_answers.rules import close_scores, same_order
 from annotate.members.models import Membership, Standing
-from annotate.studies.models import GoldRule
-from annotate.tasks.models import Part, Purpose, Task
+from annotate.studies.models import GoldRule, Study
+from annotate.tasks.models import Assignment, Part, Purpose, Task
 
 # Fewer known answers than this say nothing about a rater.
 FEWEST_GOLD = 4
@@ -49,6 +50,9 @@ def set_known_answer(
     """
     if purpose not in (Purpose.GOLD, Purpose.QUIZ, Purpose.PRACTICE):
         raise PalateError(_("A known answer is for gold, quiz or practice."))
+    task = Task.objects.select_for_update(no_key=True).get(pk=task.pk)
+    if task.purpose == Purpose.COLLECT and (task.slots_taken or task.judgements.exists()):
+        raise PalateError(_("Raters have begun this task: its votes would be lost. Take another one."))
     k = task.places.count()
     if ranks is None and not scores:
         raise PalateError(_("The known answer says nothing."))
@@ -64,7 +68,7 @@ def set_known_answer(
 
 def is_right(known: KnownAnswer, shown: Sequence[int], answer: Answer) -> bool:
     """Whether an answer, given in the order `shown`, agrees with the known one."""
-    places = [shown.index(pk) for pk in known.task.places.order_by("position").values_list("response_id", flat=True)]
+    places = [shown.index(place.response_id) for place in known.task.places.all()]
     if known.ranks and not (answer.ranks and same_order(known.ranks, [answer.ranks[place] for place in places])):
         return False
     said = {key: [values[place] for place in places] for key, values in answer.scores.items()}
@@ -72,15 +76,32 @@ def is_right(known: KnownAnswer, shown: Sequence[int], answer: Answer) -> bool:
     return close_scores(known.scores, said, widths)
 
 
+@transaction.atomic
+def take_out(*, task: Task) -> None:
+    """Show a task with a known answer to nobody from now on; the answers that raters gave to it stay."""
+    Task.objects.filter(pk=task.pk).exclude(purpose=Purpose.COLLECT).update(withdrawn=True)
+
+
+def untouched(study: Study) -> Task | None:
+    """A task that nobody has begun, for an expert to give a known answer: the last that raters would get."""
+    begun = Assignment.objects.filter(task=OuterRef("pk"))
+    free = Task.objects.with_free_slot().filter(~Exists(begun), study=study, slots_taken=0)
+    return free.order_by("priority", "-id").first()
+
+
 def results_of(rater: Membership, purpose: str) -> list[bool]:
     """For each known answer that the rater has met since a manager last let them go on: was it right?"""
     made = Judgement.objects.live().filter(rater=rater, part=Part.VOTE, task__purpose=purpose)
     if rater.reinstated_at:
         made = made.filter(made_at__gt=rater.reinstated_at)
-    return [
-        is_right(judgement.task.known_answer, judgement.shown, judgement)
-        for judgement in made.select_related("task__known_answer", "task__study")
-    ]
+    return [right for _rater, right in graded(made)]
+
+
+def graded(judgements: QuerySet[Judgement]) -> list[tuple[int, bool]]:
+    """The rater and whether it was right, for each of these answers to tasks with a known answer."""
+    rows = judgements.select_related("task__known_answer", "task__study")
+    rows = rows.prefetch_related("task__places", "task__study__criteria")
+    return [(row.rater_id, is_right(row.task.known_answer, row.shown, row)) for row in rows]
 
 
 def grade(*, rater: Membership) -> None:

@@ -89,6 +89,20 @@ def join(*, invitation: Invitation, user: User) -> Membership:
     return member
 
 
+@transaction.atomic
+def join_with_new_account(*, invitation: Invitation, username: str, password: str) -> User:
+    """Make an account for somebody who follows an invitation, and let it take part.
+
+    Raises PalateError when the name is taken, the password is weak or the invitation does not hold any more.
+    """
+    if User.objects.filter(username=username).exists():
+        words = _("The name %(name)s is taken. Choose another, or sign in if it is yours.")
+        raise PalateError(words % {"name": username})
+    user = _new_account(username, password)
+    join(invitation=invitation, user=user)
+    return user
+
+
 def withdraw(*, invitation: Invitation) -> None:
     """End an invitation now; who has joined by it stays."""
     Invitation.objects.filter(pk=invitation.pk, expires_at__gt=timezone.now()).update(expires_at=timezone.now())

@@ -39,14 +39,14 @@ def agreement(study: Study) -> Agreement:
         tasks[prompt, task].append(dict(zip(shown, ranks, strict=True)))
     by_prompt: dict[int, list[float]] = defaultdict(list)
     for (prompt, _task), answers in tasks.items():
-        by_prompt[prompt] += _comparisons(answers)
+        by_prompt[prompt] += comparisons(answers)
     compared = [values for values in by_prompt.values() if values]
     if not compared:
         return Agreement(None, None, None, 0)
     return Agreement(*mean_by_prompt(compared), pairs=sum(map(len, compared)))
 
 
-def _comparisons(answers: Sequence[dict[int, int]]) -> Iterable[float]:
+def comparisons(answers: Sequence[dict[int, int]]) -> Iterable[float]:
     """1 or 0 for each two raters and each two responses: did both see them in the same relation?"""
     for one, other in combinations(answers, 2):
         for a, b in combinations(sorted(one), 2):

@@ -36,9 +36,11 @@ def progress_of_study(study: Study) -> StudyProgress:
     by_kind = dict(live.order_by().values_list("rater__kind").annotate(n=Count("pk")))
     judgements = sum(by_kind.values())
     # What is still open, and what is done: tasks of imported judgements may hold more raters than they asked for.
-    still = Task.objects.filter(study=study, withdrawn=False).aggregate(
-        n=Sum(Greatest(F("replication") - F("slots_taken"), 0))
-    )["n"]
+    still = (
+        Task.objects.with_free_slot()
+        .filter(study=study)
+        .aggregate(n=Sum(Greatest(F("replication") - F("slots_taken"), 0)))["n"]
+    )
     leased = study.tasks.filter(assignments__state="leased").count()
     return StudyProgress(
         prompts=study.prompts.count(),

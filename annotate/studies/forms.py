@@ -1,34 +1,67 @@
 """The forms of the study pages."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
-from django.forms import BaseFormSet, formset_factory
+from django.forms import BaseFormSet, BoundField, formset_factory
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
-from annotate.members.models import Role
-from annotate.studies.models import Method, Study
+from annotate.studies.models import Criterion, Method, Study
 from annotate.studies.operations import CHANGEABLE
+from annotate.studies.templates import StudyTemplate
 
 
 class StudyForm(forms.ModelForm):
     class Meta:
         model = Study
-        fields = ["name", "slug", "method", "replication", "description", "instructions"]
-        widgets = {"description": forms.Textarea(attrs={"rows": 2})}
+        fields = [
+            *("name", "slug", "description", "method", "rank_size", "replication"),
+            *("text_format", "allow_ties", "use_strength", "instructions"),
+        ]
+        widgets = {"description": forms.Textarea(attrs={"rows": 2}), "instructions": forms.Textarea(attrs={"rows": 8})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["slug"].help_text = _("Letters, digits and hyphens; used in addresses and commands.")
+        self.fields["instructions"].help_text = _("Raters read them before their first task. Markdown works.")
+
+
+GROUPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (_("The study"), ("name", "description")),
+    (_("Instructions"), ("instructions", "require_reading", "quiz_minimum")),
+    (
+        _("What raters see"),
+        (
+            *("text_format", "allow_ties", "use_strength", "show_diff", "blind", "blur", "content_warning"),
+            *("show_agreement", "break_minutes"),
+        ),
+    ),
+    (_("Handing out"), ("active", "replication", "rank_size", "lease_minutes", "rater_cap")),
+    (_("Checks"), ("repeat_share", "gold_share", "gold_minimum", "gold_rule")),
+)
 
 
 class StudySettingsForm(forms.ModelForm):
     class Meta:
         model = Study
         fields = list(CHANGEABLE)
-        widgets = {"description": forms.Textarea(attrs={"rows": 2})}
-        help_texts = {"replication": _("Counts for tasks that are made from now on.")}
+        widgets = {"description": forms.Textarea(attrs={"rows": 2}), "instructions": forms.Textarea(attrs={"rows": 8})}
+        help_texts = {
+            "replication": _("Counts for tasks that are made from now on."),
+            "rank_size": _("Counts for responses that are generated from now on."),
+            "gold_share": _("Between the other tasks. They are made on the page Review."),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("repeat_share", "gold_share", "gold_minimum", "quiz_minimum"):
+            self.fields[name].widget.attrs["step"] = "0.01"
+
+    def groups(self) -> Iterator[tuple[Any, list[BoundField]]]:
+        """Title and fields of each part of the page."""
+        return ((title, [self[name] for name in names]) for title, names in GROUPS)
 
 
 class CriterionForm(forms.Form):
@@ -63,9 +96,9 @@ CriterionFormSet: type[BaseFormSet] = formset_factory(CriterionForm, extra=3)
 class NewStudyForm:
     """The form of a new study with its criteria, valid or with errors that stand at their fields."""
 
-    def __init__(self, data: Any = None) -> None:
-        self.study = StudyForm(data, initial={"method": Method.COMPARE, "replication": 3})
-        self.criteria = CriterionFormSet(data, prefix="criteria")
+    def __init__(self, data: Any = None, template: StudyTemplate | None = None) -> None:
+        self.study = StudyForm(data, initial=_study_initial(template))
+        self.criteria = CriterionFormSet(data, initial=_criteria_initial(template), prefix="criteria")
 
     def is_valid(self) -> bool:
         return self.study.is_valid() and self.criteria.is_valid()
@@ -75,15 +108,32 @@ class NewStudyForm:
         criteria = [form.criterion() for form in self.criteria]
         return {**self.study.cleaned_data, "criteria": [c for c in criteria if c]}
 
+    def draft(self) -> tuple[Study, list[Criterion]]:
+        """The study as far as it has been filled in, not stored: what does not fit yet is left at its default."""
+        self.study.is_valid()
+        rows = [form.criterion() for form in self.criteria if form.is_valid()]
+        return self.study.instance, [Criterion(**row) for row in rows if row]
 
-class MemberForm(forms.Form):
-    username = forms.CharField(label=_("Account name"), max_length=150)
-    role = forms.ChoiceField(
-        label=_("Role"), choices=[(Role.RATER, Role.RATER.label), (Role.MANAGER, Role.MANAGER.label)]
-    )
-    password = forms.CharField(
-        label=_("First password"),
-        required=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=_("Only to make a new account."),
-    )
+
+def _study_initial(template: StudyTemplate | None) -> dict[str, Any]:
+    if template is None:
+        return {"method": Method.COMPARE, "replication": 3}
+    return {
+        "name": template.name,
+        "slug": template.key,
+        "description": template.summary,
+        "method": template.method,
+        "instructions": template.instructions,
+        **template.settings,
+    }
+
+
+def _criteria_initial(template: StudyTemplate | None) -> list[dict[str, Any]]:
+    rows = []
+    for scale in template.criteria if template else ():
+        low, high = scale.get("minimum", 1), scale.get("maximum", 5)
+        labels = scale.get("labels", {})
+        ends = {"lowest": labels.get(f"{low:g}", ""), "highest": labels.get(f"{high:g}", "")}
+        said = {"name": scale["name"], "description": scale.get("description", "")}
+        rows.append({**said, "minimum": low, "maximum": high, **ends})
+    return rows

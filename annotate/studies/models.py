@@ -67,6 +67,9 @@ class Study(models.Model):
     show_agreement = models.BooleanField(
         _("show raters whether others agree"), default=False, help_text=_("After their own answer.")
     )
+    blind = models.BooleanField(
+        _("hide who wrote the responses"), default=True, help_text=_("A rater who knows the author judges the author.")
+    )
     blur = models.BooleanField(_("blur texts until they are asked for"), default=False)
     content_warning = models.CharField(_("content warning"), max_length=300, blank=True)
     break_minutes = models.PositiveSmallIntegerField(
@@ -74,6 +77,9 @@ class Study(models.Model):
     )
 
     # Who gets what.
+    rank_size = models.PositiveSmallIntegerField(
+        _("responses in a ranking"), default=3, validators=[MinValueValidator(3), MaxValueValidator(10)]
+    )
     rater_cap = models.PositiveIntegerField(
         _("most judgements by one rater"), null=True, blank=True, validators=[MinValueValidator(1)]
     )

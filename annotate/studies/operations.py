@@ -14,12 +14,12 @@ from annotate.members.models import Membership, Role
 from annotate.studies.models import Criterion, Method, Study
 
 # Short names that stand in the addresses of other pages.
-RESERVED = ("new",)
+RESERVED = ("new", "preview")
 CHANGEABLE = (
     *("name", "description", "instructions", "require_reading", "active"),
     *("replication", "lease_minutes", "rater_cap"),
-    *("text_format", "allow_ties", "use_strength", "show_diff", "show_agreement"),
-    *("content_warning", "blur", "break_minutes"),
+    *("text_format", "rank_size", "allow_ties", "use_strength", "show_diff", "show_agreement"),
+    *("blind", "content_warning", "blur", "break_minutes"),
     *("repeat_share", "gold_share", "gold_minimum", "gold_rule", "quiz_minimum"),
 )
 
@@ -31,26 +31,19 @@ def create_study(
     name: str,
     method: str = Method.COMPARE,
     owner: Any = None,
-    replication: int = 3,
     instructions: str = "",
-    description: str = "",
     validation_share: float = 0.15,
     test_share: float = 0.15,
     criteria: Sequence[Mapping[str, Any]] = (),
+    **settings: Any,
 ) -> Study:
     """Make a study with its criteria and its owner. Raises PalateError that names the field that does not fit.
 
     criteria: mappings with key, name, and where wanted minimum, maximum, step, labels, weight, description.
+    settings: any of CHANGEABLE.
     """
-    study = Study(
-        slug=slug,
-        name=name,
-        method=method,
-        replication=replication,
-        description=description,
-        validation_share=validation_share,
-        test_share=test_share,
-    )
+    study = Study(slug=slug, name=name, method=method, validation_share=validation_share, test_share=test_share)
+    _change(study, settings)
     if slug in RESERVED:
         raise PalateError(f"study {slug}, field slug: this short name is taken by a page; choose another")
     if not (validation_share >= 0 and test_share >= 0 and validation_share + test_share < 1):
@@ -89,10 +82,7 @@ def change_study(*, study: Study, **fields: Any) -> Study:
     A new number of raters counts for the tasks that are made from now on.
     """
     text = fields.pop("instructions", None)
-    for name, value in fields.items():
-        if name not in CHANGEABLE:
-            raise PalateError(f"study {study.slug}, field {name}: cannot be changed")
-        setattr(study, name, value)
+    _change(study, fields)
     _valid(study, f"study {study.slug}")
     if study.closed_at and study.active:
         raise PalateError(f"study {study.slug}, field active: the study is closed; open it again first")
@@ -102,13 +92,29 @@ def change_study(*, study: Study, **fields: Any) -> Study:
     return study
 
 
-@transaction.atomic
+def _change(study: Study, settings: Mapping[str, Any]) -> None:
+    for name, value in settings.items():
+        if name not in CHANGEABLE:
+            raise PalateError(f"study {study.slug}, field {name}: cannot be set")
+        setattr(study, name, value)
+
+
+def pause_study(*, study: Study) -> None:
+    """Hand out nothing for now; tasks that raters hold can still be judged."""
+    Study.objects.filter(pk=study.pk).update(active=False)
+
+
+def resume_study(*, study: Study) -> None:
+    """Hand out tasks again. Raises PalateError when the study is closed."""
+    if not Study.objects.filter(pk=study.pk, closed_at=None).update(active=True):
+        raise PalateError(f"study {study.slug}: it is closed; open it again first")
+
+
 def close_study(*, study: Study) -> None:
     """End a study: nothing is handed out and nobody can join; what was judged stays."""
     Study.objects.filter(pk=study.pk).update(active=False, closed_at=timezone.now())
 
 
-@transaction.atomic
 def reopen_study(*, study: Study) -> None:
     """Go on with a closed study."""
     Study.objects.filter(pk=study.pk).update(active=True, closed_at=None)

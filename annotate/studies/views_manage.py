@@ -1,33 +1,30 @@
-"""The pages of a study's managers: a new study, overview, settings, members."""
+"""The pages of a study's managers: overview, settings, pausing and closing."""
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from annotate.errors import PalateError
 from annotate.members.access import managed_study
-from annotate.members.operations import add_member, remove_member
 from annotate.quality.agreement import agreement
+from annotate.quality.consistency import self_consistency
 from annotate.quality.progress import judgements_by_day, progress_of_study
 from annotate.quality.win_rate import win_rate
 from annotate.studies import operations
-from annotate.studies.forms import MemberForm, NewStudyForm, StudySettingsForm
+from annotate.studies.forms import CriterionForm, StudySettingsForm
+from annotate.studies.models import Study
+from annotate.studies.preview import preview
 from palate.charts import bars
 
-
-def create(request: HttpRequest) -> HttpResponse:
-    form = NewStudyForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            study = operations.create_study(owner=request.user, **form.fields())
-        except PalateError as error:
-            form.study.add_error(None, str(error))
-        else:
-            messages.success(request, _("The study is there. Now it needs prompts."))
-            return redirect("study-overview", study.slug)
-    return render(request, "manage/create.html", {"form": form}, status=422 if request.method == "POST" else 200)
+STATES = {
+    "pause": (operations.pause_study, gettext_lazy("Paused: nothing is handed out until you resume.")),
+    "resume": (operations.resume_study, gettext_lazy("Tasks are handed out again.")),
+    "close": (operations.close_study, gettext_lazy("Closed: nobody rates or joins any more. What was judged stays.")),
+    "reopen": (operations.reopen_study, gettext_lazy("The study is open again.")),
+}
 
 
 def overview(request: HttpRequest, slug: str) -> HttpResponse:
@@ -41,6 +38,7 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
         "days": days,
         "chart": bars([day.judgements for day in days]),
         "agreement": agreement(study),
+        "consistency": self_consistency(study),
         "rounds": [(turn, win_rate(turn)) for turn in rounds[:10]],
         "runs": study.runs.all()[:5],
     }
@@ -51,44 +49,61 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
     study = managed_study(request, slug)
     form = StudySettingsForm(request.POST if request.method == "POST" else None, instance=study)
     if request.method == "POST" and form.is_valid():
-        operations.change_study(study=study, **form.cleaned_data)
-        messages.success(request, _("Saved."))
-        return redirect("study-settings", slug)
-    # The form has written its invalid values into the study; the page's head must show the stored ones.
-    context = {"study": managed_study(request, slug), "tab": "settings", "form": form}
-    return render(request, "manage/settings.html", context, status=422 if form.errors else 200)
-
-
-def members(request: HttpRequest, slug: str) -> HttpResponse:
-    study = managed_study(request, slug)
-    form = MemberForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
         try:
-            member = add_member(study=study, **form.cleaned_data)
+            operations.change_study(study=study, **form.cleaned_data)
         except PalateError as error:
             form.add_error(None, str(error))
         else:
-            messages.success(request, _("%(name)s takes part now.") % {"name": member})
-            return redirect("study-members", slug)
-    people = study.memberships.filter(kind="person", active=True).select_related("user")
-    context = {
-        "study": study,
-        "tab": "members",
-        "form": form,
-        "people": [(member, member.judgements.live().count()) for member in people],
-        "others": study.memberships.exclude(kind="person").count(),
-    }
-    return render(request, "manage/members.html", context, status=422 if form.errors else 200)
+            messages.success(request, _("Saved."))
+            return redirect("study-settings", slug)
+    return _settings(request, slug, form, CriterionForm())
 
 
 @require_POST
-def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def add_scale(request: HttpRequest, slug: str) -> HttpResponse:
+    """One more criterion for a study that runs."""
     study = managed_study(request, slug)
-    member = get_object_or_404(study.memberships.filter(kind="person", active=True), pk=pk)
+    scale = CriterionForm(request.POST)
+    scale.fields["name"].required = True
+    fields = scale.criterion() if scale.is_valid() else None
+    if fields:
+        try:
+            operations.add_criterion(study=study, **fields)
+        except PalateError as error:
+            scale.add_error(None, str(error))
+        else:
+            messages.success(request, _("Added. From now on raters are asked for it."))
+            return redirect("study-settings", slug)
+    return _settings(request, slug, StudySettingsForm(instance=study), scale)
+
+
+def _settings(request: HttpRequest, slug: str, form: StudySettingsForm, scale: CriterionForm) -> HttpResponse:
+    # The form has written its invalid values into its study; the page's head must show the stored ones.
+    context = {"study": managed_study(request, slug), "tab": "settings", "form": form, "scale_form": scale}
+    status = 422 if form.errors or scale.errors else 200
+    return render(request, "manage/settings.html", context, status=status)
+
+
+@require_POST
+def preview_settings(request: HttpRequest, slug: str) -> HttpResponse:
+    """The rating screen as the settings in the form would make it."""
+    form = StudySettingsForm(request.POST, instance=managed_study(request, slug))
+    form.is_valid()
+    study: Study = form.instance
+    return render(request, "manage/preview.html", preview(study, list(study.criteria.all())))
+
+
+@require_POST
+def change_state(request: HttpRequest, slug: str) -> HttpResponse:
+    """Pause, resume, close or reopen."""
+    study = managed_study(request, slug)
+    if request.POST.get("to") not in STATES:
+        return HttpResponseBadRequest("to: expected pause, resume, close or reopen")
+    change, words = STATES[request.POST["to"]]
     try:
-        remove_member(member=member)
+        change(study=study)
     except PalateError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, _("%(name)s takes part no more; the judgements stay.") % {"name": member})
-    return redirect("study-members", slug)
+        messages.success(request, words)
+    return redirect("study-overview", slug)

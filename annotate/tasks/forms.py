@@ -58,6 +58,7 @@ class Panel:
 
     letter: str
     text: str
+    author: str
     scores: Sequence[tuple[Criterion, forms.BoundField]]
     place: forms.BoundField | None
     unacceptable: forms.BoundField | None
@@ -91,12 +92,13 @@ class AnswerForm(forms.Form):
             for criterion in self.criteria:
                 self.fields[f"score_{position}_{criterion.key}"] = _score_field(criterion)
 
-    def panels(self, texts: Sequence[str]) -> list[Panel]:
-        """The responses with their fields, for texts in the order shown."""
+    def panels(self, texts: Sequence[str], authors: Sequence[str] = ()) -> list[Panel]:
+        """The responses with their fields, for texts in the order shown; authors only where they may be seen."""
         return [
             Panel(
                 letter=letter(position),
                 text=text,
+                author=authors[position] if authors else "",
                 scores=[(criterion, self[f"score_{position}_{criterion.key}"]) for criterion in self.criteria],
                 place=self[f"place_{position}"] if self.k > 2 else None,
                 unacceptable=self[f"unacceptable_{position}"] if self.k > 2 else None,

@@ -27,8 +27,12 @@ class Screen:
 
     def context(self, problems: Sequence[str] = ()) -> dict[str, Any]:
         """The variables of rate/task.html."""
-        # Only the texts: who wrote a response must not come near the page.
-        texts = dict(Response.objects.filter(pk__in=self.shown).values_list("pk", "text"))
+        responses = Response.objects.filter(pk__in=self.shown)
+        # Blind means that who wrote a response does not come near the page.
+        responses = responses.only("text") if self.study.blind else responses.select_related("author_model")
+        by_pk = responses.in_bulk()
+        texts = [by_pk[pk].text for pk in self.shown]
+        authors = [] if self.study.blind else [by_pk[pk].author for pk in self.shown]
         return {
             "study": self.study,
             "prompt": self.prompt,
@@ -36,6 +40,6 @@ class Screen:
             "action": self.action,
             "assignment": self.assignment,
             "skip_form": self.skip_form,
-            "panels": self.form.panels([texts[response] for response in self.shown]),
+            "panels": self.form.panels(texts, authors),
             "problems": problems,
         }

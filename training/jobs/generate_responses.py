@@ -23,7 +23,9 @@ SPLITS = ("all", "train", "validation", "test")
 class Options:
     model: str = option(help="the policy: a model version, a folder or a hub name", of_model="policy")
     per_prompt: int = option(4, help="responses to write for each prompt", minimum=1, maximum=64)
-    rank_size: int = option(3, help="responses in one task of a ranking study", minimum=3, maximum=10)
+    rank_size: int = option(
+        0, help="responses in one task of a ranking; 0 takes the study's setting", minimum=0, maximum=10
+    )
     split: str = option("all", help="which prompts", choices=SPLITS)
     limit: int = option(0, help="at most this many prompts; 0 takes all", minimum=0)
     max_new_tokens: int = option(64, help="longest response, in tokens", minimum=1, maximum=4096)
@@ -38,6 +40,11 @@ def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     if not chosen_prompts(study, options.split, options.limit):
         raise PalateError(f"study {study.slug} has no prompts in the split {options.split}; import some first")
+    size = options.rank_size or study.rank_size
+    if size < 3:
+        raise PalateError(f"--rank-size {size}: a ranking has 3 responses or more")
+    if study.method == Method.RANK and options.per_prompt < size:
+        raise PalateError(f"--per-prompt {options.per_prompt}: a ranking of {size} needs {size} responses or more")
     model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
 
 
@@ -51,7 +58,9 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     with transaction.atomic():
         version = model_versions.register(study=study, kind=ModelKind.POLICY, path=path)
         responses = save(run, version, prompts, written, _decoding(options))
-        tasks = create_tasks(study=study, response_sets=_sets(study.method, responses, options.rank_size))
+        tasks = create_tasks(
+            study=study, response_sets=_sets(study.method, responses, options.rank_size or study.rank_size)
+        )
     count = sum(map(len, responses))
     reporter.log(f"{count} responses to {len(prompts)} prompts, {tasks} tasks")
     return {"responses": count, "prompts": len(prompts), "tasks": tasks, "model_version": version.pk}

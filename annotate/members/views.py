@@ -1,0 +1,129 @@
+"""The pages about members: who takes part, invitations, and the page that an invitation leads to."""
+
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import User
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from annotate.errors import PalateError
+from annotate.known_answers.operations import reinstate
+from annotate.members import operations
+from annotate.members.access import managed_study
+from annotate.members.forms import InviteForm, JoinForm, MemberForm, TagsForm
+from annotate.members.models import Invitation, Kind, Membership
+from annotate.studies.models import Study
+
+
+def members(request: HttpRequest, slug: str) -> HttpResponse:
+    """Everybody who takes part; a POST adds somebody."""
+    study = managed_study(request, slug)
+    form = MemberForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            member = operations.add_member(study=study, **form.cleaned_data)
+        except PalateError as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, _("%(name)s takes part now.") % {"name": member})
+            return redirect("study-members", slug)
+    return _members(request, study, form, InviteForm())
+
+
+@require_POST
+def invite(request: HttpRequest, slug: str) -> HttpResponse:
+    """Make a link by which raters join."""
+    study = managed_study(request, slug)
+    form = InviteForm(request.POST)
+    if not form.is_valid():
+        return _members(request, study, MemberForm(), form)
+    operations.invite(study=study, **form.cleaned_data)
+    messages.success(request, _("The link is below. Whoever has it can join as a rater."))
+    return redirect("study-members", slug)
+
+
+def _members(request: HttpRequest, study: Study, form: MemberForm, invite_form: InviteForm) -> HttpResponse:
+    people = study.memberships.filter(kind=Kind.PERSON, active=True).select_related("user")
+    invitations = [invitation for invitation in study.invitations.all() if invitation.valid]
+    context = {
+        "study": study,
+        "tab": "members",
+        "form": form,
+        "invite_form": invite_form,
+        "people": people.annotate(count=Count("judgements", filter=Q(judgements__live=True))),
+        "invitations": [(i, request.build_absolute_uri(reverse("join", args=[i.token]))) for i in invitations],
+        "others": study.memberships.exclude(kind=Kind.PERSON).count(),
+    }
+    return render(request, "manage/members.html", context, status=422 if form.errors or invite_form.errors else 200)
+
+
+@require_POST
+def withdraw(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    invitation = get_object_or_404(managed_study(request, slug).invitations, pk=pk)
+    operations.withdraw(invitation=invitation)
+    messages.success(request, _("The link does not work any more. Who has joined by it stays."))
+    return redirect("study-members", slug)
+
+
+@require_POST
+def tags(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    member = _member(request, slug, pk)
+    form = TagsForm(request.POST)
+    if form.is_valid():
+        operations.set_tags(member=member, tags=form.cleaned_data["tags"])
+        messages.success(request, _("Saved."))
+    else:
+        messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
+    return redirect("study-members", slug)
+
+
+@require_POST
+def let_go_on(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Let a rater go on who was stopped by known answers or the quiz."""
+    member = _member(request, slug, pk)
+    reinstate(rater=member)
+    messages.success(request, _("%(name)s can go on.") % {"name": member})
+    return redirect("study-members", slug)
+
+
+@require_POST
+def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    member = _member(request, slug, pk)
+    try:
+        operations.remove_member(member=member)
+    except PalateError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, _("%(name)s takes part no more; the judgements stay.") % {"name": member})
+    return redirect("study-members", slug)
+
+
+def _member(request: HttpRequest, slug: str, pk: int) -> Membership:
+    people = managed_study(request, slug).memberships.filter(kind=Kind.PERSON, active=True)
+    return get_object_or_404(people.select_related("user"), pk=pk)
+
+
+@login_not_required
+def join(request: HttpRequest, token: str) -> HttpResponse:
+    """Where an invitation leads: join with the account that is signed in, or with a new one."""
+    invitation = get_object_or_404(Invitation.objects.select_related("study"), token=token)
+    user = request.user if isinstance(request.user, User) else None
+    form = JoinForm(request.POST if request.method == "POST" and not user else None)
+    problem = "" if invitation.valid else _("This invitation has expired. Ask for a new one.")
+    if request.method == "POST" and not problem and (user or form.is_valid()):
+        try:
+            if user:
+                operations.join(invitation=invitation, user=user)
+            else:
+                login(request, operations.join_with_new_account(invitation=invitation, **form.cleaned_data))
+        except PalateError as error:
+            problem = str(error)
+        else:
+            return redirect("rate", invitation.study.slug)
+    context = {"study": invitation.study, "valid": invitation.valid, "form": form, "problem": problem}
+    return render(request, "registration/join.html", context, status=422 if problem or form.errors else 200)

@@ -1,0 +1,42 @@
+"""Do raters agree with themselves, when the same task comes back with its responses in the reverse order?"""
+
+from collections import defaultdict
+
+from annotate.judgements.models import Judgement
+from annotate.quality.agreement import NEWEST, Agreement, comparisons
+from annotate.quality.intervals import mean_by_prompt
+from annotate.studies.models import Study
+from annotate.tasks.models import Part
+
+Ranks = dict[int, int]
+
+
+def self_consistency(study: Study) -> Agreement:
+    """The share of comparisons that raters repeat as they made them first, with an interval by prompt."""
+    by_prompt: dict[int, list[float]] = defaultdict(list)
+    for prompt, _rater, compared in repeated(study):
+        by_prompt[prompt] += compared
+    if not by_prompt:
+        return Agreement(None, None, None, 0)
+    return Agreement(*mean_by_prompt(list(by_prompt.values())), pairs=sum(map(len, by_prompt.values())))
+
+
+def repeated(study: Study) -> list[tuple[int, int, list[float]]]:
+    """(prompt, rater, one 1 or 0 a pair of responses: the same again?) for each of the newest repeats."""
+    live = Judgement.objects.live().of_study(study).filter(ranks__isnull=False)
+    again = list(
+        live.filter(part=Part.REPEAT)
+        .order_by("-id")
+        .values_list("task__prompt", "task", "rater", "shown", "ranks")[:NEWEST]
+    )
+    first: dict[tuple[int, int], Ranks] = {
+        (task, rater): dict(zip(shown, ranks, strict=True))
+        for task, rater, shown, ranks in live.filter(part=Part.VOTE, task__in={row[1] for row in again}).values_list(
+            "task", "rater", "shown", "ranks"
+        )
+    }
+    return [
+        (prompt, rater, list(comparisons([first[task, rater], dict(zip(shown, ranks, strict=True))])))
+        for prompt, task, rater, shown, ranks in again
+        if (task, rater) in first
+    ]

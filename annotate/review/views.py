@@ -1,0 +1,146 @@
+"""Review by a study's managers: flagged tasks, disputed tasks for an expert, tasks with a known answer."""
+
+import random
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, Prefetch, Q
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from annotate.errors import PalateError
+from annotate.judgements.operations import adjudicate
+from annotate.known_answers.operations import set_known_answer, take_out, untouched
+from annotate.members.access import managed_study
+from annotate.quality.disputes import disputes
+from annotate.review.forms import KnownAnswerForm
+from annotate.review.models import Flag
+from annotate.review.operations import resolve
+from annotate.studies.models import Study
+from annotate.tasks.forms import AnswerForm
+from annotate.tasks.models import Purpose, Task
+from annotate.tasks.screen import Screen
+
+DECISIONS = {"hand-out": True, "keep-out": False}
+
+
+def review(request: HttpRequest, slug: str) -> HttpResponse:
+    study = managed_study(request, slug)
+    flags = Flag.objects.filter(resolved_at=None).select_related("rater__user").order_by("id")
+    flagged = Task.objects.filter(pk__in=flags.filter(task__study=study).values("task")).select_related("prompt")
+    disputed = disputes(study)
+    tasks = Task.objects.select_related("prompt").in_bulk([dispute.task for dispute in disputed])
+    known = study.tasks.exclude(purpose=Purpose.COLLECT).filter(withdrawn=False).select_related("prompt")
+    context = {
+        "study": study,
+        "tab": "review",
+        "flagged": flagged.prefetch_related(Prefetch("flags", flags), "responses").order_by("id")[:50],
+        "disputed": [(tasks[dispute.task], dispute) for dispute in disputed],
+        "known": known.annotate(count=Count("judgements", filter=Q(judgements__live=True))).order_by("purpose", "id"),
+    }
+    return render(request, "manage/review.html", context)
+
+
+@require_POST
+def resolve_flags(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Hand a flagged task out again, or keep it out for good."""
+    task = get_object_or_404(managed_study(request, slug).tasks, pk=pk)
+    if request.POST.get("decision") not in DECISIONS:
+        return HttpResponseBadRequest("decision: expected hand-out or keep-out")
+    hand_out = DECISIONS[request.POST["decision"]]
+    resolve(task=task, hand_out=hand_out)
+    messages.success(request, _("The task is handed out again.") if hand_out else _("The task stays out."))
+    return redirect("review", slug)
+
+
+def decide(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Judge a disputed task as its expert: blind to who wrote what, and to what the raters said."""
+    study = managed_study(request, slug)
+    task = get_object_or_404(study.tasks.select_related("prompt", "study"), pk=pk, purpose=Purpose.COLLECT)
+    expert = study.memberships.get(user__username=request.user.get_username())
+    shown = _order(task, expert.pk)
+    form = AnswerForm(request.POST if request.method == "POST" else None, k=len(shown), study=study)
+    problems = form.problems() if form.is_bound else []
+    if form.is_bound and not problems:
+        try:
+            adjudicate(task=task, expert=expert, shown=shown, answer=form.answer(seconds=None))
+        except PalateError as error:
+            problems = [str(error)]
+        else:
+            messages.success(request, _("Decided. Your answer is marked as an expert's."))
+            return redirect(_next_dispute(study))
+    title = {"title": _("Decide"), "lede": _("Raters disagree about this task. You do not see what they said.")}
+    return _expert_screen(request, study, task, shown, form, problems, title)
+
+
+def _next_dispute(study: Study) -> str:
+    following = disputes(study, limit=1)
+    return (
+        reverse("decide", args=[study.slug, following[0].task]) if following else reverse("review", args=[study.slug])
+    )
+
+
+def new_known_answer(request: HttpRequest, slug: str) -> HttpResponse:
+    """A task that nobody has begun, to be given a known answer."""
+    study = managed_study(request, slug)
+    task = untouched(study)
+    if task is None:
+        messages.info(request, _("Every task has been begun. Make more tasks first."))
+        return redirect("review", slug)
+    return redirect("known-answer", slug, task.pk)
+
+
+def known_answer(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Give a task a known answer: for checks in between, for the quiz or for practice."""
+    study = managed_study(request, slug)
+    task = get_object_or_404(study.tasks.select_related("prompt", "study"), pk=pk)
+    shown = list(task.places.order_by("position").values_list("response_id", flat=True))
+    posted = request.POST if request.method == "POST" else None
+    form, known = AnswerForm(posted, k=len(shown), study=study), KnownAnswerForm(posted)
+    problems = form.problems() + [str(e) for errors in known.errors.values() for e in errors] if posted else []
+    if posted and not problems:
+        answer = form.answer(seconds=None)
+        try:
+            set_known_answer(task=task, ranks=answer.ranks, scores=answer.scores, **known.cleaned_data)
+        except PalateError as error:
+            problems = [str(error)]
+        else:
+            messages.success(request, _("The task has a known answer now."))
+            return redirect("review", slug)
+    title = {"title": _("A known answer"), "lede": _("Raters' answers to this task will be held against yours.")}
+    return _expert_screen(request, study, task, shown, form, problems, {**title, "extra": known})
+
+
+@require_POST
+def take_out_known(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Show a task with a known answer no more."""
+    task = get_object_or_404(managed_study(request, slug).tasks.exclude(purpose=Purpose.COLLECT), pk=pk)
+    take_out(task=task)
+    messages.success(request, _("The task is shown no more."))
+    return redirect("review", slug)
+
+
+def _order(task: Task, expert: int) -> list[int]:
+    """The responses in an order that is the same whenever this expert opens the task."""
+    shown = list(task.places.order_by("position").values_list("response_id", flat=True))
+    random.Random(f"{task.pk}-{expert}").shuffle(shown)
+    return shown
+
+
+def _expert_screen(
+    request: HttpRequest,
+    study: Study,
+    task: Task,
+    shown: list[int],
+    form: AnswerForm,
+    problems: list[str],
+    words: dict[str, Any],
+) -> HttpResponse:
+    # Whatever raters see, an expert judges blind.
+    study.blind = True
+    screen = Screen(study=study, prompt=task.prompt.text, shown=shown, form=form, action="")
+    context = {**screen.context(problems), **words}
+    return render(request, "manage/expert.html", context, status=422 if problems else 200)
