@@ -14,7 +14,8 @@ from training.engine.records import Pair, pairs_of
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
 RAW_COLUMNS = [
-    *("judgement", "live", "supersedes", "made_at", "rater", "rater_kind", "prompt_id", "group", "split", "prompt"),
+    *("judgement", "live", "supersedes", "made_at", "part", "purpose", "instructions_version", "rater", "rater_kind"),
+    *("rater_standing", "device", "prompt_id", "group", "split", "prompt"),
     *("position", "response_id", "author", "response", "rank", "scores", "strength", "unacceptable", "comment"),
     "seconds",
 ]
@@ -56,24 +57,13 @@ class _Echo:
 
 def raw_rows(study: Study, split: str = "all") -> Iterator[Row]:
     """One row a judgement and response, superseded judgements included."""
-    judgements = (
-        Judgement.objects.of_study(study).in_split(split).select_related("rater").order_by("task__prompt", "id")
-    )
-    for prompt_id, group in groupby(judgements.iterator(chunk_size=2000), key=_PromptOf(study)):
+    judgements = Judgement.objects.of_study(study).in_split(split).select_related("rater", "task")
+    ordered = judgements.order_by("task__prompt", "id").iterator(chunk_size=2000)
+    for prompt_id, group in groupby(ordered, key=lambda judgement: judgement.task.prompt_id):
         prompt = Prompt.objects.get(pk=prompt_id)
         responses = prompt.responses.select_related("author_model").in_bulk()
         for judgement in group:
             yield from _raw(judgement, prompt, responses)
-
-
-class _PromptOf:
-    """The prompt of a judgement's task, looked up without a query a judgement."""
-
-    def __init__(self, study: Study) -> None:
-        self.prompts = dict(study.tasks.values_list("pk", "prompt"))
-
-    def __call__(self, judgement: Judgement) -> int:
-        return self.prompts[judgement.task_id]
 
 
 def _raw(judgement: Judgement, prompt: Prompt, responses: dict[int, Response]) -> Iterator[Row]:
@@ -84,8 +74,13 @@ def _raw(judgement: Judgement, prompt: Prompt, responses: dict[int, Response]) -
             int(judgement.live),
             judgement.supersedes_id or "",
             judgement.made_at.isoformat(),
+            judgement.part,
+            judgement.task.purpose,
+            judgement.instructions_version,
             judgement.rater.pseudonym,
             judgement.rater.kind,
+            judgement.rater.standing,
+            judgement.device,
             prompt.external_id,
             prompt.group,
             prompt.split,

@@ -55,6 +55,14 @@ class Row:
             self.fail(field, f"has {len(value)} characters; at most 200 are allowed")
         return value
 
+    def tags(self, field: str) -> list[str]:
+        """Words of at most 50 characters: a list, or a text with commas between them."""
+        value = self.values.get(field)
+        words = value if isinstance(value, list) else self.text(field, required=False).split(",")
+        if not all(isinstance(word, str) and len(word) <= 50 and "\0" not in word for word in words):
+            self.fail(field, f"{_shown(value)}: expected words of at most 50 characters with commas between them")
+        return sorted({word.strip() for word in words if word.strip()})
+
     def number(self, field: str) -> float | None:
         value = self.values.get(field)
         if value is None:

@@ -1,7 +1,7 @@
 """Import of prompts: CSV or JSON lines, or the two columns `train` and `test` of texts."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from annotate.exchange.studies import study_for_import
 from annotate.prompts.models import Prompt, Split, split_of
 from annotate.studies.models import Study
 
-FIELDS = {"prompt_id", "text", "group", "debate", "split", "reference"}
+FIELDS = {"prompt_id", "text", "group", "debate", "split", "reference", "audience"}
 COLUMNS_OF_SPLITS = {"train", "validation", "test"}
 Report = Callable[[int, int], None]
 
@@ -24,6 +24,7 @@ class NewPrompt:
     group: str
     split: str
     reference: str
+    audience: list[str]
     row: Row
 
 
@@ -74,6 +75,7 @@ def _prompts_of(row: Row, group_by: str) -> Iterable[NewPrompt]:
             group=_group(row, group_by),
             split=row.name("split", required=False),
             reference=row.text("reference", required=False),
+            audience=row.tags("audience"),
         )
     ]
 
@@ -84,12 +86,19 @@ def _group(row: Row, group_by: str) -> str:
 
 
 def _prompt(
-    row: Row, text: str, *, external_id: str = "", group: str = "", split: str = "", reference: str = ""
+    row: Row,
+    text: str,
+    *,
+    external_id: str = "",
+    group: str = "",
+    split: str = "",
+    reference: str = "",
+    audience: Sequence[str] = (),
 ) -> NewPrompt:
     if split and split not in Split.values:
         row.fail("split", f"{split!r} is no split; expected {', '.join(Split.values)}")
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return NewPrompt(external_id or digest, text, group, split, reference, row)
+    return NewPrompt(external_id or digest, text, group, split, reference, list(audience), row)
 
 
 def save_prompts(study: Study, prompts: list[NewPrompt]) -> int:
@@ -114,6 +123,7 @@ def save_prompts(study: Study, prompts: list[NewPrompt]) -> int:
                     group=prompt.group,
                     split=split,
                     reference=prompt.reference,
+                    audience=prompt.audience,
                 )
             )
         elif there[prompt.external_id] != prompt.text:

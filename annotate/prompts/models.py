@@ -1,5 +1,6 @@
 import hashlib
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -29,6 +30,12 @@ class Prompt(models.Model):
     group = models.CharField(max_length=200, blank=True)
     split = models.CharField(max_length=10, choices=Split)
     reference = models.TextField(blank=True, help_text=_("A known good answer, where there is one."))
+    audience = ArrayField(
+        models.CharField(max_length=50),
+        default=list,
+        blank=True,
+        help_text=_("Tags that a rater of its tasks needs, all of them; none for everybody."),
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

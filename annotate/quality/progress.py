@@ -10,7 +10,7 @@ from django.utils import timezone
 from annotate.judgements.models import Judgement
 from annotate.members.models import Kind
 from annotate.studies.models import Study
-from annotate.tasks.models import Task
+from annotate.tasks.models import Part, Purpose, Task
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class StudyProgress:
 
 
 def progress_of_study(study: Study) -> StudyProgress:
-    live = Judgement.objects.live().of_study(study)
+    live = Judgement.objects.live().of_study(study).filter(part=Part.VOTE, task__purpose=Purpose.COLLECT)
     by_kind = dict(live.order_by().values_list("rater__kind").annotate(n=Count("pk")))
     judgements = sum(by_kind.values())
     # What is still open, and what is done: tasks of imported judgements may hold more raters than they asked for.

@@ -15,6 +15,7 @@ from annotate.members.models import Kind, Membership
 from annotate.quality.consistency import repeated
 from annotate.review.models import Flag
 from annotate.studies.models import Study
+from annotate.tasks.forms import SkipForm
 from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose
 
 # Somebody who has done nothing for so long is not rating now.
@@ -64,6 +65,7 @@ def work_of(study: Study) -> Work:
     since = now - timedelta(hours=HOURS)
     made = Judgement.objects.live().filter(rater__study=study, rater__kind=Kind.PERSON, made_at__gte=since)
     skipped = Assignment.objects.filter(rater__study=study, state=AssignmentState.SKIPPED, ended_at__gte=since)
+    skipped = skipped.exclude(skip_reason__startswith="flag: ")
     raters = _raters(study, made, since, now)
     for rater, n in skipped.order_by().values_list("rater").annotate(n=Count("pk")):
         if rater in raters:
@@ -76,7 +78,7 @@ def work_of(study: Study) -> Work:
     ):
         if rater in raters:
             raters[rater].flags = n
-    reasons = Counter(reason.split(":")[0] for reason in skipped.values_list("skip_reason", flat=True))
+    reasons = Counter(_reason(stored) for stored in skipped.values_list("skip_reason", flat=True))
     return Work(
         raters=sorted(raters.values(), key=lambda rater: (not rater.now, -rater.day, rater.member.pk)),
         hours=_by_hour(made, now),
@@ -85,6 +87,11 @@ def work_of(study: Study) -> Work:
         skips=reasons.most_common(),
         open_flags=Flag.objects.filter(task__study=study, resolved_at=None).values("task").distinct().count(),
     )
+
+
+def _reason(stored: str) -> str:
+    """The common reason in words; a rater's own words stand for themselves."""
+    return str(SkipForm.REASONS.get(stored.split(":")[0], stored))
 
 
 def _raters(study: Study, made: QuerySet[Judgement], since: datetime, now: datetime) -> dict[int, RaterAtWork]:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.members.models import Membership
-from annotate.prompts.models import Response
+from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Study
 from annotate.tasks.keys import task_key
 from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose, Task, TaskResponse
@@ -49,6 +49,7 @@ def create_tasks(
     """
     sets = {task_key([r.pk for r in responses]): responses for responses in response_sets}
     known = set(Task.objects.filter(study=study, key__in=sets).values_list("key", flat=True))
+    audiences = dict(Prompt.objects.filter(study=study).exclude(audience=[]).values_list("pk", "audience"))
     tasks = Task.objects.bulk_create(
         [
             Task(
@@ -58,6 +59,7 @@ def create_tasks(
                 key=key,
                 replication=replication or study.replication,
                 priority=priority,
+                audience=audiences.get(responses[0].prompt_id, []),
             )
             for key, responses in sets.items()
             if key not in known

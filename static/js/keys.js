@@ -23,7 +23,7 @@ export function listenToKeys(current, { undo = null } = {}) {
   function common(task, key) {
     const { form } = task;
     if (key === "?") return () => cheatSheet().showModal();
-    if (key === "c") return () => unfold(form, "[data-comment]", "textarea");
+    if (key === "c" && form.querySelector("[data-comment]")) return () => unfold(form, "[data-comment]", "textarea");
     if (key === "s" && form.querySelector("[data-skip]")) return () => unfold(form, "[data-skip]", "select");
     if (key === "z" && undo) return undo;
     if (key === "d") return task.diff;

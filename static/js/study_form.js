@@ -39,6 +39,7 @@ function nameFromTitle() {
 }
 
 pane.hidden = false;
+if (innerWidth < 700) pane.querySelector("[data-preview-width] [value='390']").checked = true;
 form.addEventListener("input", () => {
   clearTimeout(timer);
   timer = setTimeout(preview, PAUSE);
