@@ -20,8 +20,8 @@ REPLICATION, RATERS_OF_OLD, LEASES = 20, 20_000, 200
 PORT = 8791
 
 FILL = """
-INSERT INTO annotate_prompt (study_id, external_id, text, "group", split, reference, created_at)
-SELECT %(study)s, n, 'prompt ' || n, '', 'train', '', now() FROM generate_series(1, %(prompts)s) n;
+INSERT INTO annotate_prompt (study_id, external_id, text, "group", split, reference, audience, created_at)
+SELECT %(study)s, n, 'prompt ' || n, '', 'train', '', '{}', now() FROM generate_series(1, %(prompts)s) n;
 
 INSERT INTO annotate_response (prompt_id, external_id, text, author_name, decoding, created_at)
 SELECT id, r, 'response ' || r, 'bench', '{}', now()

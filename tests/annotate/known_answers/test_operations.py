@@ -1,0 +1,219 @@
+"""Known answers: made by experts, met by raters, and what follows from them."""
+
+import pytest
+
+from annotate.errors import PalateError
+from annotate.exchange.exports import pair_rows
+from annotate.judgements.models import Judgement
+from annotate.judgements.operations import Answer, correct, submit
+from annotate.known_answers.operations import (
+    FEWEST_GOLD,
+    is_right,
+    reinstate,
+    results_of,
+    set_known_answer,
+    take_out,
+    untouched,
+)
+from annotate.members.models import Standing
+from annotate.studies.models import GoldRule
+from annotate.tasks.models import Purpose, Task
+from annotate.tasks.operations import lease_next
+from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
+
+pytestmark = pytest.mark.django_db
+
+RIGHT, WRONG = [1, 2], [2, 1]
+
+
+def known(study, purpose=Purpose.GOLD, ranks=RIGHT, k=2):
+    task = TaskFactory(study=study, k=k)
+    set_known_answer(task=task, purpose=purpose, ranks=ranks)
+    return task
+
+
+def answer(rater, ranks):
+    """Answer the next task with these ranks of its places, whatever the order shown."""
+    assignment = lease_next(rater=rater)
+    places = list(assignment.task.places.values_list("response_id", flat=True))
+    return submit(assignment=assignment, answer=Answer(ranks=[ranks[places.index(pk)] for pk in assignment.shown]))
+
+
+@pytest.fixture
+def study():
+    return StudyFactory(replication=1, gold_share=1.0)
+
+
+@pytest.fixture
+def rater(study):
+    return MembershipFactory(study=study)
+
+
+class TestSetKnownAnswer:
+    def test_takes_the_task_out_of_the_data_and_of_the_limit(self, study):
+        task = known(study)
+        for _ in range(3):
+            answer(MembershipFactory(study=study), RIGHT)
+        assert Judgement.objects.filter(task=task).count() == 3
+        assert Judgement.objects.counted().count() == 0
+        assert list(pair_rows(study)) == []
+
+    def test_can_be_changed(self, study):
+        task = known(study)
+        set_known_answer(task=task, purpose=Purpose.QUIZ, ranks=WRONG)
+        task.refresh_from_db()
+        assert (task.purpose, task.known_answer.ranks) == (Purpose.QUIZ, WRONG)
+
+    @pytest.mark.parametrize(
+        ("fields", "words"),
+        [
+            ({"purpose": "collect", "ranks": [1, 2]}, "for gold, quiz or practice"),
+            ({"purpose": "gold"}, "says nothing"),
+            ({"purpose": "gold", "ranks": [1]}, "one rank or score for each of the 2"),
+            ({"purpose": "gold", "scores": {"clear": [1]}}, "one rank or score for each of the 2"),
+        ],
+    )
+    def test_what_does_not_fit_is_said(self, study, fields, words):
+        with pytest.raises(PalateError, match=words):
+            set_known_answer(task=TaskFactory(study=study), **fields)
+
+    def test_never_of_a_task_that_raters_have_begun(self, study, rater):
+        task = TaskFactory(study=study)
+        lease_next(rater=rater)
+        with pytest.raises(PalateError, match="votes would be lost"):
+            set_known_answer(task=task, purpose=Purpose.GOLD, ranks=RIGHT)
+        assert Task.objects.get(pk=task.pk).purpose == Purpose.COLLECT
+
+    def test_an_untouched_task_is_found_for_it(self, study, rater):
+        begun, free = TaskFactory.create_batch(2, study=study)
+        assert lease_next(rater=rater).task == begun
+        assert untouched(study) == free
+        known(study)
+        Task.objects.filter(pk=free.pk).update(withdrawn=True)
+        assert untouched(study) is None
+
+    def test_taken_out_it_is_shown_no_more_and_its_answers_stay(self, study, rater):
+        task = known(study)
+        answer(rater, WRONG)
+        take_out(task=task)
+        assert lease_next(rater=MembershipFactory(study=study)) is None
+        assert Judgement.objects.filter(task=task).count() == 1
+
+
+class TestIsRight:
+    def test_whatever_the_order_shown(self, study, rater):
+        task = known(study)
+        first, second = task.places.values_list("response_id", flat=True)
+        assert is_right(task.known_answer, [first, second], Answer(ranks=[1, 2]))
+        assert is_right(task.known_answer, [second, first], Answer(ranks=[2, 1]))
+        assert not is_right(task.known_answer, [second, first], Answer(ranks=[1, 2]))
+
+    def test_by_scores(self, study):
+        CriterionFactory(study=study, key="clear")
+        task = TaskFactory(study=study, k=1)
+        set_known_answer(task=task, purpose=Purpose.GOLD, scores={"clear": [5]})
+        shown = list(task.places.values_list("response_id", flat=True))
+        assert is_right(task.known_answer, shown, Answer(scores={"clear": [4]}))
+        assert not is_right(task.known_answer, shown, Answer(scores={"clear": [2]}))
+
+
+class TestGold:
+    def fail(self, study, rater, times=FEWEST_GOLD):
+        for _ in range(times):
+            known(study)
+        for _ in range(times):
+            answer(rater, WRONG)
+        rater.refresh_from_db()
+
+    def test_comes_in_its_share(self, study, rater):
+        TaskFactory(study=study)
+        gold = known(study)
+        assert lease_next(rater=rater).task == gold
+        study.gold_share = 0.0
+        study.save()
+        assert lease_next(rater=MembershipFactory(study=study)).task != gold
+
+    def test_a_few_wrong_answers_say_nothing_yet(self, study, rater):
+        self.fail(study, rater, times=FEWEST_GOLD - 1)
+        assert rater.standing == Standing.GOOD
+
+    def test_enough_right_answers_leave_the_rater_alone(self, study, rater):
+        for _ in range(FEWEST_GOLD):
+            known(study)
+            answer(rater, RIGHT)
+        rater.refresh_from_db()
+        assert rater.standing == Standing.GOOD
+        assert results_of(rater, Purpose.GOLD) == [True] * FEWEST_GOLD
+
+    @pytest.mark.parametrize(
+        ("rule", "standing", "goes_on"),
+        [
+            (GoldRule.WARN, Standing.WARNED, True),
+            (GoldRule.PAUSE, Standing.PAUSED, False),
+            (GoldRule.EXCLUDE, Standing.EXCLUDED, False),
+        ],
+    )
+    def test_the_studys_rule_is_kept(self, study, rater, rule, standing, goes_on):
+        study.gold_rule = rule
+        study.save()
+        self.fail(study, rater)
+        TaskFactory(study=study)
+        assert rater.standing == standing
+        assert (lease_next(rater=rater) is not None) == goes_on
+
+    def test_the_votes_of_an_excluded_rater_stay_and_do_not_count(self, study, rater):
+        study.gold_rule = GoldRule.EXCLUDE
+        study.save()
+        TaskFactory(study=study)
+        answer(rater, RIGHT)
+        assert Judgement.objects.counted().count() == 1
+        self.fail(study, rater)
+        assert Judgement.objects.counted().count() == 0
+        assert Judgement.objects.live().filter(rater=rater, task__purpose=Purpose.COLLECT).count() == 1
+
+    def test_a_manager_lets_the_rater_go_on_with_a_clean_slate(self, study, rater):
+        study.gold_rule = GoldRule.PAUSE
+        study.save()
+        self.fail(study, rater)
+        reinstate(rater=rater)
+        rater.refresh_from_db()
+        assert (rater.standing, results_of(rater, Purpose.GOLD)) == (Standing.GOOD, [])
+        TaskFactory(study=study)
+        assert lease_next(rater=rater) is not None
+
+    def test_its_answer_cannot_be_corrected(self, study, rater):
+        known(study)
+        judgement = answer(rater, WRONG)
+        with pytest.raises(PalateError, match="part of a check"):
+            correct(judgement=judgement, answer=Answer(ranks=[1, 2]))
+
+
+class TestQuiz:
+    @pytest.fixture
+    def quiz(self, study):
+        TaskFactory(study=study)
+        return [known(study, Purpose.QUIZ) for _ in range(2)]
+
+    def test_comes_first_and_once(self, quiz, rater):
+        assert [answer(rater, RIGHT).task for _ in quiz] == quiz
+        rater.refresh_from_db()
+        assert rater.quiz_passed is True
+        assert lease_next(rater=rater).task.purpose == Purpose.COLLECT
+
+    def test_whoever_fails_gets_nothing_until_a_manager_agrees(self, quiz, rater):
+        for _ in quiz:
+            answer(rater, WRONG)
+        rater.refresh_from_db()
+        assert rater.quiz_passed is False
+        assert lease_next(rater=rater) is None
+        reinstate(rater=rater)
+        rater.refresh_from_db()
+        assert lease_next(rater=rater).task.purpose == Purpose.COLLECT
+
+    def test_the_share_that_must_be_right_is_the_studys(self, study, quiz, rater):
+        study.quiz_minimum = 0.5
+        study.save()
+        answer(rater, WRONG)
+        answer(rater, RIGHT)
+        rater.refresh_from_db()
+        assert rater.quiz_passed is True
