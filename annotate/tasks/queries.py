@@ -40,7 +40,9 @@ class AssignmentQuerySet(models.QuerySet[Any]):
         """The rater's votes that may be asked for again: compared, not repeated yet, `after` answers ago or more."""
         from annotate.tasks.models import Assignment, AssignmentState, Part
 
+        # One that was given back, as a page does with what it fetched ahead, may come again.
         again = Assignment.objects.filter(task=OuterRef("task"), rater=rater, part=Part.REPEAT)
+        again = again.exclude(state=AssignmentState.RETURNED)
         judged = self.filter(rater=rater, state=AssignmentState.JUDGED, part=Part.VOTE)
         newest = judged.order_by("-ended_at").values("pk")[:after]
         return judged.filter(~Exists(again), shown__len__gt=1, task__purpose="collect", task__withdrawn=False).exclude(

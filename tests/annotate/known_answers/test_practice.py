@@ -22,7 +22,9 @@ def rater(client):
 def tasks(rater):
     tasks = TaskFactory.create_batch(2, study=rater.study)
     for task in tasks:
-        set_known_answer(task=task, purpose=Purpose.PRACTICE, ranks=[1, 2], explanation="**Because** <script>x</script>")
+        set_known_answer(
+            task=task, purpose=Purpose.PRACTICE, ranks=[1, 2], explanation="**Because** <script>x</script>"
+        )
     return tasks
 
 
