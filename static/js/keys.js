@@ -29,7 +29,7 @@ export function listenToKeys(current, { undo = null } = {}) {
     if (key === "d") return task.diff;
     if (key === "e") return task.unfold;
     if (key === "v" && form.querySelector("[data-reveal]")) return () => form.querySelector("[data-reveal]").click();
-    if (key === "Enter" && !document.activeElement.matches("button, a, summary")) {
+    if (key === "Enter" && !document.activeElement.matches("button:not(.rank-handle), a, summary")) {
       return () => form.requestSubmit(form.querySelector("[data-submit]"));
     }
     return null;

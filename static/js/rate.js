@@ -3,15 +3,15 @@
 // of this: without JavaScript it is a plain form.
 import { remindOfBreaks } from "./breaks.js";
 import { listenToKeys } from "./keys.js";
+import { say, sayOnTheNextPage, sayWhatWasKept } from "./notices.js";
 import { openOutbox, post } from "./outbox.js";
 import { startTask } from "./task.js";
 
 const workplace = document.querySelector("[data-workplace]");
 const connection = document.querySelector("[data-connection]");
 const refused = document.querySelector("[data-refused]");
-const notice = document.querySelector("[data-notice]");
 const token = () => task.form.elements.namedItem("csrfmiddlewaretoken").value;
-const outbox = openOutbox(workplace.dataset.rater, token, { changed: showOutbox, told: tell });
+const outbox = openOutbox(workplace.dataset.rater, token, { changed: showOutbox, told: say });
 
 let task = null;
 let ending = null; // ends what listens to the task on the screen
@@ -21,6 +21,7 @@ let fetched = null; // the next task, once it is here
 begin();
 listenToKeys(() => task, { undo });
 remindOfBreaks(document.querySelector("[data-break]"));
+sayWhatWasKept();
 outbox.flush();
 
 function begin() {
@@ -75,7 +76,7 @@ function show(content) {
   workplace.replaceChildren(content);
   count("[data-judged]", 1);
   count("[data-today]", 1);
-  notice.hidden = true;
+  say([]);
   count("[data-open]", -1);
   window.scrollTo(0, 0);
   begin();
@@ -93,12 +94,8 @@ async function leaveFor(url, sent = outbox.flush()) {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     sent = Promise.resolve(outbox.assignments().length === 0);
   }
+  sayOnTheNextPage();
   location.assign(url);
-}
-
-function tell(sentences) {
-  notice.hidden = !sentences.length;
-  notice.textContent = sentences.join(" ");
 }
 
 function undo() {

@@ -20,6 +20,7 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 PASSWORD = "a-long-password-1"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 # Playwright runs an event loop in this thread, where Django would refuse to use the database.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

@@ -3,6 +3,8 @@
 import pytest
 
 from annotate.judgements.operations import Answer, submit
+from annotate.members.operations import invite
+from annotate.review.operations import flag
 from annotate.tasks.operations import lease_next
 from tests.browser.test_accessibility import LOOKS, check
 from tests.factories import MembershipFactory, TaskFactory
@@ -16,6 +18,10 @@ def study(user):
     owner = MembershipFactory(user=user, role="owner")
     TaskFactory.create_batch(2, study=owner.study)
     submit(assignment=lease_next(rater=owner), answer=Answer(ranks=[1, 1]))
+    other = MembershipFactory(study=owner.study)
+    submit(assignment=lease_next(rater=other), answer=Answer(ranks=[1, 2]))
+    flag(assignment=lease_next(rater=other), kind="unsafe", details="x" * 200)
+    invite(study=owner.study, days=3, tags=["de"])
     return owner.study
 
 
@@ -40,9 +46,14 @@ def test_the_pages_of_a_study(open_page, user, study, look):
     for address in (
         *(f"{base}/", f"{base}/runs/", f"{base}/runs/new/rl_finetune/", f"/runs/{run.pk}/", f"{base}/models/"),
         *(f"{base}/models/{model.pk}/", f"{base}/exchange/", f"{base}/members/", f"{base}/settings/"),
+        *(f"{base}/work/", f"{base}/review/", f"{base}/known-answers/new/", "/studies/new/?template=translation"),
+        *(f"{base}/tasks/{study.tasks.first().pk}/decide/", f"/join/{study.invitations.get().token}/"),
     ):
         page.goto(address)
         check(page)
+    page.context.clear_cookies()
+    page.goto(f"/join/{study.invitations.get().token}/")
+    check(page)
 
 
 def test_a_study_is_made_and_opened(open_page, user):
@@ -71,3 +82,38 @@ def test_a_run_is_watched_while_it_goes_on_and_cancelled(open_page, user, study)
     Run.objects.filter(pk=run.pk).update(state=RunState.CANCELLED)
     page.get_by_text("cancelled", exact=True).wait_for()
     page.get_by_role("button", name="Cancel").wait_for(state="detached")
+
+
+def test_the_preview_follows_the_form(open_page, user):
+    page = open_page("/studies/new/?template=generation", user=user)
+    screen = page.frame_locator("[data-preview]")
+    screen.get_by_text("small brass key").wait_for()
+    screen.get_by_role("radio", name="Equally good").wait_for()
+    page.get_by_label("Ties are allowed").uncheck()
+    screen.get_by_role("radio", name="Equally good").wait_for(state="detached")
+    page.get_by_label("Method").select_option("rank")
+    screen.get_by_text("Put them in order").wait_for()
+    page.get_by_label("phone").check()
+    assert page.locator("[data-preview]").evaluate("frame => frame.style.width") == "390px"
+    page.get_by_label("Name", exact=False).first.fill("Über uns: Texte")
+    page.get_by_label("Short name").fill("")
+    page.get_by_label("Name", exact=False).first.fill("Über uns: Texte!")
+    assert page.get_by_label("Short name").input_value() == "u-ber-uns-texte"
+
+
+def test_the_raters_at_work_are_watched_live(open_page, user, study):
+    page = open_page(f"/studies/{study.slug}/work/", user=user)
+    page.get_by_text("judgements in the last hour").wait_for()
+    submit(
+        assignment=lease_next(rater=MembershipFactory(study=study, user__username="grace")), answer=Answer(ranks=[1, 2])
+    )
+    page.get_by_role("rowheader", name="grace").wait_for()
+
+
+def test_a_dispute_is_decided_with_the_keyboard(open_page, user, study):
+    page = open_page(f"/studies/{study.slug}/review/", user=user)
+    page.get_by_role("link", name="Decide").first.click()
+    page.get_by_role("button", name="Keys").wait_for()
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    page.get_by_text("Decided. Your answer").wait_for()

@@ -9,12 +9,10 @@ from annotate.judgements.models import Judgement
 from annotate.judgements.operations import Answer, submit
 from annotate.tasks.models import Assignment, AssignmentState, Task
 from annotate.tasks.operations import lease_next
-from tests.browser.conftest import until
+from tests.browser.conftest import PHONE, until
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.browser
-
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
 @pytest.fixture

@@ -1,0 +1,94 @@
+"""The three methods by keyboard alone, and by touch on a phone."""
+
+import pytest
+
+from annotate.judgements.models import Judgement
+from tests.browser.conftest import PHONE
+from tests.browser.test_rating import study_of, wait_for_the_end
+from tests.factories import CriterionFactory
+
+pytestmark = pytest.mark.browser
+
+DESK = {"viewport": {"width": 1280, "height": 800}}
+
+
+def press(page, *keys):
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def row_in_focus(page):
+    return page.evaluate("document.activeElement.closest('[data-row]')?.dataset.row ?? null")
+
+
+@pytest.mark.parametrize("look", [DESK, PHONE], ids=["desk", "phone"])
+class TestByKeyboardAlone:
+    def test_compare(self, open_page, user, look):
+        study_of(user, k=2, tasks=2)
+        page = open_page("/studies/shop/rate/", user=user, **look)
+        press(page, "a", "Enter")
+        page.get_by_text("1 judged by you").wait_for()
+        press(page, "b", "b", "b", "c")
+        page.keyboard.type("too short")
+        press(page, "Escape", "Enter")
+        wait_for_the_end(page)
+        made = [(j.ranks, j.strength, j.comment) for j in Judgement.objects.order_by("id")]
+        assert made == [([1, 2], 1, ""), ([2, 1], 3, "too short")]
+        assert {j.device for j in Judgement.objects.all()} == {"phone" if look is PHONE else "desktop"}
+
+    def test_score(self, open_page, user, look):
+        study = study_of(user, k=1)
+        for key in ("clear", "kind"):
+            CriterionFactory(study=study, key=key)
+        page = open_page("/studies/shop/rate/", user=user, **look)
+        press(page, "4", "2", "Enter")
+        wait_for_the_end(page)
+        assert Judgement.objects.get().scores == {"clear": [4], "kind": [2]}
+
+    def test_rank(self, open_page, user, look):
+        study_of(user, k=3)
+        page = open_page("/studies/shop/rate/", user=user, **look)
+        press(page, "j")
+        assert row_in_focus(page) == "A"
+        press(page, "ArrowDown")  # B A C
+        assert row_in_focus(page) == "A"
+        press(page, "j")
+        assert row_in_focus(page) == "C"
+        press(page, "t", "Enter")  # C ties with A
+        wait_for_the_end(page)
+        assert Judgement.objects.get().ranks == [2, 1, 2]
+
+    def test_skip(self, open_page, user, look):
+        study = study_of(user, k=2)
+        page = open_page("/studies/shop/rate/", user=user, **look)
+        press(page, "s", "T")  # the first reason that begins with a T: the prompt is unclear
+        press(page, "Tab", "Tab", "Enter")
+        wait_for_the_end(page)
+        assert study.memberships.get().assignments.get().skip_reason == "unclear"
+
+
+class TestByTouchOnAPhone:
+    def test_compare(self, open_page, user):
+        study_of(user, k=2)
+        page = open_page("/studies/shop/rate/", user=user, **PHONE)
+        page.get_by_role("radio", name="B is clearly better").tap()
+        page.get_by_role("button", name="Submit and go on").tap()
+        wait_for_the_end(page)
+        assert (Judgement.objects.get().ranks, Judgement.objects.get().strength) == ([2, 1], 2)
+
+    def test_score(self, open_page, user):
+        CriterionFactory(study=study_of(user, k=1), key="clear", labels={"5": "very"})
+        page = open_page("/studies/shop/rate/", user=user, **PHONE)
+        page.get_by_role("radio", name="5 very").tap()
+        page.get_by_role("button", name="Submit and go on").tap()
+        wait_for_the_end(page)
+        assert Judgement.objects.get().scores == {"clear": [5]}
+
+    def test_rank(self, open_page, user):
+        study_of(user, k=3)
+        page = open_page("/studies/shop/rate/", user=user, **PHONE)
+        for name, place in (("A", "2"), ("B", "1"), ("C", "2")):
+            page.get_by_label(f"Place of {name}").select_option(place)
+        page.get_by_role("button", name="Submit and go on").tap()
+        wait_for_the_end(page)
+        assert Judgement.objects.get().ranks == [2, 1, 2]
