@@ -1,0 +1,64 @@
+"""Takes the pictures of the docs from a running demo: python docs/take_pictures.py http://127.0.0.1:8000
+
+Sign in and rate a little in the demo first, so that the pages have something to show.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+FOLDER = Path(__file__).parent / "pictures"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DESK, PHONE = (1280, 800), (390, 844)
+# name: (who, address, size, keys to press)
+PICTURES = {
+    "compare": ("rater", "/studies/demo-compare/rate/", DESK, "a"),
+    "compare-phone": ("rater", "/studies/demo-compare/rate/", PHONE, "a"),
+    "score": ("rater", "/studies/demo-score/rate/", DESK, "4"),
+    "rank": ("rater", "/studies/demo-rank/rate/", DESK, "j"),
+    "keys": ("rater", "/studies/demo-compare/rate/", DESK, "?"),
+    "history": ("rater", "/studies/demo-compare/history/", DESK, ""),
+    "instructions": ("rater", "/studies/demo-compare/instructions/", DESK, ""),
+    "practice": ("rater", "/studies/demo-compare/practice/", DESK, ""),
+    "studies": ("rater", "/", DESK, ""),
+    "overview": ("manager", "/studies/demo-compare/", DESK, ""),
+    "work": ("manager", "/studies/demo-compare/work/", DESK, ""),
+    "review": ("manager", "/studies/demo-compare/review/", DESK, ""),
+    "members": ("manager", "/studies/demo-compare/members/", DESK, ""),
+    "settings": ("manager", "/studies/demo-compare/settings/", DESK, ""),
+    "new-study": ("manager", "/studies/new/?template=translation", DESK, ""),
+}
+
+
+def main() -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        pages = {who: signed_in(browser.new_page(base_url=sys.argv[1]), who) for who in ("rater", "manager")}
+        for name, (who, address, (width, height), keys) in PICTURES.items():
+            page = pages[who]
+            page.set_viewport_size({"width": width, "height": height})
+            page.goto(address)
+            confirm = page.get_by_role("button", name="I have read this; start")
+            if name != "instructions" and confirm.is_visible():
+                confirm.click()
+                page.wait_for_load_state("networkidle")
+            for key in keys:
+                page.keyboard.press(key)
+            page.wait_for_timeout(1500)
+            page.screenshot(path=FOLDER / f"{name}.png")
+        browser.close()
+
+
+def signed_in(page: Page, who: str) -> Page:
+    page.goto("/login/")
+    page.get_by_label("Username").fill(who)
+    page.get_by_label("Password").fill("palate-demo")
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/")
+    return page
+
+
+if __name__ == "__main__":
+    main()
