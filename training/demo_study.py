@@ -20,9 +20,13 @@ ACCOUNTS = {"manager": "owns the demo studies", "rater": "judges in them", "rate
 POLICY = "demo-policy"
 
 INSTRUCTIONS = (
-    "Customers of a small shop write in; an assistant answers.\n"
-    "A good answer opens warmly, names the customer's own item, promises one concrete step and says when. "
-    "It is not rude and says nothing twice."
+    "Customers of a small shop write in; an assistant answers.\n\n"
+    "A good answer **opens warmly**, names the customer's **own item**, promises **one concrete step** and says "
+    "**when**. It is not rude and says nothing twice.\n\n"
+    "**An example.** A customer writes: *My kettle arrived damaged. What can I do?*\n\n"
+    "- Good: *I am sorry about your kettle. We will send you a new one on Monday.*\n"
+    "- Not good: *Things like this happen with the heater. Thank you for your patience.* It speaks of another item and "
+    "promises nothing."
 )
 STUDIES: dict[str, dict[str, Any]] = {
     "demo-compare": {"name": "Shop answers: which is better?", "method": Method.COMPARE, "prompts": 320, "first": 0},

@@ -1,11 +1,17 @@
 """The instructions of a study, to be read before the first task and after each change."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from annotate.instructions.operations import confirm_reading, must_read
 from annotate.members.queries import memberships_of
+from annotate.tasks.forms import letter
 from annotate.tasks.models import Purpose, Task
+from annotate.tasks.queries import TaskQuerySet
+
+MOST_EXAMPLES = 10
 
 
 def instructions(request: HttpRequest, slug: str) -> HttpResponse:
@@ -23,6 +29,20 @@ def instructions(request: HttpRequest, slug: str) -> HttpResponse:
         "study": study,
         "unread": must_read(rater),
         "quiz": known.known(Purpose.QUIZ).exists() and rater.quiz_passed is None,
+        "examples": _examples(known),
         "practice": known.known(Purpose.PRACTICE).exists(),
     }
     return render(request, "rate/instructions.html", context)
+
+
+def _examples(tasks: TaskQuerySet) -> list[dict[str, Any]]:
+    """Worked examples: prompt, lettered texts, and the known answer with its reason."""
+    rows = tasks.known(Purpose.EXAMPLE).select_related("prompt", "known_answer").prefetch_related("places__response")
+    return [
+        {
+            "prompt": task.prompt.text,
+            "texts": [(letter(n), place.response.text) for n, place in enumerate(task.places.all())],
+            "known": task.known_answer,
+        }
+        for task in rows.order_by("id")[:MOST_EXAMPLES]
+    ]

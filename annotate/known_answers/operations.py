@@ -48,8 +48,8 @@ def set_known_answer(
 
     ranks and scores run in the order of the task's places. Raises PalateError when they do not fit.
     """
-    if purpose not in (Purpose.GOLD, Purpose.QUIZ, Purpose.PRACTICE):
-        raise PalateError(_("A known answer is for gold, quiz or practice."))
+    if purpose == Purpose.COLLECT or purpose not in Purpose.values:
+        raise PalateError(_("A known answer is for gold, quiz, practice or an example."))
     task = Task.objects.select_for_update(no_key=True).get(pk=task.pk)
     if task.purpose == Purpose.COLLECT and (task.slots_taken or task.judgements.exists()):
         raise PalateError(_("Raters have begun this task: its votes would be lost. Take another one."))

@@ -13,6 +13,7 @@ class Purpose(models.TextChoices):
     GOLD = "gold", _("to check raters in between")
     QUIZ = "quiz", _("to qualify raters before their first task")
     PRACTICE = "practice", _("to practise, with feedback")
+    EXAMPLE = "example", _("as a worked example in the instructions")
 
 
 class Task(models.Model):

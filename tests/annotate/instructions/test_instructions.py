@@ -5,7 +5,9 @@ from django.urls import reverse
 
 from annotate.instructions.operations import must_read, publish
 from annotate.judgements.models import Judgement
+from annotate.known_answers.operations import set_known_answer
 from annotate.studies.operations import change_study, create_study
+from annotate.tasks.operations import lease_next
 from tests.factories import MembershipFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +40,15 @@ class TestPublish:
         assert study.instructions_version == 0
         publish(study=study, text="  ")
         assert not study.instructions_versions.exists()
+
+
+def test_worked_examples_stand_below_with_answer_and_reason(client, study, rater):
+    task = TaskFactory(study=study, prompt__text="Where is <b>my order</b>?")
+    set_known_answer(task=task, purpose="example", ranks=[2, 1], explanation="B names the *order*.")
+    text = client.get(reverse("instructions", args=["shop"])).content.decode()
+    for wanted in ("Where is &lt;b&gt;my order", "B &gt; A", "B names the <em>order</em>"):
+        assert wanted in text
+    assert lease_next(rater=rater).task != task
 
 
 class TestReading:

@@ -67,7 +67,7 @@ class TestSetKnownAnswer:
     @pytest.mark.parametrize(
         ("fields", "words"),
         [
-            ({"purpose": "collect", "ranks": [1, 2]}, "for gold, quiz or practice"),
+            ({"purpose": "collect", "ranks": [1, 2]}, "for gold, quiz, practice or an example"),
             ({"purpose": "gold"}, "says nothing"),
             ({"purpose": "gold", "ranks": [1]}, "one rank or score for each of the 2"),
             ({"purpose": "gold", "scores": {"clear": [1]}}, "one rank or score for each of the 2"),
