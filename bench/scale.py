@@ -100,11 +100,12 @@ def fill(tasks: int, raters: int):
 
 def measure(study) -> None:
     from annotate.judgements.operations import Answer, submit
+    from annotate.members.queries import progress_of
     from annotate.tasks.models import Task
     from annotate.tasks.operations import lease_next
 
     raters = list(study.memberships.filter(kind="person").select_related("study"))
-    leases, submits = [], []
+    leases, submits, counts = [], [], []
     for turn in range(LEASES):
         rater = raters[turn % len(raters)]
         started = time.perf_counter()
@@ -113,8 +114,11 @@ def measure(study) -> None:
         submit(assignment=assignment, answer=Answer(ranks=[1, 2], strength=1))
         leases.append(leased - started)
         submits.append(time.perf_counter() - leased)
-    print(f"  lease  {quantiles(leases)}\n  submit {quantiles(submits)}")
-    plan = Task.objects.open_to(raters[0]).order_by("-priority", "id")[:1].explain(analyze=True, buffers=True)
+        started = time.perf_counter()
+        progress_of(rater)
+        counts.append(time.perf_counter() - started)
+    print(f"  lease  {quantiles(leases)}\n  submit {quantiles(submits)}\n  counts {quantiles(counts)}", flush=True)
+    plan = Task.objects.open_to(raters[0]).in_turn()[:1].explain(analyze=True, buffers=True)
     print("  " + plan.replace("\n", "\n  "))
 
 

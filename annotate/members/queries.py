@@ -41,7 +41,9 @@ def memberships_of(user: Any) -> QuerySet[Membership, Any]:
 
 def progress_of(rater: Membership) -> Progress:
     """A task that the rater holds at the moment counts as open."""
-    waiting = Task.objects.open_to(rater)[: MANY + 1].count() if rater.study.active and not rater.barred else 0
+    handed_out = rater.study.active and not rater.barred
+    # In the order of the index of open tasks: unordered, the planner of a large study may read all of it.
+    waiting = Task.objects.open_to(rater).in_turn()[: MANY + 1].count() if handed_out else 0
     held = rater.assignments.live().count()
     own = rater.judgements.live()
     newest = own.filter(seconds__isnull=False).order_by("-id").values_list("seconds", flat=True)[:NEWEST]

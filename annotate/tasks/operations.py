@@ -128,8 +128,12 @@ def _to_repeat(rater: Membership) -> Assignment | None:
 
 
 def _next_open(rater: Membership, *, skip_locked: bool) -> Task | None:
-    ordered = Task.objects.open_to(rater).order_by(F("priority").desc(), "id")
-    return ordered.select_for_update(skip_locked=skip_locked, no_key=True, of=("self",)).first()
+    return (
+        Task.objects.open_to(rater)
+        .in_turn()
+        .select_for_update(skip_locked=skip_locked, no_key=True, of=("self",))
+        .first()
+    )
 
 
 def _locked_rater(pk: int) -> Membership:

@@ -25,6 +25,10 @@ class TaskQuerySet(models.QuerySet[Any]):
     def open_to(self, rater: Any) -> "TaskQuerySet":
         return self.unseen_by(rater).with_free_slot()
 
+    def in_turn(self) -> "TaskQuerySet":
+        """The order in which tasks are handed out, which the index task_open holds."""
+        return self.order_by(F("priority").desc(), "id")
+
     def known(self, purpose: str) -> "TaskQuerySet":
         """Tasks with a known answer, for this purpose."""
         return self.filter(purpose=purpose, withdrawn=False)

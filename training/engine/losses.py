@@ -37,6 +37,89 @@ def davidson(difference: Tensor, wins_a: Tensor, wins_b: Tensor, ties: Tensor, l
     return -(wins_a * log_a + wins_b * log_b + ties * log_tie).sum() / total
 
 
+def rao_kupper_log_probs(difference: Tensor, log_theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """log P(a better), log P(b better), log P(tie), each (N,), for differences d = r_a - r_b (N,).
+
+    P(a) = σ(d - log θ), P(b) = σ(-d - log θ), P(tie) = (θ² - 1) P(a) P(b), θ > 1: Rao & Kupper 1967, eq. 3.
+    A rater who cannot tell strengths apart that differ by less than log θ calls a tie; θ → 1 is Bradley-Terry.
+    """
+    log_a, log_b = F.logsigmoid(difference - log_theta), F.logsigmoid(-difference - log_theta)
+    return log_a, log_b, torch.log(torch.expm1(2 * log_theta)) + log_a + log_b
+
+
+def crowd_log_probs(log_probs: tuple[Tensor, Tensor, Tensor], reliability: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What raters of some reliability say, given what a reliable one would: log P(a), log P(b), log P(tie).
+
+    reliability: α in (0, 1), shape of the log probabilities. P'(a) = α P(a) + (1 - α) P(b): a rater with α = 1/2
+    says nothing, one below it the opposite. Ties are left as they are. Chen et al. 2013 (Crowd-BT), eq. 2.
+    """
+    log_a, log_b, log_tie = log_probs
+    log_alpha, log_rest = torch.log(reliability), torch.log1p(-reliability)
+    said_a = torch.logaddexp(log_alpha + log_a, log_rest + log_b)
+    return said_a, torch.logaddexp(log_alpha + log_b, log_rest + log_a), log_tie
+
+
+def davidson_luce(rewards: Tensor, ranks: Tensor, log_delta: Tensor) -> Tensor:
+    """Mean negative log-likelihood of whole rankings with ties.
+
+    rewards, ranks: (N, K), rank 1 the best, equal ranks are ties, 0 for places without a response. log_delta: (T - 1,),
+    the log prevalence of ties of 2, 3, … T responses; larger ties in the data are an error. At each stage the next
+    group G of what is left, S, has P(G) ∝ δ_|G| (∏ w_i)^(1/|G|) over all subsets of S of at most T, w = exp(reward):
+    Firth, Kosmidis & Turner 2019, eq. 2. K = 2 is Davidson's model, δ → 0 Plackett and Luce's.
+    Raises ValueError when a tie is larger than T.
+    """
+    largest = len(log_delta) + 1
+    prevalence = torch.cat([log_delta.new_zeros(1), log_delta])
+    total = rewards.new_zeros(())
+    for place in range(1, int(ranks.max()) + 1):
+        group, left = ranks == place, ranks >= place
+        size = group.sum(dim=1)
+        if int(size.max()) > largest:
+            raise ValueError(f"a tie of {int(size.max())} responses, but only ties of {largest} are modelled")
+        counts = size > 0
+        mean = (rewards * group).sum(dim=1) / size.clamp(min=1)
+        chosen = mean + prevalence[(size - 1).clamp(min=0)]
+        sets = [prevalence[t - 1] + _log_elementary(rewards / t, left, t) for t in range(1, largest + 1)]
+        total = total + (torch.logsumexp(torch.stack(sets), dim=0) - chosen)[counts].sum()
+    return total / len(rewards)
+
+
+def _log_elementary(values: Tensor, there: Tensor, degree: int) -> Tensor:
+    """log of the elementary symmetric polynomial of exp(values) (N, K) over the places that are `there`, (N,)."""
+    nothing = torch.full_like(values[:, 0], -1e30)
+    sums = [torch.zeros_like(nothing), *[nothing] * degree]
+    for column, present in zip(values.unbind(dim=1), there.unbind(dim=1), strict=True):
+        added = [torch.logaddexp(sums[t], sums[t - 1] + column) for t in range(1, degree + 1)]
+        sums = [sums[0], *(torch.where(present, new, old) for new, old in zip(added, sums[1:], strict=True))]
+    return sums[degree]
+
+
+def ordinal(rewards: Tensor, levels: Tensor, cuts: Tensor) -> Tensor:
+    """Mean negative log-likelihood of scores on a scale of L levels: P(level ≤ l) = σ(cut_l - r).
+
+    rewards: (N,); levels: (N,) from 0 to L - 1; cuts: (L - 1,), ascending. McCullagh 1980, eq. 2.1.
+    """
+    edges = torch.cat([cuts.new_full((1,), -1e4), cuts, cuts.new_full((1,), 1e4)])
+    upper, lower = edges[levels + 1] - rewards, edges[levels] - rewards
+    # log(σ(u) - σ(l)) = log σ(u) + log σ(-l) + log(1 - exp(l - u)), which keeps its digits in the tails.
+    return -(F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))).mean()
+
+
+def squared_error(rewards: Tensor, scores: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean squared distance of rewards from scores, each (N,): the article's y ≈ wᵀx + b."""
+    return _weighted_mean((rewards - scores) ** 2, weight)
+
+
+def smoothed(target: Tensor, smoothing: float) -> Tensor:
+    """Targets in [0, 1] drawn towards one half: (1 - ε) t + ε / 2 (Szegedy et al. 2016, sec. 7)."""
+    return (1 - smoothing) * target + smoothing / 2
+
+
+def centre_penalty(rewards: Tensor) -> Tensor:
+    """The mean squared reward (N,): keeps the scale's origin at 0 (Eisenstein et al. 2023, sec. 3)."""
+    return (rewards**2).mean()
+
+
 def rloo_advantages(rewards: Tensor) -> Tensor:
     """Each reward minus the mean of the other samples of its prompt. rewards: (B, K) with K ≥ 2 → (B, K).
 

@@ -1,4 +1,5 @@
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -62,3 +63,97 @@ def test_kl_estimators_are_unbiased(estimator):
 def test_k3_is_never_negative():
     values = losses.kl_k3(torch.linspace(-5, 0, 50), torch.linspace(0, -5, 50))
     assert (values >= 0).all()
+
+
+class TestRaoKupper:
+    def test_by_hand(self):
+        d, theta = 0.7, 1.5
+        a, b = (math.exp(x) / (math.exp(x) + theta * math.exp(-x)) for x in (d / 2, -d / 2))
+        probs = [p.exp().item() for p in losses.rao_kupper_log_probs(torch.tensor([d]), torch.tensor(math.log(theta)))]
+        assert probs == pytest.approx([a, b, 1 - a - b], rel=1e-5)
+
+    def test_theta_1_is_bradley_terry(self):
+        a, _b, tie = losses.rao_kupper_log_probs(torch.tensor([0.4]), torch.tensor(1e-6))
+        assert a.exp().item() == pytest.approx(1 / (1 + math.exp(-0.4)), rel=1e-4)
+        assert tie.exp().item() < 1e-5
+
+
+class TestCrowd:
+    said = tuple(torch.tensor([p]).log() for p in (0.6, 0.1, 0.3))
+
+    def test_by_hand(self):
+        probs = [p.exp().item() for p in losses.crowd_log_probs(self.said, torch.tensor([0.9]))]
+        assert probs == pytest.approx([0.9 * 0.6 + 0.1 * 0.1, 0.9 * 0.1 + 0.1 * 0.6, 0.3], rel=1e-5)
+
+    def test_a_coin_says_nothing_and_a_contrarian_the_opposite(self):
+        a, b, _tie = losses.crowd_log_probs(self.said, torch.tensor([0.5]))
+        assert a.item() == pytest.approx(b.item())
+        a, b, _tie = losses.crowd_log_probs(self.said, torch.tensor([1e-6]))
+        assert (a.exp().item(), b.exp().item()) == pytest.approx((0.1, 0.6), rel=1e-3)
+
+
+class TestDavidsonLuce:
+    def test_two_responses_are_davidsons_model(self):
+        rewards = torch.tensor([[0.3, -0.9]] * 3)
+        ranks = torch.tensor([[1, 2], [2, 1], [1, 1]])
+        log_nu = torch.tensor(-0.4)
+        one = torch.ones(1)
+        expected = losses.davidson(torch.tensor([1.2]), one, one, one, log_nu)
+        found = losses.davidson_luce(rewards, ranks, log_nu[None])
+        assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+    def test_without_ties_it_is_plackett_and_luces(self):
+        rewards, ranks = torch.tensor([[0.5, -0.2, 1.1]]), torch.tensor([[2, 3, 1]])
+        w = [math.exp(r) for r in (0.5, -0.2, 1.1)]
+        expected = -math.log(w[2] / sum(w)) - math.log(w[0] / (w[0] + w[1]))
+        assert losses.davidson_luce(rewards, ranks, torch.full((2,), -40.0)).item() == pytest.approx(expected, rel=1e-5)
+
+    def test_the_probabilities_of_all_weak_orders_of_three_sum_to_one(self):
+        orders = {tuple(sorted(set(o)).index(x) + 1 for x in o) for o in product(range(3), repeat=3)}
+        assert len(orders) == 13
+        rewards, delta = torch.tensor([[0.3, -1.0, 0.8]]), torch.tensor([-0.5, -1.5])
+        probs = [math.exp(-losses.davidson_luce(rewards, torch.tensor([o]), delta).item()) for o in orders]
+        assert sum(probs) == pytest.approx(1, rel=1e-5)
+
+    def test_permuting_the_responses_and_filling_up_changes_nothing(self):
+        rewards, ranks, delta = torch.tensor([[0.3, -1.0, 0.8]]), torch.tensor([[1, 2, 1]]), torch.tensor([-0.5])
+        expected = losses.davidson_luce(rewards, ranks, delta).item()
+        order = [2, 0, 1]
+        assert losses.davidson_luce(rewards[:, order], ranks[:, order], delta).item() == pytest.approx(expected)
+        filled = losses.davidson_luce(
+            torch.cat([rewards, torch.full((1, 2), 9.0)], 1),
+            torch.cat([ranks, torch.zeros(1, 2, dtype=torch.long)], 1),
+            delta,
+        )
+        assert filled.item() == pytest.approx(expected)
+
+    def test_the_gradient_is_right(self):
+        rewards = torch.tensor([[0.3, -1.0, 0.8, 0.1]], dtype=torch.float64, requires_grad=True)
+        delta = torch.tensor([-0.5, -1.5], dtype=torch.float64, requires_grad=True)
+        ranks = torch.tensor([[1, 3, 1, 2]])
+        assert torch.autograd.gradcheck(lambda r, d: losses.davidson_luce(r, ranks, d), (rewards, delta))
+
+    def test_a_tie_that_is_not_modelled_is_an_error(self):
+        with pytest.raises(ValueError, match="a tie of 3"):
+            losses.davidson_luce(torch.zeros(1, 3), torch.tensor([[1, 1, 1]]), torch.tensor([0.0]))
+
+
+class TestScores:
+    def test_ordinal_by_hand(self):
+        def sigma(x):
+            return 1 / (1 + math.exp(-x))
+
+        cuts, r = torch.tensor([-1.0, 0.5]), 0.2
+        expected = [sigma(-1 - r), sigma(0.5 - r) - sigma(-1 - r), 1 - sigma(0.5 - r)]
+        for level, probability in enumerate(expected):
+            found = losses.ordinal(torch.tensor([r]), torch.tensor([level]), cuts).item()
+            assert found == pytest.approx(-math.log(probability), rel=1e-5)
+
+    def test_ordinal_is_finite_far_out(self):
+        found = losses.ordinal(torch.tensor([80.0]), torch.tensor([0]), torch.tensor([-1.0, 0.5]))
+        assert found.item() == pytest.approx(81, rel=1e-4)
+
+    def test_squared_error_smoothing_and_centring(self):
+        assert losses.squared_error(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0])).item() == 2
+        assert losses.smoothed(torch.tensor([1.0, 0.0, 0.5]), 0.1).tolist() == pytest.approx([0.95, 0.05, 0.5])
+        assert losses.centre_penalty(torch.tensor([1.0, -3.0])).item() == 5
