@@ -27,16 +27,6 @@ def davidson_log_probs(difference: Tensor, log_nu: Tensor) -> tuple[Tensor, Tens
     return log_a, log_b, log_tie
 
 
-def davidson(difference: Tensor, wins_a: Tensor, wins_b: Tensor, ties: Tensor, log_nu: Tensor) -> Tensor:
-    """Mean negative log-likelihood a vote of Davidson's model with ties.
-
-    difference, wins_a, wins_b, ties: (N,); log_nu: scalar, learned with the rewards.
-    """
-    log_a, log_b, log_tie = davidson_log_probs(difference, log_nu)
-    total = (wins_a + wins_b + ties).sum()
-    return -(wins_a * log_a + wins_b * log_b + ties * log_tie).sum() / total
-
-
 def rao_kupper_log_probs(difference: Tensor, log_theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """log P(a better), log P(b better), log P(tie), each (N,), for differences d = r_a - r_b (N,).
 
@@ -92,22 +82,6 @@ def _log_elementary(values: Tensor, there: Tensor, degree: int) -> Tensor:
         added = [torch.logaddexp(sums[t], sums[t - 1] + column) for t in range(1, degree + 1)]
         sums = [sums[0], *(torch.where(present, new, old) for new, old in zip(added, sums[1:], strict=True))]
     return sums[degree]
-
-
-def ordinal(rewards: Tensor, levels: Tensor, cuts: Tensor) -> Tensor:
-    """Mean negative log-likelihood of scores on a scale of L levels: P(level ≤ l) = σ(cut_l - r).
-
-    rewards: (N,); levels: (N,) from 0 to L - 1; cuts: (L - 1,), ascending. McCullagh 1980, eq. 2.1.
-    """
-    edges = torch.cat([cuts.new_full((1,), -1e4), cuts, cuts.new_full((1,), 1e4)])
-    upper, lower = edges[levels + 1] - rewards, edges[levels] - rewards
-    # log(σ(u) - σ(l)) = log σ(u) + log σ(-l) + log(1 - exp(l - u)), which keeps its digits in the tails.
-    return -(F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))).mean()
-
-
-def squared_error(rewards: Tensor, scores: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean squared distance of rewards from scores, each (N,): the article's y ≈ wᵀx + b."""
-    return _weighted_mean((rewards - scores) ** 2, weight)
 
 
 def smoothed(target: Tensor, smoothing: float) -> Tensor:

@@ -30,12 +30,14 @@ class Record:
 @dataclass(frozen=True, slots=True)
 class Vote:
     """One rater's word on two responses of a prompt: outcome 1 (a is better), 0 (b is better) or 0.5 (tie).
-    `a_first` says whether the rater saw a before b."""
+    `a_first` says whether the rater saw a before b; strength runs from 1 (slightly) to 3 (much better), 0 if unsaid."""
 
     rater: str
     outcome: float
     a_first: bool
     weight: float
+    strength: int = 0
+    k: int = 2  # responses that the rater judged together
 
 
 @dataclass(slots=True)
@@ -96,6 +98,27 @@ def pairs_of(records: Iterable[Record]) -> list[Pair]:
     return list(pairs.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A rater's order of three or more responses of a prompt; ranks run in the order of response_ids."""
+
+    prompt_id: str
+    prompt: str
+    response_ids: tuple[str, ...]
+    responses: tuple[str, ...]
+    ranks: tuple[int, ...]
+    weight: float
+
+
+def rankings_of(records: Iterable[Record]) -> list[Ranking]:
+    """The records of three or more responses that hold ranks."""
+    return [
+        Ranking(r.prompt_id, r.prompt, r.response_ids, r.responses, r.ranks, r.weight)
+        for r in records
+        if r.ranks is not None and len(r.ranks) > 2
+    ]
+
+
 def _add_vote(
     pairs: dict[tuple[str, str, str], Pair],
     record: Record,
@@ -119,7 +142,7 @@ def _add_vote(
             record.responses[b],
         )
     outcome = 0.5 if ranks[a] == ranks[b] else float(ranks[a] < ranks[b])
-    pair.votes.append(Vote(record.rater, outcome, first_is_a, weight))
+    pair.votes.append(Vote(record.rater, outcome, first_is_a, weight, record.strength or 0, k=len(ranks)))
 
 
 def _ranks_of_scores(record: Record) -> list[int] | None:

@@ -5,7 +5,7 @@ import json
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from training.engine.formatting import reward_inputs
-from training.engine.losses import bradley_terry, davidson
+from training.engine.losses import bradley_terry, centre_penalty
 from training.engine.pretraining import warmup_cosine
 from training.engine.progress import Reporter, SilentReporter, advance
-from training.engine.records import Pair, Record, pairs_of
+from training.engine.records import Pair, Ranking, Record, pairs_of, rankings_of
+from training.engine.votes import VoteModel, VoteOptions, raters_of, weight_of
 
 SETTINGS = "palate"
 Item = tuple[str, str]  # a prompt and a response
@@ -26,7 +27,8 @@ Item = tuple[str, str]  # a prompt and a response
 
 @dataclass(frozen=True)
 class PreferenceConfig:
-    """learning_rate 0 takes 1e-4 for 22 million parameters, falling with the root of the model's size."""
+    """learning_rate 0 takes 1e-4 for 22 million parameters, falling with the root of the model's size; centring is the
+    weight of the mean squared reward in the loss."""
 
     epochs: int = 8
     min_steps: int = 150
@@ -35,6 +37,8 @@ class PreferenceConfig:
     responses_per_step: int = 32
     max_length: int = 256
     seed: int = 0
+    centring: float = 0.0
+    votes: VoteOptions = field(default_factory=VoteOptions)
 
 
 class PreferenceModel:
@@ -126,7 +130,7 @@ def train_preference(
             raise ValueError(f"the {name} split has judgements, but none compares two responses")
     torch.manual_seed(config.seed)
     model = PreferenceModel.from_base(base_model, config.max_length)
-    fit = _Fit(model, config, reporter)
+    fit = _Fit(model, config, reporter, train_pairs, [*rankings_of(train), *rankings_of(validation)])
     best = fit.run(train_pairs, validation_pairs)
     model.centre = _mean_reward(model, train_pairs)
     model.temperature = fit_temperature(model, validation_pairs)
@@ -139,15 +143,36 @@ def train_preference(
         "steps": fit.step,
         "temperature": model.temperature,
         "centre": model.centre,
+        "raters": _raters(fit.votes) if config.votes.reliability else None,
+        "first_place": float(fit.votes.first.detach()) if config.votes.position else None,
     }
 
 
-class _Fit:
-    """The training loop; log_nu, the tendency to tie, is learned with the rewards and dropped afterwards."""
+def _raters(votes: VoteModel) -> dict[str, Any]:
+    """The learned reliabilities: the usual one, and those of the raters who are furthest below it."""
+    learned = votes.reliability()
+    worst = sorted(learned, key=lambda rater: learned[rater])[:20]
+    usual = float(torch.sigmoid(votes.usual.detach()))
+    return {"usual": usual, "raters": len(learned), "least_reliable": {rater: learned[rater] for rater in worst}}
 
-    def __init__(self, model: PreferenceModel, config: PreferenceConfig, reporter: Reporter) -> None:
+
+class _Fit:
+    """The training loop; the vote model's parameters are learned with the rewards and dropped afterwards."""
+
+    def __init__(
+        self,
+        model: PreferenceModel,
+        config: PreferenceConfig,
+        reporter: Reporter,
+        pairs: Sequence[Pair],
+        rankings: Sequence[Ranking],
+    ) -> None:
         self.model, self.config, self.reporter = model, config, reporter
-        self.log_nu = torch.nn.Parameter(torch.tensor(-1.0))
+        raters = raters_of(pairs) if config.votes.reliability else []
+        self.votes = VoteModel(config.votes, raters, weight_of(pairs))
+        self.rankings: dict[str, list[Ranking]] = {}
+        for ranking in rankings if config.votes.whole_rankings else ():
+            self.rankings.setdefault(ranking.prompt_id, []).append(ranking)
         self.rng = random.Random(config.seed)
         self.step = 0
         parameters = sum(p.numel() for p in model.model.parameters())
@@ -155,7 +180,7 @@ class _Fit:
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": model.model.parameters(), "lr": rate, "weight_decay": config.weight_decay},
-                {"params": [self.log_nu], "lr": 1e-2, "weight_decay": 0.0},
+                {"params": self.votes.parameters(), "lr": 2e-2, "weight_decay": 0.0},
             ]
         )
 
@@ -186,8 +211,9 @@ class _Fit:
 
     def _step(self, batch: Sequence[Pair]) -> None:
         self.model.model.train()
-        items, a, b = _indexed(batch)
-        loss = self._loss(batch, self.model.rewards(items), a, b)
+        items = _items(batch)
+        rewards = self.model.rewards(items)
+        loss = self._loss(batch, items, rewards) + self.config.centring * centre_penalty(rewards)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.model.parameters(), 1.0)
         self.optimizer.step()
@@ -196,14 +222,16 @@ class _Fit:
         if self.step % 5 == 0:
             self.reporter.metric(self.step, loss=loss.item())
 
-    def _loss(self, pairs: Sequence[Pair], rewards: Tensor, a: list[int], b: list[int]) -> Tensor:
-        wins_a, wins_b, ties = torch.tensor([[p.wins_a, p.wins_b, p.ties] for p in pairs]).unbind(dim=1)
-        return davidson(rewards[a] - rewards[b], wins_a, wins_b, ties, self.log_nu)
+    def _loss(self, pairs: Sequence[Pair], items: Sequence[Item], rewards: Tensor) -> Tensor:
+        place = {item: n for n, item in enumerate(items)}
+        rankings = [r for pair in {p.prompt_id for p in pairs} for r in self.rankings.get(pair, ())]
+        whole = [r for r in rankings if all((r.prompt, text) in place for text in r.responses)]
+        return self.votes(rewards, place, pairs, whole)
 
     @torch.no_grad()
     def _validation_loss(self, pairs: Sequence[Pair]) -> float:
-        items, a, b = _indexed(pairs)
-        return self._loss(pairs, torch.tensor(self.model.score(items)), a, b).item()
+        items = _items(pairs)
+        return self._loss(pairs, items, torch.tensor(self.model.score(items))).item()
 
 
 def batches(pairs: Sequence[Pair], responses: int, rng: random.Random) -> Iterator[list[Pair]]:
@@ -250,8 +278,12 @@ def _indexed(pairs: Sequence[Pair]) -> tuple[list[Item], list[int], list[int]]:
     return list(place), a, b
 
 
+def _items(pairs: Sequence[Pair]) -> list[Item]:
+    return _indexed(pairs)[0]
+
+
 def _mean_reward(model: PreferenceModel, pairs: Sequence[Pair]) -> float:
-    items, _a, _b = _indexed(pairs)
+    items = _items(pairs)
     return sum(model.score(items)) / len(items)
 
 
