@@ -1,5 +1,5 @@
 from django.urls import include, path
 
-SLICES = ("members", "studies", "tasks", "judgements", "instructions", "known_answers", "review", "quality")
+SLICES = ("members", "studies", "tasks", "judgements", "instructions", "known_answers", "review", "quality", "exchange")
 
 urlpatterns = [path("", include(f"annotate.{name}.urls")) for name in SLICES]

@@ -14,5 +14,4 @@ urlpatterns = [
     path("studies/<slug:slug>/exchange/", views_exchange.exchange, name="exchange"),
     path("studies/<slug:slug>/exchange/prompts/", views_exchange.upload_prompts, name="import-prompts"),
     path("studies/<slug:slug>/exchange/judgements/", views_exchange.upload_judgements, name="import-judgements"),
-    path("studies/<slug:slug>/export/<str:form>.csv", views_exchange.export, name="export"),
 ]

@@ -1,4 +1,4 @@
-"""Files in and out by the browser: uploads become runs, exports stream."""
+"""The page of imports and exports; uploads become runs."""
 
 import secrets
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from annotate.errors import PalateError
-from annotate.exchange import exports
+from annotate.exchange.forms import ExportForm
 from annotate.members.access import managed_study
 from annotate.studies.models import Study
 from training import operations
@@ -56,7 +56,13 @@ def upload_judgements(request: HttpRequest, slug: str) -> HttpResponse:
 def _page(
     request: HttpRequest, study: Study, prompts: forms.Form, judgements: forms.Form, status: int = 200
 ) -> HttpResponse:
-    context = {"study": study, "tab": "exchange", "prompts": prompts, "judgements": judgements}
+    context = {
+        "study": study,
+        "tab": "exchange",
+        "export": ExportForm(),
+        "prompts": prompts,
+        "judgements": judgements,
+    }
     return render(request, "manage/exchange.html", context, status=status)
 
 
@@ -96,17 +102,3 @@ def _written(upload: UploadedFile, path: Path) -> Path:
         for chunk in upload.chunks():
             file.write(chunk)
     return path
-
-
-def export(request: HttpRequest, slug: str, form: str) -> HttpResponseBase:
-    study = managed_study(request, slug)
-    if form == "raw":
-        lines = exports.lines(exports.RAW_COLUMNS, exports.raw_rows(study))
-    elif form == "pairs":
-        lines = exports.lines(exports.PAIR_COLUMNS, exports.pair_rows(study))
-    else:
-        raise Http404
-    disposition = f'attachment; filename="{study.slug}-{form}.csv"'
-    return StreamingHttpResponse(
-        lines, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": disposition}
-    )

@@ -1,141 +1,202 @@
-"""Export of judgements as CSV rows, streamed from a server-side cursor: memory does not grow with the study."""
+"""What leaves Palate, by format: judgements as they are, votes by pair, rankings, scores, and training data."""
 
-import csv
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from annotate.exchange.records import records_of
+from annotate.exchange import trainable, walk
+from annotate.exchange.policy import Policy
+from annotate.exchange.tables import Row, Table
 from annotate.judgements.models import Judgement
-from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Study
-from training.engine.records import Pair, pairs_of
+from training.engine.records import Pair
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
-RAW_COLUMNS = [
-    *("judgement", "live", "supersedes", "made_at", "part", "purpose", "instructions_version", "rater", "rater_kind"),
-    *("rater_standing", "device", "prompt_id", "group", "split", "prompt"),
-    *("position", "response_id", "author", "response", "rank", "scores", "strength", "unacceptable", "comment"),
-    "seconds",
-]
-PAIR_COLUMNS = [
-    *("prompt_id", "group", "split", "prompt", "chosen", "rejected", "chosen_id", "rejected_id", "chosen_author"),
-    *("rejected_author", "votes_for", "votes_against", "ties", "margin", "agreement", "raters", "simulated_raters"),
-]
-Row = list[Any]
-
-
-def safe(value: Any) -> Any:
-    """A cell that no spreadsheet runs as a formula: texts that start like one get a ' in front.
-
-    Texts that start with ' get one too, so that taking one ' off every text that starts with it gives the
-    original back (see `original`).
-    """
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
-
-
-def original(cell: str) -> str:
-    """The text that `safe` was given."""
-    return cell.removeprefix("'")
-
-
-def lines(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
-    """The CSV lines of a table, header first, every cell safe."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(columns)
-    for row in rows:
-        yield writer.writerow([safe(cell) for cell in row])
-
-
-class _Echo:
-    """A file that gives back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
+RAW = {
+    "judgement": "int",
+    "live": "bool",
+    "supersedes": "int",
+    "made_at": "text",
+    "part": "text",
+    "purpose": "text",
+    "instructions_version": "int",
+    "rater": "text",
+    "rater_kind": "text",
+    "rater_standing": "text",
+    "device": "text",
+    "prompt_id": "text",
+    "group": "text",
+    "split": "text",
+    "prompt": "text",
+    "position": "int",
+    "response_id": "text",
+    "author": "text",
+    "response": "text",
+    "rank": "int",
+    "scores": "json",
+    "scales": "json",
+    "strength": "int",
+    "unacceptable": "bool",
+    "comment": "text",
+    "seconds": "float",
+}
+PROMPT = {"prompt_id": "text", "group": "text", "split": "text", "prompt": "text"}
+PAIRS = {
+    **PROMPT,
+    **dict.fromkeys(("chosen", "rejected", "chosen_id", "rejected_id", "chosen_author", "rejected_author"), "text"),
+    **dict.fromkeys(("votes_for", "votes_against", "ties", "margin", "agreement", "weight"), "float"),
+    "raters": "int",
+    "simulated_raters": "int",
+}
+RANKINGS = {
+    **PROMPT,
+    "judgement": "int",
+    "rater": "text",
+    "rater_kind": "text",
+    "part": "text",
+    "responses": "texts",
+    "response_ids": "texts",
+    "authors": "texts",
+    "ranks": "ints",
+    "seconds": "float",
+}
+SCORES = {
+    **PROMPT,
+    "response_id": "text",
+    "author": "text",
+    "response": "text",
+    "criterion": "text",
+    "mean": "float",
+    "deviation": "float",
+    "raters": "int",
+    "minimum": "float",
+    "maximum": "float",
+}
 
 
 def raw_rows(study: Study, split: str = "all") -> Iterator[Row]:
     """One row a judgement and response, superseded judgements included."""
-    judgements = Judgement.objects.of_study(study).in_split(split).select_related("rater", "task")
-    ordered = judgements.order_by("task__prompt", "id").iterator(chunk_size=2000)
-    for prompt_id, group in groupby(ordered, key=lambda judgement: judgement.task.prompt_id):
-        prompt = Prompt.objects.get(pk=prompt_id)
-        responses = prompt.responses.select_related("author_model").in_bulk()
-        for judgement in group:
-            yield from _raw(judgement, prompt, responses)
+    scales = {criterion.key: [criterion.minimum, criterion.maximum] for criterion in study.criteria.all()}
+    fields = (
+        *("id", "live", "supersedes", "made_at", "part", "task__purpose", "instructions_version"),
+        *("rater", "rater__kind", "rater__standing", "device"),
+        *("shown", "ranks", "scores", "strength", "unacceptable", "comment", "seconds"),
+    )
+    for group, judgements in walk.judgements(study, split, Judgement.objects.of_study(study), *fields):
+        for pk, live, supersedes, at, part, purpose, version, rater, kind, standing, device, *answer in judgements:
+            head = [pk, live, supersedes, at.isoformat(), part, purpose, version, f"r{rater}", kind, standing, device]
+            head += [group.external_id, group.group, group.split, group.text]
+            for tail in _answers(group, scales, *answer):
+                yield head + tail
 
 
-def _raw(judgement: Judgement, prompt: Prompt, responses: dict[int, Response]) -> Iterator[Row]:
-    for place, pk in enumerate(judgement.shown):
-        response = responses[pk]
-        yield [
-            judgement.pk,
-            int(judgement.live),
-            judgement.supersedes_id or "",
-            judgement.made_at.isoformat(),
-            judgement.part,
-            judgement.task.purpose,
-            judgement.instructions_version,
-            judgement.rater.pseudonym,
-            judgement.rater.kind,
-            judgement.rater.standing,
-            judgement.device,
-            prompt.external_id,
-            prompt.group,
-            prompt.split,
-            prompt.text,
-            place + 1,
-            response.external_id,
-            response.author,
-            response.text,
-            judgement.ranks[place] if judgement.ranks else "",
-            json.dumps({key: values[place] for key, values in judgement.scores.items()}) if judgement.scores else "",
-            judgement.strength or "",
-            int(judgement.unacceptable[place]),
-            judgement.comment,
-            "" if judgement.seconds is None else judgement.seconds,
-        ]
+def _answers(
+    group: walk.Group,
+    scales: dict[str, list[float]],
+    shown: list[int],
+    ranks: list[int] | None,
+    scores: dict[str, list[float]],
+    strength: int | None,
+    unacceptable: list[bool],
+    comment: str,
+    seconds: float | None,
+) -> Iterator[Row]:
+    own_scales = {key: scales[key] for key in scores} or None
+    for place, pk in enumerate(shown):
+        response = group.responses[pk]
+        own = {key: values[place] for key, values in scores.items()} or None
+        rank = ranks[place] if ranks else None
+        text = [place + 1, response.external_id, response.author, response.text]
+        yield [*text, rank, own, own_scales, strength, unacceptable[place], comment, seconds]
 
 
-def pair_rows(study: Study, split: str = "all", *, keep_ties: bool = False) -> Iterator[Row]:
-    """One row a pair of responses that live judgements compare, the winner by votes first.
-
-    Pairs with as many votes for as against have no winner: left out unless `keep_ties`.
-    """
+def pair_rows(study: Study, split: str = "all", policy: Policy | None = None) -> Iterator[Row]:
+    """One row a pair of responses that live judgements compare, the winner by votes first."""
+    policy = policy or Policy()
     simulated = {f"r{pk}" for pk in study.memberships.filter(kind="simulated").values_list("pk", flat=True)}
-    judged = Prompt.objects.filter(study=study, tasks__judgements__live=True).distinct().order_by("id")
-    if split != "all":
-        judged = judged.filter(split=split)
-    # A prompt at a time: its pairs fit in memory, however many prompts there are.
-    for prompt in judged.iterator(chunk_size=500):
-        responses = {str(r.pk): r for r in prompt.responses.select_related("author_model")}
-        for pair in pairs_of(records_of(Judgement.objects.counted().filter(task__prompt=prompt))):
-            if pair.margin or keep_ties:
-                yield _pair(pair, prompt, responses, simulated)
+    for group, records in walk.records(study, split, policy.counted(study)):
+        for pair in policy.pairs(records):
+            yield _pair(pair, group, simulated)
 
 
-def _pair(pair: Pair, prompt: Prompt, responses: dict[str, Response], simulated: set[str]) -> Row:
+def _pair(pair: Pair, group: walk.Group, simulated: set[str]) -> Row:
+    a, b = group.responses[int(pair.a_id)], group.responses[int(pair.b_id)]
     a_wins = pair.margin >= 0
-    chosen, rejected = (pair.a_id, pair.b_id) if a_wins else (pair.b_id, pair.a_id)
+    chosen, rejected = (a, b) if a_wins else (b, a)
     votes_for, votes_against = (pair.wins_a, pair.wins_b) if a_wins else (pair.wins_b, pair.wins_a)
     raters = {vote.rater for vote in pair.votes}
+    share = max(pair.share_a, 1 - pair.share_a)
+    numbers = (votes_for, votes_against, pair.ties, votes_for - votes_against, share, 2 * share - 1)
     return [
-        prompt.external_id,
-        prompt.group,
-        prompt.split,
-        prompt.text,
-        responses[chosen].text,
-        responses[rejected].text,
-        responses[chosen].external_id,
-        responses[rejected].external_id,
-        responses[chosen].author,
-        responses[rejected].author,
-        round(votes_for, 6),
-        round(votes_against, 6),
-        round(pair.ties, 6),
-        round(votes_for - votes_against, 6),
-        round(max(pair.share_a, 1 - pair.share_a), 6),
-        len(raters),
-        len(raters & simulated),
+        *(group.external_id, group.group, group.split, group.text),
+        *(chosen.text, rejected.text, chosen.external_id, rejected.external_id, chosen.author, rejected.author),
+        *(round(number, 6) for number in numbers),
+        *(len(raters), len(raters & simulated)),
     ]
+
+
+def ranking_rows(study: Study, split: str = "all", policy: Policy | None = None) -> Iterator[Row]:
+    """One row a judgement with ranks of two or more responses, the best first."""
+    chosen = (policy or Policy()).counted(study).filter(ranks__isnull=False, shown__len__gte=2)
+    fields = ("id", "rater", "rater__kind", "part", "shown", "ranks", "seconds")
+    for group, judgements in walk.judgements(study, split, chosen, *fields):
+        for pk, rater, kind, part, shown, ranks, seconds in judgements:
+            order = sorted(range(len(shown)), key=lambda place: (ranks[place], place))
+            best = [group.responses[shown[place]] for place in order]
+            yield [
+                *(group.external_id, group.group, group.split, group.text, pk, f"r{rater}", kind, part),
+                *([r.text for r in best], [r.external_id for r in best], [r.author for r in best]),
+                *([ranks[place] for place in order], seconds),
+            ]
+
+
+def score_rows(study: Study, split: str = "all", policy: Policy | None = None) -> Iterator[Row]:
+    """One row a response and criterion: the mean of its raters' scores and their standard deviation."""
+    scales = {criterion.key: criterion for criterion in study.criteria.all()}
+    chosen = (policy or Policy()).counted(study).exclude(scores={})
+    for group, judgements in walk.judgements(study, split, chosen, "rater", "shown", "scores"):
+        given: dict[tuple[int, str], list[float]] = defaultdict(list)
+        raters: dict[tuple[int, str], set[int]] = defaultdict(set)
+        for rater, shown, scores in judgements:
+            for key, values in scores.items():
+                for pk, value in zip(shown, values, strict=True):
+                    given[pk, key].append(value)
+                    raters[pk, key].add(rater)
+        for (pk, key), values in sorted(given.items()):
+            response, deviation = group.responses[pk], statistics.stdev(values) if len(values) > 1 else None
+            yield [
+                *(group.external_id, group.group, group.split, group.text),
+                *(response.external_id, response.author, response.text, key, statistics.fmean(values), deviation),
+                *(len(raters[pk, key]), scales[key].minimum, scales[key].maximum),
+            ]
+
+
+def _raw(study: Study, split: str, policy: Policy, style: Any) -> Table:
+    return Table(RAW, raw_rows(study, split))
+
+
+def _of(columns: dict[str, str], rows: Callable[..., Iterator[Row]]) -> Callable[..., Table]:
+    return lambda study, split, policy, style: Table(columns, rows(study, split, policy))
+
+
+FORMATS: dict[str, Callable[[Study, str, Policy, trainable.Style], Table]] = {
+    "raw": _raw,
+    "pairs": _of(PAIRS, pair_rows),
+    "rankings": _of(RANKINGS, ranking_rows),
+    "scores": _of(SCORES, score_rows),
+    "preference": trainable.preference,
+    "unpaired": trainable.unpaired,
+    "prompts": trainable.prompts,
+}
+
+
+def table(
+    study: Study,
+    form: str,
+    *,
+    split: str = "all",
+    policy: Policy | None = None,
+    style: trainable.Style | None = None,
+) -> Table:
+    """The table of a format of FORMATS; its rows are read while they are taken."""
+    return FORMATS[form](study, split, policy or Policy(), style or trainable.Style())

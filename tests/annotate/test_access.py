@@ -23,7 +23,7 @@ MANAGERS = {
     *("study-invite", "invitation-withdraw", "work"),
     *("review", "resolve-flags", "decide", "known-answer-new", "known-answer", "known-answer-take-out"),
     *("runs", "run-start", "run", "run-live", "run-cancel", "models", "model", "round"),
-    *("exchange", "export", "import-prompts", "import-judgements"),
+    *("exchange", "export", "export-choose", "import-prompts", "import-judgements"),
 }
 
 
@@ -75,7 +75,7 @@ def address(name, study, rater):
         **dict.fromkeys(("run", "run-live", "run-cancel"), study.runs.first()),
         "model": study.model_versions.first(),
     }
-    values = {"slug": study.slug, "kind": "pretrain", "number": 1, "form": "pairs"}
+    values = {"slug": study.slug, "kind": "pretrain", "number": 1, "form": "pairs", "file_type": "csv"}
     if name in objects:
         values["pk"] = objects[name].pk
     wanted = patterns()[name]

@@ -79,7 +79,7 @@ def addresses(study):
         *(reverse(name, args=[run.pk]) for name in ("run", "run-live")),
         *(reverse("model", args=[study.slug, version.pk]) for version in study.model_versions.all()),
         reverse("round", args=[study.slug, 1]),
-        *(reverse("export", args=[study.slug, form]) for form in ("raw", "pairs")),
+        *(reverse("export", args=[study.slug, form, "csv"]) for form in ("raw", "pairs")),
     ]
 
 

@@ -5,65 +5,103 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
-from annotate.exchange.exports import PAIR_COLUMNS, RAW_COLUMNS, Row, lines, pair_rows, raw_rows
+from annotate.exchange import exports
+from annotate.exchange.dataset_folder import Folder, write_folder
+from annotate.exchange.policy import Policy
+from annotate.exchange.tables import FILE_TYPES, Counted, Table
+from annotate.exchange.trainable import Style
 from annotate.management.palate_command import PalateCommand, check_writable, study_named
 
 
 class Command(PalateCommand):
-    help = "Export a study's judgements as CSV, safe to open in a spreadsheet (docs/exchange.md)."
+    help = "Export a study as CSV (safe to open in a spreadsheet), JSON lines, Parquet or a datasets folder."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--study", required=True, help="short name of the study")
         parser.add_argument(
             "--format",
-            choices=["pairs", "raw"],
+            choices=list(exports.FORMATS),
             required=True,
-            help="pairs: one row a compared pair, chosen and rejected; raw: one row a judgement and response",
+            help="raw: a row a judgement and response; pairs, rankings, scores: what raters say together; preference, "
+            "unpaired, prompts: training data as TRL's trainers take it",
         )
-        parser.add_argument("--output", required=True, metavar="FILE", help="file to write; - for standard output")
+        parser.add_argument("--output", required=True, metavar="FILE", help="file or folder; - for standard output")
+        parser.add_argument(
+            "--file-type",
+            choices=[*FILE_TYPES, "folder"],
+            help="default: by the ending of --output, else csv; folder: Parquet by split, dataset card and manifest",
+        )
         parser.add_argument(
             "--split",
             choices=["all", "train", "validation", "test"],
             default="all",
             help="which prompts (default: all)",
         )
-        parser.add_argument("--keep-ties", action="store_true", help="keep pairs with as many votes for as against")
+        policy = parser.add_argument_group("pairs that are not clear")
+        policy.add_argument("--keep-ties", action="store_true", help="keep pairs with as many votes for as against")
+        policy.add_argument(
+            "--keep-unacceptable", action="store_true", help="count votes between two responses found unacceptable"
+        )
+        policy.add_argument("--min-agreement", type=float, default=0.0, metavar="SHARE", help="0 to 1 (default: 0)")
+        policy.add_argument("--min-raters", type=int, default=1, metavar="N", help="raters a pair (default: 1)")
+        policy.add_argument("--people", action="store_true", help="leave out simulated raters")
+        style = parser.add_argument_group("preference, unpaired, prompts")
+        style.add_argument("--conversational", action="store_true", help="messages with roles instead of plain texts")
+        style.add_argument("--implicit-prompt", action="store_true", help="the prompt stands within both responses")
 
     def perform(self, **options: Any) -> Mapping[str, Any]:
-        study = study_named(options["study"])
-        columns, rows = RAW_COLUMNS, raw_rows(study, options["split"])
-        if options["format"] == "pairs":
-            columns, rows = PAIR_COLUMNS, pair_rows(study, options["split"], keep_ties=options["keep_ties"])
-        counted = _Counted(rows)
+        study, policy = study_named(options["study"]), _policy(options)
+        style = Style(
+            texts="conversational" if options["conversational"] else "plain",
+            prompt="implicit" if options["implicit_prompt"] else "explicit",
+        )
+        told = {"study": study.slug, "format": options["format"]}
+        file_type = options["file_type"] or Path(options["output"]).suffix.removeprefix(".")
+        if file_type == "folder":
+            check_writable(str(Path(options["output"]).absolute()) + ".partial", flag="--output")
+            folder = Folder(study, options["format"], policy=policy, style=style)
+            rows = write_folder(folder, Path(options["output"]))
+            self.stderr.write(_told(sum(rows.values()), policy))
+            return {**told, "rows": sum(rows.values()), "splits": rows, "sha256": folder.hashes}
+        table = exports.table(study, options["format"], split=options["split"], policy=policy, style=style)
+        counted = Counted(table.rows)
+        stream = FILE_TYPES.get(file_type, FILE_TYPES["csv"])(Table(table.columns, counted))
         if options["output"] == "-":
-            sys.stdout.writelines(lines(columns, counted))
+            sys.stdout.flush()
+            sys.stdout.buffer.writelines(stream)
+            sys.stdout.buffer.flush()
         else:
             check_writable(options["output"], flag="--output")
             with _whole(Path(options["output"])) as file:
-                file.writelines(lines(columns, counted))
-        self.stderr.write(f"{counted.count} rows")
-        return {"study": study.slug, "format": options["format"], "rows": counted.count}
+                file.writelines(stream)
+        self.stderr.write(_told(counted.count, policy))
+        return {**told, "rows": counted.count, "left_out": dict(policy.left_out)}
 
 
-class _Counted:
-    def __init__(self, rows: Iterator[Row]) -> None:
-        self.rows, self.count = rows, 0
+def _policy(options: Mapping[str, Any]) -> Policy:
+    return Policy(
+        ties="keep" if options["keep_ties"] else "drop",
+        unacceptable="keep" if options["keep_unacceptable"] else "drop",
+        min_agreement=options["min_agreement"],
+        min_raters=options["min_raters"],
+        raters="people" if options["people"] else "all",
+    )
 
-    def __iter__(self) -> Iterator[Row]:
-        for row in self.rows:
-            self.count += 1
-            yield row
+
+def _told(rows: int, policy: Policy) -> str:
+    left_out = ", ".join(f"{n} {why}" for why, n in sorted(policy.left_out.items()))
+    return f"{rows} rows" + (f"; left out: {left_out}" if left_out else "")
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[TextIO]:
+def _whole(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` only when all of it has been written."""
     handle, aside = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        with os.fdopen(handle, "wb") as file:
             yield file
         os.chmod(aside, 0o644)
         os.replace(aside, path)
