@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
+from training.engine.calibration import cross_entropy, expected_error
 from training.engine.records import Pair, Record, pairs_of
 
 Array = NDArray[np.float64]
-CALIBRATION_BINS = 10
 
 
 class Scorer(Protocol):
-    temperature: float
+    @property
+    def temperature(self) -> float: ...
 
     def score(self, items: Sequence[tuple[str, str]]) -> list[float]: ...
 
@@ -55,12 +56,12 @@ def evaluate(model: Scorer, records: Sequence[Record], *, bootstrap: int = 1000,
     draw = _Bootstrap(table.prompt, bootstrap, seed)
     decided, clear = table.margin != 0, np.abs(table.margin) >= 2
     right, longer_right = _hits(table.difference, table.margin), _hits(table.longer - 0.5, table.margin)
-    loss = _cross_entropy(probability, table.share)
+    loss = cross_entropy(probability, table.share)
     figures = {
         "accuracy": draw.mean(right, decided),
         "accuracy_clear": draw.mean(right, clear),
         "log_loss": draw.mean(loss, np.ones_like(decided)),
-        "ece": draw.statistic(lambda rows: _ece(probability[rows], table.share[rows])),
+        "ece": draw.statistic(lambda rows: expected_error(probability[rows], table.share[rows])),
         "kendall_tau": _Bootstrap(np.arange(len(taus)), bootstrap, seed).mean(taus, np.isfinite(taus)),
     }
     baselines = {
@@ -136,20 +137,6 @@ def _table(pairs: Sequence[Pair], reward: dict[tuple[str, str], float]) -> _Tabl
 def _hits(difference: Array, margin: Array) -> Array:
     """1 where the sign of the difference is that of the margin, 0.5 where there is no difference."""
     return np.where(difference == 0, 0.5, (np.sign(difference) == np.sign(margin)).astype(float))
-
-
-def _cross_entropy(probability: Array, share: Array) -> Array:
-    p = np.clip(probability, 1e-12, 1 - 1e-12)
-    return -(share * np.log(p) + (1 - share) * np.log(1 - p))
-
-
-def _ece(probability: Array, share: Array) -> float:
-    """Expected calibration error (Naeini et al. 2015) over ten bins of the winner's probability."""
-    flip = probability < 0.5
-    confidence, observed = np.where(flip, 1 - probability, probability), np.where(flip, 1 - share, share)
-    place = np.minimum(((confidence - 0.5) * 2 * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    gaps = np.bincount(place, confidence - observed, CALIBRATION_BINS)
-    return float(np.abs(gaps).sum() / len(probability))
 
 
 def _taus(pairs: Sequence[Pair], reward: dict[tuple[str, str], float]) -> Array:

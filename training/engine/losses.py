@@ -50,7 +50,7 @@ def crowd_log_probs(log_probs: tuple[Tensor, Tensor, Tensor], reliability: Tenso
 
 
 def davidson_luce(rewards: Tensor, ranks: Tensor, log_delta: Tensor) -> Tensor:
-    """Mean negative log-likelihood of whole rankings with ties.
+    """Negative log-likelihood (N,) of whole rankings with ties.
 
     rewards, ranks: (N, K), rank 1 the best, equal ranks are ties, 0 for places without a response. log_delta: (T - 1,),
     the log prevalence of ties of 2, 3, … T responses; larger ties in the data are an error. At each stage the next
@@ -60,7 +60,7 @@ def davidson_luce(rewards: Tensor, ranks: Tensor, log_delta: Tensor) -> Tensor:
     """
     largest = len(log_delta) + 1
     prevalence = torch.cat([log_delta.new_zeros(1), log_delta])
-    total = rewards.new_zeros(())
+    total = rewards.new_zeros(len(rewards))
     for place in range(1, int(ranks.max()) + 1):
         group, left = ranks == place, ranks >= place
         size = group.sum(dim=1)
@@ -70,8 +70,8 @@ def davidson_luce(rewards: Tensor, ranks: Tensor, log_delta: Tensor) -> Tensor:
         mean = (rewards * group).sum(dim=1) / size.clamp(min=1)
         chosen = mean + prevalence[(size - 1).clamp(min=0)]
         sets = [prevalence[t - 1] + _log_elementary(rewards / t, left, t) for t in range(1, largest + 1)]
-        total = total + (torch.logsumexp(torch.stack(sets), dim=0) - chosen)[counts].sum()
-    return total / len(rewards)
+        total = total + torch.where(counts, torch.logsumexp(torch.stack(sets), dim=0) - chosen, 0.0)
+    return total
 
 
 def _log_elementary(values: Tensor, there: Tensor, degree: int) -> Tensor:
@@ -84,6 +84,24 @@ def _log_elementary(values: Tensor, there: Tensor, degree: int) -> Tensor:
     return sums[degree]
 
 
+def ordinal(rewards: Tensor, levels: Tensor, cuts: Tensor) -> Tensor:
+    """Negative log-likelihood (N,) of scores on a scale of L levels: P(level ≤ l) = σ(cut_l - r).
+
+    rewards: (N,); levels: (N,) from 0 to L - 1; cuts: (N, L - 1), ascending. McCullagh 1980, eq. 2.1.
+    """
+    ends = cuts.new_full((len(cuts), 1), 1e4)
+    edges = torch.cat([-ends, cuts, ends], dim=1)
+    upper = edges.gather(1, levels[:, None] + 1).squeeze(1) - rewards
+    lower = edges.gather(1, levels[:, None]).squeeze(1) - rewards
+    # log(σ(u) - σ(l)) = log σ(u) + log σ(-l) + log(1 - exp(l - u)), which keeps its digits in the tails.
+    return -(F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper)))
+
+
+def squared_error(rewards: Tensor, scores: Tensor) -> Tensor:
+    """Half the squared distance (N,) of rewards from scores: the article's y ≈ wᵀx + b, a normal log-likelihood."""
+    return (rewards - scores) ** 2 / 2
+
+
 def smoothed(target: Tensor, smoothing: float) -> Tensor:
     """Targets in [0, 1] drawn towards one half: (1 - ε) t + ε / 2 (Szegedy et al. 2016, sec. 7)."""
     return (1 - smoothing) * target + smoothing / 2
@@ -92,6 +110,12 @@ def smoothed(target: Tensor, smoothing: float) -> Tensor:
 def centre_penalty(rewards: Tensor) -> Tensor:
     """The mean squared reward (N,): keeps the scale's origin at 0 (Eisenstein et al. 2023, sec. 3)."""
     return (rewards**2).mean()
+
+
+def correlation(x: Tensor, y: Tensor) -> Tensor:
+    """Pearson's correlation of x and y (N,), 0 where one of them is constant."""
+    x, y = x - x.mean(), y - y.mean()
+    return (x * y).sum() / (x.norm() * y.norm()).clamp(min=1e-8)
 
 
 def rloo_advantages(rewards: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class Vote:
     a_first: bool
     weight: float
     strength: int = 0
-    k: int = 2  # responses that the rater judged together
+    ranked: bool = False  # part of a ranking of three or more
 
 
 @dataclass(slots=True)
@@ -69,6 +69,10 @@ class Pair:
         return self._weight(0.5)
 
     @property
+    def votes_weight(self) -> float:
+        return sum(vote.weight for vote in self.votes)
+
+    @property
     def margin(self) -> float:
         """Votes for a minus votes for b; ties count for neither."""
         return self.wins_a - self.wins_b
@@ -76,8 +80,7 @@ class Pair:
     @property
     def share_a(self) -> float:
         """The share of the votes that a won, a tie counting half to each."""
-        total = self.wins_a + self.wins_b + self.ties
-        return (self.wins_a + self.ties / 2) / total
+        return (self.wins_a + self.ties / 2) / self.votes_weight
 
 
 def pairs_of(records: Iterable[Record]) -> list[Pair]:
@@ -96,27 +99,6 @@ def pairs_of(records: Iterable[Record]) -> list[Pair]:
         for i, j in combinations(range(k), 2):
             _add_vote(pairs, record, i, j, ranks, record.weight * 2 / k)
     return list(pairs.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """A rater's order of three or more responses of a prompt; ranks run in the order of response_ids."""
-
-    prompt_id: str
-    prompt: str
-    response_ids: tuple[str, ...]
-    responses: tuple[str, ...]
-    ranks: tuple[int, ...]
-    weight: float
-
-
-def rankings_of(records: Iterable[Record]) -> list[Ranking]:
-    """The records of three or more responses that hold ranks."""
-    return [
-        Ranking(r.prompt_id, r.prompt, r.response_ids, r.responses, r.ranks, r.weight)
-        for r in records
-        if r.ranks is not None and len(r.ranks) > 2
-    ]
 
 
 def _add_vote(
@@ -141,8 +123,9 @@ def _add_vote(
             record.responses[a],
             record.responses[b],
         )
+    ranked = record.ranks is not None and len(ranks) > 2
     outcome = 0.5 if ranks[a] == ranks[b] else float(ranks[a] < ranks[b])
-    pair.votes.append(Vote(record.rater, outcome, first_is_a, weight, record.strength or 0, k=len(ranks)))
+    pair.votes.append(Vote(record.rater, outcome, first_is_a, weight, record.strength or 0, ranked))
 
 
 def _ranks_of_scores(record: Record) -> list[int] | None:

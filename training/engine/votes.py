@@ -1,4 +1,4 @@
-"""What raters say of two responses, given their rewards: ties, reliability of each rater, pull of the first place.
+"""What raters say of two or more responses, given their rewards: ties, reliability, strength, pull of the first place.
 
 The parameters here are learned with the rewards and dropped afterwards: they explain the votes, not the texts.
 """
@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from training.engine.losses import crowd_log_probs, davidson_log_probs, davidson_luce, rao_kupper_log_probs, smoothed
-from training.engine.records import Pair, Ranking
+from training.engine.observations import Group, Item, Ranking
+from training.engine.records import Pair
 
-Item = tuple[str, str]  # a prompt and a response
 TIES = ("davidson", "rao-kupper", "half")
-# Before the votes are seen: raters are right in 0.9 of their votes, with a spread of 1 in log odds.
+# Ties of up to this many responses in one whole ranking.
 MOST_TIED = 10
+# Before the votes are seen: raters are right in 0.9 of their votes, with a spread of 1 in log odds.
 USUAL, SPREAD = math.log(0.9 / 0.1), 1.0
 
 
@@ -28,7 +29,8 @@ class VoteOptions:
     is right. position: learn how much the response shown first is favoured. smoothing: labels drawn towards one
     half. margin: how much further apart each step of strength puts two rewards (Touvron et al. 2023, eq. 2).
     by_prompt: each prompt counts the same, however many votes it has. whole_rankings: three or more responses that
-    were ranked together are one observation (Firth, Kosmidis & Turner 2019) instead of pairs.
+    were ranked together are one observation (Firth, Kosmidis & Turner 2019) instead of pairs. majority: only the
+    majority's answer on a pair counts, once, as trainers that know no raters read it.
     """
 
     ties: str = "davidson"
@@ -38,64 +40,86 @@ class VoteOptions:
     margin: float = 0.0
     by_prompt: bool = False
     whole_rankings: bool = False
+    majority: bool = False
 
 
 @dataclass(frozen=True)
 class Votes:
-    """V votes on P pairs as tensors (V,): the pair's place, 1 for a, 0 for b and 0.5 for a tie, +1 where a was shown
-    first and -1 where b was, the rater's number (0 for unknown ones), strength - 1 signed by the winner, weight."""
+    """V votes as tensors (V,): places of a and b among the items, 1 for a, 0 for b and 0.5 for a tie, +1 where a was
+    shown first and -1 where b was, the rater's number (0 for unknown ones), strength - 1 signed by the winner, weight.
+    Whole rankings by their number of responses K: places (R, K), ranks (R, K), weights (R,)."""
 
-    pair: Tensor
+    a: Tensor
+    b: Tensor
     outcome: Tensor
     first: Tensor
     rater: Tensor
     strength: Tensor
     weight: Tensor
+    rankings: list[tuple[Tensor, Tensor, Tensor]]
+
+    @property
+    def total(self) -> float:
+        """The weight of all; a ranking of K weighs as K - 1 votes."""
+        return float(self.weight.sum()) + sum(float(w.sum()) * (r.shape[1] - 1) for _, r, w in self.rankings)
 
 
 class VoteModel(torch.nn.Module):
-    """The likelihood of votes. raters: those whose reliability is learned; votes: the total weight in training."""
+    """The likelihood of votes. raters: those whose reliability is learned."""
 
-    def __init__(self, options: VoteOptions, raters: Sequence[str], votes: float) -> None:
+    def __init__(self, options: VoteOptions, raters: Sequence[str]) -> None:
         super().__init__()
         if options.ties not in TIES:
             raise ValueError(f"ties: expected {', '.join(TIES)}, not {options.ties!r}")
-        self.options, self.total = options, votes
+        self.options = options
         self.number = {rater: n for n, rater in enumerate(raters, start=1)}
         self.tie = torch.nn.Parameter(torch.tensor(-1.0))
         self.first = torch.nn.Parameter(torch.zeros(()))
         self.usual = torch.nn.Parameter(torch.tensor(USUAL))
         self.rater = torch.nn.Parameter(torch.zeros(len(raters) + 1))
-        # Ties of 2 to MOST_TIED responses in a whole ranking.
         self.ties = torch.nn.Parameter(torch.full((MOST_TIED - 1,), -1.0))
 
     def reliability(self) -> dict[str, float]:
-        """Each rater's probability to say what a reliable rater would, shrunk towards the usual one."""
+        """Each rater's probability to say what a reliable one would, shrunk towards the usual one."""
         alpha = torch.sigmoid(self.usual + self.rater).tolist()
         return {rater: alpha[n] for rater, n in self.number.items()}
 
-    def forward(
-        self, rewards: Tensor, place: Mapping[Item, int], pairs: Sequence[Pair], rankings: Sequence[Ranking] = ()
-    ) -> Tensor:
-        """Mean negative log-likelihood a vote, prior included.
+    def forward(self, rewards: Tensor, votes: Votes) -> Tensor:
+        """Summed negative log-likelihood of the votes, given the rewards (N,) of the items."""
+        loss = self._pairs(rewards[votes.a] - rewards[votes.b], votes)
+        for places, ranks, weights in votes.rankings:
+            largest = min(ranks.shape[1], MOST_TIED)
+            loss = loss + (weights * davidson_luce(rewards[places], ranks, self.ties[: largest - 1])).sum()
+        return loss
 
-        rewards: (N,); place: where each (prompt, response) stands among them. A ranking of K weighs as K - 1 votes.
-        """
-        loss, weight = rewards.new_zeros(()), 0.0
-        votes = self.tensors(pairs)
-        if len(votes.pair):
-            a = rewards[[place[pair.prompt, pair.a] for pair in pairs]]
-            b = rewards[[place[pair.prompt, pair.b] for pair in pairs]]
-            loss, weight = self._votes((a - b)[votes.pair], votes), float(votes.weight.sum())
-        for k in {len(ranking.ranks) for ranking in rankings}:
-            same = [ranking for ranking in rankings if len(ranking.ranks) == k]
-            places = torch.tensor([[place[r.prompt, text] for text in r.responses] for r in same])
-            ranks = torch.tensor([r.ranks for r in same])
-            loss = loss + davidson_luce(rewards[places], ranks, self.ties[: k - 1]) * len(same)
-            weight += (k - 1) * len(same)
-        return loss / max(weight, 1e-9) + self._prior() / self.total
+    def prepare(self, groups: Sequence[Group], place: Mapping[Item, int]) -> Votes:
+        """The votes of the groups; place: where each item stands among the rewards."""
+        pairs = [pair for group in groups for pair in group.pairs]
+        shares = _prompt_weights(pairs) if self.options.by_prompt else {}
+        rows = [
+            (place[pair.prompt, pair.a], place[pair.prompt, pair.b], *row, weight * shares.get(pair.prompt_id, 1.0))
+            for pair in pairs
+            for *row, weight in self._rows(pair)
+        ]
+        a, b, outcome, first, rater, strength, weight = zip(*rows, strict=True) if rows else [()] * 7
+        rankings = [r for group in groups for r in group.rankings] if self.options.whole_rankings else []
+        return Votes(
+            a=torch.tensor(a, dtype=torch.long),
+            b=torch.tensor(b, dtype=torch.long),
+            outcome=torch.tensor(outcome, dtype=torch.float32),
+            first=torch.tensor(first, dtype=torch.float32),
+            rater=torch.tensor(rater, dtype=torch.long),
+            strength=torch.tensor(strength, dtype=torch.float32),
+            weight=torch.tensor(weight, dtype=torch.float32),
+            rankings=_stacked(rankings, place),
+        )
 
-    def _votes(self, d: Tensor, votes: Votes) -> Tensor:
+    def prior(self) -> Tensor:
+        """Negative log of normal priors, up to a constant: of raters, the usual rater, and the first place."""
+        spread = (self.rater**2).sum() + (self.usual - USUAL) ** 2
+        return spread / (2 * SPREAD**2) + self.first**2 / 2
+
+    def _pairs(self, d: Tensor, votes: Votes) -> Tensor:
         """The summed negative log-likelihood of votes with these differences (V,)."""
         if self.options.position:
             d = d + self.first * votes.first
@@ -117,37 +141,21 @@ class VoteModel(torch.nn.Module):
         alpha = torch.sigmoid(self.usual + self.rater[votes.rater])
         return crowd_log_probs(said, alpha)
 
-    def _prior(self) -> Tensor:
-        """Negative log of normal priors, up to a constant: of raters, the usual rater, and the first place."""
-        spread = (self.rater**2).sum() + (self.usual - USUAL) ** 2
-        return spread / (2 * SPREAD**2) + self.first**2 / 2
-
-    def tensors(self, pairs: Sequence[Pair]) -> Votes:
-        """The votes of the pairs, which are numbered as they come."""
-        shares = _prompt_weights(pairs) if self.options.by_prompt else {}
-        rows = [
+    def _rows(self, pair: Pair) -> list[tuple[float, float, int, float, float]]:
+        """(outcome, first, rater, strength, weight) of each vote on a pair."""
+        if self.options.majority:
+            return [(float(pair.margin > 0), 0.0, 0, 0.0, 1.0)] if pair.margin else []
+        return [
             (
-                place,
                 vote.outcome,
                 1.0 if vote.a_first else -1.0,
                 self.number.get(vote.rater, 0),
                 max(0, vote.strength - 1) * (2 * vote.outcome - 1),
-                vote.weight * shares.get(pair.prompt_id, 1.0),
+                vote.weight,
             )
-            for place, pair in enumerate(pairs)
             for vote in pair.votes
-            if not (self.options.whole_rankings and vote.k > 2)
+            if not (self.options.whole_rankings and vote.ranked)
         ]
-        columns = zip(*rows, strict=True) if rows else [()] * 6
-        pair, outcome, first, rater, strength, weight = columns
-        return Votes(
-            pair=torch.tensor(pair, dtype=torch.long),
-            outcome=torch.tensor(outcome),
-            first=torch.tensor(first),
-            rater=torch.tensor(rater, dtype=torch.long),
-            strength=torch.tensor(strength),
-            weight=torch.tensor(weight),
-        )
 
 
 def _prompt_weights(pairs: Sequence[Pair]) -> dict[str, float]:
@@ -158,9 +166,17 @@ def _prompt_weights(pairs: Sequence[Pair]) -> dict[str, float]:
     return {prompt: 1 / total for prompt, total in totals.items()}
 
 
-def raters_of(pairs: Sequence[Pair]) -> list[str]:
-    return sorted({vote.rater for pair in pairs for vote in pair.votes})
+def _stacked(rankings: Sequence[Ranking], place: Mapping[Item, int]) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """The rankings of each number of responses as places, ranks and weights."""
+    stacks = []
+    for k in sorted({len(ranking.ranks) for ranking in rankings}):
+        same = [ranking for ranking in rankings if len(ranking.ranks) == k]
+        places = torch.tensor([[place[item] for item in ranking.items] for ranking in same])
+        ranks = torch.tensor([ranking.ranks for ranking in same])
+        stacks.append((places, ranks, torch.tensor([ranking.weight for ranking in same])))
+    return stacks
 
 
-def weight_of(pairs: Sequence[Pair]) -> float:
-    return sum(vote.weight for pair in pairs for vote in pair.votes)
+def raters_of(groups: Sequence[Group]) -> list[str]:
+    """Everybody who voted on a pair of the groups."""
+    return sorted({vote.rater for group in groups for pair in group.pairs for vote in pair.votes})

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from annotate.errors import PalateError
+from annotate.exchange.records import records_of
 from annotate.judgements.models import Judgement
 from annotate.studies.models import Study
 from training import cards, model_versions
@@ -12,7 +14,6 @@ from training.engine.progress import Reporter
 from training.jobs.generate_responses import SPLITS
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
-from training.jobs.train_preference import evaluate_split
 from training.models import ModelKind, Run
 
 
@@ -44,6 +45,16 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         )
     reporter.log(cards.told(figures))
     return {"model": path, "study": study.slug, "split": options.split, **figures}
+
+
+def evaluate_split(study: Study, path: str | Path, split: str) -> dict[str, Any] | None:
+    """The figures of evaluate_preference on the study's live judgements of a split; None when it has none."""
+    from training.engine.evaluation import evaluate
+    from training.engine.records import pairs_of
+    from training.engine.reward import PreferenceModel
+
+    records = list(records_of(Judgement.objects.counted().of_study(study).in_split(split)))
+    return evaluate(PreferenceModel.load(path), records) if pairs_of(records) else None
 
 
 JOB = Job(

@@ -21,12 +21,21 @@ def option(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
     of_model: str = "",
+    advanced: bool = False,
 ) -> Any:
     """A field of a job's options. Without a default it is required.
 
-    of_model: "policy" or "preference" when the value names a model version, folder or hub name.
+    of_model: "policy" or "preference" when the value names a model version, folder or hub name. advanced: pages fold
+    it away.
     """
-    meta = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices, "of_model": of_model}
+    meta = {
+        "help": help,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": choices,
+        "of_model": of_model,
+        "advanced": advanced,
+    }
     return dataclasses.field(default=default, metadata=meta)
 
 

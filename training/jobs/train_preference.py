@@ -1,53 +1,158 @@
 """Train a preference model on a snapshot of the study's judgements, and evaluate it on held-out prompts."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from annotate.errors import PalateError
 from annotate.exchange.records import records_of
-from annotate.judgements.models import Judgement
 from annotate.prompts.models import Split
 from annotate.studies.models import Study
+from palate.revision import revision
 from training import cards, model_versions, snapshots
 from training.engine.progress import Reporter
+from training.jobs.evaluate_preference import evaluate_split
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
 from training.models import ModelKind, ModelVersion, Run, Snapshot
+from training.reporting import run_folder
+
+KINDS = ("auto", "encoder", "causal", "linear", "cnn", "rnn")
+FROM_NOTHING = ("linear", "cnn", "rnn")
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     base_model: str = option(
-        help="encoder or causal model to start from: a model version, a folder or a hub name",
+        "",
+        help="encoder or causal model to start from: a model version, a folder or a hub name; the kinds linear, cnn "
+        "and rnn need none, and linear with one reads the states of the frozen model",
         of_model="policy",
     )
+    kind: str = option("auto", help="what is trained; auto is what the base model is", choices=KINDS)
     output: str = option("", help="folder to save the model in (default: one under var/models)")
     name: str = option("", help="name of the model version")
     epochs: int = option(8, help="passes over the training pairs; the best by validation loss is kept", minimum=1)
     learning_rate: float = option(0.0, help="0 takes a value by the model's size", minimum=0, maximum=1)
     max_length: int = option(256, help="tokens of prompt and response together", minimum=8, maximum=8192)
     seed: int = option(0, help="seed of the head's weights and of the batches")
+    ensemble: int = option(1, help="members of an ensemble, whose spread tells how sure it is", minimum=1, maximum=32)
+    reliability: bool = option(False, help="learn how reliable each rater is, and weigh their votes by it")
+    position: bool = option(False, help="learn how much the response shown first is favoured, and correct for it")
+
+    ties: str = option(
+        "davidson",
+        help="how ties are read: Davidson's or Rao and Kupper's model, or half a win for each",
+        choices=("davidson", "rao-kupper", "half"),
+        advanced=True,
+    )
+    votes: str = option(
+        "all", help="all votes on a pair count, or the majority's only", choices=("all", "majority"), advanced=True
+    )
+    whole_rankings: bool = option(
+        False, help="read a ranking of three or more as one observation instead of as pairs", advanced=True
+    )
+    margin: float = option(
+        0.0,
+        help="how much further apart each step of strength puts two rewards",
+        minimum=0,
+        maximum=10,
+        advanced=True,
+    )
+    smoothing: float = option(
+        0.0, help="label smoothing: votes drawn towards one half", minimum=0, maximum=0.5, advanced=True
+    )
+    by_prompt: bool = option(False, help="each prompt counts the same, however many votes it has", advanced=True)
+    scores: str = option(
+        "squared",
+        help="how scores on criteria are read: squared error, an ordinal scale, or not at all",
+        choices=("squared", "ordinal", "none"),
+        advanced=True,
+    )
+    score_weight: float = option(0.5, help="weight of a score beside a vote", minimum=0, maximum=100, advanced=True)
+    score_by_rater: bool = option(False, help="standardise scores by each rater's own mean and spread", advanced=True)
+    score_intercepts: bool = option(False, help="learn how strict each rater is", advanced=True)
+    criteria: str = option(
+        "",
+        help="weights of the criteria in the total, such as fluency=2,adequacy=1 (default: the study's)",
+        advanced=True,
+    )
+    centring: float = option(
+        0.0, help="weight of the mean squared reward in the loss", minimum=0, maximum=10, advanced=True
+    )
+    debias: float = option(
+        0.0, help="weight of the penalty on rewards that follow length", minimum=0, maximum=10, advanced=True
+    )
+    ensemble_of: str = option(
+        "copies",
+        help="members of an ensemble: whole copies, or heads on one backbone",
+        choices=("copies", "heads"),
+        advanced=True,
+    )
+    layers: int = option(0, help="how many of the base model's layers to keep; 0 keeps all", minimum=0, advanced=True)
+    min_steps: int = option(150, help="at least this many steps, in more epochs if need be", minimum=1, advanced=True)
+    tokens_per_step: int = option(4096, help="tokens in one batch", minimum=64, maximum=10_000_000, advanced=True)
+    accumulate: int = option(1, help="batches whose gradients make one step", minimum=1, advanced=True)
+    weight_decay: float = option(0.01, help="weight decay", minimum=0, maximum=1, advanced=True)
+    average: float = option(
+        0.0,
+        help="decay of a running mean of the weights, which is kept; 0 for none",
+        minimum=0,
+        maximum=0.9999,
+        advanced=True,
+    )
+    patience: int = option(
+        4, help="stop after this many looks without a better validation loss; 0 for never", minimum=0, advanced=True
+    )
+    precision: str = option(
+        "auto",
+        help="numbers of the training passes; auto takes bfloat16 where the processor has it",
+        choices=("auto", "float32", "bfloat16"),
+        advanced=True,
+    )
+    share_prompts: bool = option(
+        True, help="causal models read a prompt once for all its responses, where that gives the same", advanced=True
+    )
+    lora_rank: int = option(
+        0, help="train low-rank adapters of this rank instead of all weights; 0 for none", minimum=0, advanced=True
+    )
+    checkpointing: bool = option(False, help="keep fewer activations in memory and compute them twice", advanced=True)
+    track: str = option(
+        "none",
+        help="send the metrics to a tracker, too",
+        choices=("none", "tensorboard", "wandb", "trackio"),
+        advanced=True,
+    )
 
 
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     snapshots.check_trainable(study)
     model_versions.check_output(options.output)
-    model_versions.locate(study, options.base_model, flag="--base-model")
+    _criterion_weights(study, options.criteria)
+    if options.base_model:
+        if options.kind in ("cnn", "rnn"):
+            raise PalateError(f"--base-model: a model of kind {options.kind} starts from nothing; leave it out")
+        model_versions.locate(study, options.base_model, flag="--base-model")
+    elif options.kind not in FROM_NOTHING:
+        raise PalateError(f"--base-model is needed for --kind {options.kind}; linear, cnn and rnn need none")
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
     study = study_of(run)
-    base = model_versions.locate(study, options.base_model, flag="--base-model")
+    base = options.base_model and model_versions.locate(study, options.base_model, flag="--base-model")
     snapshot = snapshots.take(study)
     reporter.log(f"{snapshot} with {len(snapshot.judgement_ids)} judgements")
     output = model_versions.output_folder(run, options.output)
     with model_versions.saved_whole(output) as folder:
-        metrics = _train(snapshot, base, folder, options, reporter)
+        metrics = _train(run, snapshot, base, folder, options, reporter)
         metrics["evaluation"] = evaluate_split(study, folder, Split.TEST)
+        metrics |= {"snapshot": snapshot.sha256, "revision": revision()}
         card = cards.preference_card(options.name or output.name, study, snapshot, base, metrics)
         (folder / "README.md").write_text(card, encoding="utf-8")
+        (folder / "training.json").write_text(json.dumps(metrics, indent=2, ensure_ascii=False), encoding="utf-8")
     version = model_versions.register(
         study=study,
         kind=ModelKind.PREFERENCE,
@@ -55,41 +160,75 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         name=options.name,
         run=run,
         snapshot=snapshot,
-        parent=ModelVersion.objects.filter(path=base).order_by("pk").first(),
+        parent=ModelVersion.objects.filter(path=base).order_by("pk").first() if base else None,
         metrics=metrics,
         card=card,
     )
     reporter.log(cards.told(metrics["evaluation"]))
-    return {"model": str(output), "model_version": version.pk, "snapshot": snapshot.sha256, **metrics}
+    return {"model": str(output), "model_version": version.pk, **metrics}
 
 
-def _train(snapshot: Snapshot, base: str, folder: Path, options: Options, reporter: Reporter) -> dict[str, Any]:
-    from training.engine.reward import PreferenceConfig, train_preference
+def _train(
+    run: Run, snapshot: Snapshot, base: str, folder: Path, options: Options, reporter: Reporter
+) -> dict[str, Any]:
+    from training.engine.preference_training import train_preference
 
-    config = PreferenceConfig(
-        epochs=options.epochs,
-        learning_rate=options.learning_rate,
-        max_length=options.max_length,
-        seed=options.seed,
-    )
     return train_preference(
         list(records_of(snapshots.judgements_of(snapshot, Split.TRAIN))),
         list(records_of(snapshots.judgements_of(snapshot, Split.VALIDATION))),
         base_model=base,
         output=folder,
-        config=config,
+        config=config_of(study_of(run), options),
         reporter=reporter,
+        checkpoints=run_folder(run),
     )
 
 
-def evaluate_split(study: Study, path: str | Path, split: str) -> dict[str, Any] | None:
-    """The figures of evaluate_preference on the study's live judgements of a split; None when it has none."""
-    from training.engine.evaluation import evaluate
-    from training.engine.records import pairs_of
-    from training.engine.reward import PreferenceModel
+def config_of(study: Study, options: Options) -> Any:
+    """The engine's configuration of these options."""
+    from training.engine.preference_training import PreferenceConfig
+    from training.engine.scores import ScoreOptions
+    from training.engine.votes import VoteOptions
 
-    records = list(records_of(Judgement.objects.counted().of_study(study).in_split(split)))
-    return evaluate(PreferenceModel.load(path), records) if pairs_of(records) else None
+    votes = VoteOptions(
+        ties=options.ties,
+        reliability=options.reliability,
+        position=options.position,
+        smoothing=options.smoothing,
+        margin=options.margin,
+        by_prompt=options.by_prompt,
+        whole_rankings=options.whole_rankings,
+        majority=options.votes == "majority",
+    )
+    scores = ScoreOptions(
+        likelihood=options.scores,
+        by_rater=options.score_by_rater,
+        intercepts=options.score_intercepts,
+        weight=options.score_weight,
+    )
+    same = {field.name for field in dataclasses.fields(PreferenceConfig)} - {"votes", "scores"}
+    values = {name: value for name, value in dataclasses.asdict(options).items() if name in same}
+    weights = _criterion_weights(study, options.criteria)
+    return PreferenceConfig(**values, votes=votes, scores=scores, criterion_weights=weights)
+
+
+def _criterion_weights(study: Study, text: str) -> dict[str, float]:
+    """Criterion to weight: those named, or else the study's."""
+    known = {criterion.key: criterion.weight for criterion in study.criteria.all()}
+    if not text:
+        return known
+    weights = {}
+    for part in text.split(","):
+        key, _, value = part.strip().partition("=")
+        if key not in known:
+            raise PalateError(f"--criteria: no criterion {key!r}; the study has {', '.join(known) or 'none'}")
+        try:
+            weights[key] = float(value)
+        except ValueError:
+            raise PalateError(f"--criteria {part.strip()}: expected {key}=NUMBER") from None
+        if not 0 <= weights[key] < float("inf"):
+            raise PalateError(f"--criteria {part.strip()}: a weight is 0 or more")
+    return dict.fromkeys(known, 0.0) | weights
 
 
 JOB = Job(

@@ -91,7 +91,7 @@ class TestDavidsonLuce:
         ranks = torch.tensor([[1, 2], [2, 1], [1, 1]])
         log_nu = torch.tensor(-0.4)
         expected = -sum(losses.davidson_log_probs(torch.tensor([1.2]), log_nu)) / 3
-        found = losses.davidson_luce(rewards, ranks, log_nu[None])
+        found = losses.davidson_luce(rewards, ranks, log_nu[None]).mean()
         assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
     def test_without_ties_it_is_plackett_and_luces(self):
@@ -133,3 +133,29 @@ class TestDavidsonLuce:
 def test_smoothing_and_centring():
     assert losses.smoothed(torch.tensor([1.0, 0.0, 0.5]), 0.1).tolist() == pytest.approx([0.95, 0.05, 0.5])
     assert losses.centre_penalty(torch.tensor([1.0, -3.0])).item() == 5
+
+
+class TestScores:
+    def test_ordinal_by_hand(self):
+        def sigma(x):
+            return 1 / (1 + math.exp(-x))
+
+        cuts, r = torch.tensor([[-1.0, 0.5]]), 0.2
+        expected = [sigma(-1 - r), sigma(0.5 - r) - sigma(-1 - r), 1 - sigma(0.5 - r)]
+        for level, probability in enumerate(expected):
+            found = losses.ordinal(torch.tensor([r]), torch.tensor([level]), cuts).item()
+            assert found == pytest.approx(-math.log(probability), rel=1e-5)
+
+    def test_ordinal_is_finite_far_out(self):
+        found = losses.ordinal(torch.tensor([80.0]), torch.tensor([0]), torch.tensor([[-1.0, 0.5]]))
+        assert found.item() == pytest.approx(81, rel=1e-4)
+
+    def test_squared_error_is_half_the_square(self):
+        assert losses.squared_error(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0])).tolist() == [0, 2]
+
+
+def test_correlation_by_hand():
+    x = torch.tensor([1.0, 2.0, 3.0])
+    assert losses.correlation(x, 2 * x + 1).item() == pytest.approx(1)
+    assert losses.correlation(x, -x).item() == pytest.approx(-1)
+    assert losses.correlation(x, torch.ones(3)).item() == 0

@@ -1,16 +1,14 @@
-"""Pretraining, sampling, preference models and policy optimisation on tiny real models."""
-
-import random
+"""Pretraining, sampling, policy optimisation on tiny real models."""
 
 import pytest
 import torch
 
-from tests.training.engine.conftest import BAD, GOOD, records
+from tests.training.engine.conftest import records
 from training.engine.policy import PolicyConfig, _Tuner, rl_finetune
+from training.engine.preference_training import PreferenceConfig, train_preference
 from training.engine.pretraining import PretrainConfig, pretrain
 from training.engine.progress import Cancelled, SilentReporter
-from training.engine.records import pairs_of
-from training.engine.reward import PreferenceConfig, PreferenceModel, batches, train_preference
+from training.engine.reward import PreferenceModel
 from training.engine.sampling import generate, load_policy
 
 PROMPTS = ["My radio arrived damaged. What can I do?", "I paid twice for my lamp. Please tell me what to do."]
@@ -72,54 +70,6 @@ class TestSampling:
         for completion in generate(policy, PROMPTS, per_prompt=8, max_new_tokens=60, seed=3)[0]:
             assert completion.finished == (completion.token_ids[-1] in policy.end_ids)
             assert "<|" not in completion.text
-
-
-class TestPreference:
-    @pytest.mark.parametrize("base", ["encoder_folder", "policy_folder"])
-    def test_it_learns_a_clear_preference_and_opens_in_transformers(self, base, request, tmp_path):
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-        config = PreferenceConfig(epochs=2, min_steps=40, learning_rate=2e-3, max_length=64)
-        metrics = train_preference(
-            records(48), records(8, 48), base_model=str(request.getfixturevalue(base)), output=tmp_path, config=config
-        )
-        model = PreferenceModel.load(tmp_path)
-        held_out = pairs_of(records(20, 60))
-        right = [
-            (model.score([(p.prompt, p.a)])[0] > model.score([(p.prompt, p.b)])[0]) == (p.margin > 0) for p in held_out
-        ]
-        assert sum(right) >= 18
-        assert metrics["train_pairs"] == 48
-        lowest, middle, highest = model.quality([-1e4, model.centre, 1e4])
-        assert 0 <= lowest < middle == 0.5 < highest <= 1
-
-        plain = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
-        tokenizer = AutoTokenizer.from_pretrained(tmp_path)
-        if base == "encoder_folder":
-            inputs = tokenizer("What can I do?", GOOD, return_tensors="pt")
-            with torch.no_grad():
-                assert plain(**inputs).logits.item() == pytest.approx(
-                    model.score([("What can I do?", GOOD)])[0], abs=1e-5
-                )
-        assert plain.config.num_labels == 1
-
-    def test_rewards_do_not_depend_on_the_batch(self, policy_folder):
-        model = PreferenceModel.from_base(str(policy_folder), 64)
-        items = [("a", GOOD), ("a longer prompt than the other", BAD), ("", "x")]
-        alone = [model.score([item])[0] for item in items]
-        assert model.score(items) == pytest.approx(alone, abs=1e-5)
-
-    def test_a_split_without_comparisons_is_an_error(self, encoder_folder, tmp_path):
-        with pytest.raises(ValueError, match="validation split"):
-            train_preference(records(4), [], base_model=str(encoder_folder), output=tmp_path, config=PreferenceConfig())
-        with pytest.raises(ValueError, match="not a preference model"):
-            PreferenceModel.load(encoder_folder)
-
-    def test_batches_hold_each_pair_once_and_few_responses(self):
-        pairs = pairs_of(records(50))
-        dealt = list(batches(pairs, 8, random.Random(0)))
-        assert sorted(p.prompt_id for batch in dealt for p in batch) == sorted(p.prompt_id for p in pairs)
-        assert all(len({p.a_id for p in batch} | {p.b_id for p in batch}) <= 8 for batch in dealt)
 
 
 @pytest.fixture(scope="module")

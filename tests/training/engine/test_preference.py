@@ -1,0 +1,289 @@
+"""Preference models of every kind, trained on tiny real data."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.engine.conftest import BAD, GOOD, records
+from training.engine import bases, small_models
+from training.engine.preference_training import PreferenceConfig, train_preference
+from training.engine.progress import Cancelled, SilentReporter
+from training.engine.reading import Reader
+from training.engine.records import Record, pairs_of
+from training.engine.reward import PreferenceModel, combined, spread
+from training.engine.scores import ScoreOptions
+from training.engine.votes import VoteOptions
+
+CONFIG = PreferenceConfig(epochs=2, min_steps=20, learning_rate=2e-3, max_length=64, tokens_per_step=400)
+
+
+def train(output, base="", *, judged=None, held_out=None, **changes):
+    config = dataclasses.replace(CONFIG, **changes.pop("config", {}))
+    return train_preference(
+        judged or records(48), held_out or records(8, 48), base_model=str(base), output=output, config=config, **changes
+    )
+
+
+def accuracy(model):
+    held_out = pairs_of(records(20, 60))
+    a, b = (
+        model.score([(p.prompt, text) for p, text in zip(held_out, texts, strict=True)])
+        for texts in ([p.a for p in held_out], [p.b for p in held_out])
+    )
+    return np.mean([(x > y) == (p.margin > 0) for x, y, p in zip(a, b, held_out, strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "base"),
+    [
+        ("auto", "encoder_folder"),
+        ("auto", "policy_folder"),
+        ("linear", ""),
+        ("linear", "encoder_folder"),
+        ("cnn", ""),
+        ("rnn", ""),
+    ],
+)
+def test_each_kind_learns_a_clear_preference_and_opens_in_transformers(kind, base, request, tmp_path):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = request.getfixturevalue(base) if base else ""
+    metrics = train(tmp_path, folder, config={"kind": kind})
+    model = PreferenceModel.load(tmp_path)
+    assert accuracy(model) >= 0.9
+    assert metrics["train_pairs"] == 48
+    lowest, middle, highest = model.quality([-1e4, model.centre, 1e4])
+    assert 0 <= lowest < middle == 0.5 < highest <= 1
+    assert not list(tmp_path.glob("*.bin"))
+
+    plain = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    if not model.causal:
+        inputs = tokenizer("What can I do?", GOOD, return_tensors="pt")
+        with torch.no_grad():
+            assert plain(**inputs).logits.item() == pytest.approx(model.score([("What can I do?", GOOD)])[0], abs=1e-5)
+    assert plain.config.num_labels == 1
+
+
+class TestReading:
+    def reader(self, folder, **changes):
+        options = {"outputs": 1, "kind": "auto", "max_length": 64, "layers": 0, "lora_rank": 0, "checkpointing": False}
+        reader = bases.pretrained(str(folder), **options | changes)
+        reader.model.eval()
+        return reader
+
+    def test_rewards_do_not_depend_on_the_batch(self, policy_folder):
+        reader = self.reader(policy_folder)
+        items = [("a", GOOD), ("a longer prompt than the other", BAD), ("", "x")]
+        with torch.no_grad():
+            alone = torch.cat([reader.outputs([item]) for item in items])
+            assert torch.allclose(reader.outputs(items), alone, atol=1e-5)
+
+    def test_a_shared_prompt_gives_the_rewards_and_gradients_of_reading_apart(self, policy_folder):
+        reader = self.reader(policy_folder)
+        items = [("What can I do about it?", text) for text in (GOOD, BAD, "Well.")] + [("And now?", GOOD)] * 2
+        together = [(prompt, text) for prompt in ("one", "two") for text in (GOOD, BAD)] + items
+        apart = reader.outputs(together)
+        apart.sum().backward()
+        gradients = [p.grad.clone() for p in reader.model.parameters()]
+        reader.model.zero_grad()
+        assert reader.try_trees(together) < 1e-5
+        assert reader.trees
+        shared = reader.outputs(together)
+        shared.sum().backward()
+        assert torch.allclose(shared, apart, atol=1e-5)
+        assert all(
+            torch.allclose(p.grad, g, atol=1e-4) for p, g in zip(reader.model.parameters(), gradients, strict=True)
+        )
+
+    def test_a_model_that_reads_trees_differently_keeps_to_rows(self, policy_folder):
+        from transformers import AutoTokenizer, BloomConfig, BloomForSequenceClassification
+
+        tokenizer = AutoTokenizer.from_pretrained(policy_folder)
+        config = BloomConfig(vocab_size=len(tokenizer), hidden_size=32, n_layer=2, n_head=2, num_labels=1)
+        reader = Reader(BloomForSequenceClassification(config).eval(), tokenizer, 64)
+        reader.model.config.pad_token_id = tokenizer.pad_token_id
+        reader.try_trees([("What can I do?", GOOD), ("What can I do?", BAD)])
+        assert not reader.trees
+
+    @pytest.mark.parametrize("base", ["encoder_folder", "policy_folder"])
+    def test_what_is_too_long_loses_the_start_of_its_prompt_and_is_counted(self, base, request):
+        reader = self.reader(request.getfixturevalue(base), max_length=24)
+        end = "what can i do ? " * 4
+        items = [("refund " * 40 + end, GOOD), ("today " * 40 + end, GOOD), ("a", GOOD * 20)]
+        reader.prepare(items)
+        assert len(reader.truncated) == 3
+        assert [reader.length(item) for item in items[:2]] == [24, 24]
+        with torch.no_grad():
+            first, second, _ = reader.outputs(items).flatten().tolist()
+        assert first == pytest.approx(second, abs=1e-5)
+
+
+class TestEnsembles:
+    def test_copies_and_heads_give_members_that_differ(self, encoder_folder, tmp_path):
+        for how in ("copies", "heads"):
+            metrics = train(tmp_path / how, encoder_folder, config={"ensemble": 3, "ensemble_of": how})
+            model = PreferenceModel.load(tmp_path / how)
+            members = np.array(model.score_members([("What can I do?", GOOD), ("What can I do?", BAD)]))
+            assert members.shape == (2, 3)
+            assert metrics["members"] == 3
+            assert min(spread(members)) > 0
+            assert model.score([("What can I do?", GOOD)])[0] == pytest.approx(members[0].mean(), abs=1e-5)
+            assert accuracy(model) >= 0.9
+
+    def test_combined_by_hand(self):
+        members = [[1.0, 3.0], [2.0, 2.0]]
+        assert combined(members) == [2, 2]
+        assert combined(members, "worst") == [1, 2]
+        assert combined(members, "uncertainty", 0.5) == [1.5, 2]
+        with pytest.raises(ValueError, match="mean, worst or uncertainty"):
+            combined(members, "best")
+
+
+def scored(count, first=0):
+    """Scores of two criteria: the promise of a refund is helpful, rudeness is fluent."""
+    for record in records(count, first):
+        good = [GOOD[:10] in text for text in record.responses]
+        yield dataclasses.replace(
+            record,
+            ranks=None,
+            scores={
+                "helpful": tuple(0.9 if g else 0.2 for g in good),
+                "fluent": tuple(0.4 if g else 0.6 for g in good),
+            },
+        )
+
+
+class TestScores:
+    @pytest.mark.parametrize("likelihood", ["squared", "ordinal"])
+    def test_a_head_for_each_criterion_and_their_weighted_total(self, likelihood, encoder_folder, tmp_path):
+        config = {
+            "scores": ScoreOptions(likelihood=likelihood, weight=1.0, intercepts=True),
+            "criterion_weights": {"helpful": 3.0, "fluent": 1.0},
+        }
+        judged, held_out = list(scored(48)), list(scored(8, 48))
+        metrics = train(tmp_path, encoder_folder, judged=judged, held_out=held_out, config=config)
+        assert dict(zip(metrics["outputs"], metrics["weights"], strict=True)) == {"fluent": 0.25, "helpful": 0.75}
+        model = PreferenceModel.load(tmp_path)
+        items = [("What can I do?", GOOD), ("What can I do?", BAD)]
+        of = model.criteria(items)
+        assert of["helpful"][0] > of["helpful"][1]
+        assert of["fluent"][0] < of["fluent"][1]
+        total = 0.25 * np.array(of["fluent"]) + 0.75 * np.array(of["helpful"])
+        assert model.score(items) == pytest.approx(total.tolist(), abs=1e-5)
+
+    def test_ranks_with_scores_have_an_output_of_their_own(self, encoder_folder, tmp_path):
+        judged = [dataclasses.replace(r, ranks=o.ranks) for r, o in zip(scored(48), records(48), strict=True)]
+        metrics = train(tmp_path, encoder_folder, judged=judged)
+        assert metrics["outputs"] == ["overall", "fluent", "helpful"]
+        assert metrics["weights"] == [1, 0, 0]
+
+
+class CancelAt(SilentReporter):
+    def __init__(self, step):
+        self.at, self.step = step, 0
+
+    def progress(self, step, total):
+        self.step = step
+
+    def cancelled(self):
+        return self.step >= self.at
+
+
+class TestRuns:
+    def test_a_resumed_run_equals_an_unbroken_one(self, encoder_folder, tmp_path, monkeypatch):
+        monkeypatch.setattr("training.engine.fitting.CHECKPOINT_SECONDS", 0.0)
+        checkpoints = tmp_path / "run"
+        checkpoints.mkdir()
+        config = {"average": 0.9, "votes": VoteOptions(reliability=True, position=True)}
+        with pytest.raises(Cancelled):
+            train(tmp_path / "no", encoder_folder, checkpoints=checkpoints, reporter=CancelAt(11), config=config)
+        resumed = train(tmp_path / "resumed", encoder_folder, checkpoints=checkpoints, config=config)
+        whole = train(tmp_path / "whole", encoder_folder, config=config)
+        assert resumed == whole
+        again = train(tmp_path / "again", encoder_folder, config=config)
+        assert again == whole
+
+    def test_adapters_are_merged_into_plain_weights(self, policy_folder, tmp_path):
+        train(tmp_path, policy_folder, config={"lora_rank": 4, "checkpointing": True, "learning_rate": 5e-3})
+        assert accuracy(PreferenceModel.load(tmp_path)) >= 0.9
+        assert not list(tmp_path.glob("adapter*"))
+
+    def test_a_debiased_reward_follows_length_less(self, tmp_path):
+        """Where the longer response always wins, the penalty takes away what follows length alone."""
+        words = "fine good well nice sound"
+
+        def judged(count, first=0):
+            return [
+                Record(str(n), str(n), f"q {n}", (f"{n}a", f"{n}b"), (words, f"{words} " * (2 + n % 5)), (2, 1), "r")
+                for n in range(first, first + count)
+            ]
+
+        found = {}
+        for debias in (0.0, 3.0):
+            folder = tmp_path / str(debias)
+            train(folder, judged=judged(40), held_out=judged(8, 40), config={"kind": "cnn", "debias": debias})
+            items = [("q", f"{words} " * n) for n in range(1, 7)]
+            rewards = PreferenceModel.load(folder).score(items)
+            found[debias] = rewards[-1] - rewards[0]
+        assert found[3.0] < found[0.0] / 2
+
+    def test_early_stopping_keeps_the_best_epoch(self, encoder_folder, tmp_path):
+        against = [dataclasses.replace(r, ranks=r.ranks[::-1]) for r in records(4, 48)]
+        metrics = train(
+            tmp_path, encoder_folder, held_out=against, config={"patience": 2, "min_steps": 120, "learning_rate": 5e-3}
+        )
+        assert "no better validation loss in 2 looks" in metrics["stopped"][0]
+        assert metrics["steps"] < 120
+
+
+class TestBadInput:
+    def test_a_split_without_comparisons(self, encoder_folder, tmp_path):
+        with pytest.raises(ValueError, match=r"validation split .* none compares"):
+            train_preference(records(4), [], base_model=str(encoder_folder), output=tmp_path, config=CONFIG)
+        with pytest.raises(ValueError, match="not a preference model"):
+            PreferenceModel.load(encoder_folder)
+
+    def test_nothing_but_ties(self, encoder_folder, tmp_path):
+        ties = [dataclasses.replace(record, ranks=(1, 1)) for record in records(4)]
+        with pytest.raises(ValueError, match="all 4 votes of the train split are ties"):
+            train(tmp_path, encoder_folder, judged=ties)
+
+    def test_one_rater_has_no_reliability(self, encoder_folder, tmp_path):
+        alone = [dataclasses.replace(record, rater="r") for record in records(8)]
+        with pytest.raises(ValueError, match="reliability needs two raters"):
+            train(
+                tmp_path, encoder_folder, judged=alone, held_out=alone, config={"votes": VoteOptions(reliability=True)}
+            )
+
+    def test_an_unknown_criterion_a_wrong_kind_and_too_many_layers(self, encoder_folder, policy_folder, tmp_path):
+        with pytest.raises(ValueError, match="no criterion 'grace'; the judgements have fluent, helpful"):
+            train(
+                tmp_path, encoder_folder, judged=list(scored(8)), held_out=list(scored(8)),
+                config={"criterion_weights": {"grace": 1.0}},
+            )  # fmt: skip
+        with pytest.raises(ValueError, match="is an encoder, not of kind causal"):
+            train(tmp_path, encoder_folder, config={"kind": "causal"})
+        with pytest.raises(ValueError, match="has 2 layers, not 9"):
+            train(tmp_path, encoder_folder, config={"layers": 9})
+
+    def test_a_loss_that_is_not_a_number_stops_with_the_batch(self, encoder_folder, tmp_path):
+        with pytest.raises(ValueError, match=r"not a number at step \d+, epoch 1, batch"):
+            train(tmp_path, encoder_folder, config={"learning_rate": 1e18, "weight_decay": 0.0})
+
+    def test_a_tokenizer_without_padding_pads_with_its_end(self, policy_folder, tmp_path):
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        AutoModelForCausalLM.from_pretrained(policy_folder).save_pretrained(tmp_path / "base")
+        tokenizer = AutoTokenizer.from_pretrained(policy_folder)
+        tokenizer.pad_token = None
+        tokenizer.save_pretrained(tmp_path / "base")
+        train(tmp_path / "model", tmp_path / "base")
+        assert accuracy(PreferenceModel.load(tmp_path / "model")) >= 0.9
+
+
+def test_small_models_can_be_registered_twice():
+    small_models.register()
+    small_models.register()

@@ -1,0 +1,64 @@
+"""How sure a preference model may be: its temperature, and how well its probabilities hold."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+Array = NDArray[np.float64]
+BINS = 10
+
+
+def fit_temperature(difference: Array, share: Array, weight: Array) -> float:
+    """The T in [0.02, 50] at which σ(d / T) fits the vote shares best (Guo et al. 2017, sec. 4.2).
+
+    difference, share, weight: (N,): r_a - r_b, the share of the votes that a won, the number of votes.
+    """
+
+    def loss(log_t: float) -> float:
+        z = difference / math.exp(log_t)
+        return float((weight * (np.logaddexp(0, -z) * share + np.logaddexp(0, z) * (1 - share))).sum())
+
+    # The loss is convex in 1/T, so the one minimum in the bracket is found.
+    return math.exp(minimize_scalar(loss, bounds=(math.log(0.02), math.log(50)), method="bounded").x)
+
+
+def cross_entropy(probability: Array, share: Array) -> Array:
+    """-[s log p + (1 - s) log(1 - p)], (N,)."""
+    p = np.clip(probability, 1e-12, 1 - 1e-12)
+    return -(share * np.log(p) + (1 - share) * np.log(1 - p))
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Pairs whose likelier winner was predicted with a like probability."""
+
+    pairs: int
+    predicted: float
+    observed: float
+
+
+def reliability(probability: Array, share: Array) -> list[Bin]:
+    """The reliability diagram: mean predicted probability and observed vote share by tenths of confidence."""
+    confidence, observed, place = _folded(probability, share)
+    return [
+        Bin(int(inside.sum()), float(confidence[inside].mean()), float(observed[inside].mean()))
+        for inside in (place == n for n in range(BINS))
+        if inside.any()
+    ]
+
+
+def expected_error(probability: Array, share: Array) -> float:
+    """Expected calibration error (Naeini et al. 2015) over ten bins of the likelier winner's probability."""
+    confidence, observed, place = _folded(probability, share)
+    gaps = np.bincount(place, confidence - observed, BINS)
+    return float(np.abs(gaps).sum() / len(probability))
+
+
+def _folded(probability: Array, share: Array) -> tuple[Array, Array, NDArray[np.int64]]:
+    """Probability and share of the likelier winner, and the bin of each pair."""
+    flip = probability < 0.5
+    confidence, observed = np.where(flip, 1 - probability, probability), np.where(flip, 1 - share, share)
+    return confidence, observed, np.minimum(((confidence - 0.5) * 2 * BINS).astype(np.int64), BINS - 1)

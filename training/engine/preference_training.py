@@ -1,0 +1,233 @@
+"""Training a preference model: from records to a folder with a calibrated model or ensemble."""
+
+import dataclasses
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from training.engine import bases, workers
+from training.engine.calibration import fit_temperature
+from training.engine.fitting import Fit, FitOptions, State
+from training.engine.likelihood import Likelihood
+from training.engine.linear import fit_linear
+from training.engine.observations import Group, criteria_of, groups_of, items_of, ranked
+from training.engine.progress import Reporter, SilentReporter
+from training.engine.reading import Reader, autocast_pays
+from training.engine.records import Record, pairs_of
+from training.engine.reward import LENGTH, OVERALL, PreferenceModel, Settings
+from training.engine.scores import ScoreOptions
+from training.engine.votes import VoteOptions
+
+ENSEMBLES = ("heads", "copies")
+
+
+@dataclass(frozen=True)
+class PreferenceConfig:
+    """kind: bases.KINDS. learning_rate 0 takes 2e-4 for 22 million parameters, falling with the root of the model's
+    size, and 3e-3 for a small model made from nothing. layers: how many of a pretrained encoder's layers to keep, 0
+    for all. ensemble: members, which are heads on one backbone or whole copies. criterion_weights: in the weighted
+    total of a study without ranks. centring, debias: weights of the penalties (training.engine.likelihood)."""
+
+    kind: str = "auto"
+    epochs: int = 8
+    min_steps: int = 150
+    learning_rate: float = 0.0
+    weight_decay: float = 0.01
+    tokens_per_step: int = 4096
+    accumulate: int = 1
+    max_length: int = 256
+    layers: int = 0
+    patience: int = 4
+    average: float = 0.0
+    precision: str = "auto"
+    lora_rank: int = 0
+    checkpointing: bool = False
+    share_prompts: bool = True
+    ensemble: int = 1
+    ensemble_of: str = "copies"
+    centring: float = 0.0
+    debias: float = 0.0
+    seed: int = 0
+    votes: VoteOptions = field(default_factory=VoteOptions)
+    scores: ScoreOptions = field(default_factory=ScoreOptions)
+    criterion_weights: dict[str, float] = field(default_factory=dict)
+
+
+def train_preference(
+    train: Sequence[Record],
+    validation: Sequence[Record],
+    *,
+    base_model: str,
+    output: Path,
+    config: PreferenceConfig,
+    reporter: Reporter | None = None,
+    checkpoints: Path | None = None,
+) -> dict[str, Any]:
+    """Train on `train`, keep the best weights by the loss on `validation`, calibrate there, save to `output`.
+
+    base_model may be "" for the kinds that need none. `checkpoints`, a folder, is where a run goes on that was
+    interrupted. Returns losses, steps, calibration, counts and versions. Raises ValueError when the records or the
+    options cannot work.
+    """
+    reporter = reporter or SilentReporter()
+    groups, held_out = _checked(train, "train"), _checked(validation, "validation")
+    settings = _settings([*train, *validation], groups, config)
+    model = PreferenceModel([], settings)
+    states: list[State] = []
+    for copy in range(1, settings.copies + 1):
+        seeded = dataclasses.replace(config, seed=config.seed + copy - 1)
+        torch.manual_seed(seeded.seed)
+        reader = _reader(base_model, groups, settings, seeded, reporter)
+        likelihood = _likelihood(settings, groups, seeded)
+        checkpoint = checkpoints / f"preference-{copy}.pt" if checkpoints else None
+        states.append(_fitted(reader, likelihood, groups, held_out, seeded, reporter, checkpoint))
+        reader.model = reader.model.merge_and_unload() if config.lora_rank else reader.model
+        model.readers.append(reader)
+    settings.centre = float(np.mean(model.score(items_of(groups))))
+    settings.temperature = _temperature(model, validation)
+    reporter.log(f"temperature {settings.temperature:.2f}, best validation loss {states[0].best:.4f}")
+    if workers.first():
+        model.save(output)
+    return {
+        "validation_loss": float(np.mean([state.best for state in states])),
+        "steps": sum(state.step for state in states),
+        "stopped": [state.stopped for state in states if state.stopped],
+        "train_pairs": sum(len(group.pairs) for group in groups),
+        "validation_pairs": sum(len(group.pairs) for group in held_out),
+        "train_responses": len(items_of(groups)),
+        "truncated": len(model.readers[0].truncated),
+        "shared_prompts": model.readers[0].trees,
+        "outputs": settings.outputs,
+        "weights": settings.weights,
+        "members": settings.heads * settings.copies,
+        "temperature": settings.temperature,
+        "centre": settings.centre,
+        "raters": _raters(likelihood) if config.votes.reliability else None,
+        "first_place": float(likelihood.votes.first.detach()) if config.votes.position else None,
+        "config": dataclasses.asdict(config),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, **_versions()},
+    }
+
+
+def _checked(records: Sequence[Record], split: str) -> list[Group]:
+    """The split's groups; raises ValueError when nothing can be learned from it."""
+    groups = groups_of(records)
+    votes = [vote for group in groups for pair in group.pairs for vote in pair.votes]
+    if not votes:
+        raise ValueError(
+            f"the {split} split has judgements, but none compares two responses of a prompt; it takes rankings, "
+            f"comparisons, or one rater's scores of two responses to the same prompt"
+        )
+    if all(vote.outcome == 0.5 for vote in votes):
+        raise ValueError(f"all {len(votes)} votes of the {split} split are ties: no response is better than another")
+    return groups
+
+
+def _settings(records: Sequence[Record], groups: Sequence[Group], config: PreferenceConfig) -> Settings:
+    """What the model puts out. With ranks the reward is an output of its own; without, the criteria's total."""
+    criteria = criteria_of(groups) if config.scores.likelihood != "none" else []
+    if unknown := sorted(set(config.criterion_weights) - set(criteria_of(groups))):
+        raise ValueError(f"no criterion {unknown[0]!r}; the judgements have {', '.join(criteria) or 'none'}")
+    if config.votes.reliability and len({record.rater for record in records}) < 2:
+        raise ValueError("reliability needs two raters or more; all judgements are by one")
+    overall = ranked(records) or not criteria
+    weights = [config.criterion_weights.get(name, 1.0) for name in criteria]
+    total = sum(weights) or 1.0
+    outputs = ([OVERALL] if overall else []) + criteria + ([LENGTH] if config.debias else [])
+    return Settings(
+        max_length=config.max_length,
+        outputs=outputs,
+        weights=([1.0] if overall else [])
+        + [0.0 if overall else weight / total for weight in weights]
+        + ([0.0] if config.debias else []),
+        heads=config.ensemble if config.ensemble_of == "heads" else 1,
+        copies=config.ensemble if config.ensemble_of == "copies" else 1,
+    )
+
+
+def _reader(
+    base: str, groups: Sequence[Group], settings: Settings, config: PreferenceConfig, reporter: Reporter
+) -> Reader:
+    outputs, items = settings.heads * len(settings.outputs), items_of(groups)
+    if config.kind == "linear" and base:
+        reader = bases.probe(base, outputs=outputs, max_length=config.max_length)
+    elif config.kind in ("linear", "cnn", "rnn"):
+        reader = bases.small(config.kind, items, outputs=outputs, max_length=config.max_length)
+    else:
+        reader = bases.pretrained(
+            base,
+            outputs=outputs,
+            kind=config.kind,
+            max_length=config.max_length,
+            layers=config.layers,
+            lora_rank=config.lora_rank,
+            checkpointing=config.checkpointing,
+        )
+        if config.share_prompts and reader.causal and not config.lora_rank:
+            difference = reader.try_trees(items[:64])
+            if difference is not None:
+                said = "are shared" if reader.trees else "are read again for each response"
+                reporter.log(f"prompts {said}: outputs differ by {difference:.1g} from reading apart")
+    settings.max_length = reader.max_length
+    return reader
+
+
+def _likelihood(settings: Settings, groups: Sequence[Group], config: PreferenceConfig) -> Likelihood:
+    return Likelihood(settings, groups, config.votes, config.scores, centring=config.centring, debias=config.debias)
+
+
+def _fitted(
+    reader: Reader,
+    likelihood: Likelihood,
+    groups: Sequence[Group],
+    held_out: Sequence[Group],
+    config: PreferenceConfig,
+    reporter: Reporter,
+    checkpoint: Path | None,
+) -> State:
+    if config.kind == "linear":
+        return State(best=fit_linear(reader, likelihood, groups, held_out, reporter))
+    made_here = config.kind in ("cnn", "rnn")
+    size = sum(p.numel() for p in reader.model.parameters())
+    rate = config.learning_rate or (3e-3 if made_here else 2e-4 * (22e6 / size) ** 0.5)
+    options = FitOptions(
+        epochs=config.epochs,
+        min_steps=config.min_steps,
+        learning_rate=rate,
+        head_learning_rate=rate if made_here else max(rate, 1e-3),
+        weight_decay=config.weight_decay,
+        tokens_per_step=config.tokens_per_step,
+        accumulate=config.accumulate,
+        patience=config.patience,
+        average=config.average,
+        bfloat16=autocast_pays(config.precision) and not made_here,
+        seed=config.seed,
+    )
+    return Fit(reader, likelihood, options, reporter, checkpoint).run(groups, held_out)
+
+
+def _temperature(model: PreferenceModel, records: Sequence[Record]) -> float:
+    pairs = pairs_of(records)
+    a = np.array(model.score([(pair.prompt, pair.a) for pair in pairs]))
+    b = np.array(model.score([(pair.prompt, pair.b) for pair in pairs]))
+    share = np.array([pair.share_a for pair in pairs])
+    return fit_temperature(a - b, share, np.array([pair.votes_weight for pair in pairs]))
+
+
+def _raters(likelihood: Likelihood) -> dict[str, Any]:
+    """The learned reliabilities: the usual one, and those of the raters who are furthest below it."""
+    learned = likelihood.votes.reliability()
+    worst = sorted(learned, key=lambda rater: learned[rater])[:20]
+    usual = float(torch.sigmoid(likelihood.votes.usual.detach()))
+    return {"usual": usual, "raters": len(learned), "least_reliable": {rater: learned[rater] for rater in worst}}
+
+
+def _versions() -> dict[str, str]:
+    import transformers
+
+    return {"transformers": transformers.__version__, "numpy": np.__version__}

@@ -1,0 +1,81 @@
+"""Several processes that train one model, started by `accelerate launch` or torchrun: each reads a share of every
+batch's items, all see all outputs, and gradients are added up. The loss is that of one process."""
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+def join() -> None:
+    """Meet the other processes, if the launcher started any."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        dist.init_process_group("gloo")
+
+
+def leave() -> None:
+    if together():
+        dist.destroy_process_group()
+
+
+def together() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+def rank() -> int:
+    """This process's number; 0 for the first, also before the processes met."""
+    return dist.get_rank() if together() else int(os.environ.get("RANK", "0"))
+
+
+def first() -> bool:
+    """Whether this process writes files and reports."""
+    return rank() == 0
+
+
+def share(items: Sequence[T]) -> Sequence[T]:
+    """This process's part of the items; the parts of all, one after another, are the items."""
+    if not together():
+        return items
+    size = _size(len(items))
+    return items[size * rank() : size * (rank() + 1)]
+
+
+def gathered(outputs: Tensor, total: int) -> Tensor:
+    """The outputs of all processes (total, H), of which this one computed its share. Their gradient reaches each
+    process's own part."""
+    if not together():
+        return outputs
+    padded = outputs.new_zeros(_size(total), *outputs.shape[1:])
+    padded = torch.cat([outputs, padded[len(outputs) :]])
+    with torch.no_grad():
+        parts = [torch.empty_like(padded) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, padded.contiguous())
+    # The own part is put back with its gradient: every process computes the same loss, so no gradient is missing.
+    parts[rank()] = padded
+    return torch.cat(parts)[:total]
+
+
+def add_gradients(parameters: Iterable[Tensor]) -> None:
+    """Make every process's gradients the sum of all."""
+    if not together():
+        return
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        dist.all_reduce(parameter.grad)
+
+
+def agree(model: Any) -> None:
+    """Give every process the first one's weights: fresh heads are drawn at random."""
+    if together():
+        for value in model.state_dict().values():
+            dist.broadcast(value, src=0)
+
+
+def _size(total: int) -> int:
+    return -(-total // dist.get_world_size())
