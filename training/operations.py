@@ -78,6 +78,14 @@ def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = Fal
     return run
 
 
+def assist_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> None:
+    """Do the part of a run that a second or further process of a launcher has; the first one has the Run."""
+    job = JOBS[kind]
+    if job.assist is None:
+        raise PalateError(f"{kind} is done by one process; start it without a launcher")
+    job.assist(study, parse(job.options, values))
+
+
 def _end(run: Run, state: RunState, *, error: str = "", result: Mapping[str, Any] | None = None) -> None:
     run.state, run.error, run.result, run.ended_at = state, error, dict(result or {}), timezone.now()
     run.save(update_fields=["state", "error", "result", "ended_at"])

@@ -71,10 +71,25 @@ def train_preference(
     """Train on `train`, keep the best weights by the loss on `validation`, calibrate there, save to `output`.
 
     base_model may be "" for the kinds that need none. `checkpoints`, a folder, is where a run goes on that was
-    interrupted. Returns losses, steps, calibration, counts and versions. Raises ValueError when the records or the
-    options cannot work.
+    interrupted. Processes of a launcher share the work; the first one saves. Returns losses, steps, calibration, counts
+    and versions. Raises ValueError when the records or the options cannot work.
     """
-    reporter = reporter or SilentReporter()
+    workers.join()
+    try:
+        return _train(train, validation, base_model, output, config, reporter or SilentReporter(), checkpoints)
+    finally:
+        workers.leave()
+
+
+def _train(
+    train: Sequence[Record],
+    validation: Sequence[Record],
+    base_model: str,
+    output: Path,
+    config: PreferenceConfig,
+    reporter: Reporter,
+    checkpoints: Path | None,
+) -> dict[str, Any]:
     groups, held_out = _checked(train, "train"), _checked(validation, "validation")
     settings = _settings([*train, *validation], groups, config)
     model = PreferenceModel([], settings)
@@ -88,8 +103,7 @@ def train_preference(
         states.append(_fitted(reader, likelihood, groups, held_out, seeded, reporter, checkpoint))
         reader.model = reader.model.merge_and_unload() if config.lora_rank else reader.model
         model.readers.append(reader)
-    settings.centre = float(np.mean(model.score(items_of(groups))))
-    settings.temperature = _temperature(model, validation)
+    _calibrate(model, validation)
     reporter.log(f"temperature {settings.temperature:.2f}, best validation loss {states[0].best:.4f}")
     if workers.first():
         model.save(output)
@@ -211,12 +225,17 @@ def _fitted(
     return Fit(reader, likelihood, options, reporter, checkpoint).run(groups, held_out)
 
 
-def _temperature(model: PreferenceModel, records: Sequence[Record]) -> float:
+def _calibrate(model: PreferenceModel, records: Sequence[Record]) -> None:
+    """Set the temperature, and the centre: the mean reward of the validation split's responses."""
     pairs = pairs_of(records)
-    a = np.array(model.score([(pair.prompt, pair.a) for pair in pairs]))
-    b = np.array(model.score([(pair.prompt, pair.b) for pair in pairs]))
+    sides = [[(pair.prompt, pair.a) for pair in pairs], [(pair.prompt, pair.b) for pair in pairs]]
+    items = list(dict.fromkeys(sides[0] + sides[1]))
+    reward = dict(zip(items, model.score(items), strict=True))
+    a, b = (np.array([reward[item] for item in side]) for side in sides)
     share = np.array([pair.share_a for pair in pairs])
-    return fit_temperature(a - b, share, np.array([pair.votes_weight for pair in pairs]))
+    weight = np.array([pair.votes_weight for pair in pairs])
+    model.settings.centre = float(np.mean(list(reward.values())))
+    model.settings.temperature = fit_temperature(a - b, share, weight)
 
 
 def _raters(likelihood: Likelihood) -> dict[str, Any]:

@@ -3,7 +3,9 @@ prompt again for each of its responses."""
 
 import contextlib
 import itertools
+import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -29,7 +31,7 @@ class Reader:
     """
 
     def __init__(self, model: Any, tokenizer: Any, max_length: int) -> None:
-        self.model, self.tokenizer, self.max_length = model, tokenizer, max_length
+        self.model, self.tokenizer, self.max_length = model.to(device()), tokenizer, max_length
         self.causal = not hasattr(tokenizer, "sep_token_id") or tokenizer.sep_token_id is None
         self.trees = False
         self.truncated: set[Item] = set()
@@ -52,7 +54,7 @@ class Reader:
         """Model inputs (N, T) of prepared items, padded on the right: a causal model's output is read at the last
         token that is not padding."""
         rows = [self._rows[item] for item in items]
-        return dict(self.tokenizer.pad(rows, padding_side="right", return_tensors="pt"))
+        return dict(self.tokenizer.pad(rows, padding_side="right", return_tensors="pt").to(device()))
 
     def outputs(self, items: Sequence[Item], *, bfloat16: bool = False) -> Tensor:
         """Outputs (N, H) of the items, which may repeat."""
@@ -61,7 +63,7 @@ class Reader:
         self.prepare(items)
         distinct = list(dict.fromkeys(items))
         trees, rest = self._trees(distinct) if self.trees else ([], distinct)
-        with torch.autocast("cpu", torch.bfloat16) if bfloat16 else contextlib.nullcontext():
+        with torch.autocast(device().type, torch.bfloat16) if bfloat16 else contextlib.nullcontext():
             found = dict(itertools.chain(self._read_padded(rest), read_trees(self.model, trees)))
         return torch.stack([found[item] for item in items])
 
@@ -84,7 +86,7 @@ class Reader:
         by_length = sorted(items, key=self.length)
         for start in range(0, len(by_length), ROWS):
             part = by_length[start : start + ROWS]
-            yield from zip(part, self.model(**self.batch(part)).logits.float(), strict=True)
+            yield from zip(part, self.model(**self.batch(part)).logits.float().cpu(), strict=True)
 
     def _trees(self, items: Sequence[Item]) -> tuple[list[Tree], list[Item]]:
         """Trees of the items whose prompt was kept whole and is asked more than once, and the other items."""
@@ -153,12 +155,22 @@ class Reader:
         return {key: row[key] for key in row}
 
 
+@cache
+def device() -> torch.device:
+    """Where models are: this process's accelerator, if there is one. Outputs always come back to the processor."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
+
+
 def autocast_pays(precision: str) -> bool:
     """Whether to train in bfloat16: as told, or with "auto" where the processor multiplies it natively."""
     if precision not in PRECISIONS:
         raise ValueError(f"precision: expected {', '.join(PRECISIONS)}, not {precision!r}")
     if precision != "auto":
         return precision == "bfloat16"
+    if device().type == "cuda":
+        return torch.cuda.is_bf16_supported()
     return bool(torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported())
 
 

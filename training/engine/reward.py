@@ -113,7 +113,7 @@ class PreferenceModel:
         }
 
     def quality(self, rewards: Sequence[float]) -> list[float]:
-        """Calibrated quality in (0, 1): the chance to beat the average training response."""
+        """Calibrated quality in (0, 1): the chance to beat the average response of the validation split."""
         return [float(expit((r - self.centre) / self.temperature)) for r in rewards]
 
     def probability(self, reward_a: float, reward_b: float) -> float:

@@ -33,11 +33,13 @@ class Tree:
 def read_trees(model: Any, trees: Sequence[Tree]) -> Iterator[tuple[Item, Tensor]]:
     """Each item of the trees with its outputs (H,). `model` is one for sequence classification over a causal base."""
     for part in _passes(sorted(trees, key=lambda tree: tree.length)):
-        batch, ends = joined(part, next(model.parameters()).dtype, model.config.pad_token_id or 0)
+        like = next(model.parameters())
+        batch, ends = joined(part, like.dtype, model.config.pad_token_id or 0)
+        batch = {name: value.to(like.device) for name, value in batch.items()}
         base = getattr(model, model.base_model_prefix)
         hidden = base(**batch, use_cache=False).last_hidden_state  # (B, L, D)
         rows = [row for row, tree in enumerate(part) for _ in tree.tails]
-        outputs = head_of(model)(hidden[rows, ends]).float()  # (N, H)
+        outputs = head_of(model)(hidden[rows, ends]).float().cpu()  # (N, H)
         yield from zip((item for tree in part for item in tree.items), outputs, strict=True)
 
 

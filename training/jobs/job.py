@@ -15,12 +15,14 @@ class Job:
     options: a dataclass of training.jobs.options.option fields.
     check: raises PalateError when the study or the options cannot work; loads no model, writes nothing.
     perform: does the work and returns the run's result, JSON-ready.
+    assist: what the further processes of a launcher do, for a job that several can share; they write nothing.
     """
 
     options: type
     check: Callable[[Study | None, Any], None]
     perform: Callable[[Run, Any, Reporter], Mapping[str, Any]]
     summary: str
+    assist: Callable[[Study | None, Any], None] | None = None
 
 
 def study_of(run: Run) -> Study:

@@ -11,8 +11,8 @@ from annotate.exchange.records import records_of
 from annotate.prompts.models import Split
 from annotate.studies.models import Study
 from palate.revision import revision
-from training import cards, model_versions, snapshots
-from training.engine.progress import Reporter
+from training import cards, model_versions, snapshots, tracking
+from training.engine.progress import Reporter, SilentReporter
 from training.jobs.evaluate_preference import evaluate_split
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
@@ -132,6 +132,7 @@ def check(study: Study | None, options: Options) -> None:
     snapshots.check_trainable(study)
     model_versions.check_output(options.output)
     _criterion_weights(study, options.criteria)
+    tracking.check(options.track)
     if options.base_model:
         if options.kind in ("cnn", "rnn"):
             raise PalateError(f"--base-model: a model of kind {options.kind} starts from nothing; leave it out")
@@ -147,7 +148,10 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     reporter.log(f"{snapshot} with {len(snapshot.judgement_ids)} judgements")
     output = model_versions.output_folder(run, options.output)
     with model_versions.saved_whole(output) as folder:
-        metrics = _train(run, snapshot, base, folder, options, reporter)
+        with tracking.tracked(
+            reporter, options.track, name=output.name, folder=run_folder(run) / "tracked", config=run.config
+        ) as listening:
+            metrics = _train(study, snapshot, base, folder, options, listening, run_folder(run))
         metrics["evaluation"] = evaluate_split(study, folder, Split.TEST)
         metrics |= {"snapshot": snapshot.sha256, "revision": revision()}
         card = cards.preference_card(options.name or output.name, study, snapshot, base, metrics)
@@ -168,8 +172,22 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     return {"model": str(output), "model_version": version.pk, **metrics}
 
 
+def assist(study: Study | None, options: Options) -> None:
+    """Train along with the process that has the run; only that one saves."""
+    check(study, options)
+    study = needed(study)
+    base = options.base_model and model_versions.locate(study, options.base_model, flag="--base-model")
+    _train(study, snapshots.take(study), base, Path(), options, SilentReporter(), None)
+
+
 def _train(
-    run: Run, snapshot: Snapshot, base: str, folder: Path, options: Options, reporter: Reporter
+    study: Study,
+    snapshot: Snapshot,
+    base: str,
+    folder: Path,
+    options: Options,
+    reporter: Reporter,
+    checkpoints: Path | None,
 ) -> dict[str, Any]:
     from training.engine.preference_training import train_preference
 
@@ -178,9 +196,9 @@ def _train(
         list(records_of(snapshots.judgements_of(snapshot, Split.VALIDATION))),
         base_model=base,
         output=folder,
-        config=config_of(study_of(run), options),
+        config=config_of(study, options),
         reporter=reporter,
-        checkpoints=run_folder(run),
+        checkpoints=checkpoints,
     )
 
 
@@ -236,4 +254,5 @@ JOB = Job(
     check,
     perform,
     "Train a preference model on a study's judgements and evaluate it on held-out prompts.",
+    assist,
 )

@@ -1,6 +1,7 @@
 """The base of every command that does a job: flags from the job's options, a Run, a bar, --json."""
 
 import json
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from annotate.management.palate_command import PalateCommand, study_named
 from training.engine.progress import Cancelled
 from training.jobs.options import add_arguments
 from training.jobs.registry import JOBS
-from training.operations import create_run, execute_run
+from training.operations import assist_run, create_run, execute_run
 
 
 class RunCommand(PalateCommand):
@@ -35,6 +36,9 @@ class RunCommand(PalateCommand):
     def perform(self, **flags: Any) -> Mapping[str, Any]:
         values = {field.name: flags[field.name] for field in fields(self.job.options)}
         study = study_named(flags["study"]) if flags["study"] else None
+        if int(os.environ.get("RANK", "0")):
+            assist_run(kind=self.kind, study=study, values=values)
+            return {}
         run = create_run(kind=self.kind, study=study, values=values)
         try:
             run = execute_run(run=run, terminal=sys.stderr, reraise=True)

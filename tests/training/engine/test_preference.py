@@ -1,6 +1,11 @@
 """Preference models of every kind, trained on tiny real data."""
 
 import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -287,3 +292,42 @@ class TestBadInput:
 def test_small_models_can_be_registered_twice():
     small_models.register()
     small_models.register()
+
+
+WORKER = """
+import json, sys
+from pathlib import Path
+from tests.training.engine.test_preference import Curve, train
+curve = Curve()
+train(Path(sys.argv[1]), sys.argv[2], reporter=curve, config={"precision": "float32"})
+print(json.dumps(curve.losses))
+"""
+
+
+class Curve(SilentReporter):
+    def __init__(self):
+        self.losses = []
+
+    def metric(self, step, **values):
+        self.losses += values.values()
+
+
+def test_two_processes_have_the_loss_curve_of_one(policy_folder, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, tmp_path / "two", policy_folder],
+            env=os.environ
+            | {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    first, second = (json.loads(process.communicate(timeout=300)[0].splitlines()[-1]) for process in processes)
+    one = Curve()
+    train(tmp_path / "one", policy_folder, reporter=one, config={"precision": "float32"})
+    assert first == pytest.approx(second, rel=1e-6)
+    assert first == pytest.approx(one.losses, rel=1e-4)
+    assert len(one.losses) > 4

@@ -1,0 +1,67 @@
+"""Metrics of a run to a tracker of the user's choice, besides the Run itself."""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from annotate.errors import PalateError
+from training.engine.progress import Reporter
+
+PACKAGES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb", "trackio": "trackio"}
+
+
+class _Tracked:
+    """A reporter whose metrics also go to `send(step, values)`."""
+
+    def __init__(self, reporter: Reporter, send: Any) -> None:
+        self._reporter, self._send = reporter, send
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reporter, name)
+
+    def metric(self, step: int, **values: float) -> None:
+        self._reporter.metric(step, **values)
+        self._send(step, values)
+
+
+def check(tracker: str) -> None:
+    """Raises PalateError when the tracker's package is not installed."""
+    if tracker != "none":
+        _package(tracker)
+
+
+@contextmanager
+def tracked(
+    reporter: Reporter, tracker: str, *, name: str, folder: Path, config: Mapping[str, Any]
+) -> Iterator[Reporter]:
+    """The reporter, whose metrics also go to the tracker; TensorBoard's files lie in `folder`."""
+    if tracker == "none":
+        yield reporter
+        return
+    package = _package(tracker)
+    if tracker == "tensorboard":
+        writer = package.SummaryWriter(str(folder))
+
+        def send(step: int, values: Mapping[str, float]) -> None:
+            for key, value in values.items():
+                writer.add_scalar(key, value, step)
+
+        try:
+            yield _Tracked(reporter, send)
+        finally:
+            writer.close()
+        return
+    package.init(project="palate", name=name, config=dict(config))
+    try:
+        yield _Tracked(reporter, lambda step, values: package.log(dict(values), step=step))
+    finally:
+        package.finish()
+
+
+def _package(tracker: str) -> Any:
+    try:
+        return importlib.import_module(PACKAGES[tracker])
+    except ImportError:
+        raise PalateError(f"--track {tracker}: the package is not installed; pip install {tracker}") from None
