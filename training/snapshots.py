@@ -3,6 +3,8 @@
 import hashlib
 import json
 
+from django.db.models import Func
+
 from annotate.errors import PalateError
 from annotate.judgements.models import Judgement
 from annotate.judgements.queries import JudgementQuerySet
@@ -40,4 +42,6 @@ def take(study: Study) -> Snapshot:
 
 
 def judgements_of(snapshot: Snapshot, split: str) -> JudgementQuerySet:
-    return Judgement.objects.filter(pk__in=snapshot.judgement_ids).in_split(split)
+    # The ids stay in the database: a snapshot may have millions.
+    chosen = Snapshot.objects.filter(pk=snapshot.pk).values(chosen=Func("judgement_ids", function="unnest"))
+    return Judgement.objects.filter(pk__in=chosen).in_split(split)

@@ -32,32 +32,44 @@ class Score:
 
 @dataclass(slots=True)
 class Group:
-    """Responses of one prompt, each once, and all that was said of them."""
+    """Responses of one prompt, each once, and all that was said of them; `ordered` if some judgement ranks them."""
 
     items: list[Item] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     rankings: list[Ranking] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
+    ordered: bool = False
 
 
-def groups_of(records: Sequence[Record]) -> list[Group]:
-    """The records by prompt. Pairs come with the votes of every kind of judgement (records.pairs_of)."""
+def groups_of(records: Iterable[Record]) -> list[Group]:
+    """The records by prompt, read once: what stays in memory are texts and votes, not records. Pairs come with the
+    votes of every kind of judgement (records.pairs_of)."""
     groups: dict[str, Group] = {}
-    for record in records:
-        group = groups.setdefault(record.prompt_id, Group())
-        items = tuple((record.prompt, text) for text in record.responses)
-        if record.ranks is not None and len(items) > 2:
-            group.rankings.append(Ranking(items, record.ranks, record.weight))
-        for criterion, values in record.scores.items():
-            group.scores += [
-                Score(item, criterion, record.rater, value, record.weight)
-                for item, value in zip(items, values, strict=True)
-            ]
-    for pair in pairs_of(records):
+
+    def noted() -> Iterator[Record]:
+        for record in records:
+            _note(groups.setdefault(record.prompt_id, Group()), record)
+            yield record
+
+    for pair in pairs_of(noted()):
         groups[pair.prompt_id].pairs.append(pair)
     for group in groups.values():
         group.items = list(dict.fromkeys(_items_of(group)))
     return [group for group in groups.values() if group.items]
+
+
+def _note(group: Group, record: Record) -> None:
+    """Add the record's ranking and scores to its group; pairs are added up elsewhere."""
+    items = tuple((record.prompt, text) for text in record.responses)
+    if record.ranks is not None:
+        group.ordered = True
+        if len(items) > 2:
+            group.rankings.append(Ranking(items, record.ranks, record.weight))
+    for criterion, values in record.scores.items():
+        group.scores += [
+            Score(item, criterion, record.rater, value, record.weight)
+            for item, value in zip(items, values, strict=True)
+        ]
 
 
 def items_of(groups: Iterable[Group]) -> list[Item]:
@@ -113,11 +125,6 @@ def _parts(group: Group, length: Callable[[Item], int], tokens: int, rng: random
 
 def criteria_of(groups: Iterable[Group]) -> list[str]:
     return sorted({score.criterion for group in groups for score in group.scores})
-
-
-def ranked(records: Iterable[Record]) -> bool:
-    """Whether any judgement orders responses; otherwise they are only scored."""
-    return any(record.ranks is not None for record in records)
 
 
 def places(items: Sequence[Item]) -> Mapping[Item, int]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from training.engine.calibration import fit_temperature
 from training.engine.fitting import Fit, FitOptions, State
 from training.engine.likelihood import Likelihood
 from training.engine.linear import fit_linear
-from training.engine.observations import Group, criteria_of, groups_of, items_of, ranked
+from training.engine.observations import Group, criteria_of, groups_of, items_of
 from training.engine.progress import Reporter, SilentReporter
 from training.engine.reading import Reader, autocast_pays
-from training.engine.records import Record, pairs_of
+from training.engine.records import Pair, Record
 from training.engine.reward import LENGTH, OVERALL, PreferenceModel, Settings
 from training.engine.scores import ScoreOptions
-from training.engine.votes import VoteOptions
+from training.engine.votes import VoteOptions, raters_of
 
 ENSEMBLES = ("heads", "copies")
 
@@ -59,8 +59,8 @@ class PreferenceConfig:
 
 
 def train_preference(
-    train: Sequence[Record],
-    validation: Sequence[Record],
+    train: Iterable[Record],
+    validation: Iterable[Record],
     *,
     base_model: str,
     output: Path,
@@ -82,8 +82,8 @@ def train_preference(
 
 
 def _train(
-    train: Sequence[Record],
-    validation: Sequence[Record],
+    train: Iterable[Record],
+    validation: Iterable[Record],
     base_model: str,
     output: Path,
     config: PreferenceConfig,
@@ -91,7 +91,7 @@ def _train(
     checkpoints: Path | None,
 ) -> dict[str, Any]:
     groups, held_out = _checked(train, "train"), _checked(validation, "validation")
-    settings = _settings([*train, *validation], groups, config)
+    settings = _settings(groups, config)
     model = PreferenceModel([], settings)
     states: list[State] = []
     for copy in range(1, settings.copies + 1):
@@ -103,7 +103,9 @@ def _train(
         states.append(_fitted(reader, likelihood, groups, held_out, seeded, reporter, checkpoint))
         reader.model = reader.model.merge_and_unload() if config.lora_rank else reader.model
         model.readers.append(reader)
-    _calibrate(model, validation)
+    _calibrate(model, [pair for group in held_out for pair in group.pairs])
+    if cut := len(model.readers[0].truncated):
+        reporter.log(f"{cut} texts were longer than {settings.max_length} tokens and lost the start of their prompt")
     reporter.log(f"temperature {settings.temperature:.2f}, best validation loss {states[0].best:.4f}")
     if workers.first():
         model.save(output)
@@ -128,7 +130,7 @@ def _train(
     }
 
 
-def _checked(records: Sequence[Record], split: str) -> list[Group]:
+def _checked(records: Iterable[Record], split: str) -> list[Group]:
     """The split's groups; raises ValueError when nothing can be learned from it."""
     groups = groups_of(records)
     votes = [vote for group in groups for pair in group.pairs for vote in pair.votes]
@@ -142,14 +144,14 @@ def _checked(records: Sequence[Record], split: str) -> list[Group]:
     return groups
 
 
-def _settings(records: Sequence[Record], groups: Sequence[Group], config: PreferenceConfig) -> Settings:
+def _settings(groups: Sequence[Group], config: PreferenceConfig) -> Settings:
     """What the model puts out. With ranks the reward is an output of its own; without, the criteria's total."""
     criteria = criteria_of(groups) if config.scores.likelihood != "none" else []
     if unknown := sorted(set(config.criterion_weights) - set(criteria_of(groups))):
         raise ValueError(f"no criterion {unknown[0]!r}; the judgements have {', '.join(criteria) or 'none'}")
-    if config.votes.reliability and len({record.rater for record in records}) < 2:
+    if config.votes.reliability and len(raters_of(groups)) < 2:
         raise ValueError("reliability needs two raters or more; all judgements are by one")
-    overall = ranked(records) or not criteria
+    overall = any(group.ordered for group in groups) or not criteria
     weights = [config.criterion_weights.get(name, 1.0) for name in criteria]
     total = sum(weights) or 1.0
     outputs = ([OVERALL] if overall else []) + criteria + ([LENGTH] if config.debias else [])
@@ -225,9 +227,8 @@ def _fitted(
     return Fit(reader, likelihood, options, reporter, checkpoint).run(groups, held_out)
 
 
-def _calibrate(model: PreferenceModel, records: Sequence[Record]) -> None:
+def _calibrate(model: PreferenceModel, pairs: Sequence[Pair]) -> None:
     """Set the temperature, and the centre: the mean reward of the validation split's responses."""
-    pairs = pairs_of(records)
     sides = [[(pair.prompt, pair.a) for pair in pairs], [(pair.prompt, pair.b) for pair in pairs]]
     items = list(dict.fromkeys(sides[0] + sides[1]))
     reward = dict(zip(items, model.score(items), strict=True))

@@ -192,8 +192,8 @@ def _train(
     from training.engine.preference_training import train_preference
 
     return train_preference(
-        list(records_of(snapshots.judgements_of(snapshot, Split.TRAIN))),
-        list(records_of(snapshots.judgements_of(snapshot, Split.VALIDATION))),
+        records_of(snapshots.judgements_of(snapshot, Split.TRAIN)),
+        records_of(snapshots.judgements_of(snapshot, Split.VALIDATION)),
         base_model=base,
         output=folder,
         config=config_of(study, options),
