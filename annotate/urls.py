@@ -1,5 +1,8 @@
 from django.urls import include, path
 
-SLICES = ("members", "studies", "tasks", "judgements", "instructions", "known_answers", "review", "quality", "exchange")
+SLICES = (
+    *("members", "studies", "tasks", "judgements", "instructions", "known_answers", "review", "quality", "standings"),
+    "exchange",
+)
 
 urlpatterns = [path("", include(f"annotate.{name}.urls")) for name in SLICES]

@@ -23,3 +23,8 @@ class JudgementQuerySet(models.QuerySet[Any]):
     def by_people(self) -> "JudgementQuerySet":
         """Without simulated raters."""
         return self.exclude(rater__kind="simulated")
+
+    def by(self, who: str) -> "JudgementQuerySet":
+        """Of people (imported ones included), of simulated raters, or of machines: never two of them together."""
+        kinds = {"people": ("person", "imported"), "simulated": ("simulated",), "machine": ("machine",)}
+        return self.filter(rater__kind__in=kinds[who])

@@ -20,7 +20,8 @@ OWN = {"judge", "skip", "give-back", "draft", "correct"}
 MANAGERS = {
     *("study-overview", "study-settings", "study-add-scale", "study-preview", "study-state"),
     *("study-members", "study-member-tags", "study-member-let-go-on", "study-member-remove"),
-    *("study-invite", "invitation-withdraw", "work"),
+    *("study-invite", "invitation-withdraw", "work", "standings", "standings-file"),
+    *("quality", "quality-file", "quality-raters", "quality-raters-file", "quality-rater"),
     *("review", "resolve-flags", "decide", "known-answer-new", "known-answer", "known-answer-take-out"),
     *("runs", "run-start", "run", "run-live", "run-cancel", "models", "model", "round"),
     *("exchange", "export", "export-choose", "import-prompts", "import-judgements"),
@@ -70,7 +71,7 @@ def address(name, study, rater):
         **dict.fromkeys(("judge", "skip", "give-back", "draft"), rater.assignments.leased().first()),
         "correct": rater.judgements.first(),
         **dict.fromkeys(("resolve-flags", "decide", "known-answer", "known-answer-take-out"), task),
-        **dict.fromkeys(("study-member-tags", "study-member-let-go-on", "study-member-remove"), rater),
+        **dict.fromkeys(("study-member-tags", "study-member-let-go-on", "study-member-remove", "quality-rater"), rater),
         "invitation-withdraw": study.invitations.first(),
         **dict.fromkeys(("run", "run-live", "run-cancel"), study.runs.first()),
         "model": study.model_versions.first(),

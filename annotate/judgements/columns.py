@@ -1,0 +1,84 @@
+"""Judgements as columns of numbers: a million of them reach numpy without a Python object each.
+
+PostgreSQL gathers each column into an array and sends it in its binary form: a head, and then for each element its
+width and its value.
+"""
+
+from typing import Any
+
+import numpy as np
+from django.db import connection, transaction
+from numpy.typing import NDArray
+
+from annotate.judgements.comparisons import Answers, Comparisons
+from annotate.judgements.queries import JudgementQuerySet
+
+# An array's dimensions, flags, type, size and first index.
+HEAD = 20
+
+COMPARISONS = """
+SELECT judgement, task, prompt, rater::int8, shown[a], shown[b],
+       (sign(ranks[b] - ranks[a]) + 1)::float8 / 2, cardinality(shown)::int8,
+       extract(epoch FROM at)::float8, coalesce(seconds, 'NaN')::float8
+FROM ({selected}) v(judgement, task, prompt, rater, shown, ranks, at, seconds),
+     generate_subscripts(shown, 1) a, generate_subscripts(shown, 1) b
+WHERE ranks IS NOT NULL AND a < b
+"""
+
+RANKS = """
+SELECT judgement, task, prompt, rater::int8, response, place - 1, cardinality(shown)::int8,
+       (-ranks[place])::float8, extract(epoch FROM at)::float8
+FROM ({selected}) v(judgement, task, prompt, rater, shown, ranks, at),
+     unnest(shown) WITH ORDINALITY AS s(response, place)
+WHERE ranks IS NOT NULL
+ORDER BY judgement, place
+"""
+
+SCORES = """
+SELECT judgement, task, prompt, rater::int8, response, place - 1, cardinality(shown)::int8,
+       (scores -> %s ->> (place - 1)::int)::float8, extract(epoch FROM at)::float8
+FROM ({selected}) v(judgement, task, prompt, rater, shown, scores, at),
+     unnest(shown) WITH ORDINALITY AS s(response, place)
+WHERE jsonb_exists(scores, %s)
+ORDER BY judgement, place
+"""
+
+
+def columns(sql: str, parameters: tuple[Any, ...], types: str) -> list[NDArray[Any]]:
+    """The columns of a query, each int8 or float8 and never NULL. types: "i" or "f" for each column."""
+    names = [f"c{number}" for number in range(len(types))]
+    sent = ", ".join(f"array_send(array_agg({name}))" for name in names)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # The planner takes an array for a thousand elements and would compile the query for longer than it runs.
+        cursor.execute("SET LOCAL jit = off")
+        cursor.execute(f"SELECT {sent} FROM ({sql}) rows({', '.join(names)})", parameters)  # noqa: S608
+        found = cursor.fetchone()
+    return [_array(data, kind) for data, kind in zip(found or [], types, strict=True)]
+
+
+def _array(data: bytes | None, kind: str) -> NDArray[Any]:
+    row = np.dtype([("width", ">i4"), ("value", f">{kind}8")])
+    return np.frombuffer(data[HEAD:] if data else b"", dtype=row)["value"].astype(f"{kind}8")
+
+
+def comparisons_of(judgements: JudgementQuerySet) -> Comparisons:
+    """Every two responses that these judgements rank."""
+    selected, parameters = _selected(judgements, "shown", "ranks", "made_at", "seconds")
+    return Comparisons(*columns(COMPARISONS.format(selected=selected), parameters, "iiiiiififf"))
+
+
+def ranks_of(judgements: JudgementQuerySet) -> Answers:
+    """The ranks in these judgements, their sign turned so that higher is better."""
+    selected, parameters = _selected(judgements, "shown", "ranks", "made_at")
+    return Answers(*columns(RANKS.format(selected=selected), parameters, "iiiiiiiff"))
+
+
+def scores_of(judgements: JudgementQuerySet, criterion: str) -> Answers:
+    """The scores by one criterion in these judgements."""
+    selected, parameters = _selected(judgements, "shown", "scores", "made_at")
+    return Answers(*columns(SCORES.format(selected=selected), (criterion, *parameters, criterion), "iiiiiiiff"))
+
+
+def _selected(judgements: JudgementQuerySet, *names: str) -> tuple[str, tuple[Any, ...]]:
+    chosen = judgements.order_by().values_list("pk", "task", "task__prompt", "rater", *names)
+    return chosen.query.sql_with_params()

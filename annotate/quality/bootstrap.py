@@ -1,0 +1,113 @@
+"""Intervals by drawing whole clusters (tasks, prompts, raters) with replacement. Pure functions.
+
+A statistic here is a function of sums over the votes, so a draw costs one product of matrices, whatever the number of
+votes. More than GROUPS clusters are first put at random into GROUPS groups of equal size, which are drawn instead:
+groups of independent clusters are independent too.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from annotate.judgements.comparisons import Floats, Ints
+
+GROUPS, DRAWS = 2000, 1000
+# Fewer clusters say too little about how much they vary.
+FEWEST = 2
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval; None where there is none. n: of how many observations."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+    def excludes(self, value: float) -> bool:
+        """Whether the interval lies wholly on one side of the value."""
+        return self.low is not None and self.high is not None and not self.low <= value <= self.high
+
+
+NOTHING = Estimate(None, None, None, 0)
+Statistic = Callable[[Floats], Floats]  # sums (..., k) to (...), NaN where it does not exist
+
+
+@lru_cache(maxsize=2)
+def _times(groups: int, seed: int, draws: int) -> Floats:
+    """How often each draw takes each group, (draws, groups). Kept, because nearly all big studies ask for the same."""
+    rng = np.random.default_rng(seed)
+    taken = rng.integers(max(groups, 1), size=(draws, groups)) + groups * np.arange(draws)[:, None]
+    return np.bincount(taken.ravel(), minlength=draws * groups).reshape(draws, groups).astype(np.float64)
+
+
+class Clusters:
+    """The clusters of C observations, ready to be drawn. The same draws serve every statistic, so that differences
+    between statistics are compared within draws."""
+
+    def __init__(self, cluster: Ints, *, seed: int = 0, draws: int = DRAWS) -> None:
+        rng = np.random.default_rng(seed)
+        ids, back = np.unique(cluster, return_inverse=True)
+        self.count, self._cluster = len(ids), back
+        self.groups = min(self.count, GROUPS)
+        self.group = rng.permutation(self.count)[back] % max(self.groups, 1)
+        self.times = _times(self.groups, seed, draws)
+
+    def sums(self, values: Floats) -> Floats:
+        """(groups, k): the sums of values (C, k) within each group."""
+        return np.stack([np.bincount(self.group, column, self.groups) for column in values.T], axis=1)
+
+    def drawn(self, statistic: Statistic, values: Floats) -> tuple[float, Floats]:
+        """The statistic of the data, and of every draw."""
+        if not self.groups:
+            return float("nan"), np.zeros(0)
+        sums = self.sums(values)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return float(statistic(sums.sum(axis=0))), statistic(self.times @ sums)
+
+    def estimates(self, statistic: Statistic, values: Floats, label: Ints, labels: int, n: Ints) -> list[Estimate]:
+        """One estimate for each of so many labels, of the observations (C,) that bear it, in one go.
+        n (C,): how many each observation counts as."""
+        size = values.shape[1]
+        cell = self.group * labels + label
+        sums = np.stack([np.bincount(cell, column, self.groups * labels) for column in values.T], axis=1)
+        sums = sums.reshape(self.groups, labels, size)
+        drawn = (self.times @ sums.reshape(self.groups, -1)).reshape(-1, labels, size)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value, draws = statistic(sums.sum(axis=0)), statistic(drawn)
+        counts = np.bincount(label, n, labels)
+        clusters = np.bincount(np.unique(np.stack([self._cluster, label]), axis=1)[1], minlength=labels)
+        return [
+            estimate(float(value[k]), draws[:, k], int(clusters[k]) if clusters[k] >= FEWEST else 0, int(counts[k]))
+            for k in range(labels)
+        ]
+
+    def estimate(self, statistic: Statistic, values: Floats, n: int) -> Estimate:
+        """values (C, k): what the statistic sums; n: the observations that are told of."""
+        value, draws = self.drawn(statistic, values)
+        return estimate(value, draws, n if self.count >= FEWEST else 0, n)
+
+
+def estimate(value: float, draws: Floats, trusted: int, n: int) -> Estimate:
+    """An estimate with the percentile interval of its draws, without one where nothing is to be trusted."""
+    if not np.isfinite(value):
+        return Estimate(None, None, None, n)
+    draws = draws[np.isfinite(draws)]
+    if not trusted or len(draws) < DRAWS / 2:
+        return Estimate(value, None, None, n)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Estimate(value, float(low), float(high), n)
+
+
+def ratio(sums: Floats) -> Floats:
+    """The first sum over the second."""
+    return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+def share(clusters: Clusters, hits: Floats, of: Floats) -> Estimate:
+    """The share of hits; hits and of are (C,), 0 where an observation does not count."""
+    n = round(float(of.sum()))
+    return clusters.estimate(ratio, np.stack([hits, of], axis=1), n) if n else NOTHING

@@ -1,0 +1,166 @@
+"""What the pages about quality read of a study: votes as columns, lengths, groups. One read for all statistics."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from django.db.models import F
+
+from annotate.judgements.columns import comparisons_of, ranks_of, scores_of
+from annotate.judgements.comparisons import Answers, Comparisons, Flags, Floats, Ints, compared
+from annotate.judgements.models import Judgement
+from annotate.judgements.queries import JudgementQuerySet
+from annotate.members.models import Kind
+from annotate.prompts.authors import lengths_of
+from annotate.quality.checks import order_was_random
+from annotate.studies.models import Criterion, Study
+from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose, TaskResponse
+
+WEEK = 7 * 24 * 3600
+# 1 January 1970 was a Thursday; weeks begin on Mondays.
+MONDAY = 3 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Skipping:
+    """Assignments that ended (A,): skipped or answered, the characters on the screen, the task."""
+
+    skipped: Flags
+    length: Floats
+    task: Ints
+
+
+class Evidence:
+    """The votes of a study, of people or of simulated raters; repeats, known answers and adjudications left out."""
+
+    def __init__(self, study: Study, who: str = "people") -> None:
+        self.study, self.who = study, who
+
+    @property
+    def votes(self) -> JudgementQuerySet:
+        return Judgement.objects.counted().of_study(self.study).by(self.who).filter(part=Part.VOTE)
+
+    @cached_property
+    def criteria(self) -> list[Criterion]:
+        return list(self.study.criteria.all())
+
+    @cached_property
+    def ranked(self) -> Comparisons:
+        """The comparisons that ranks make."""
+        return comparisons_of(self.votes)
+
+    @cached_property
+    def comparisons(self) -> Comparisons:
+        """The comparisons of ranks; in a study that only scores, those that the first criterion's scores imply."""
+        if len(self.ranked) or not self.criteria:
+            return self.ranked
+        return compared(self.scores(self.criteria[0].key))
+
+    @cached_property
+    def ranks(self) -> Answers:
+        return ranks_of(self.votes)
+
+    def scores(self, criterion: str) -> Answers:
+        if criterion not in self._scores:
+            self._scores[criterion] = scores_of(self.votes, criterion)
+        return self._scores[criterion]
+
+    @cached_property
+    def _scores(self) -> dict[str, Answers]:
+        return {}
+
+    @cached_property
+    def adjudications(self) -> Comparisons:
+        live = Judgement.objects.live().of_study(self.study).filter(part=Part.ADJUDICATION)
+        return comparisons_of(live)
+
+    @cached_property
+    def _lengths(self) -> tuple[Ints, Floats]:
+        return lengths_of(self.study)
+
+    def length_of(self, responses: Ints) -> Floats:
+        ids, lengths = self._lengths
+        return lengths[np.searchsorted(ids, responses)] if len(ids) else np.zeros(len(responses))
+
+    @cached_property
+    def screen_length(self) -> Floats:
+        """(C,): the characters of all responses that were shown with this comparison."""
+        comparisons = self.comparisons
+        both = self.length_of(comparisons.first) + self.length_of(comparisons.second)
+        # A ranking's pairs hold each of its K responses K - 1 times.
+        judgement = np.unique(comparisons.judgement, return_inverse=True)[1]
+        times = np.maximum(comparisons.size - 1, 1)
+        return np.asarray(np.bincount(judgement, both)[judgement] / times) if len(judgement) else np.zeros(0)
+
+    @cached_property
+    def longer_first(self) -> Floats:
+        """(C,): 1 where the response shown first is the longer one, 0 where the other is, NaN where they are equal."""
+        first, second = self.length_of(self.comparisons.first), self.length_of(self.comparisons.second)
+        return np.where(first == second, np.nan, (first > second) * 1.0)
+
+    @cached_property
+    def random_order(self) -> Flags:
+        """(C,): whether the order on the screen was drawn by lot."""
+        imported = self.study.memberships.filter(kind=Kind.IMPORTED).values_list("pk", flat=True)
+        here = ~np.isin(self.comparisons.rater, np.array(list(imported), np.int64))
+        return order_was_random(self.comparisons, here)
+
+    @cached_property
+    def turn(self) -> Ints:
+        """(C,): the number of the round of each comparison's task, 0 for none."""
+        rounds = dict(self.study.tasks.filter(round__isnull=False).values_list("pk", "round__number"))
+        if not rounds:
+            return np.zeros(len(self.comparisons), np.int64)
+        return np.array([rounds.get(task, 0) for task in self.comparisons.task.tolist()], np.int64)
+
+    @cached_property
+    def new_wins(self) -> Floats:
+        """(C,): 1, 0.5 or 0 for the response of the round's own policy; 0.5 where both or none are its."""
+        written = TaskResponse.objects.filter(task__study=self.study, response__author_model=F("task__round__policy"))
+        own = set(written.values_list("response", flat=True))
+        firsts = np.array([pk in own for pk in self.comparisons.first.tolist()], bool)
+        seconds = np.array([pk in own for pk in self.comparisons.second.tolist()], bool)
+        outcome = np.where(firsts, self.comparisons.outcome, 1 - self.comparisons.outcome)
+        return np.where(firsts == seconds, 0.5, outcome)
+
+    @cached_property
+    def prompt_group(self) -> tuple[list[str], dict[int, int]]:
+        """The names of the prompts' groups, and prompt to number; prompts without a group are left out."""
+        rows = list(self.study.prompts.exclude(group="").values_list("pk", "group"))
+        names = sorted({group for _pk, group in rows})
+        number = {name: k for k, name in enumerate(names)}
+        return names, {pk: number[group] for pk, group in rows}
+
+    @cached_property
+    def audience(self) -> tuple[list[str], dict[int, list[int]]]:
+        """The tags that prompts ask of their raters (languages among them), and tag number to prompts."""
+        rows = list(self.study.prompts.exclude(audience=[]).values_list("pk", "audience"))
+        names = sorted({tag for _pk, tags in rows for tag in tags})
+        return names, {k: [pk for pk, tags in rows if name in tags] for k, name in enumerate(names)}
+
+    @cached_property
+    def week(self) -> Ints:
+        """(C,): weeks since 1970, by when the judgement was made."""
+        return ((self.comparisons.at + MONDAY) // WEEK).astype(np.int64)
+
+    @cached_property
+    def skipping(self) -> Skipping:
+        ended = (AssignmentState.SKIPPED, AssignmentState.JUDGED)
+        rows = (
+            Assignment.objects.filter(task__study=self.study, task__purpose=Purpose.COLLECT, state__in=ended)
+            .exclude(skip_reason__startswith="flag: ")
+            .order_by()
+            .values_list("task", "state", "shown")
+        )
+        task, state, shown = zip(*rows, strict=True) if rows else ((), (), ())
+        sizes = np.array([len(of) for of in shown], np.int64)
+        flat = np.array([pk for of in shown for pk in of], np.int64)
+        where = np.repeat(np.arange(len(sizes)), sizes)
+        length = np.bincount(where, self.length_of(flat), len(sizes)) if len(sizes) else np.zeros(0)
+        return Skipping(np.array([s == AssignmentState.SKIPPED for s in state], bool), length, np.array(task, np.int64))
+
+
+def who_judged(study: Study) -> str:
+    """Whose judgements pages tell of unless asked otherwise: people's; simulated raters' where nobody else judged."""
+    kinds = set(study.memberships.filter(judgements__live=True).order_by().values_list("kind", flat=True).distinct())
+    return "simulated" if kinds == {Kind.SIMULATED} else "people"

@@ -1,0 +1,176 @@
+"""A rater's page: what the rater does, beside the others, and what results would be without the rater."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from annotate.members.models import Membership
+from annotate.quality.bootstrap import Estimate
+from annotate.quality.checks import others_agree
+from annotate.quality.coefficients import alpha_nominal, raw_agreement
+from annotate.quality.evidence import Evidence
+from annotate.quality.habits import Habits, habits
+from annotate.quality.reliability import reliability
+from annotate.quality.units import units_of_comparisons
+from annotate.standings.reading import Selection, ballot_of, standings_of
+from palate.figures import Figure
+
+
+@dataclass(frozen=True)
+class Without:
+    """A result with and without the rater."""
+
+    name: str
+    whole: float | None
+    without: float | None
+
+
+@dataclass(frozen=True)
+class RaterReport:
+    habits: Habits
+    reliability: tuple[float, float, float] | None
+    study_agreement: float | None
+    study_reliability: float | None
+    remarks: list[str]
+    without: list[Without]
+
+
+def report(evidence: Evidence, member: Membership) -> RaterReport:
+    comparisons = evidence.comparisons
+    mine = comparisons.rater == member.pk
+    same, others = others_agree(comparisons)
+    found = habits(
+        comparisons[mine], same[mine], others[mine], evidence.screen_length[mine], evidence.longer_first[mine]
+    )
+    trust = reliability(comparisons)
+    usual = float(np.average(trust.value, weights=trust.votes)) if trust.votes.sum() else None
+    agreement = float(same.sum() / others.sum()) if others.sum() else None
+    alpha = trust.of(member.pk)
+    return RaterReport(
+        habits=found,
+        reliability=alpha,
+        study_agreement=agreement,
+        study_reliability=usual,
+        remarks=remarks(found, alpha, agreement, usual),
+        without=without(evidence, member),
+    )
+
+
+def remarks(
+    found: Habits, alpha: tuple[float, float, float] | None, agreement: float | None, usual: float | None
+) -> list[str]:
+    """What stands out beyond doubt, in words that a manager can say to the rater; what is fine is said too."""
+    told = []
+    if found.agreement.value is not None and agreement is not None:
+        if found.agreement.excludes(agreement) and found.agreement.value < agreement:
+            told.append(_("Agrees with others less than raters here usually do. Look at some of these tasks together."))
+        elif found.agreement.excludes(agreement):
+            told.append(_("Agrees with others more than raters here usually do."))
+        else:
+            told.append(_("Agrees with others as much as raters here usually do."))
+    if alpha and usual is not None and alpha[2] < usual:
+        told.append(
+            _("Answers hang together with the others' less than usual: the vote counts for less in what is learned.")
+        )
+    if found.first.excludes(0.5):
+        told.append(
+            _("Prefers the response shown %(side)s more often than chance brings. Remind to read both before choosing.")
+            % {"side": _("first") if (found.first.value or 0) > 0.5 else _("last")}
+        )
+    if found.straight:
+        told.append(
+            _(
+                "Gave the same side %(n)d times in a row, which chance hardly brings. "
+                "Ask what these tasks had in common."
+            )
+            % {"n": found.run}
+        )
+    if found.timed and found.fast / found.timed > 0.1:
+        told.append(
+            ngettext(
+                "%(n)d answer came before its texts could be read.",
+                "%(n)d answers came before their texts could be read.",
+                found.fast,
+            )
+            % {"n": found.fast}
+        )
+    if found.drift.excludes(0) and (found.drift.value or 0) < 0:
+        told.append(
+            _("Agreement has fallen in the second half of the work. A break, or the instructions again, may help.")
+        )
+    elif found.drift.excludes(0):
+        told.append(_("Agreement has risen in the second half of the work."))
+    if len(told) < 2:
+        told.append(_("Nothing else stands out."))
+    return told
+
+
+def without(evidence: Evidence, member: Membership) -> list[Without]:
+    """Agreement, α and every strength, of all votes and without the rater's."""
+    comparisons = evidence.comparisons
+    rest = comparisons[comparisons.rater != member.pk]
+    results = []
+    for name, measure in ((_("raw agreement"), raw_agreement), (_("Krippendorff's α, choices"), alpha_nominal)):
+        values = []
+        for chosen in (comparisons, rest):
+            units = units_of_comparisons(chosen)
+            measured = measure(units)
+            values.append(_finite(float(measured.statistic(measured.values.sum(axis=0)))) if measured.n.sum() else None)
+        results.append(Without(name, *values))
+    selection = Selection(who=evidence.who)
+    strengths = []
+    for chosen in (comparisons, rest):
+        found = standings_of(evidence.study, selection, ballot_of(evidence.study, selection, chosen))
+        strengths.append({place.name: place.strength for part in found.parts for place in part.places})
+    for name in sorted(strengths[0], key=lambda name: -strengths[0][name]):
+        results.append(Without(_("strength of %(name)s") % {"name": name}, strengths[0][name], strengths[1].get(name)))
+    return results
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def figures(found: RaterReport) -> list[Figure]:
+    """The rater's figures, explained."""
+    h, others = found.habits, _("this rater's judgements in this study")
+    jeffreys, by_task = _("share; Jeffreys interval"), _("share; bootstrap of tasks")
+
+    def share(name: str, what: str, estimate: Estimate, unit: str, method: str, digits: int = 2) -> Figure:
+        missing = _("not yet")
+        return Figure(
+            what, name, estimate.value, estimate.low, estimate.high, estimate.n, unit, method, others, missing, digits
+        )
+
+    value, low, high = found.reliability or (None, None, None)
+    alpha = Estimate(value, low, high, h.agreement.n)
+    return [
+        share(
+            _("agreement with others"),
+            _("How often another rater of the same task says the same"),
+            h.agreement,
+            _("comparisons that others made too"),
+            by_task,
+        ),
+        share(
+            _("reliability α"),
+            _("How likely the rater gives the answer that the raters together make likely, a tie being an answer too"),
+            alpha,
+            _("comparisons that others made too"),
+            _("Dawid & Skene 1979 with one parameter a rater, prior Beta(4, 2); posterior mean and interval"),
+        ),
+        share(
+            _("first response"), _("How often the response shown first is preferred"), h.first, _("choices"), jeffreys
+        ),
+        share(_("longer response"), _("How often the longer response is preferred"), h.longer, _("choices"), jeffreys),
+        share(_("ties"), _("How often two responses are called equal"), h.ties, _("comparisons"), jeffreys),
+        share(
+            _("drift"),
+            _("Agreement with others in the second half of the work minus that in the first"),
+            h.drift,
+            _("comparisons that others made too"),
+            _("difference of shares; bootstrap of tasks"),
+        ),
+    ]

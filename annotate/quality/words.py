@@ -1,0 +1,291 @@
+"""What the figures of quality are, in words, and what to do where a check finds something."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from annotate.quality.bootstrap import Estimate
+from annotate.quality.checks import Check
+from palate.figures import Figure
+
+BY_TASK = _("95 % percentile bootstrap of tasks")
+BY_RATER = _("95 % percentile bootstrap of raters")
+
+# key: (short name, what it is, of how many, method, why it may be missing)
+FIGURES: dict[str, tuple[Any, Any, Any, Any, Any]] = {
+    "raw": (
+        _("raw agreement"),
+        _("The share of pairs of raters who say the same of the same two responses; a tie is an answer of its own"),
+        _("pairs of answers"),
+        format_lazy("{}; {}", _("count of pairs"), BY_TASK),
+        _("not yet, because no two raters have judged the same task"),
+    ),
+    "alpha-nominal": (
+        _("Krippendorff's α, choices"),
+        _("Agreement beyond what chance would bring: 1 is perfect, 0 is chance; below 0.67 is weak for hard labels"),
+        _("answers"),
+        format_lazy("{}; {}", _("Krippendorff 2011, nominal"), BY_TASK),
+        _("not yet, because no two raters have judged the same task, or all answers are alike"),
+    ),
+    "alpha-ranks": (
+        _("Krippendorff's α, ranks"),
+        _(
+            "Agreement on the ranks of responses beyond chance; a small difference of ranks counts less than a large "
+            "one"
+        ),
+        _("answers"),
+        format_lazy("{}; {}", _("Krippendorff 2011, ordinal"), BY_TASK),
+        _("not yet, because no two raters have ranked the same task"),
+    ),
+    "alpha-scores": (
+        _("Krippendorff's α, scores"),
+        _("Agreement on the scores beyond chance; a small difference counts less than a large one"),
+        _("scores"),
+        format_lazy("{}; {}", _("Krippendorff 2011, ordinal"), BY_TASK),
+        _("not yet, because no two raters have scored the same response, or all scores are alike"),
+    ),
+    "w": (
+        _("Kendall's W"),
+        _("How alike raters rank the same responses: 1 is the same order by all; m raters at random have 1/m"),
+        _("tasks"),
+        format_lazy("{}; {}", _("Kendall & Babington Smith 1939, corrected for ties, mean over tasks"), BY_TASK),
+        _("not yet, because no two raters have ranked the same task"),
+    ),
+    "consistency": (
+        _("self-consistency"),
+        _("How often raters say the same when a task comes back in the reverse order"),
+        _("comparisons"),
+        _("share; 95 % percentile bootstrap of prompts"),
+        _("not yet, because no task has been shown a second time (settings: share of tasks shown a second time)"),
+    ),
+    "gold": (
+        _("known answers right"),
+        _("The share of answers to tasks with a known answer that agree with it"),
+        _("answers"),
+        format_lazy("{}; {}", _("share"), BY_RATER),
+        _("not yet, because no task with a known answer has been judged"),
+    ),
+    "adjudication": (
+        _("agreement with the expert"),
+        _(
+            "The share of raters' comparisons that say what an expert decided of the same disputed task; disputed "
+            "tasks are the hard ones"
+        ),
+        _("comparisons"),
+        format_lazy("{}; {}", _("share"), BY_TASK),
+        _("not yet, because no expert has decided a task (Review)"),
+    ),
+}
+
+# key: (name, what the figure is, unit, method, digits)
+CHECKS: dict[str, tuple[Any, Any, Any, Any, int]] = {
+    "position": (
+        _("Left or right"),
+        _("How often the response shown first is preferred, ties left out; 0.5 without a habit"),
+        _("comparisons"),
+        format_lazy("{}; {}", _("share, orders of a pair balanced"), BY_TASK),
+        3,
+    ),
+    "ends": (
+        _("First or last"),
+        _("How often, in rankings, the response shown first beats the one shown last; 0.5 without a habit"),
+        _("rankings"),
+        format_lazy("{}; {}", _("share"), BY_TASK),
+        3,
+    ),
+    "length": (
+        _("Length"),
+        _("How often the longer response is preferred, ties left out; 0.5 where length does not matter"),
+        _("comparisons"),
+        format_lazy("{}; {}", _("share"), BY_TASK),
+        3,
+    ),
+    "fatigue": (
+        _("Fatigue within a session"),
+        _(
+            "Change of the agreement with other raters each time the number of answers in a session doubles; 0 "
+            "without fatigue"
+        ),
+        _("comparisons"),
+        format_lazy(
+            "{}; {}",
+            _("slope within raters on the log of the place in the session (pauses of 30 minutes part sessions)"),
+            BY_RATER,
+        ),
+        4,
+    ),
+    "carry-over": (
+        _("The answer before"),
+        _(
+            "How much more often the side chosen last is chosen again than the rater's own habit explains; 0 without "
+            "an effect"
+        ),
+        _("pairs of answers"),
+        format_lazy("{}; {}", _("share minus expectation"), BY_RATER),
+        3,
+    ),
+    "rounds": (
+        _("Order of rounds"),
+        _(
+            "Win rate of a round's new policy among raters who judged the round before, minus that among those who "
+            "did not"
+        ),
+        _("comparisons"),
+        format_lazy("{}; {}", _("difference of shares"), BY_RATER),
+        3,
+    ),
+    "skips": (
+        _("Skips and length"),
+        _(
+            "How much longer skipped tasks are than answered ones, in doublings of the length; 0 where skips hang on "
+            "nothing"
+        ),
+        _("skips"),
+        format_lazy("{}; {}", _("difference of mean log2 characters"), BY_TASK),
+        2,
+    ),
+    "skipped-agreement": (
+        _("Skips and difficulty"),
+        _(
+            "Agreement of two raters on tasks that somebody skipped, minus that on others; 0 where skips hang on "
+            "nothing"
+        ),
+        _("comparisons"),
+        format_lazy("{}; {}", _("difference of shares"), BY_TASK),
+        3,
+    ),
+}
+
+NOT_YET = {
+    "nothing": _("Not yet, because nobody has judged anything here."),
+    "no-decided": _("not yet, because no answer prefers one response"),
+    "no-random-order": _(
+        "cannot be told: every imported task was shown in one order only, so that place and quality go together"
+    ),
+    "no-rankings": _("not yet, because no ranking of three or more has been made in a random order"),
+    "no-others": _("not yet, because no two raters have judged the same task"),
+    "no-sessions": _("not yet, because nobody has given two answers within a session"),
+    "no-rounds": _("not yet, because no later round was judged both by raters of the round before and by others"),
+    "no-skips": _("not yet, because no task was skipped (or none that others judged)"),
+}
+
+# key: (below what is expected, above it): what is there, and what to do.
+ADVICE = {
+    "position": (
+        _(
+            "The response shown last wins more often than it should. Orders are drawn by lot, so standings stay fair "
+            "on average; control for the place in the standings and when training, and remind raters to read both."
+        ),
+        _(
+            "The response shown first wins more often than it should. Orders are drawn by lot, so standings stay "
+            "fair on average; control for the place in the standings and when training, and remind raters to read "
+            "both."
+        ),
+    ),
+    "ends": (
+        _("Responses at the end of a ranking are favoured. Rank fewer at once, or compare pairs."),
+        _("Responses at the top of a ranking are favoured. Rank fewer at once, or compare pairs."),
+    ),
+    "length": (
+        _(
+            "Shorter responses win more often. They may be better, or easier: rank with length taken out and see "
+            "what is left; a preference model will learn it either way."
+        ),
+        _(
+            "Longer responses win more often. They may be better, or only longer: rank with length taken out and see "
+            "what is left. A policy tuned on these judgements will write longer; hold the length against it."
+        ),
+    ),
+    "fatigue": (
+        _(
+            "Agreement falls as a session goes on. Ask for breaks earlier (settings), cap the judgements of a rater, "
+            "or give more weight to early answers."
+        ),
+        _(
+            "Agreement rises as a session goes on: raters warm up. Give new raters practice tasks before the first "
+            "vote."
+        ),
+    ),
+    "carry-over": (
+        _("Raters switch sides more than the tasks explain. Look for raters who alternate (raters' pages)."),
+        _(
+            "Raters repeat the side they chose last. Look for raters who answer in runs (raters' pages), and show "
+            "fewer tasks at a stretch."
+        ),
+    ),
+    "rounds": (
+        _(
+            "Raters who know the round before like the new policy less than new raters do. Compare rounds by raters "
+            "who saw both, or by new raters alone."
+        ),
+        _(
+            "Raters who know the round before like the new policy more than new raters do. Compare rounds by raters "
+            "who saw both, or by new raters alone."
+        ),
+    ),
+    "skips": (
+        _(
+            "Short tasks are skipped more. What is skipped is not missing at random: read the reasons (Raters), and "
+            "hand skipped tasks to other raters."
+        ),
+        _(
+            "Long tasks are skipped more. What is skipped is not missing at random: results speak for shorter texts. "
+            "Shorten the responses, pay by length, or hand skipped tasks to other raters."
+        ),
+    ),
+    "skipped-agreement": (
+        _(
+            "Skipped tasks are the ones on which raters disagree. Agreement is flattered by skips: let an expert "
+            "decide skipped tasks (Review)."
+        ),
+        _("Raters agree more on tasks that somebody skipped. Skips hit easy tasks: read the reasons (Raters)."),
+    ),
+}
+
+
+def figure(key: str, estimate: Estimate, *, source: str = "") -> Figure:
+    name, what, unit, method, missing = FIGURES[key]
+    return Figure(
+        what=str(what),
+        name=str(name),
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        n=estimate.n,
+        unit=str(unit),
+        method=str(method),
+        source=source,
+        missing=str(missing),
+    )
+
+
+@dataclass(frozen=True)
+class Told:
+    """A check in words. advice: what is there and what to do; empty where nothing is found."""
+
+    name: str
+    figure: Figure
+    found: bool
+    advice: str
+
+
+def told(check: Check) -> Told:
+    name, what, unit, method, digits = CHECKS[check.key]
+    estimate = check.estimate
+    number = Figure(
+        what=str(what),
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        n=estimate.n,
+        unit=str(unit),
+        method=str(method),
+        missing=str(NOT_YET.get(check.missing, "")),
+        digits=digits,
+    )
+    advice = ""
+    if check.found and estimate.value is not None:
+        advice = str(ADVICE[check.key][estimate.value > check.expected])
+    return Told(str(name), number, check.found, advice)

@@ -1,0 +1,93 @@
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from annotate.members.models import Kind
+from annotate.standings.controls import CONTROLS
+from annotate.standings.reading import PREFERENCE, Selection
+from annotate.studies.models import Study
+
+WHO = {
+    "people": (_("people"), (Kind.PERSON, Kind.IMPORTED)),
+    "simulated": (_("simulated raters"), (Kind.SIMULATED,)),
+}
+MODELS = [
+    ("davidson", _("Davidson (ties have a share of their own)")),
+    ("rao-kupper", _("Rao–Kupper (ties below a threshold)")),
+    ("bradley-terry", _("Bradley–Terry (a tie is half a win each)")),
+    ("plackett-luce", _("Plackett–Luce (whole rankings)")),
+]
+WORDS = {"length": _("length"), "style": _("lists, headings, bold"), "position": _("place on the screen")}
+# More prompts than this are not offered one by one.
+MOST_PROMPTS = 200
+
+
+class SelectionForm(forms.Form):
+    """What is ranked, by what and how; every field may be left out."""
+
+    who = forms.ChoiceField(label=_("Judgements of"), required=False)
+    criterion = forms.ChoiceField(label=_("By"), required=False)
+    model = forms.ChoiceField(label=_("Model"), choices=MODELS, required=False)
+    group = forms.ChoiceField(label=_("Prompts of the group"), required=False)
+    prompt = forms.TypedChoiceField(
+        label=_("Rank"), required=False, coerce=lambda value: int(value) if value else None, empty_value=None
+    )
+    controls = forms.MultipleChoiceField(
+        label=_("Take out the pull of"),
+        required=False,
+        choices=[(name, WORDS[name]) for name in CONTROLS],
+        widget=forms.CheckboxSelectMultiple,
+    )
+    interval = forms.ChoiceField(
+        label=_("Intervals"),
+        required=False,
+        choices=[("sandwich", _("sandwich, by task")), ("bootstrap", _("bootstrap, by task (slower)"))],
+    )
+
+    def __init__(self, *args: Any, study: Study, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.study = study
+        kinds = set(study.memberships.order_by().values_list("kind", flat=True).distinct())
+        here: list[tuple[str, Any]] = [(key, words) for key, (words, of) in WHO.items() if kinds & set(of)] or [
+            ("people", WHO["people"][0])
+        ]
+        groups = study.prompts.exclude(group="").order_by("group").values_list("group", flat=True).distinct()
+        prompts = study.prompts.order_by("pk").values_list("pk", "text")[: MOST_PROMPTS + 1]
+        choices: dict[str, list[tuple[str, Any]]] = {
+            "who": here,
+            "criterion": [(PREFERENCE, _("preference")), *((c.key, c.name) for c in study.criteria.all())],
+            "group": [("", _("all groups")), *((group, group) for group in groups[:MOST_PROMPTS])],
+            "prompt": [
+                ("", _("the authors")),
+                *((str(pk), _("responses to: %(text)s") % {"text": text[:60]}) for pk, text in prompts),
+            ],
+        }
+        for name, of in choices.items():
+            self.fields[name].choices = of  # type: ignore[attr-defined]
+        if len(here) == 1:
+            del self.fields["who"]
+        if not groups:
+            del self.fields["group"]
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if data.get("model") == "plackett-luce" and (data.get("controls") or data.get("interval") == "bootstrap"):
+            self.add_error(
+                "model", _("Whole rankings know neither controls nor the bootstrap: choose a model of pairs.")
+            )
+        return data
+
+    def selection(self) -> Selection:
+        """What was chosen; Selection's own defaults stand for what was not."""
+        data = self.cleaned_data
+        here = getattr(self.fields.get("who"), "choices", [("people", "")])
+        return Selection(
+            who=data.get("who") or here[0][0],
+            criterion=data["criterion"] or PREFERENCE,
+            model=data["model"] or MODELS[0][0],
+            controls=tuple(data["controls"]),
+            group=data.get("group", ""),
+            prompt=data["prompt"],
+            bootstrap=data["interval"] == "bootstrap",
+        )

@@ -1,0 +1,73 @@
+"""How standings came about: strengths as votes arrived, and the promoted policies' reward beside people's word."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from annotate.judgements.comparisons import Comparisons, Floats
+from annotate.quality.win_rate import WinRate, win_rate
+from annotate.standings.ranking.online import Online
+from annotate.standings.ranking.votes import Votes
+from annotate.studies.models import Study
+
+PEOPLE = ("person", "imported")
+MOMENTS = 12
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Strengths and their standard deviations (n,) after so many comparisons, the last at this time."""
+
+    at: float
+    comparisons: int
+    strengths: Floats
+    spread: Floats
+
+
+def as_they_came(votes: Votes, comparisons: Comparisons, moments: int = MOMENTS) -> list[Moment]:
+    """The online strengths after each of `moments` equal shares of the votes, in the order of time.
+
+    comparisons: those that the votes were made of, one a vote.
+    """
+    if not len(votes):
+        return []
+    order, online = np.argsort(comparisons.at, kind="stable"), Online(votes.n)
+    found: list[Moment] = []
+    for share in np.array_split(order, min(moments, len(order))):
+        online.add(
+            replace(
+                votes,
+                **{
+                    name: getattr(votes, name)[share]
+                    for name in ("left", "right", "outcome", "weight", "cluster", "controls")
+                },
+            )
+        )
+        centred = online.strengths - online.strengths.mean()
+        so_far = share[-1]
+        before = found[-1].comparisons if found else 0
+        found.append(Moment(float(comparisons.at[so_far]), before + len(share), centred, online.spread))
+    return found
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A round: how much its policy gained by the preference model (quality from 0 to 1, after minus before tuning;
+    None where that is not known), and how often people prefer it to the policy it was tuned from."""
+
+    number: int
+    policy: str
+    gain: float | None
+    people: WinRate
+
+
+def turns(study: Study) -> list[Turn]:
+    rounds = study.rounds.select_related("policy").order_by("number")
+    return [
+        Turn(turn.number, str(turn.policy), _gain(turn.policy.metrics), win_rate(turn, kinds=PEOPLE)) for turn in rounds
+    ]
+
+
+def _gain(metrics: dict[str, dict[str, float]]) -> float | None:
+    before, after = metrics.get("before") or {}, metrics.get("after") or {}
+    return after["quality"] - before["quality"] if "quality" in before and "quality" in after else None

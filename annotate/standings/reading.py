@@ -1,0 +1,141 @@
+"""From a study's judgements to votes on its authors, or on the responses to one prompt."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotate.judgements.columns import comparisons_of, ranks_of, scores_of
+from annotate.judgements.comparisons import Answers, Comparisons, Floats, Ints, compared
+from annotate.judgements.models import Judgement
+from annotate.judgements.queries import JudgementQuerySet
+from annotate.prompts.authors import authors_of
+from annotate.prompts.models import Prompt
+from annotate.standings.controls import controls_of
+from annotate.standings.ranking.votes import Votes, votes_of
+from annotate.standings.table import Rankings, Standings, standings
+from annotate.studies.models import Study
+
+PREFERENCE = "preference"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is ranked, by what, and how. criterion: PREFERENCE (ranks) or a criterion's key. prompt: rank the
+    responses to this prompt instead of authors. group: only prompts of this group."""
+
+    who: str = "people"
+    criterion: str = PREFERENCE
+    model: str = "davidson"
+    controls: tuple[str, ...] = ()
+    group: str = ""
+    prompt: int | None = None
+    reliability: bool = False
+    bootstrap: bool = False
+
+
+def judgements_for(study: Study, selection: Selection) -> JudgementQuerySet:
+    chosen = Judgement.objects.counted().of_study(study).by(selection.who)
+    if selection.group:
+        chosen = chosen.filter(task__prompt__group=selection.group)
+    return chosen.filter(task__prompt=selection.prompt) if selection.prompt else chosen
+
+
+def read(study: Study, selection: Selection) -> Comparisons:
+    """The comparisons that the selection asks for."""
+    judgements = judgements_for(study, selection)
+    if selection.criterion == PREFERENCE:
+        return comparisons_of(judgements)
+    return compared(scores_of(judgements, selection.criterion))
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """votes: on what is ranked, one for each of `comparisons`; names: n words for the items."""
+
+    votes: Votes
+    comparisons: Comparisons
+    names: list[str]
+
+
+def standings_of(
+    study: Study, selection: Selection, ballot: Ballot, rater_weight: dict[int, float] | None = None
+) -> Standings:
+    """The standings of a ballot that was read with the same selection and weights."""
+    whole = None
+    if selection.model == "plackett-luce" and len(ballot.votes):
+        whole = _rankings(study, selection, rater_weight)
+    return standings(ballot.votes, ballot.names, model=selection.model, rankings=whole, bootstrap=selection.bootstrap)
+
+
+def ballot_of(
+    study: Study, selection: Selection, comparisons: Comparisons, rater_weight: dict[int, float] | None = None
+) -> Ballot:
+    """Votes on what is ranked. Comparisons of two responses by one author say nothing of authors and are left out.
+    rater_weight: how much each rater's votes count, 1 for others."""
+    items = Items(study, selection, np.concatenate([comparisons.first, comparisons.second]))
+    left, right = items.of(comparisons.first), items.of(comparisons.second)
+    apart = left != right
+    comparisons, left, right = comparisons[apart], left[apart], right[apart]
+    controls, names = controls_of(study, comparisons, selection.controls) if selection.controls else (None, ())
+    weight = comparisons.weight
+    if rater_weight:
+        weight = weight * weights_of(comparisons.rater, rater_weight)
+    votes = votes_of(
+        len(items.names),
+        left,
+        right,
+        comparisons.outcome,
+        weight=weight,
+        cluster=comparisons.cluster,
+        controls=controls,
+        names=names,
+    )
+    return Ballot(votes, comparisons, items.names)
+
+
+def weights_of(raters: Ints, weight: dict[int, float]) -> Floats:
+    ids, back = np.unique(raters, return_inverse=True)
+    return np.array([weight.get(int(rater), 1.0) for rater in ids])[back] if len(ids) else np.ones(0)
+
+
+class Items:
+    """What is ranked: authors, or the responses to one prompt. Only those that were compared."""
+
+    def __init__(self, study: Study, selection: Selection, responses: Ints) -> None:
+        self.policy: list[int | None]
+        if selection.prompt:
+            self._ids = np.unique(responses)
+            self._number = np.arange(len(self._ids))
+            known = Prompt.objects.get(pk=selection.prompt).responses.in_bulk(self._ids.tolist())
+            self.names = [known[int(pk)].external_id for pk in self._ids]
+            self.policy = [None] * len(self.names)
+            return
+        authors = authors_of(study)
+        self._ids = authors.response
+        used = np.unique(authors.of(responses)) if len(responses) else np.zeros(0, np.int64)
+        number = np.full(len(authors.names), -1)
+        number[used] = np.arange(len(used))
+        self._number = number[authors.author]
+        self.names = [authors.names[k] for k in used]
+        self.policy = [authors.policy[k] for k in used]
+
+    def of(self, responses: Ints) -> Ints:
+        return np.asarray(self._number[np.searchsorted(self._ids, responses)], np.int64)
+
+
+def _rankings(study: Study, selection: Selection, rater_weight: dict[int, float] | None) -> Rankings:
+    judgements = judgements_for(study, selection)
+    ranked = selection.criterion == PREFERENCE
+    answers: Answers = ranks_of(judgements) if ranked else scores_of(judgements, selection.criterion)
+    items = Items(study, selection, answers.response[answers.size > 1])
+    items_of, ranks, tasks, raters = [], [], [], []
+    starts = np.flatnonzero(answers.place == 0)
+    for start in starts[answers.size[starts] > 1]:
+        stop = start + answers.size[start]
+        values = answers.value[start:stop]
+        items_of.append(items.of(answers.response[start:stop]).tolist())
+        ranks.append((np.unique(-values, return_inverse=True)[1] + 1).tolist())
+        tasks.append(answers.task[start])
+        raters.append(answers.rater[start])
+    weight = weights_of(np.array(raters, np.int64), rater_weight or {})
+    return Rankings(items_of, ranks, np.unique(tasks, return_inverse=True)[1], weight)

@@ -1,0 +1,207 @@
+"""The page that says who is preferred to whom, and its files."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+
+from annotate.exchange.tables import Table, csv_lines
+from annotate.members.access import managed_study
+from annotate.standings.forms import MODELS, SelectionForm
+from annotate.standings.history import Turn, as_they_came, turns
+from annotate.standings.reading import Ballot, Selection, ballot_of, read, standings_of
+from annotate.standings.table import Part, Place, Standings
+from palate.figures import Figure
+from palate.plots import Cloud, Forest, Point, cloud, forest
+
+COLUMNS = {
+    **dict.fromkeys(("part", "rank", "rank_low", "rank_high"), "int"),
+    "author": "text",
+    **dict.fromkeys(("strength", "low", "high", "chance_against_average", "votes", "wins"), "float"),
+}
+# The matrix and the lines of more authors than this are left to the file.
+MOST_IN_MATRIX, MOST_LINES = 12, 5
+
+
+def page(request: HttpRequest, slug: str) -> HttpResponse:
+    study = managed_study(request, slug)
+    form = SelectionForm(request.GET or None, study=study)
+    context: dict[str, Any] = {"study": study, "tab": "standings", "form": form}
+    if form.is_bound and not form.is_valid():
+        return render(request, "manage/standings.html", context, status=422)
+    selection = _selection(form)
+    ballot = ballot_of(study, selection, read(study, selection))
+    found = standings_of(study, selection, ballot)
+    rounds = turns(study)
+    history = history_plot(ballot, found)
+    context |= {
+        "found": found,
+        "parts": [_part_context(part, selection) for part in found.parts],
+        "history": history,
+        "rounds": [(turn, _win_figure(turn)) for turn in rounds],
+        "rounds_plot": rounds_plot(rounds),
+        "query": request.GET.urlencode(),
+    }
+    return render(request, "manage/standings.html", context)
+
+
+def _selection(form: SelectionForm) -> Selection:
+    if not form.is_bound:
+        form = SelectionForm({}, study=form.study)
+        form.is_valid()
+    return form.selection()
+
+
+def _part_context(part: Part, selection: Selection) -> dict[str, Any]:
+    few = len(part.places) <= MOST_IN_MATRIX
+    return {
+        "part": part,
+        "rows": [(place, *place_figures(place, part, selection)) for place in part.places],
+        "plot": strengths_plot(part),
+        "effects": [
+            Figure(
+                what=_("How much %(name)s moves a vote, in units of strength") % {"name": effect.name},
+                value=effect.value,
+                low=effect.low,
+                high=effect.high,
+                n=part.votes,
+                unit=_("votes"),
+                method=_("a covariate of the model; sandwich interval by task"),
+            )
+            for effect in part.effects
+        ],
+        "matrix": matrix(part) if few else [],
+    }
+
+
+def method_of(selection: Selection) -> str:
+    """The model and the interval in words."""
+    model = str(dict(MODELS)[selection.model])
+    interval = _("bootstrap of tasks") if selection.bootstrap else _("sandwich covariance clustered by task")
+    controls = _(", controlled for %(names)s") % {"names": ", ".join(selection.controls)} if selection.controls else ""
+    return f"{model}{controls}; {interval}"
+
+
+def place_figures(place: Place, part: Part, selection: Selection) -> tuple[Figure, Figure]:
+    """The strength and the chance against an average opponent, explained."""
+    method = method_of(selection)
+    source = _("judgements of %(who)s on %(tasks)d tasks") % {"who": selection.who, "tasks": part.tasks}
+    strength = Figure(
+        what=_("Strength of %(name)s: the natural logarithm of its worth; 0 is the average here")
+        % {"name": place.name},
+        value=place.strength,
+        low=place.low,
+        high=place.high,
+        n=round(place.votes),
+        unit=_("votes"),
+        method=method,
+        source=source,
+    )
+    chance = Figure(
+        what=_("How often %(name)s would be preferred to an average opponent, ties left out") % {"name": place.name},
+        value=place.chance,
+        n=round(place.votes),
+        unit=_("votes"),
+        method=_("the logistic function of the strength"),
+        source=source,
+    )
+    return strength, chance
+
+
+def matrix(part: Part) -> list[tuple[str, list[tuple[float, int] | None]]]:
+    """For each item its share of the votes against each other one, in the order of rank, and how many votes."""
+    order = [list(part.items).index(place.item) for place in part.places]
+    rows: list[tuple[str, list[tuple[float, int] | None]]] = []
+    for place, i in zip(part.places, order, strict=True):
+        cells: list[tuple[float, int] | None] = []
+        for j in order:
+            votes = part.wins[i, j] + part.wins[j, i]
+            cells.append((float(part.wins[i, j] / votes), round(float(votes))) if i != j and votes else None)
+        rows.append((place.name, cells))
+    return rows
+
+
+def strengths_plot(part: Part) -> Forest | None:
+    rows = [(place.name, place.strength, place.low, place.high) for place in part.places]
+    return forest(rows, axis=_("strength, 95 % interval"), reference=0.0)
+
+
+def history_plot(ballot: Ballot, found: Standings) -> dict[str, Any] | None:
+    """The strengths of the best of the first part as votes arrived."""
+    if not found.parts:
+        return None
+    moments = as_they_came(ballot.votes, ballot.comparisons)
+    best = [place.item for place in found.parts[0].places[:MOST_LINES]]
+    points = [
+        Point(
+            k,
+            float(moment.strengths[item]),
+            float(moment.strengths[item] - 1.96 * moment.spread[item]),
+            float(moment.strengths[item] + 1.96 * moment.spread[item]),
+            ballot.names[item],
+            series,
+        )
+        for series, item in enumerate(best)
+        for k, moment in enumerate(moments)
+    ]
+    words = [f"{moment.comparisons}" for moment in moments]
+    plot = cloud(points, x_axis=_("comparisons so far"), y_axis=_("strength"), x_words=words, joined=True)
+    rows = [
+        (moment.comparisons, datetime.fromtimestamp(moment.at, UTC), [float(moment.strengths[i]) for i in best])
+        for moment in moments
+    ]
+    return {"plot": plot, "names": [ballot.names[item] for item in best], "rows": rows}
+
+
+def rounds_plot(rounds: list[Turn]) -> Cloud | None:
+    points = [
+        Point(turn.gain, turn.people.value, turn.people.low, turn.people.high, _("round %(n)d") % {"n": turn.number})
+        for turn in rounds
+        if turn.gain is not None and turn.people.value is not None
+    ]
+    return cloud(points, x_axis=_("gain by the preference model"), y_axis=_("people prefer it"), reference=0.5)
+
+
+def _win_figure(turn: Turn) -> Figure:
+    return Figure(
+        what=_("How often people prefer %(policy)s to the policy it was tuned from; a tie counts half")
+        % {"policy": turn.policy},
+        value=turn.people.value,
+        low=turn.people.low,
+        high=turn.people.high,
+        n=turn.people.judgements,
+        unit=_("judgements"),
+        method=_("share, bootstrap of prompts"),
+        missing=_("not yet: no person has judged it"),
+    )
+
+
+def download(request: HttpRequest, slug: str, file_type: str) -> HttpResponse:
+    """The standings as CSV or as a picture (SVG), with the same selection as the page."""
+    study = managed_study(request, slug)
+    chosen = SelectionForm(request.GET or None, study=study)
+    if chosen.is_bound and not chosen.is_valid():
+        return HttpResponse(str(chosen.errors.as_text()), status=422, content_type="text/plain; charset=utf-8")
+    selection = _selection(chosen)
+    found = standings_of(study, selection, ballot_of(study, selection, read(study, selection)))
+    if file_type == "csv":
+        body, kind = b"".join(csv_lines(Table(COLUMNS, _rows(found)))), "text/csv"
+    elif file_type == "svg" and found.parts:
+        drawn = {"plot": strengths_plot(found.parts[0]), "title": _("Standings"), "standalone": True}
+        body, kind = render_to_string("plots/forest.svg", drawn).encode(), "image/svg+xml"
+    else:
+        raise Http404
+    response = HttpResponse(body, content_type=f"{kind}; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{study.slug}-standings.{file_type}"'
+    return response
+
+
+def _rows(found: Standings) -> list[list[Any]]:
+    return [
+        [number, p.rank, p.rank_low, p.rank_high, p.name, p.strength, p.low, p.high, p.chance, p.votes, p.wins]
+        for number, part in enumerate(found.parts, start=1)
+        for p in part.places
+    ]

@@ -1,0 +1,222 @@
+"""Statistics of quality: against the reference libraries, and by hand."""
+
+import krippendorff
+import numpy as np
+import pytest
+from scipy.stats import friedmanchisquare
+
+from annotate.judgements.comparisons import Answers, Comparisons
+from annotate.quality import checks
+from annotate.quality.bootstrap import Clusters
+from annotate.quality.coefficients import alpha_nominal, alpha_ordinal, concordance, kendalls_w, raw_agreement
+from annotate.quality.habits import habits, longest_run, rows
+from annotate.quality.reliability import reliability
+from annotate.quality.units import units_of_answers, units_of_comparisons
+
+
+def comparisons(task, rater, first_wins, *, first=None, at=None, seconds=None):
+    """Comparisons of responses 2t and 2t + 1 of task t, the first shown being 2t unless `first` says otherwise."""
+    task, rater = np.asarray(task), np.asarray(rater)
+    size = len(task)
+    ahead = np.zeros(size, int) if first is None else np.asarray(first)
+    return Comparisons(
+        judgement=np.arange(size),
+        task=task,
+        prompt=task,
+        rater=rater,
+        first=2 * task + ahead,
+        second=2 * task + 1 - ahead,
+        outcome=np.asarray(first_wins, float),
+        size=np.full(size, 2),
+        at=np.arange(size, dtype=float) if at is None else np.asarray(at, float),
+        seconds=np.full(size, np.nan) if seconds is None else np.asarray(seconds, float),
+    )
+
+
+def answers(values):
+    """Scores of one response a task, (raters, tasks), NaN where a rater gave none."""
+    rater, task = np.nonzero(np.isfinite(values))
+    zero = np.zeros(len(task), int)
+    return Answers(zero, task, task, rater, task, zero, zero + 1, values[rater, task], zero.astype(float))
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("levels", [2, 5, 101])
+def test_alpha_of_scores_is_that_of_the_library(rng, levels):
+    values = np.clip(rng.integers(levels, size=30) + rng.integers(-1, 2, size=(6, 30)), 0, levels - 1).astype(float)
+    values[rng.random(values.shape) < 0.4] = np.nan
+    units = units_of_answers(answers(values))
+    found = alpha_ordinal(units).estimate(Clusters(units.cluster))
+    assert found.value == pytest.approx(
+        krippendorff.alpha(reliability_data=values, level_of_measurement="ordinal"), abs=1e-9
+    )
+    assert found.low < found.value < found.high
+
+
+def test_alpha_of_choices_is_that_of_the_library(rng):
+    task, rater = np.repeat(np.arange(40), 4), np.tile(np.arange(4), 40)
+    shown, best = rng.integers(2, size=160), rng.integers(2, size=40)[task]
+    outcome = np.where(rng.random(160) < 0.2, 0.5, ((best != shown) ^ (rng.random(160) < 0.2)) * 1.0)
+    of = comparisons(task, rater, outcome, first=shown)
+    units = units_of_comparisons(of)
+    table = np.full((4, 40), np.nan)
+    table[rater, task] = of.pair[2]
+    found = alpha_nominal(units).estimate(Clusters(units.cluster))
+    assert found.value == pytest.approx(
+        krippendorff.alpha(reliability_data=table, level_of_measurement="nominal"), abs=1e-9
+    )
+    same = [table[i, t] == table[j, t] for t in range(40) for i in range(4) for j in range(i)]
+    raw = raw_agreement(units).estimate(Clusters(units.cluster))
+    assert (raw.value, raw.n) == (pytest.approx(np.mean(same)), 240)
+    # By label: the halves are what they are alone.
+    label = (units.cluster >= 20) * 1
+    clusters, measure = Clusters(units.cluster), alpha_nominal(units)
+    halves = clusters.estimates(measure.statistic, measure.values, label, 2, measure.n)
+    assert halves[1].value == pytest.approx(
+        krippendorff.alpha(reliability_data=table[:, 20:], level_of_measurement="nominal"), abs=1e-9
+    )
+
+
+def test_w_is_friedmans_statistic_rescaled(rng):
+    values = rng.integers(3, size=(5, 7, 4)).astype(float)
+    expected = [friedmanchisquare(*of.T).statistic / (7 * 3) for of in values]
+    assert concordance(values) == pytest.approx(expected)
+    assert np.isnan(concordance(np.ones((1, 3, 3)))[0])
+
+
+def test_w_by_task():
+    # Two raters and three: the same order by all, then opposite orders of two.
+    value = np.array([1, 2, 3, 1, 2, 3, 1, 2, 3, 3, 2, 1], float)
+    judgement = np.repeat(np.arange(4), 3)
+    task = np.repeat([0, 1], 6)
+    response = np.tile([0, 1, 2], 4) + 10 * task
+    zero = np.zeros(12, int)
+    found = kendalls_w(
+        Answers(judgement, task, task, judgement, response, np.tile([0, 1, 2], 4), zero + 3, value, zero * 1.0)
+    )
+    assert (found.value, found.n) == (pytest.approx(0.5), 2)
+
+
+def test_nothing_to_agree_on():
+    alone = units_of_comparisons(comparisons([0, 1], [0, 0], [1, 0]))
+    assert raw_agreement(alone).estimate(Clusters(alone.cluster)).value is None
+    tied = units_of_comparisons(comparisons([0, 0, 1, 1], [0, 1, 0, 1], [0.5] * 4))
+    assert raw_agreement(tied).estimate(Clusters(tied.cluster)).value == 1
+    assert alpha_nominal(tied).estimate(Clusters(tied.cluster)).value is None
+    nothing = comparisons([], [], [])
+    for check in (
+        checks.position_bias(nothing, np.zeros(0, bool)),
+        checks.length_bias(nothing, np.zeros(0), np.zeros(0)),
+        checks.fatigue(nothing),
+        checks.after_a_side(nothing),
+        checks.first_against_last(nothing, np.zeros(0, bool)),
+        checks.skips(np.zeros(0, bool), np.zeros(0), np.zeros(0, int)),
+    ):
+        assert check.estimate.value is None
+        assert check.missing
+    assert rows(nothing, np.zeros(0), np.zeros(0)) == []
+    assert len(reliability(nothing).rater) == 0
+
+
+def test_a_pull_to_the_first_place_is_found_whatever_the_quality(rng):
+    task = np.repeat(np.arange(300), 4)
+    first, quality = rng.integers(2, size=1200), rng.normal(size=300)[task]
+    d = np.where(first == 0, quality, -quality)
+    wins = rng.random(1200) < 1 / (1 + np.exp(-(d + 0.6)))
+    of = comparisons(task, np.tile(np.arange(4), 300), wins, first=first)
+    biased = checks.position_bias(of, np.ones(1200, bool))
+    assert biased.found
+    assert biased.estimate.low > 0.55
+    honest = comparisons(task, np.tile(np.arange(4), 300), rng.random(1200) < 1 / (1 + np.exp(-d)), first=first)
+    assert not checks.position_bias(honest, np.ones(1200, bool)).found
+
+
+def test_imported_orders_count_only_where_both_occur():
+    of = comparisons([0, 0, 1, 1], [0, 1, 0, 1], [1, 1, 1, 1], first=[0, 0, 0, 1])
+    assert checks.order_was_random(of, np.zeros(4, bool)).tolist() == [False, False, True, True]
+    assert checks.order_was_random(of, np.array([True, False, False, False])).tolist() == [True, False, True, True]
+
+
+def test_the_ends_of_a_ranking():
+    # One ranking of three: pairs (first, second), (first, third), (second, third).
+    of = Comparisons(
+        np.zeros(3, int), np.zeros(3, int), np.zeros(3, int), np.zeros(3, int), np.array([5, 5, 9]),
+        np.array([9, 7, 7]), np.array([0.0, 1.0, 1.0]), np.full(3, 3), np.zeros(3), np.zeros(3),
+    )  # fmt: skip
+    found = checks.first_against_last(of, np.ones(3, bool)).estimate
+    assert (found.value, found.n) == (1.0, 1)
+
+
+def test_sessions_begin_anew_after_a_pause():
+    at = np.array([0, 60, 120, 3000, 3060, 30], float)
+    assert checks.sessions(np.array([1, 1, 1, 1, 1, 2]), at).tolist() == [0, 1, 2, 0, 1, 0]
+
+
+def test_fatigue_is_found(rng):
+    raters, each = 40, 64
+    task = np.tile(np.arange(each), raters)
+    rater = np.repeat(np.arange(raters), each)
+    # Each rater sees the tasks in an order of their own; the later, the more like a coin.
+    place = np.concatenate([rng.permutation(each) for _ in range(raters)])
+    right = rng.random(raters * each) < 0.95 - 0.07 * np.log2(1 + place)
+    of = comparisons(task, rater, right, at=place * 30 + rater * 1e6)
+    assert checks.fatigue(of).estimate.high < 0
+    steady = comparisons(task, rater, rng.random(raters * each) < 0.8, at=place * 30 + rater * 1e6)
+    assert not checks.fatigue(steady).found
+
+
+def test_skips_of_long_tasks_are_found():
+    length = np.array([100] * 50 + [200] * 50, float)
+    skipped = np.array([False] * 45 + [True] * 5 + [False] * 10 + [True] * 40)
+    found = checks.skips(skipped, length, np.arange(100)).estimate
+    assert found.value == pytest.approx(40 / 45 - 10 / 55)
+    assert found.low > 0
+
+
+def crowd(rng, alpha, tasks=400, each=5):
+    """Votes of raters who say the truth with probability alpha, else one of the two other answers."""
+    raters = len(alpha)
+    rater = np.concatenate([rng.permutation(raters)[:each] for _ in range(tasks)])
+    task = np.repeat(np.arange(tasks), each)
+    truth = rng.integers(3, size=tasks)[task]
+    right = rng.random(len(task)) < np.asarray(alpha)[rater]
+    said = np.where(right, truth, (truth + rng.integers(1, 3, size=len(task))) % 3)
+    return comparisons(task, rater, said / 2)
+
+
+def test_reliability_is_recovered(rng):
+    alpha = np.array([0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 1 / 3])
+    found = reliability(crowd(rng, alpha))
+    assert found.value == pytest.approx(alpha, abs=0.07)
+    assert ((found.low <= alpha) & (alpha <= found.high)).sum() >= 7
+    assert found.of(99) is None
+    # A coin's vote weighs nothing beside the best rater's.
+    weights = found.weights()
+    assert weights[7] < 0.1 < 1 < weights[0]
+
+
+def test_habits_by_hand():
+    of = comparisons(
+        np.arange(8), np.zeros(8, int), [1, 1, 1, 1, 1, 1, 0, 0.5], seconds=[1, 50, 50, 50, 50, 50, 50, np.nan]
+    )
+    longer = np.array([1, 1, 0, 0, np.nan, np.nan, np.nan, 1])
+    found = habits(of, np.zeros(8), np.zeros(8), np.full(8, 1000.0), longer)
+    assert (found.answers, found.fast, found.timed, found.pace, found.run) == (8, 1, 7, 50, 6)
+    assert (found.first.value, found.longer.value, found.ties.value) == (pytest.approx(6 / 7), 0.5, 1 / 8)
+    assert found.agreement.value is None
+    row = rows(of, np.full(8, 1000.0), longer)[0]
+    assert (row.answers, row.pace, row.agreement) == (8, 50, None)
+    assert (row.first, row.longer, row.fast) == (pytest.approx(6 / 7), 0.5, pytest.approx(1 / 7))
+
+
+def test_a_long_run_is_unlikely_by_chance(rng):
+    assert longest_run(np.ones(0, bool)) == (0, 1.0)
+    longest, chance = longest_run(rng.random(200) < 0.5)
+    assert longest < 20
+    assert chance > 0.05
+    mixed = np.append(np.tile([True, False], 50), np.ones(40, bool))
+    assert longest_run(mixed)[1] < 0.001
