@@ -12,6 +12,7 @@ LABELS, ROW, AXIS, MARGIN = 150, 26, 30, 12
 HEIGHT = 240
 # Letters that fit into the column of labels at the size that the style sheet gives them.
 LETTERS = 18
+LETTERS_ACROSS = 48
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def cloud(
             lines.append((" ".join(f"{p.x},{p.y}" for p in placed if p.series == series), series))
     words = list(x_words) or [f"{mark:g}" for mark in across]
     # Words that would run into each other are left out.
-    every = math.ceil(len(words) / 7)
+    every = max(1, math.ceil(sum(len(word) + 2 for word in words) / LETTERS_ACROSS))
     return Cloud(
         width=WIDTH,
         height=HEIGHT,
