@@ -43,7 +43,7 @@ class PreferenceConfig:
     max_length: int = 256
     layers: int = 0
     patience: int = 4
-    average: float = 0.0
+    average: float = 0.97
     precision: str = "auto"
     lora_rank: int = 0
     checkpointing: bool = False

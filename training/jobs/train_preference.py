@@ -97,7 +97,7 @@ class Options:
     accumulate: int = option(1, help="batches whose gradients make one step", minimum=1, advanced=True)
     weight_decay: float = option(0.01, help="weight decay", minimum=0, maximum=1, advanced=True)
     average: float = option(
-        0.0,
+        0.97,
         help="decay of a running mean of the weights, which is kept; 0 for none",
         minimum=0,
         maximum=0.9999,
