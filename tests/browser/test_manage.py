@@ -44,12 +44,14 @@ def test_the_pages_of_a_study(open_page, user, study, look):
     check(page)
     page.get_by_role("button", name="Make the study").click()
     for address in (
-        *(f"{base}/", f"{base}/runs/", f"{base}/runs/new/rl_finetune/", f"/runs/{run.pk}/", f"{base}/models/"),
+        *(f"{base}/", f"{base}/runs/", f"{base}/runs/new/rl_finetune/", f"{base}/runs/new/train_preference/"),
+        *(f"/runs/{run.pk}/", f"{base}/models/"),
         *(f"{base}/models/{model.pk}/", f"{base}/exchange/", f"{base}/members/", f"{base}/settings/"),
         *(f"{base}/work/", f"{base}/review/", f"{base}/known-answers/new/", "/studies/new/?template=translation"),
         *(f"{base}/tasks/{study.tasks.first().pk}/decide/", f"/join/{study.invitations.get().token}/"),
     ):
         page.goto(address)
+        page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
         check(page)
     page.context.clear_cookies()
     page.goto(f"/join/{study.invitations.get().token}/")

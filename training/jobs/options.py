@@ -21,12 +21,12 @@ def option(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
     of_model: str = "",
-    advanced: bool = False,
+    advanced: str = "",
 ) -> Any:
     """A field of a job's options. Without a default it is required.
 
     of_model: "policy" or "preference" when the value names a model version, folder or hub name. advanced: pages fold
-    it away.
+    it away under this heading.
     """
     meta = {
         "help": help,
@@ -116,12 +116,28 @@ def _value(field: dataclasses.Field[Any], raw: Any) -> Any:
     return value
 
 
-def form_of(options: type, *, models: Mapping[str, list[tuple[str, str]]]) -> type[forms.Form]:
+class OptionsForm(forms.Form):
+    """Options of a job; `headings` says under which heading a page folds a field away."""
+
+    headings: Mapping[str, str] = {}
+
+    def plain(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if not self.headings.get(name)]
+
+    def folded(self) -> list[tuple[str, list[forms.BoundField], bool]]:
+        """(heading, its fields, whether any of them is wrong), in the order of the options."""
+        sections: dict[str, list[forms.BoundField]] = {}
+        for name in self.fields:
+            if heading := self.headings.get(name):
+                sections.setdefault(heading, []).append(self[name])
+        return [(heading, fields, any(f.errors for f in fields)) for heading, fields in sections.items()]
+
+
+def form_of(options: type, *, models: Mapping[str, list[tuple[str, str]]]) -> type[OptionsForm]:
     """A form with one field for each option. `models` gives the choices for options that name a model."""
-    fields: dict[str, forms.Field] = {}
-    for field in dataclasses.fields(options):
-        fields[field.name] = _form_field(field, models)
-    return type("OptionsForm", (forms.Form,), fields)
+    fields = {field.name: _form_field(field, models) for field in dataclasses.fields(options)}
+    headings = {field.name: field.metadata["advanced"] for field in dataclasses.fields(options)}
+    return type("OptionsForm", (OptionsForm,), {**fields, "headings": headings})
 
 
 def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[str, str]]]) -> forms.Field:

@@ -46,84 +46,108 @@ class Options:
         "davidson",
         help="how ties are read: Davidson's or Rao and Kupper's model, or half a win for each",
         choices=("davidson", "rao-kupper", "half"),
-        advanced=True,
+        advanced="Votes",
     )
     votes: str = option(
-        "all", help="all votes on a pair count, or the majority's only", choices=("all", "majority"), advanced=True
+        "all", help="all votes on a pair count, or the majority's only", choices=("all", "majority"), advanced="Votes"
     )
     whole_rankings: bool = option(
-        False, help="read a ranking of three or more as one observation instead of as pairs", advanced=True
+        False, help="read a ranking of three or more as one observation instead of as pairs", advanced="Votes"
     )
     margin: float = option(
         0.0,
         help="how much further apart each step of strength puts two rewards",
         minimum=0,
         maximum=10,
-        advanced=True,
+        advanced="Votes",
     )
     smoothing: float = option(
-        0.0, help="label smoothing: votes drawn towards one half", minimum=0, maximum=0.5, advanced=True
+        0.0, help="label smoothing: votes drawn towards one half", minimum=0, maximum=0.5, advanced="Votes"
     )
-    by_prompt: bool = option(False, help="each prompt counts the same, however many votes it has", advanced=True)
+    by_prompt: bool = option(False, help="each prompt counts the same, however many votes it has", advanced="Votes")
     scores: str = option(
         "squared",
         help="how scores on criteria are read: squared error, an ordinal scale, or not at all",
         choices=("squared", "ordinal", "none"),
-        advanced=True,
+        advanced="Scores on criteria",
     )
-    score_weight: float = option(0.5, help="weight of a score beside a vote", minimum=0, maximum=100, advanced=True)
-    score_by_rater: bool = option(False, help="standardise scores by each rater's own mean and spread", advanced=True)
-    score_intercepts: bool = option(False, help="learn how strict each rater is", advanced=True)
+    score_weight: float = option(
+        0.5, help="weight of a score beside a vote", minimum=0, maximum=100, advanced="Scores on criteria"
+    )
+    score_by_rater: bool = option(
+        False, help="standardise scores by each rater's own mean and spread", advanced="Scores on criteria"
+    )
+    score_intercepts: bool = option(False, help="learn how strict each rater is", advanced="Scores on criteria")
     criteria: str = option(
         "",
         help="weights of the criteria in the total, such as fluency=2,adequacy=1 (default: the study's)",
-        advanced=True,
+        advanced="Scores on criteria",
     )
     centring: float = option(
-        0.0, help="weight of the mean squared reward in the loss", minimum=0, maximum=10, advanced=True
+        0.0, help="weight of the mean squared reward in the loss", minimum=0, maximum=10, advanced="Reward and model"
     )
     debias: float = option(
-        0.0, help="weight of the penalty on rewards that follow length", minimum=0, maximum=10, advanced=True
+        0.0,
+        help="weight of the penalty on rewards that follow length",
+        minimum=0,
+        maximum=10,
+        advanced="Reward and model",
     )
     ensemble_of: str = option(
         "copies",
         help="members of an ensemble: whole copies, or heads on one backbone",
         choices=("copies", "heads"),
-        advanced=True,
+        advanced="Reward and model",
     )
-    layers: int = option(0, help="how many of the base model's layers to keep; 0 keeps all", minimum=0, advanced=True)
-    min_steps: int = option(150, help="at least this many steps, in more epochs if need be", minimum=1, advanced=True)
-    tokens_per_step: int = option(4096, help="tokens in one batch", minimum=64, maximum=10_000_000, advanced=True)
-    accumulate: int = option(1, help="batches whose gradients make one step", minimum=1, advanced=True)
-    weight_decay: float = option(0.01, help="weight decay", minimum=0, maximum=1, advanced=True)
+    layers: int = option(
+        0, help="how many of the base model's layers to keep; 0 keeps all", minimum=0, advanced="Reward and model"
+    )
+    min_steps: int = option(
+        150, help="at least this many steps, in more epochs if need be", minimum=1, advanced="Optimisation"
+    )
+    tokens_per_step: int = option(
+        4096, help="tokens in one batch", minimum=64, maximum=10_000_000, advanced="Optimisation"
+    )
+    accumulate: int = option(1, help="batches whose gradients make one step", minimum=1, advanced="Optimisation")
+    weight_decay: float = option(0.01, help="weight decay", minimum=0, maximum=1, advanced="Optimisation")
     average: float = option(
         0.97,
         help="decay of a running mean of the weights, which is kept; 0 for none",
         minimum=0,
         maximum=0.9999,
-        advanced=True,
+        advanced="Optimisation",
     )
     patience: int = option(
-        4, help="stop after this many looks without a better validation loss; 0 for never", minimum=0, advanced=True
+        4,
+        help="stop after this many looks without a better validation loss; 0 for never",
+        minimum=0,
+        advanced="Optimisation",
     )
     precision: str = option(
         "auto",
         help="numbers of the training passes; auto takes bfloat16 where the processor has it",
         choices=("auto", "float32", "bfloat16"),
-        advanced=True,
+        advanced="Speed and memory",
     )
     share_prompts: bool = option(
-        True, help="causal models read a prompt once for all its responses, where that gives the same", advanced=True
+        True,
+        help="causal models read a prompt once for all its responses, where that gives the same",
+        advanced="Speed and memory",
     )
     lora_rank: int = option(
-        0, help="train low-rank adapters of this rank instead of all weights; 0 for none", minimum=0, advanced=True
+        0,
+        help="train low-rank adapters of this rank instead of all weights; 0 for none",
+        minimum=0,
+        advanced="Speed and memory",
     )
-    checkpointing: bool = option(False, help="keep fewer activations in memory and compute them twice", advanced=True)
+    checkpointing: bool = option(
+        False, help="keep fewer activations in memory and compute them twice", advanced="Speed and memory"
+    )
     track: str = option(
         "none",
         help="send the metrics to a tracker, too",
         choices=("none", "tensorboard", "wandb", "trackio"),
-        advanced=True,
+        advanced="Report",
     )
 
 

@@ -13,7 +13,7 @@ class Options:
     model: str = option(help="which model", of_model="policy")
     steps: int = option(10, help="how many", minimum=1, maximum=100)
     rate: float = option(0.5, help="how fast", minimum=0)
-    split: str = option("all", help="which", choices=("all", "test"))
+    split: str = option("all", help="which", choices=("all", "test"), advanced="More")
 
 
 def test_defaults_fill_what_is_not_given():
@@ -66,3 +66,12 @@ def test_the_form_has_the_options_limits_and_model_choices():
         {"model": "1", "steps": "5", "rate": "", "split": "test"}
     )
     assert form.is_valid(), form.errors
+
+
+def test_advanced_options_are_folded_under_their_heading_and_opened_where_wrong():
+    kind = form_of(Options, models={"policy": [("1", "base")]})
+    (heading, fields, wrong), *others = kind().folded()
+    assert (heading, [field.name for field in fields], wrong, others) == ("More", ["split"], False, [])
+    form = kind({"model": "1", "split": "dev"})
+    assert [field.name for field in form.plain()] == ["model", "steps", "rate"]
+    assert form.folded()[0][2]
