@@ -50,6 +50,11 @@ class Reader:
         rows = self._causal_rows(new) if self.causal else self._encoder_rows(new)
         self._rows.update(zip(new, rows, strict=True))
 
+    def forget(self) -> None:
+        """Drop the tokenised items: a policy that is tuned asks for the rewards of ever new texts."""
+        self._rows.clear()
+        self._prompts.clear()
+
     def batch(self, items: Sequence[Item]) -> dict[str, Tensor]:
         """Model inputs (N, T) of prepared items, padded on the right: a causal model's output is read at the last
         token that is not padding."""

@@ -100,6 +100,8 @@ class PreferenceModel:
         for start in range(0, len(distinct), batch):
             part = distinct[start : start + batch]
             found.update(zip(part, self._members(part).tolist(), strict=True))
+        for reader in self.readers:
+            reader.forget()
         return [found[item] for item in items]
 
     @torch.no_grad()
