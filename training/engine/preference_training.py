@@ -28,7 +28,7 @@ ENSEMBLES = ("heads", "copies")
 
 @dataclass(frozen=True)
 class PreferenceConfig:
-    """kind: bases.KINDS. learning_rate 0 takes 2e-4 for 22 million parameters, falling with the root of the model's
+    """kind: bases.KINDS. learning_rate 0 takes 1e-4 for 22 million parameters, falling with the root of the model's
     size, and 3e-3 for a small model made from nothing. layers: how many of a pretrained encoder's layers to keep, 0
     for all. ensemble: members, which are heads on one backbone or whole copies. criterion_weights: in the weighted
     total of a study without ranks. centring, debias: weights of the penalties (training.engine.likelihood)."""
@@ -210,7 +210,7 @@ def _fitted(
         return State(best=fit_linear(reader, likelihood, groups, held_out, reporter))
     made_here = config.kind in ("cnn", "rnn")
     size = sum(p.numel() for p in reader.model.parameters())
-    rate = config.learning_rate or (3e-3 if made_here else 2e-4 * (22e6 / size) ** 0.5)
+    rate = config.learning_rate or (3e-3 if made_here else 1e-4 * (22e6 / size) ** 0.5)
     options = FitOptions(
         epochs=config.epochs,
         min_steps=config.min_steps,
