@@ -78,6 +78,36 @@ def test_the_seconds_in_front_of_the_page_are_stored(open_page, user):
     assert 30 <= Judgement.objects.get().seconds < 60
 
 
+def test_the_time_of_a_rater_who_went_away_is_not_counted(open_page, user):
+    study_of(user, k=2)
+    page = open_page("/studies/shop/rate/", user=user)
+    page.clock.install()
+    page.reload()
+    page.clock.fast_forward(30_000)
+    page.mouse.move(200, 200)
+    page.clock.fast_forward(3_600_000)
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    wait_for_the_end(page)
+    assert 140 <= Judgement.objects.get().seconds < 200
+
+
+# What is on the key A of a Russian keyboard, and with Caps Lock; 3 on a French one, without Shift.
+@pytest.mark.parametrize(
+    ("k", "key", "code", "chosen"), [(2, "ф", "KeyA", "a1"), (2, "A", "KeyA", "a1"), (1, '"', "Digit3", "3")]
+)
+def test_keys_mean_the_same_on_every_keyboard(open_page, user, k, key, code, chosen):
+    study = study_of(user, k=k)
+    CriterionFactory(study=study, key="clear")
+    page = open_page("/studies/shop/rate/", user=user)
+    page.get_by_role("button", name="Keys").wait_for()
+    page.evaluate(
+        "([key, code]) => document.body.dispatchEvent(new KeyboardEvent('keydown', {key, code, bubbles: true}))",
+        [key, code],
+    )
+    assert page.locator("[data-rate] :checked").get_attribute("value") == chosen
+
+
 def test_keys_typed_in_a_comment_do_nothing_else(open_page, user):
     study_of(user, k=2)
     page = open_page("/studies/shop/rate/", user=user)
