@@ -42,8 +42,8 @@ NO_PAGE = {
     *("logout", "rate-ahead", "judge", "skip", "give-back", "draft", "undo"),
     *("study-preview", "study-create-preview", "study-state", "study-add-scale", "study-invite", "invitation-withdraw"),
     *("study-member-tags", "study-member-let-go-on", "study-member-remove"),
-    *("resolve-flags", "known-answer-take-out", "run-live", "run-cancel", "export", "import-prompts"),
-    "import-judgements",
+    *("resolve-flags", "known-answer-take-out", "run-live", "run-cancel", "export", "export-choose"),
+    *("import-prompts", "import-judgements"),
 }
 
 

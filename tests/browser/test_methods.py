@@ -97,7 +97,7 @@ class TestByTouchOnAPhone:
     def test_rank_with_a_finger(self, open_page, user):
         study_of(user, k=3)
         page = open_page("/studies/shop/rate/", user=user, **PHONE)
-        page.locator(".rank-list").scroll_into_view_if_needed()
+        page.locator(".rank-list").evaluate("list => list.scrollIntoView({block: 'center'})")
         middle = {
             name: (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
             for name in "AC"

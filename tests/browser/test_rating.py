@@ -105,7 +105,7 @@ def test_keys_mean_the_same_on_every_keyboard(open_page, user, k, key, code, cho
         "([key, code]) => document.body.dispatchEvent(new KeyboardEvent('keydown', {key, code, bubbles: true}))",
         [key, code],
     )
-    assert page.locator("[data-rate] :checked").get_attribute("value") == chosen
+    assert page.locator("[data-rate] input:checked").get_attribute("value") == chosen
 
 
 def test_keys_typed_in_a_comment_do_nothing_else(open_page, user):
