@@ -32,6 +32,37 @@ def drag(page, name, onto, share):
     page.mouse.up()
 
 
+def test_a_rater_signs_in_and_judges_all_three_kinds_to_the_end(open_page, user):
+    user.set_password("a-long-password-1")
+    user.save()
+    for k, name in ((1, "Score"), (2, "Compare"), (3, "Rank")):
+        study = StudyFactory(name=name)
+        MembershipFactory(study=study, user=user)
+        TaskFactory(study=study, k=k)
+        if k == 1:
+            CriterionFactory(study=study, key="clear")
+    page = open_page("/")
+    page.get_by_label("Username").fill(user.username)
+    page.get_by_label("Password").fill("a-long-password-1")
+    page.get_by_role("button", name="Sign in").click()
+    for name, choose in (
+        ("Score", lambda: page.get_by_role("radio", name="4").click()),
+        ("Compare", lambda: page.get_by_role("radio", name="Equally good").click()),
+        ("Rank", lambda: page.get_by_role("button", name="This order is right").click()),
+    ):
+        page.get_by_role("link", name=f"Rate {name}").click()
+        choose()
+        page.get_by_role("button", name="Submit and go on").click()
+        wait_for_the_end(page)
+        page.get_by_role("link", name="Back to the studies").click()
+    page.get_by_text("Nothing to rate right now").nth(2).wait_for()
+    assert [(j.ranks, j.scores) for j in Judgement.objects.order_by("id")] == [
+        (None, {"clear": [4]}),
+        ([1, 1], {}),
+        ([1, 2, 3], {}),
+    ]
+
+
 def test_compare_with_the_keyboard(open_page, user):
     study_of(user, k=2, tasks=6)
     page = open_page("/studies/shop/rate/", user=user)
