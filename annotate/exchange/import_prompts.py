@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.db import transaction
 
+from annotate.errors import PalateError
 from annotate.exchange.files import Row, csv_rows, json_rows
 from annotate.exchange.studies import study_for_import
 from annotate.prompts.models import Prompt, Split, split_of
@@ -35,6 +36,8 @@ def import_prompts(*, slug: str, file: Path, group_by: str = "", report: Report 
     Importing the same file again changes nothing. All or nothing: PalateError names file, line and field.
     """
     prompts = list(read_prompts(file, group_by=group_by))
+    if not prompts:
+        raise PalateError(f"{file.name}: holds no prompts; expected a row for each")
     study, made = study_for_import(slug)
     saved = save_prompts(study, prompts)
     if report:

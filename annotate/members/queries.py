@@ -22,7 +22,12 @@ class Progress:
     judged: int
     open: int
     today: int = 0
-    pace: float | None = None  # seconds a task: the median of the newest
+    newest: tuple[float, ...] = ()  # seconds of the newest answers, the newest last
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds a task: the median of the newest."""
+        return median(self.newest) if self.newest else None
 
     @property
     def shown(self) -> int:
@@ -51,5 +56,5 @@ def progress_of(rater: Membership) -> Progress:
         judged=own.count(),
         open=min(waiting + held, MANY + 1),
         today=own.filter(made_at__date=timezone.localdate()).count(),
-        pace=median(newest) if newest else None,
+        newest=tuple(reversed(newest)),
     )

@@ -94,6 +94,8 @@ def _lease_next(rater: Membership, beyond: Collection[int]) -> Assignment | None
         current.expires_at = _lease_end(rater)
         current.save(update_fields=["expires_at"])
         return current
+    # The one on the screen was fetched ahead, maybe long before it was shown: its time begins now, too.
+    Assignment.objects.filter(pk__in=[one.pk for one in held]).update(expires_at=_lease_end(rater))
     study = rater.study
     if not rater.active or not study.active or rater.barred or len(held) >= MOST_HELD:
         return None

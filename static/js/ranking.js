@@ -152,19 +152,19 @@ export function makeSortable(ranking) {
 
   return {
     // The action for a key on a row's handle, if there is one.
-    keys(event) {
-      const row = event.target.closest(".rank-row");
+    keys(key, target) {
+      const row = target.closest(".rank-row");
       const step = (by) => () => {
         const all = rows();
         const to = row ? all.indexOf(row) + by : 0;
         all[Math.min(Math.max(to, 0), all.length - 1)].querySelector(".rank-handle").focus();
       };
-      if (event.key === "j") return step(1);
-      if (event.key === "k") return step(-1);
+      if (key === "j") return step(1);
+      if (key === "k") return step(-1);
       if (!row) return null;
-      if (event.key === "ArrowUp") return () => move(row, -1);
-      if (event.key === "ArrowDown") return () => move(row, 1);
-      if (event.key === "t" && ties) return () => tieWithAbove(row);
+      if (key === "ArrowUp") return () => move(row, -1);
+      if (key === "ArrowDown") return () => move(row, 1);
+      if (key === "t" && ties) return () => tieWithAbove(row);
       return null;
     },
   };

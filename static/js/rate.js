@@ -7,6 +7,8 @@ import { say, sayOnTheNextPage, sayWhatWasKept } from "./notices.js";
 import { openOutbox, post } from "./outbox.js";
 import { startTask } from "./task.js";
 
+const NEWEST = 20; // answers that make the pace
+
 const workplace = document.querySelector("[data-workplace]");
 const connection = document.querySelector("[data-connection]");
 const refused = document.querySelector("[data-refused]");
@@ -20,6 +22,10 @@ let fetched = null; // the next task, once it is here
 
 begin();
 listenToKeys(() => task, { undo });
+document.querySelector("[data-undo]").addEventListener("click", (event) => {
+  event.preventDefault();
+  undo();
+});
 remindOfBreaks(document.querySelector("[data-break]"));
 sayWhatWasKept();
 outbox.flush();
@@ -66,6 +72,7 @@ async function send(event) {
     body: new URLSearchParams(fields).toString(),
   });
   const content = fetched ?? (await next);
+  paceWith(Number(fields.get("seconds")));
   if (content) show(content);
   const sent = outbox.flush();
   if (!content) await leaveFor(workplace.dataset.rateUrl, sent);
@@ -86,6 +93,17 @@ function show(content) {
 function count(selector, by) {
   const place = document.querySelector(selector);
   place.textContent = Math.max(0, Number(place.textContent.replace(/\D/g, "")) + by);
+}
+
+// The median of the newest answers, as the server counts it.
+function paceWith(seconds) {
+  const place = document.querySelector("[data-pace]");
+  const newest = [...place.dataset.pace.split(" ").filter(Boolean).map(Number), seconds].slice(-NEWEST);
+  place.dataset.pace = newest.join(" ");
+  const sorted = newest.toSorted((one, other) => one - other);
+  const median = (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+  place.querySelector("[data-seconds]").textContent = Math.round(median);
+  place.hidden = false;
 }
 
 // To another page, once the answers have arrived: it shows what the server knows.

@@ -77,6 +77,7 @@ def address(name, study, rater):
         "model": study.model_versions.first(),
     }
     values = {"slug": study.slug, "kind": "pretrain", "number": 1, "form": "pairs", "file_type": "csv"}
+    values["token"] = study.invitations.first().token
     if name in objects:
         values["pk"] = objects[name].pk
     wanted = patterns()[name]

@@ -3,6 +3,7 @@
 import pytest
 
 from annotate.judgements.models import Judgement
+from annotate.prompts.models import Response
 from tests.browser.conftest import PHONE
 from tests.browser.test_rating import study_of, wait_for_the_end
 from tests.factories import CriterionFactory
@@ -92,3 +93,38 @@ class TestByTouchOnAPhone:
         page.get_by_role("button", name="Submit and go on").tap()
         wait_for_the_end(page)
         assert Judgement.objects.get().ranks == [2, 1, 2]
+
+    def test_rank_with_a_finger(self, open_page, user):
+        study_of(user, k=3)
+        page = open_page("/studies/shop/rate/", user=user, **PHONE)
+        page.locator(".rank-list").evaluate("list => list.scrollIntoView({block: 'center'})")
+        middle = {
+            name: (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+            for name in "AC"
+            if (box := page.get_by_role("button", name=f"Move response {name}").bounding_box())
+        }
+        touch = page.context.new_cdp_session(page)
+        for kind, name in (("touchStart", "C"), ("touchMove", "C"), ("touchMove", "A"), ("touchEnd", None)):
+            points = [dict(zip("xy", middle[name], strict=True))] if name else []
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        assert page.locator("[data-live]").inner_text() == "C shares place 1 with A"
+        page.get_by_role("button", name="Submit and go on").tap()
+        wait_for_the_end(page)
+        assert Judgement.objects.get().ranks == [1, 2, 1]
+
+
+@pytest.mark.parametrize("look", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_the_controls_stay_in_view_however_long_the_texts(open_page, user, k, look):
+    study = study_of(user, k=k)
+    CriterionFactory(study=study, key="clear")
+    Response.objects.update(text="A long story. " * 400)
+    page = open_page("/studies/shop/rate/", user=user, **look)
+    bottom = look["viewport"]["height"]
+    controls = [page.get_by_role("button", name="Submit and go on")]
+    if k == 2:
+        controls.append(page.get_by_role("radio", name="Both are unacceptable"))
+    for control in controls:
+        box = control.bounding_box()
+        assert 0 <= box["y"] < box["y"] + box["height"] <= bottom
+    assert page.evaluate("scrollY") == 0

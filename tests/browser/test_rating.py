@@ -32,6 +32,37 @@ def drag(page, name, onto, share):
     page.mouse.up()
 
 
+def test_a_rater_signs_in_and_judges_all_three_kinds_to_the_end(open_page, user):
+    user.set_password("a-long-password-1")
+    user.save()
+    for k, name in ((1, "Score"), (2, "Compare"), (3, "Rank")):
+        study = StudyFactory(name=name)
+        MembershipFactory(study=study, user=user)
+        TaskFactory(study=study, k=k)
+        if k == 1:
+            CriterionFactory(study=study, key="clear")
+    page = open_page("/")
+    page.get_by_label("Username").fill(user.username)
+    page.get_by_label("Password").fill("a-long-password-1")
+    page.get_by_role("button", name="Sign in").click()
+    for name, choose in (
+        ("Score", lambda: page.get_by_role("radio", name="4").click()),
+        ("Compare", lambda: page.get_by_role("radio", name="Equally good").click()),
+        ("Rank", lambda: page.get_by_role("button", name="This order is right").click()),
+    ):
+        page.get_by_role("link", name=f"Rate {name}").click()
+        choose()
+        page.get_by_role("button", name="Submit and go on").click()
+        wait_for_the_end(page)
+        page.get_by_role("link", name="Back to the studies").click()
+    page.get_by_text("Nothing to rate right now").nth(2).wait_for()
+    assert [(j.ranks, j.scores) for j in Judgement.objects.order_by("id")] == [
+        (None, {"clear": [4]}),
+        ([1, 1], {}),
+        ([1, 2, 3], {}),
+    ]
+
+
 def test_compare_with_the_keyboard(open_page, user):
     study_of(user, k=2, tasks=6)
     page = open_page("/studies/shop/rate/", user=user)
@@ -76,6 +107,36 @@ def test_the_seconds_in_front_of_the_page_are_stored(open_page, user):
     page.keyboard.press("Enter")
     wait_for_the_end(page)
     assert 30 <= Judgement.objects.get().seconds < 60
+
+
+def test_the_time_of_a_rater_who_went_away_is_not_counted(open_page, user):
+    study_of(user, k=2)
+    page = open_page("/studies/shop/rate/", user=user)
+    page.clock.install()
+    page.reload()
+    page.clock.fast_forward(30_000)
+    page.mouse.move(200, 200)
+    page.clock.fast_forward(3_600_000)
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    wait_for_the_end(page)
+    assert 140 <= Judgement.objects.get().seconds < 200
+
+
+# What is on the key A of a Russian keyboard, and with Caps Lock; 3 on a French one, without Shift.
+@pytest.mark.parametrize(
+    ("k", "key", "code", "chosen"), [(2, "ф", "KeyA", "a1"), (2, "A", "KeyA", "a1"), (1, '"', "Digit3", "3")]
+)
+def test_keys_mean_the_same_on_every_keyboard(open_page, user, k, key, code, chosen):
+    study = study_of(user, k=k)
+    CriterionFactory(study=study, key="clear")
+    page = open_page("/studies/shop/rate/", user=user)
+    page.get_by_role("button", name="Keys").wait_for()
+    page.evaluate(
+        "([key, code]) => document.body.dispatchEvent(new KeyboardEvent('keydown', {key, code, bubbles: true}))",
+        [key, code],
+    )
+    assert page.locator("[data-rate] input:checked").get_attribute("value") == chosen
 
 
 def test_keys_typed_in_a_comment_do_nothing_else(open_page, user):

@@ -159,6 +159,34 @@ def test_undo_brings_the_last_answer_back(open_page, user, study):
     assert [(j.ranks, j.live) for j in Judgement.objects.order_by("id")] == [([1, 2], False), ([1, 1], True)]
 
 
+def test_undo_by_touch_waits_for_the_answer_that_is_on_its_way(open_page, user, study):
+    page = open_screen(open_page, user, **PHONE)
+    page.context.set_offline(True)
+    judge(page, "a")
+    page.get_by_text("1 of your answers wait").wait_for()
+    page.get_by_role("link", name="Undo").tap()
+    page.context.set_offline(False)
+    page.get_by_role("heading", name="Change an answer").wait_for()
+    assert page.get_by_role("radio", name="A is slightly better").is_checked()
+
+
+def test_pace_follows_the_answers(open_page, user, study):
+    page = open_screen(open_page, user)
+    assert page.locator("[data-pace]").is_hidden()
+    page.clock.install()
+    page.reload()
+    page.get_by_role("button", name="Keys").wait_for()
+    for number, seconds in enumerate((10, 20, 60), start=1):
+        page.clock.fast_forward(seconds * 1000)
+        judge(page)
+        page.get_by_text(f"{number} judged by you").wait_for()
+    # Somewhat more than the clock was moved: the page has real time, too.
+    assert 20 <= int(page.locator("[data-pace] [data-seconds]").inner_text()) < 50
+    until(page, lambda: Judgement.objects.count() == 3)
+    page.reload()
+    assert 20 <= int(page.locator("[data-pace] [data-seconds]").inner_text()) < 50
+
+
 def test_an_old_answer_is_changed_from_the_history(open_page, user, study):
     page = open_screen(open_page, user)
     judge(page, "a")

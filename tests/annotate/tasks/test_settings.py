@@ -1,6 +1,7 @@
 """What a study's settings do to the hand-out: repeats, caps, audiences, pausing, ties."""
 
 import pytest
+from django.db import connection
 
 from annotate.errors import PalateError
 from annotate.exchange.import_prompts import import_prompts
@@ -91,6 +92,21 @@ class TestAudience:
         set_tags(member=rater, tags=["de", "fr", "medicine"])
         rater.refresh_from_db()
         assert lease_next(rater=rater).task == task
+
+    @pytest.mark.parametrize("tags", [[], ["de"]])
+    def test_open_tasks_are_found_and_counted_by_the_index(self, study, tags):
+        """In a large study, whose every task is for everybody, neither may read more than it needs."""
+        rater = MembershipFactory(study=study, tags=tags)
+        prompt = TaskFactory(study=study).prompt
+        Task.objects.bulk_create(
+            Task(study=study, prompt=prompt, key=str(n), replication=9, slots_taken=9 * (n % 2)) for n in range(6000)
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE annotate_task")
+        for count in (1, 1001):
+            plan = Task.objects.open_to(rater).in_turn()[:count].explain()
+            assert "task_open" in plan
+            assert "Sort" not in plan
 
     def test_comes_with_the_prompts_of_a_file(self, study, tmp_path):
         file = tmp_path / "prompts.csv"
