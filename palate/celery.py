@@ -9,7 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "palate.settings")
 
 app = Celery("palate")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
+app.autodiscover_tasks(["training", "annotate.webhooks", "annotate.privacy"])
 
 
 def _broker() -> dict[str, Any]:

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
-from csp.constants import NONE, SELF
+from csp.constants import NONCE, NONE, SELF
+
+from palate.logs import configure
+from palate.production import check_production
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("PALATE_VAR", BASE_DIR / "var")).resolve()
@@ -18,9 +21,13 @@ def _flag(name: str, default: bool) -> bool:
     return os.environ.get(name, "1" if default else "0").lower() in {"1", "true", "yes", "on"}
 
 
+PRODUCTION = _flag("PRODUCTION", False)
+
+
 def _secret_key() -> str:
     """SECRET_KEY from the environment, or one made once and kept under var/ (readable by its owner only)."""
-    if key := os.environ.get("SECRET_KEY"):
+    key = os.environ.get("SECRET_KEY", "")
+    if key or PRODUCTION:
         return key
     path = VAR_DIR / "secret_key"
     if not path.exists():
@@ -53,6 +60,12 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "csp",
     "palate",
     "annotate",
@@ -60,6 +73,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "palate.observe.observe",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -69,8 +83,10 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "palate.headers.headers",
 ]
 
 ROOT_URLCONF = "palate.urls"
@@ -86,6 +102,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "palate.headers.oidc_name",
             ],
         },
     },
@@ -109,9 +126,50 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-LOGIN_URL = "login"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    # Counts failed sign-ins, by address and by account, and asks for the second step.
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+ACCOUNT_ADAPTER = "annotate.members.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_RATE_LIMITS = {"login_failed": os.environ.get("LOGIN_FAILURES", "10/m/ip,5/300s/key")}
+ALLAUTH_TRUSTED_PROXY_COUNT = int(_flag("TRUSTED_PROXY", False))
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Palate"
+# Sign-in through the organisation's OpenID Connect provider, where one is named.
+OIDC_SERVER_URL = os.environ.get("OIDC_SERVER_URL", "")
+OIDC_NAME = os.environ.get("OIDC_NAME", "OpenID Connect")
+OIDC_NEW_ACCOUNTS = _flag("OIDC_NEW_ACCOUNTS", False)
+SOCIALACCOUNT_ADAPTER = "annotate.members.adapters.SocialAccountAdapter"
+SOCIALACCOUNT_OPENID_CONNECT_URL_PREFIX = "oidc"
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "oidc",
+                "name": OIDC_NAME,
+                "client_id": os.environ.get("OIDC_CLIENT_ID", ""),
+                "secret": os.environ.get("OIDC_CLIENT_SECRET", ""),
+                "settings": {"server_url": OIDC_SERVER_URL},
+            }
+        ]
+        if OIDC_SERVER_URL
+        else [],
+    }
+}
+# Counts of failed sign-ins are shared by all web processes; the API counts its requests in each.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "palate_cache"},
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+}
+LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "studies"
-LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = os.environ.get("TZ", "UTC")
@@ -126,6 +184,9 @@ WHITENOISE_USE_FINDERS = True
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
+        # A nonce is made for the answer that uses one; nothing inline runs without.
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
         "img-src": [SELF, "data:"],
         "object-src": [NONE],
         "base-uri": [NONE],
@@ -140,11 +201,49 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
+# What an import may bring, in MB where nothing else is said: the file, its text, text to file, rows.
+# Folders below which models may lie, with : between them; unset, anything that a command names.
+MODEL_ROOTS = [root for root in os.environ.get("MODEL_ROOTS", "").split(":") if root]
+# Uploads, ended deliveries and expired tokens are deleted after so many days.
+KEEP_TECHNICAL_DAYS = int(os.environ.get("KEEP_TECHNICAL_DAYS", "30"))
+IMPORT_MAX_MB = int(os.environ.get("IMPORT_MAX_MB", "2048"))
+IMPORT_MAX_TEXT_MB = int(os.environ.get("IMPORT_MAX_TEXT_MB", "20480"))
+IMPORT_MAX_RATIO = int(os.environ.get("IMPORT_MAX_RATIO", "100"))
+IMPORT_MAX_ROWS = int(os.environ.get("IMPORT_MAX_ROWS", "20000000"))
+IMPORT_MEMORY_MB = int(os.environ.get("IMPORT_MEMORY_MB", "2048"))
+
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["annotate.api.access.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["annotate.api.access.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["annotate.api.throttle.RequestsAMinute"],
+    "DEFAULT_THROTTLE_RATES": {"user": os.environ.get("API_RATE", "1200/min")},
+    "EXCEPTION_HANDLER": "annotate.api.base.told",
+    "URL_FORMAT_OVERRIDE": None,
 }
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Palate",
+    "DESCRIPTION": "Studies, prompts, responses, judgements, exports, runs and models of human preferences.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "annotate.api.schema.with_errors"],
+    "ENUM_NAME_OVERRIDES": {
+        "SplitEnum": "annotate.prompts.models.Split",
+        "MethodEnum": "annotate.studies.models.Method",
+        "RunKindEnum": "training.models.RunKind",
+        "ModelKindEnum": "training.models.ModelKind",
+        "RunStateEnum": "training.models.RunState",
+        "PartEnum": "annotate.tasks.models.Part",
+        "EventEnum": "annotate.webhooks.models.Event",
+    },
+}
+# Addresses of webhooks that lie in private networks, and plain http, are refused unless this is set.
+WEBHOOKS_ALLOW_PRIVATE = _flag("WEBHOOKS_ALLOW_PRIVATE", False)
 
 # A message carries only the id of a run; the Run row is the truth. Long runs are acknowledged early: a
 # worker that dies is noticed by its missing heartbeat (training.operations.requeue_lost_runs), not by the broker.
@@ -159,15 +258,36 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"queue": "short"},
     },
+    "apply-retention": {
+        "task": "annotate.privacy.tasks.apply_retention",
+        "schedule": 86400.0,
+        "options": {"queue": "short"},
+    },
+    "deliver-webhooks": {
+        "task": "annotate.webhooks.tasks.deliver",
+        "schedule": 60.0,
+        "options": {"queue": "short"},
+    },
 }
-CELERY_TASK_ROUTES = {"training.tasks.requeue_lost_runs": {"queue": "short"}}
+CELERY_TASK_ROUTES = {
+    "training.tasks.requeue_lost_runs": {"queue": "short"},
+    "annotate.webhooks.tasks.deliver": {"queue": "short"},
+    "annotate.privacy.tasks.apply_retention": {"queue": "short"},
+}
 RUN_HEARTBEAT_SECONDS = 5
 RUN_LOST_AFTER_SECONDS = 60
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "WARNING")},
-}
+LOGGING = configure(level=os.environ.get("LOG_LEVEL", "WARNING"), form=os.environ.get("LOG_FORMAT", "line"))
+METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
+PROMETHEUS_MULTIPROC_DIR = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+
+if PRODUCTION:
+    check_production(SECRET_KEY, debug=DEBUG, hosts=ALLOWED_HOSTS)
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = True
+    SECURE_HSTS_SECONDS = int(os.environ.get("SECURE_HSTS_SECONDS", "31536000"))
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
+    # Probes ask the process itself, without the proxy and its https.
+    SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
+    ALLOWED_HOSTS.append("localhost")
+if _flag("TRUSTED_PROXY", False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

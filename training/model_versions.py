@@ -15,6 +15,8 @@ from annotate.errors import PalateError
 from annotate.studies.models import Study
 from training.models import ModelKind, ModelVersion, Run
 
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+
 
 def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None = None) -> str:
     """What `from_pretrained` shall open for `value`: a model version's name or number, a folder or a hub name.
@@ -23,6 +25,7 @@ def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None
     """
     version = _registered(study, value, kind)
     path = version.path if version else _resolved(value)
+    _check_place(path, flag=flag, value=value)
     config = _config(path, flag=flag, value=value)
     if kind == ModelKind.PREFERENCE and "palate" not in config:
         raise PalateError(f"{flag} {value}: not a preference model; expected a folder that train_preference saved")
@@ -96,6 +99,18 @@ def _resolved(value: str) -> str:
     """An absolute path when `value` is an existing path, else `value` itself (a hub's name)."""
     path = Path(value).expanduser()
     return str(path.resolve()) if path.exists() else value
+
+
+def _check_place(path: str, *, flag: str, value: str) -> None:
+    """Raises PalateError for a folder outside of MODEL_ROOTS, where that is set, and for weights that are pickles."""
+    folder = Path(path)
+    roots = [Path(root).resolve() for root in settings.MODEL_ROOTS]
+    if roots and not (folder.is_dir() and any(folder.resolve().is_relative_to(root) for root in roots)):
+        known = ", ".join(map(str, roots))
+        raise PalateError(f"{flag} {value}: models are loaded only from below {known} (MODEL_ROOTS)")
+    pickles = any(folder.glob(ending) for ending in PICKLES) if folder.is_dir() else False
+    if pickles and not any(folder.glob("*.safetensors")):
+        raise PalateError(f"{flag} {value}: its weights are pickles, which can run code; expected safetensors")
 
 
 def _config(path: str, *, flag: str, value: str) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class RunKind(models.TextChoices):
     SIMULATE = "simulate_raters", _("simulate raters")
     IMPORT_PROMPTS = "import_prompts", _("import prompts")
     IMPORT_JUDGEMENTS = "import_judgements", _("import judgements")
+    IMPORT_PREFERENCES = "import_preferences", _("import a file")
 
 
 class RunState(models.TextChoices):

@@ -5,19 +5,25 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, TextIO
 
+import structlog
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
+from annotate.audit.models import Action
+from annotate.audit.operations import record
 from annotate.errors import PalateError
 from annotate.studies.models import Study
+from annotate.webhooks.models import Event
+from annotate.webhooks.operations import announce
 from training.engine.progress import Cancelled
 from training.jobs.options import parse
 from training.jobs.registry import JOBS
-from training.models import Run, RunState
+from training.models import Run, RunKind, RunState
 from training.reporting import RunReporter
 
 MAX_ATTEMPTS = 3
+IMPORTS = dict.fromkeys((kind for kind in RunKind.values if kind.startswith("import_")), Action.IMPORTED)
 
 
 def create_run(
@@ -32,7 +38,11 @@ def create_run(
     job = JOBS[kind]
     options: Any = parse(job.options, values)
     job.check(study, options)
-    return Run.objects.create(kind=kind, study=study, config=dict(values), created_by=created_by, in_worker=in_worker)
+    run = Run.objects.create(kind=kind, study=study, config=dict(values), created_by=created_by, in_worker=in_worker)
+    if study is not None:
+        action = IMPORTS.get(kind, Action.TRAINED)
+        record(study=study, user=created_by, action=action, subject=str(run), kind=kind)
+    return run
 
 
 def queue_run(**kwargs: Any) -> Run:
@@ -57,7 +67,7 @@ def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = Fal
     if not claimed:
         return run
     try:
-        with RunReporter(run, terminal=terminal) as reporter:
+        with structlog.contextvars.bound_contextvars(run_id=run.pk), RunReporter(run, terminal=terminal) as reporter:
             job = JOBS[run.kind]
             options: Any = parse(job.options, run.config)
             job.check(run.study, options)
@@ -89,6 +99,8 @@ def assist_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> 
 def _end(run: Run, state: RunState, *, error: str = "", result: Mapping[str, Any] | None = None) -> None:
     run.state, run.error, run.result, run.ended_at = state, error, dict(result or {}), timezone.now()
     run.save(update_fields=["state", "error", "result", "ended_at"])
+    if run.study_id is not None:
+        announce(study_id=run.study_id, event=Event.RUN, run=run.pk, kind=run.kind, state=run.state)
 
 
 @transaction.atomic

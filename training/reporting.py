@@ -90,9 +90,16 @@ class RunReporter:
         self._cancel_seen = Run.objects.filter(pk=self.run.pk, cancel_requested=True).exists()
 
     def _beat(self) -> None:
-        """Long steps (loading a model, one big batch) must not look like a dead worker."""
+        """Long steps (loading a model, one big batch, one long transaction) must not look like a dead worker.
+
+        Progress goes along, and the wish to cancel comes back: work within one transaction neither writes to its
+        row, which would lock it, nor sees what others write there.
+        """
         try:
             while not self._stop.wait(settings.RUN_HEARTBEAT_SECONDS):
-                Run.objects.filter(pk=self.run.pk).update(heartbeat_at=timezone.now())
+                own = Run.objects.filter(pk=self.run.pk)
+                progress = {"step": self.run.step, "total_steps": self.run.total_steps}
+                own.update(heartbeat_at=timezone.now(), **progress)
+                self.run.cancel_requested = own.filter(cancel_requested=True).exists()
         finally:
             connection.close()

@@ -13,5 +13,6 @@ urlpatterns = [
     path("studies/<slug:slug>/rounds/<int:number>/", views_models.turn, name="round"),
     path("studies/<slug:slug>/exchange/", views_exchange.exchange, name="exchange"),
     path("studies/<slug:slug>/exchange/prompts/", views_exchange.upload_prompts, name="import-prompts"),
+    path("studies/<slug:slug>/exchange/file/", views_exchange.upload_preferences, name="import-preferences"),
     path("studies/<slug:slug>/exchange/judgements/", views_exchange.upload_judgements, name="import-judgements"),
 ]

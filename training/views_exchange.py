@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from annotate.errors import PalateError
 from annotate.exchange.forms import ExportForm
+from annotate.exchange.shapes.registry import SHAPES
 from annotate.members.access import managed_study
 from annotate.studies.models import Study
 from training import operations
@@ -28,6 +29,22 @@ class PromptsForm(forms.Form):
     )
 
 
+class PreferencesForm(forms.Form):
+    file = forms.FileField(label=_("File"), help_text=_("CSV, JSON lines, JSON or Parquet; text files plain or .gz"))
+    shape = forms.ChoiceField(
+        label=_("What the rows are"), choices=[("", _("see from the first row")), *SHAPES.items()], required=False
+    )
+    prompt_field = forms.CharField(label=_("Field of the prompt"), required=False)
+    response_fields = forms.CharField(
+        label=_("Fields of the responses"),
+        required=False,
+        help_text=_("With commas between them, the left one first. Only for Label Studio and Argilla."),
+    )
+    dry_run = forms.BooleanField(label=_("Only try: say what would be added and what is wrong"), required=False)
+    skip_bad = forms.BooleanField(label=_("Leave out rows that do not fit"), required=False)
+    make_tasks = forms.BooleanField(label=_("Make tasks of responses that nobody judged"), required=False)
+
+
 class JudgementsForm(forms.Form):
     prompts = forms.FileField(label=_("Prompts"), help_text=_("JSON lines: prompt_id, text, group"))
     responses = forms.FileField(label=_("Responses"), help_text=_("JSON lines: response_id, prompt_id, text, author"))
@@ -38,30 +55,36 @@ class JudgementsForm(forms.Form):
 
 
 def exchange(request: HttpRequest, slug: str) -> HttpResponse:
-    return _page(request, managed_study(request, slug), PromptsForm(), JudgementsForm())
+    return _page(request, managed_study(request, slug))
 
 
 @require_POST
 def upload_prompts(request: HttpRequest, slug: str) -> HttpResponse:
     study, form = managed_study(request, slug), PromptsForm(request.POST, request.FILES)
-    return _import(request, study, RunKind.IMPORT_PROMPTS, form) or _page(request, study, form, JudgementsForm(), 422)
+    return _import(request, study, RunKind.IMPORT_PROMPTS, form) or _page(request, study, 422, prompts=form)
 
 
 @require_POST
 def upload_judgements(request: HttpRequest, slug: str) -> HttpResponse:
     study, form = managed_study(request, slug), JudgementsForm(request.POST, request.FILES)
-    return _import(request, study, RunKind.IMPORT_JUDGEMENTS, form) or _page(request, study, PromptsForm(), form, 422)
+    return _import(request, study, RunKind.IMPORT_JUDGEMENTS, form) or _page(request, study, 422, judgements=form)
 
 
-def _page(
-    request: HttpRequest, study: Study, prompts: forms.Form, judgements: forms.Form, status: int = 200
-) -> HttpResponse:
+@require_POST
+def upload_preferences(request: HttpRequest, slug: str) -> HttpResponse:
+    study, form = managed_study(request, slug), PreferencesForm(request.POST, request.FILES)
+    return _import(request, study, RunKind.IMPORT_PREFERENCES, form) or _page(request, study, 422, preferences=form)
+
+
+def _page(request: HttpRequest, study: Study, status: int = 200, **filled: forms.Form) -> HttpResponse:
     context = {
         "study": study,
         "tab": "exchange",
         "export": ExportForm(),
-        "prompts": prompts,
-        "judgements": judgements,
+        "preferences": PreferencesForm(),
+        "prompts": PromptsForm(),
+        "judgements": JudgementsForm(),
+        **filled,
     }
     return render(request, "manage/exchange.html", context, status=status)
 
@@ -81,7 +104,7 @@ def _import(request: HttpRequest, study: Study, kind: str, form: forms.Form) -> 
     return redirect("run", run.pk)
 
 
-def _stored(cleaned: Mapping[str, Any], folder: Path) -> dict[str, str]:
+def _stored(cleaned: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Write the uploads into a folder of their own and name them in the run's options."""
     folder.mkdir(parents=True)
     return {
@@ -93,7 +116,7 @@ def _stored(cleaned: Mapping[str, Any], folder: Path) -> dict[str, str]:
 def _suffix(upload: UploadedFile) -> str:
     """The ending tells CSV from JSON lines; nothing else of a stranger's file name is used."""
     name = (upload.name or "").lower()
-    endings = (".jsonl.gz", ".json.gz", ".csv.gz", ".jsonl", ".json", ".csv", ".gz")
+    endings = (".jsonl.gz", ".json.gz", ".csv.gz", ".jsonl", ".json", ".csv", ".parquet", ".gz")
     return next((ending for ending in endings if name.endswith(ending)), "")
 
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from annotate.errors import PalateError
-from annotate.members.access import managed_study
+from annotate.members.access import managed_studies, managed_study
 from annotate.studies.models import Study
 from palate.charts import line
 from training import model_versions, operations
@@ -35,8 +35,8 @@ SHOWN_RUNS, SHOWN_POINTS, SHOWN_SAMPLES = 100, 300, 12
 
 def managed_run(request: HttpRequest, pk: int) -> Run:
     """The run if the user manages its study; otherwise 404."""
-    managed = Study.objects.managed_by(request.user)
-    return get_object_or_404(Run.objects.select_related("study", "created_by"), pk=pk, study__in=managed)
+    runs = Run.objects.select_related("study", "created_by")
+    return get_object_or_404(runs, pk=pk, study__in=managed_studies(request))
 
 
 def runs(request: HttpRequest, slug: str) -> HttpResponse:
@@ -54,11 +54,11 @@ def start(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
     study = managed_study(request, slug)
     if kind not in STARTED_HERE:
         raise Http404
-    form = _form(study, kind)(request.POST if request.method == "POST" else None)
+    form = form_for(study, kind)(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             run = operations.queue_run(
-                kind=kind, study=study, values=_values(form.cleaned_data), created_by=request.user
+                kind=kind, study=study, values=values_of(form.cleaned_data), created_by=request.user
             )
         except PalateError as error:
             form.add_error(None, str(error))
@@ -69,13 +69,14 @@ def start(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
     return render(request, "manage/run_start.html", context, status=422 if form.errors else 200)
 
 
-def _form(study: Study, kind: str) -> type[Any]:
+def form_for(study: Study, kind: str) -> type[Any]:
+    """The form of a kind of run as pages and the API take it: registered models only, no files of the server."""
     form = form_of(JOBS[kind].options, models={model: model_versions.choices(study, model) for model in ModelKind})
     form.base_fields = {name: field for name, field in form.base_fields.items() if name not in NOT_ON_PAGES}
     return form
 
 
-def _values(cleaned: dict[str, Any]) -> dict[str, Any]:
+def values_of(cleaned: dict[str, Any]) -> dict[str, Any]:
     """What was filled in; the rest keeps the job's defaults."""
     return {name: value for name, value in cleaned.items() if value not in (None, "")}
 

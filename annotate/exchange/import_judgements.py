@@ -116,7 +116,7 @@ def _save_judgements(
     for start in range(0, len(rows), BATCH):
         Judgement.objects.bulk_create(rows[start : start + BATCH])
         report(min(start + BATCH, len(rows)), len(rows))
-    _count_slots(Counter(row.task_id for row in rows))
+    count_slots(Counter(row.task_id for row in rows))
     return {"raters": len(raters), "judgements": len(rows), "judgements_already_there": len(judgements) - len(rows)}
 
 
@@ -188,7 +188,7 @@ def _answers_there(study: Study) -> dict[tuple[int, int], Told]:
     return there
 
 
-def _count_slots(added: Counter[int]) -> None:
+def count_slots(added: Counter[int]) -> None:
     """An imported judgement brings its own slot: tasks of the study stay as open to people as they were."""
     by_count: dict[int, list[int]] = defaultdict(list)
     for task, count in added.items():

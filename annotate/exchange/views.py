@@ -1,12 +1,15 @@
 """Exports by the browser, streamed."""
 
 from itertools import chain
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from annotate.audit.models import Action
+from annotate.audit.operations import record
 from annotate.errors import PalateError
 from annotate.exchange import exports
 from annotate.exchange.dataset_folder import Folder, zipped
@@ -37,13 +40,13 @@ def export(request: HttpRequest, slug: str, form: str, file_type: str) -> HttpRe
     if not asked.is_valid():
         return _refused(asked)
     try:
-        return streamed(study, asked)
+        return streamed(study, asked, request.user)
     except PalateError as error:
         return HttpResponse(f"{error}\n", status=422, content_type="text/plain; charset=utf-8")
 
 
-def streamed(study: Study, form: ExportForm) -> HttpResponseBase:
-    """The export that a valid form asks for. Raises PalateError when there is nothing to export."""
+def streamed(study: Study, form: ExportForm, user: Any) -> HttpResponseBase:
+    """The export that a valid form asks for, on record. Raises PalateError when there is nothing to export."""
     what, file_type = form.cleaned_data["format"], form.cleaned_data["file_type"]
     name = f"{study.slug}-{what}"
     if file_type == "zip":
@@ -51,6 +54,8 @@ def streamed(study: Study, form: ExportForm) -> HttpResponseBase:
     else:
         table = exports.table(study, what, split=form.split_asked(), policy=form.policy(), style=form.style())
         content = FILE_TYPES[file_type](table)
+    asked = {field: value for field, value in form.cleaned_data.items() if value not in (None, "")}
+    record(study=study, user=user, action=Action.EXPORTED, subject=f"{what}.{file_type}", **asked)
     # The first bytes are fetched before the answer begins, so that what goes wrong there can still be told.
     first = next(content, b"")
     return StreamingHttpResponse(

@@ -4,6 +4,7 @@ from django.db import transaction
 
 from annotate.instructions.models import InstructionsVersion
 from annotate.members.models import Membership
+from annotate.privacy.consent import must_agree
 from annotate.studies.models import Study
 
 
@@ -23,7 +24,7 @@ def confirm_reading(*, rater: Membership, version: int) -> None:
 
 
 def must_read(rater: Membership) -> bool:
-    """Whether the rater has to confirm the newest instructions before the next task."""
+    """Whether the rater has to confirm the newest instructions, or to agree, before the next task."""
     study = rater.study
     wanted = study.require_reading and bool(study.instructions.strip())
-    return wanted and rater.instructions_read < study.instructions_version
+    return must_agree(rater) or (wanted and rater.instructions_read < study.instructions_version)

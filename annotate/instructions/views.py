@@ -6,7 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from annotate.instructions.operations import confirm_reading, must_read
-from annotate.members.queries import memberships_of
+from annotate.members.queries import rating_memberships_of
+from annotate.privacy.consent import agree, must_agree
 from annotate.tasks.forms import letter
 from annotate.tasks.models import Purpose, Task
 from annotate.tasks.queries import TaskQuerySet
@@ -16,18 +17,22 @@ MOST_EXAMPLES = 10
 
 def instructions(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the newest version; a POST confirms the version that was shown."""
-    rater = get_object_or_404(memberships_of(request.user), study__slug=slug)
+    rater = get_object_or_404(rating_memberships_of(request.user), study__slug=slug)
     study = rater.study
     if request.method == "POST":
         version = request.POST.get("version", "")
         if version.isdecimal() and int(version) <= study.instructions_version:
             confirm_reading(rater=rater, version=int(version))
+        consent = request.POST.get("consent", "")
+        if consent.isdecimal() and int(consent) <= study.consent_version:
+            agree(rater=rater, version=int(consent))
         # Changed in the meantime: read the new ones.
         return redirect("rate", slug)
     known = Task.objects.filter(study=study)
     context = {
         "study": study,
         "unread": must_read(rater),
+        "ask_consent": must_agree(rater),
         "quiz": known.known(Purpose.QUIZ).exists() and rater.quiz_passed is None,
         "examples": _examples(known),
         "practice": known.known(Purpose.PRACTICE).exists(),

@@ -16,6 +16,8 @@ from annotate.members.models import Membership
 from annotate.studies.models import Criterion, Study
 from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose, Task
 from annotate.tasks.operations import hold
+from annotate.webhooks.models import Event
+from annotate.webhooks.operations import announce
 
 MAX_COMMENT = 10_000
 
@@ -66,7 +68,7 @@ def submit(*, assignment: Assignment, answer: Answer) -> Judgement:
     assignment.save(update_fields=["state", "ended_at", "draft"])
     if assignment.task.purpose in (Purpose.GOLD, Purpose.QUIZ):
         grade(rater=assignment.rater)
-    return judgement
+    return _announced(judgement, assignment.task.study_id)
 
 
 @transaction.atomic
@@ -85,7 +87,7 @@ def correct(*, judgement: Judgement, answer: Answer) -> Judgement:
     if task.purpose != Purpose.COLLECT:
         raise PalateError(_("This answer was part of a check and cannot be changed."))
     Judgement.objects.filter(pk=old.pk).update(live=False)
-    return Judgement.objects.create(
+    judgement = Judgement.objects.create(
         task_id=old.task_id,
         rater_id=old.rater_id,
         part=old.part,
@@ -95,6 +97,20 @@ def correct(*, judgement: Judgement, answer: Answer) -> Judgement:
         made_at=timezone.now(),
         **_checked(task.study, len(old.shown), answer),
     )
+    return _announced(judgement, task.study_id)
+
+
+def _announced(judgement: Judgement, study: int) -> Judgement:
+    """Tell the study's webhooks, with ids only: the texts are for those who may read the study."""
+    announce(
+        study_id=study,
+        event=Event.JUDGEMENT,
+        judgement=judgement.pk,
+        task=judgement.task_id,
+        part=judgement.part,
+        supersedes=judgement.supersedes_id,
+    )
+    return judgement
 
 
 def _sent(rater: int, answer: Answer) -> Judgement | None:
@@ -115,7 +131,7 @@ def adjudicate(*, task: Task, expert: Membership, shown: Sequence[int], answer: 
     mine = Judgement.objects.live().filter(task=task, rater=expert, part=Part.ADJUDICATION)
     old = mine.select_for_update(of=("self",)).first()
     mine.update(live=False)
-    return Judgement.objects.create(
+    judgement = Judgement.objects.create(
         task=task,
         rater=expert,
         part=Part.ADJUDICATION,
@@ -125,6 +141,7 @@ def adjudicate(*, task: Task, expert: Membership, shown: Sequence[int], answer: 
         made_at=timezone.now(),
         **fields,
     )
+    return _announced(judgement, task.study_id)
 
 
 def _checked(study: Study, k: int, answer: Answer) -> dict[str, object]:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from annotate.errors import PalateError
 from annotate.judgements import operations
 from annotate.judgements.models import Judgement
-from annotate.members.queries import memberships_of
+from annotate.members.queries import rating_memberships_of
 from annotate.tasks.forms import AnswerForm, fields_of
 from annotate.tasks.screen import Screen
 
@@ -20,7 +20,7 @@ PAGE = 25
 
 def history(request: HttpRequest, slug: str) -> HttpResponse:
     """The rater's live judgements, newest first."""
-    rater = get_object_or_404(memberships_of(request.user), study__slug=slug)
+    rater = get_object_or_404(rating_memberships_of(request.user), study__slug=slug)
     own = (
         Judgement.objects.live()
         .filter(rater=rater)
@@ -33,7 +33,7 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
 
 def undo(request: HttpRequest, slug: str) -> HttpResponse:
     """Back to the rater's last answer, to give another."""
-    rater = get_object_or_404(memberships_of(request.user), study__slug=slug)
+    rater = get_object_or_404(rating_memberships_of(request.user), study__slug=slug)
     last = Judgement.objects.live().filter(rater=rater).order_by("-made_at", "-id").first()
     if last is None:
         messages.info(request, _("You have not judged anything yet."))
@@ -46,7 +46,7 @@ def correct(request: HttpRequest, pk: int) -> HttpResponse:
     judgement = get_object_or_404(
         Judgement.objects.select_related("task__prompt", "rater__study"),
         pk=pk,
-        rater__in=memberships_of(request.user),
+        rater__in=rating_memberships_of(request.user),
     )
     study, k = judgement.rater.study, len(judgement.shown)
     to_rating = request.GET.get("then") == "rate"

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from annotate.known_answers.operations import is_right
-from annotate.members.queries import memberships_of
+from annotate.members.queries import rating_memberships_of
 from annotate.tasks.forms import AnswerForm
 from annotate.tasks.models import Purpose, Task
 from annotate.tasks.screen import Screen
@@ -14,7 +14,7 @@ from annotate.tasks.screen import Screen
 
 def practice(request: HttpRequest, slug: str) -> HttpResponse:
     """The practice task number `n` of the address; a POST says whether the answer was right, and why."""
-    rater = get_object_or_404(memberships_of(request.user), study__slug=slug)
+    rater = get_object_or_404(rating_memberships_of(request.user), study__slug=slug)
     study = rater.study
     tasks = Task.objects.known(Purpose.PRACTICE).filter(study=study).order_by("id")
     place, count = request.GET.get("n", "1"), tasks.count()

@@ -1,11 +1,26 @@
-"""What a manager may open. Whatever belongs to a study that the user does not manage does not exist."""
+"""What a manager may do and an auditor may look at. Whatever belongs to another's study does not exist."""
 
+from django.db.models import F
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
+from annotate.members.models import Role
 from annotate.studies.models import Study
+from annotate.studies.queries import StudyQuerySet
 
 
 def managed_study(request: HttpRequest, slug: str) -> Study:
-    """The study with this short name if the user owns or manages it; otherwise 404."""
-    return get_object_or_404(Study.objects.managed_by(request.user), slug=slug)
+    """The study with this short name if the user owns or manages it, or may look at it and only asks; else 404.
+
+    An auditor's page is marked, so that the templates close their forms.
+    """
+    study = get_object_or_404(managed_studies(request).annotate(own_role=F("memberships__role")), slug=slug)
+    request.read_only = study.own_role == Role.AUDITOR  # type: ignore[attr-defined]
+    return study
+
+
+def managed_studies(request: HttpRequest) -> StudyQuerySet:
+    """The studies whose managers' pages this request may open. An auditor's POST finds none."""
+    if request.method in ("GET", "HEAD"):
+        return Study.objects.readable_by(request.user)
+    return Study.objects.managed_by(request.user)

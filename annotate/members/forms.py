@@ -11,7 +11,7 @@ from annotate.members.models import Role
 class MemberForm(forms.Form):
     username = forms.CharField(label=_("Account name"), max_length=150)
     role = forms.ChoiceField(
-        label=_("Role"), choices=[(Role.RATER, Role.RATER.label), (Role.MANAGER, Role.MANAGER.label)]
+        label=_("Role"), choices=[(role, role.label) for role in (Role.RATER, Role.MANAGER, Role.AUDITOR)]
     )
     password = forms.CharField(
         label=_("First password"),

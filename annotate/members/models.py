@@ -10,6 +10,7 @@ class Role(models.TextChoices):
     OWNER = "owner", _("owner")
     MANAGER = "manager", _("manager")
     RATER = "rater", _("rater")
+    AUDITOR = "auditor", _("auditor, who sees all and changes nothing")
 
 
 class Kind(models.TextChoices):
@@ -18,6 +19,7 @@ class Kind(models.TextChoices):
     PERSON = "person", _("person")
     IMPORTED = "imported", _("imported rater")
     SIMULATED = "simulated", _("simulated rater")
+    ERASED = "erased", _("erased person")
 
 
 class Standing(models.TextChoices):
@@ -49,6 +51,8 @@ class Membership(models.Model):
     standing = models.CharField(max_length=10, choices=Standing, default=Standing.GOOD)
     reinstated_at = models.DateTimeField(null=True, blank=True)
     instructions_read = models.PositiveIntegerField(default=0, help_text=_("The newest version that was confirmed."))
+    consented_version = models.PositiveIntegerField(default=0, help_text=_("The newest consent that was given."))
+    consented_at = models.DateTimeField(null=True, blank=True)
     quiz_passed = models.BooleanField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

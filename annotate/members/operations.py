@@ -23,8 +23,8 @@ def add_member(*, study: Study, username: str, role: str, password: str = "") ->
 
     Raises PalateError when there is no such account, the password is weak or the role does not exist.
     """
-    if role not in (Role.MANAGER, Role.RATER):
-        raise PalateError(_("The role must be manager or rater."))
+    if role not in (Role.MANAGER, Role.RATER, Role.AUDITOR):
+        raise PalateError(_("The role must be manager, rater or auditor."))
     user = User.objects.filter(username=username).first()
     if user is None:
         user = _new_account(username, password)

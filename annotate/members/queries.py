@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from annotate.members.models import Membership
+from annotate.members.models import Membership, Role
 from annotate.tasks.models import Task
 
 # Counting stops here, so that a rating page costs the same in a study of a million tasks.
@@ -42,6 +42,11 @@ class Progress:
 def memberships_of(user: Any) -> QuerySet[Membership, Any]:
     """The user's active memberships, with their studies."""
     return Membership.objects.filter(user_id=user.pk, active=True).select_related("study").order_by("study__name", "pk")
+
+
+def rating_memberships_of(user: Any) -> QuerySet[Membership, Any]:
+    """Those in which the user may judge: all but an auditor's."""
+    return memberships_of(user).exclude(role=Role.AUDITOR)
 
 
 def progress_of(rater: Membership) -> Progress:

@@ -1,5 +1,6 @@
 """The pages about members: who takes part, invitations, and the page that an invitation leads to."""
 
+from allauth.mfa.utils import is_mfa_enabled
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
@@ -11,10 +12,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from annotate.audit.models import Action
+from annotate.audit.operations import record
 from annotate.errors import PalateError
 from annotate.known_answers.operations import reinstate
 from annotate.members import operations
 from annotate.members.access import managed_study
+from annotate.members.erasure import erase_member
 from annotate.members.forms import InviteForm, JoinForm, MemberForm, TagsForm
 from annotate.members.models import Invitation, Kind, Membership
 from annotate.studies.models import Study
@@ -27,6 +31,8 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             member = operations.add_member(study=study, **form.cleaned_data)
+            told = {"member": member.pseudonym, "role": member.role}
+            record(study=study, user=request.user, action=Action.CHANGED, subject="member added", **told)
         except PalateError as error:
             form.add_error(None, str(error))
         else:
@@ -43,6 +49,7 @@ def invite(request: HttpRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         return _members(request, study, MemberForm(), form)
     operations.invite(study=study, **form.cleaned_data)
+    record(study=study, user=request.user, action=Action.CHANGED, subject="invitation made")
     messages.success(request, _("The link is below. Whoever has it can join as a rater."))
     return redirect("study-members", slug)
 
@@ -96,6 +103,8 @@ def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     member = _member(request, slug, pk)
     try:
         operations.remove_member(member=member)
+        told = {"member": member.pseudonym}
+        record(study=member.study, user=request.user, action=Action.CHANGED, subject="member removed", **told)
     except PalateError as error:
         messages.error(request, str(error))
     else:
@@ -103,9 +112,30 @@ def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return redirect("study-members", slug)
 
 
+def erase(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Ask once more, then cut a person off from the judgements."""
+    member = _member(request, slug, pk)
+    if request.method == "POST":
+        told = {"member": member.pseudonym}
+        try:
+            erase_member(member=member)
+        except PalateError as error:
+            messages.error(request, str(error))
+        else:
+            record(study=member.study, user=request.user, action=Action.ERASED, subject="member", **told)
+            messages.success(request, _("Erased. The judgements stay under a pseudonym."))
+        return redirect("study-members", slug)
+    return render(request, "manage/erase.html", {"study": member.study, "tab": "members", "member": member})
+
+
 def _member(request: HttpRequest, slug: str, pk: int) -> Membership:
     people = managed_study(request, slug).memberships.filter(kind=Kind.PERSON, active=True)
-    return get_object_or_404(people.select_related("user"), pk=pk)
+    return get_object_or_404(people.select_related("user", "study"), pk=pk)
+
+
+def account(request: HttpRequest) -> HttpResponse:
+    """One's own account: password, second step, tokens."""
+    return render(request, "account/account.html", {"second_step": is_mfa_enabled(request.user)})
 
 
 @login_not_required
@@ -120,7 +150,8 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
             if user:
                 operations.join(invitation=invitation, user=user)
             else:
-                login(request, operations.join_with_new_account(invitation=invitation, **form.cleaned_data))
+                made = operations.join_with_new_account(invitation=invitation, **form.cleaned_data)
+                login(request, made, backend="django.contrib.auth.backends.ModelBackend")
         except PalateError as error:
             problem = str(error)
         else:

@@ -13,7 +13,10 @@ class Flag(models.Model):
     """A rater's word that something is wrong with a task. The task is handed out no more until a manager decides."""
 
     task = models.ForeignKey("annotate.Task", on_delete=models.CASCADE, related_name="flags")
-    rater = models.ForeignKey("annotate.Membership", on_delete=models.PROTECT, related_name="flags")
+    # None where Palate itself saw something.
+    rater = models.ForeignKey(
+        "annotate.Membership", on_delete=models.PROTECT, null=True, blank=True, related_name="flags"
+    )
     kind = models.CharField(max_length=12, choices=FlagKind)
     details = models.CharField(max_length=400, blank=True)
     made_at = models.DateTimeField(auto_now_add=True)

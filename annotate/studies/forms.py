@@ -40,6 +40,7 @@ GROUPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     ),
     (_("Handing out"), ("active", "replication", "rank_size", "lease_minutes", "rater_cap")),
     (_("Checks"), ("repeat_share", "gold_share", "gold_minimum", "gold_rule")),
+    (_("Privacy"), ("consent", "flag_personal_data", "retention_days")),
 )
 
 
@@ -47,7 +48,11 @@ class StudySettingsForm(forms.ModelForm):
     class Meta:
         model = Study
         fields = list(CHANGEABLE)
-        widgets = {"description": forms.Textarea(attrs={"rows": 2}), "instructions": forms.Textarea(attrs={"rows": 8})}
+        widgets = {
+            "description": forms.Textarea(attrs={"rows": 2}),
+            "instructions": forms.Textarea(attrs={"rows": 8}),
+            "consent": forms.Textarea(attrs={"rows": 4}),
+        }
         help_texts = {
             "replication": _("Counts for tasks that are made from now on."),
             "rank_size": _("Counts for responses that are generated from now on."),

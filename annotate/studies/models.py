@@ -90,6 +90,19 @@ class Study(models.Model):
     quiz_minimum = share(
         _("share of the quiz that must be right"), default=0.8, help_text=_("Counts where there are quiz tasks.")
     )
+    # Privacy.
+    consent = models.TextField(
+        _("consent"), blank=True, help_text=_("What raters agree to before they judge; again after each change.")
+    )
+    consent_version = models.PositiveIntegerField(default=0)
+    flag_personal_data = models.BooleanField(
+        _("hold back tasks whose responses seem to hold personal data"),
+        default=False,
+        help_text=_("E-mail addresses, telephone, account, card and ID numbers; a manager decides on the page Review."),
+    )
+    retention_days = models.PositiveIntegerField(
+        _("days after closing until raters are erased"), null=True, blank=True, help_text=_("Empty for never.")
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = StudyQuerySet.as_manager()

@@ -11,6 +11,7 @@ from django.utils import timezone
 from annotate.errors import PalateError
 from annotate.instructions.operations import publish
 from annotate.members.models import Membership, Role
+from annotate.privacy.consent import publish_consent
 from annotate.studies.models import Criterion, Method, Study
 
 # Short names that stand in the addresses of other pages.
@@ -21,6 +22,7 @@ CHANGEABLE = (
     *("text_format", "rank_size", "allow_ties", "use_strength", "show_diff", "show_agreement"),
     *("blind", "content_warning", "blur", "break_minutes"),
     *("repeat_share", "gold_share", "gold_minimum", "gold_rule", "quiz_minimum"),
+    *("consent", "flag_personal_data", "retention_days"),
 )
 
 
@@ -81,7 +83,7 @@ def change_study(*, study: Study, **fields: Any) -> Study:
 
     A new number of raters counts for the tasks that are made from now on.
     """
-    text = fields.pop("instructions", None)
+    text, consent = fields.pop("instructions", None), fields.pop("consent", None)
     _change(study, fields)
     _valid(study, f"study {study.slug}")
     if study.closed_at and study.active:
@@ -89,6 +91,8 @@ def change_study(*, study: Study, **fields: Any) -> Study:
     study.save(update_fields=list(fields))
     if text is not None:
         publish(study=study, text=text)
+    if consent is not None:
+        publish_consent(study=study, text=consent)
     return study
 
 

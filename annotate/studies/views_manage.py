@@ -7,6 +7,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from annotate.audit.models import Action
+from annotate.audit.operations import record
 from annotate.errors import PalateError
 from annotate.members.access import managed_study
 from annotate.quality.agreement import agreement
@@ -51,6 +53,7 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             operations.change_study(study=study, **form.cleaned_data)
+            record(study=study, user=request.user, action=Action.CHANGED, subject="settings", fields=form.changed_data)
         except PalateError as error:
             form.add_error(None, str(error))
         else:
@@ -69,6 +72,7 @@ def add_scale(request: HttpRequest, slug: str) -> HttpResponse:
     if fields:
         try:
             operations.add_criterion(study=study, **fields)
+            record(study=study, user=request.user, action=Action.CHANGED, subject=f"scale {fields['key']}")
         except PalateError as error:
             scale.add_error(None, str(error))
         else:
@@ -102,6 +106,7 @@ def change_state(request: HttpRequest, slug: str) -> HttpResponse:
     change, words = STATES[request.POST["to"]]
     try:
         change(study=study)
+        record(study=study, user=request.user, action=Action.CHANGED, subject=request.POST["to"])
     except PalateError as error:
         messages.error(request, str(error))
     else:

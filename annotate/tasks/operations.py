@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.members.models import Membership
+from annotate.privacy.holding import hold_back
 from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Study
 from annotate.tasks.keys import task_key
@@ -49,7 +50,8 @@ def create_tasks(
     """
     sets = {task_key([r.pk for r in responses]): responses for responses in response_sets}
     known = set(Task.objects.filter(study=study, key__in=sets).values_list("key", flat=True))
-    audiences = dict(Prompt.objects.filter(study=study).exclude(audience=[]).values_list("pk", "audience"))
+    prompts = Prompt.objects.filter(pk__in={responses[0].prompt_id for responses in sets.values()})
+    audiences = dict(prompts.exclude(audience=[]).values_list("pk", "audience"))
     tasks = Task.objects.bulk_create(
         [
             Task(
@@ -70,6 +72,8 @@ def create_tasks(
         for task in tasks
         for position, response in enumerate(sets[task.key])
     )
+    if study.flag_personal_data:
+        hold_back({task.pk: [response.text for response in sets[task.key]] for task in tasks})
     return len(tasks)
 
 

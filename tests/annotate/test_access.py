@@ -7,13 +7,31 @@ from annotate.judgements.operations import Answer, submit
 from annotate.known_answers.operations import set_known_answer
 from annotate.members.operations import invite
 from annotate.tasks.operations import lease_next
+from annotate.webhooks.models import Webhook
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory, UserFactory
 from training.models import ModelKind, ModelVersion, Round, Run, RunKind
 
 pytestmark = pytest.mark.django_db
 
-OPEN = {"login", "join"}
-ANYBODY = {"logout", "studies", "study-create", "study-create-preview"}
+OPEN = {"account_login", "account_logout", "join", "healthz", "readyz", "metrics", "api-schema"}
+# allauth's own, which decide by the state of the sign-in; what they may do is tested in members/test_sign_in.py.
+SIGN_IN = {
+    *("account_signup", "account_inactive", "mfa_authenticate", "socialaccount_signup"),
+    *("socialaccount_login_cancelled", "socialaccount_login_error", "openid_connect_login", "openid_connect_callback"),
+}
+ANYBODY = {
+    *("studies", "study-create", "study-create-preview", "account", "tokens"),
+    *("account_reauthenticate", "account_change_password", "account_set_password", "socialaccount_connections"),
+    *("mfa_index", "mfa_reauthenticate", "mfa_activate_totp", "mfa_deactivate_totp"),
+    *("mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_download_recovery_codes"),
+}
+# Each account's own; for everybody else they are not there.
+ACCOUNTS = {"token-end"}
+API_OF_ALL = {"api-studies"}
+API = {
+    *("api-study", "api-prompts", "api-responses", "api-judgements", "api-export", "api-runs", "api-run"),
+    *("api-run-cancel", "api-models", "api-webhooks", "api-webhook"),
+}
 # Addresses of members, with what a rater may see of them; the rest belongs to managers.
 RATERS = {"rate", "rate-ahead", "instructions", "practice", "history", "undo"}
 OWN = {"judge", "skip", "give-back", "draft", "correct"}
@@ -24,7 +42,8 @@ MANAGERS = {
     *("quality", "quality-file", "quality-raters", "quality-raters-file", "quality-rater"),
     *("review", "resolve-flags", "decide", "known-answer-new", "known-answer", "known-answer-take-out"),
     *("runs", "run-start", "run", "run-live", "run-cancel", "models", "model", "round"),
-    *("exchange", "export", "export-choose", "import-prompts", "import-judgements"),
+    *("audit", "study-member-erase"),
+    *("exchange", "export", "export-choose", "import-prompts", "import-judgements", "import-preferences"),
 }
 
 
@@ -51,6 +70,7 @@ def study():
     Round.objects.create(study=study, number=1, policy=policy)
     Run.objects.create(study=study, kind=RunKind.PRETRAIN)
     invite(study=study, days=3)
+    Webhook.objects.create(study=study, url="https://example.com/", events=[], secret="x")
     return study
 
 
@@ -73,7 +93,9 @@ def address(name, study, rater):
         **dict.fromkeys(("resolve-flags", "decide", "known-answer", "known-answer-take-out"), task),
         **dict.fromkeys(("study-member-tags", "study-member-let-go-on", "study-member-remove", "quality-rater"), rater),
         "invitation-withdraw": study.invitations.first(),
-        **dict.fromkeys(("run", "run-live", "run-cancel"), study.runs.first()),
+        **dict.fromkeys(("run", "run-live", "run-cancel", "api-run", "api-run-cancel"), study.runs.first()),
+        "study-member-erase": rater,
+        "api-webhook": study.webhooks.first(),
         "model": study.model_versions.first(),
     }
     values = {"slug": study.slug, "kind": "pretrain", "number": 1, "form": "pairs", "file_type": "csv"}
@@ -86,22 +108,30 @@ def address(name, study, rater):
 
 def status(client, url):
     """What the address answers, asked for and posted to; 405 says nothing about who may."""
-    return {answer.status_code for answer in (client.get(url), client.post(url))} - {405}
+    answers = [client.get(url), client.post(url)]
+    if url.startswith("/api/"):
+        answers.append(client.delete(url))
+    return {answer.status_code for answer in answers} - {405}
 
 
 def test_every_address_has_a_row():
-    assert set(patterns()) == OPEN | ANYBODY | RATERS | OWN | MANAGERS
+    assert set(patterns()) == OPEN | SIGN_IN | ANYBODY | ACCOUNTS | API_OF_ALL | API | RATERS | OWN | MANAGERS
 
 
-@pytest.mark.parametrize("name", sorted(ANYBODY - {"logout"} | RATERS | OWN | MANAGERS))
+@pytest.mark.parametrize("name", sorted(ANYBODY | RATERS | OWN | MANAGERS))
 def test_strangers_are_sent_to_sign_in(client, study, rater, name):
     for answer in (client.get(address(name, study, rater)), client.post(address(name, study, rater))):
         assert answer.status_code == 302
-        assert answer.url.startswith(reverse("login"))
+        assert answer.url.startswith(reverse("account_login"))
+
+
+@pytest.mark.parametrize("name", sorted(API | API_OF_ALL))
+def test_programs_without_a_token_are_told_nothing(client, study, rater, name):
+    assert status(client, address(name, study, rater)) == {401}
 
 
 @pytest.mark.parametrize("who", ["nobody", "foreign owner", "removed manager"])
-@pytest.mark.parametrize("name", sorted(RATERS | OWN | MANAGERS))
+@pytest.mark.parametrize("name", sorted(RATERS | OWN | MANAGERS | API))
 def test_who_does_not_belong_to_the_study_finds_nothing(client, study, rater, name, who):
     if who == "nobody":
         user = UserFactory()
@@ -113,7 +143,7 @@ def test_who_does_not_belong_to_the_study_finds_nothing(client, study, rater, na
     assert status(client, address(name, study, rater)) == {404}
 
 
-@pytest.mark.parametrize("name", sorted(MANAGERS))
+@pytest.mark.parametrize("name", sorted(MANAGERS | API))
 def test_raters_do_not_find_the_managers_addresses(client, study, rater, name):
     client.force_login(rater.user)
     assert status(client, address(name, study, rater)) == {404}
@@ -133,7 +163,26 @@ def test_a_rater_finds_what_is_the_raters(client, study, rater, name):
     assert not status(client, address(name, study, rater)) & {403, 404, 500}
 
 
-@pytest.mark.parametrize("name", sorted(MANAGERS))
+@pytest.mark.parametrize("name", sorted(MANAGERS | API))
+def test_an_auditor_finds_what_managers_look_at_and_can_post_nothing(client, study, rater, name):
+    """Looking gives what it gives a manager; a POST finds nothing, or is nothing that the address takes."""
+    url = address(name, study, rater)
+    looked = []
+    for role in ("auditor", "manager"):
+        client.force_login(MembershipFactory(study=study, role=role).user)
+        looked.append(client.get(url).status_code)
+    assert looked[0] == looked[1]
+    client.force_login(MembershipFactory(study=study, role="auditor").user)
+    assert client.post(url).status_code in (404, 405)
+
+
+@pytest.mark.parametrize("name", sorted(RATERS | OWN))
+def test_an_auditor_does_not_rate(client, study, rater, name):
+    client.force_login(MembershipFactory(study=study, role="auditor").user)
+    assert status(client, address(name, study, rater)) == {404}
+
+
+@pytest.mark.parametrize("name", sorted(MANAGERS | API))
 def test_a_manager_finds_what_is_the_managers(client, study, rater, name):
     client.force_login(MembershipFactory(study=study, role="manager").user)
     assert not status(client, address(name, study, rater)) & {403, 404, 500}

@@ -10,6 +10,7 @@ from annotate.errors import PalateError
 from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Method, Study
 from annotate.tasks.operations import create_tasks
+from annotate.tasks.sets import response_sets
 from training import model_versions
 from training.engine.progress import Reporter
 from training.jobs.job import Job, needed, study_of
@@ -59,7 +60,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         version = model_versions.register(study=study, kind=ModelKind.POLICY, path=path)
         responses = save(run, version, prompts, written, _decoding(options))
         tasks = create_tasks(
-            study=study, response_sets=_sets(study.method, responses, options.rank_size or study.rank_size)
+            study=study, response_sets=response_sets(study.method, responses, options.rank_size or study.rank_size)
         )
     count = sum(map(len, responses))
     reporter.log(f"{count} responses to {len(prompts)} prompts, {tasks} tasks")
@@ -124,20 +125,6 @@ def chosen_prompts(study: Study, split: str, limit: int) -> list[Prompt]:
     if split != "all":
         prompts = prompts.filter(split=split)
     return list(prompts[:limit] if limit else prompts)
-
-
-def _sets(method: str, responses: Sequence[Sequence[Response]], rank_size: int) -> list[list[Response]]:
-    """The response sets of the new tasks. Pairs form a ring through a prompt's responses, so that every
-    response is compared and the comparison graph is connected."""
-    sets: list[list[Response]] = []
-    for row in responses:
-        if method == Method.SCORE:
-            sets += [[response] for response in row]
-        elif method == Method.COMPARE:
-            sets += [[row[i], row[(i + 1) % len(row)]] for i in range(len(row) if len(row) > 2 else len(row) - 1)]
-        else:
-            sets += [list(row[i : i + rank_size]) for i in range(0, len(row) - rank_size + 1, rank_size)]
-    return sets
 
 
 JOB = Job(Options, check, perform, "Let a policy write responses to a study's prompts and make tasks of them.")

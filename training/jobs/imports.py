@@ -5,11 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
 from annotate.errors import PalateError
 from annotate.exchange.import_judgements import import_judgements
-from annotate.exchange.import_prompts import import_prompts
+from annotate.exchange.import_preferences import Way, import_preferences, told
+from annotate.exchange.import_prompts import Report, import_prompts
+from annotate.exchange.memory import at_most
+from annotate.exchange.shapes.fields import Fields
+from annotate.exchange.shapes.registry import SHAPES
 from annotate.studies.models import Study
-from training.engine.progress import Reporter
+from training.engine.progress import Cancelled, Reporter
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
 from training.models import Run
@@ -29,6 +35,17 @@ class JudgementOptions:
     group_by: str = option("", help="field that names the group of a prompt; a group is never split")
 
 
+@dataclass(frozen=True)
+class PreferenceOptions:
+    file: str = option(help="CSV, JSON lines, a JSON array or Parquet")
+    shape: str = option("", help="what the rows are", choices=("", *SHAPES))
+    dry_run: bool = option(False, help="say what would be added and what is wrong, and change nothing")
+    skip_bad: bool = option(False, help="leave out rows that do not fit, and count them")
+    make_tasks: bool = option(False, help="make tasks of responses that nobody judged")
+    prompt_field: str = option("", help="field of the prompt, for Label Studio and Argilla")
+    response_fields: str = option("", help="fields of the responses with commas between them, the left one first")
+
+
 def _check_files(study: Study | None, *files: str) -> None:
     needed(study)
     for file in files:
@@ -36,9 +53,20 @@ def _check_files(study: Study | None, *files: str) -> None:
             raise PalateError(f"{file}: no such file")
 
 
+def _progress_of(run: Run) -> Report:
+    """Progress that the run's heartbeat writes: an import is one transaction, and would lock the run's row."""
+
+    def report(step: int, total: int) -> None:
+        run.step, run.total_steps = step, total
+        if run.cancel_requested:
+            raise Cancelled
+
+    return report
+
+
 def _import_prompts(run: Run, options: PromptOptions, reporter: Reporter) -> Mapping[str, Any]:
     return import_prompts(
-        slug=study_of(run).slug, file=Path(options.file), group_by=options.group_by, report=reporter.progress
+        slug=study_of(run).slug, file=Path(options.file), group_by=options.group_by, report=_progress_of(run)
     )
 
 
@@ -49,10 +77,32 @@ def _import_judgements(run: Run, options: JudgementOptions, reporter: Reporter) 
         responses=Path(options.responses),
         judgements=Path(options.judgements),
         group_by=options.group_by,
-        report=reporter.progress,
+        report=_progress_of(run),
     )
 
 
+def _import_preferences(run: Run, options: PreferenceOptions, reporter: Reporter) -> Mapping[str, Any]:
+    names = tuple(name.strip() for name in options.response_fields.split(",") if name.strip())
+    way = Way(
+        shape=options.shape,
+        fields=Fields(options.prompt_field, names),
+        dry_run=options.dry_run,
+        skip_bad=options.skip_bad,
+        make_tasks=options.make_tasks,
+    )
+    with at_most(settings.IMPORT_MEMORY_MB):
+        counts = import_preferences(slug=study_of(run).slug, path=Path(options.file), way=way, report=_progress_of(run))
+    for line in (told(counts), *counts["errors"]):
+        reporter.log(line)
+    return counts
+
+
+PREFERENCES_JOB = Job(
+    PreferenceOptions,
+    lambda study, options: _check_files(study, options.file),
+    _import_preferences,
+    "Import a file of another tool, or of Palate.",
+)
 PROMPTS_JOB = Job(
     PromptOptions, lambda study, options: _check_files(study, options.file), _import_prompts, "Import prompts."
 )

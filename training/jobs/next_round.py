@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Max
 
+from annotate.audit.models import Action
+from annotate.audit.operations import record
 from annotate.errors import PalateError
 from annotate.studies.models import Study
 from annotate.tasks.operations import create_tasks
+from annotate.webhooks.models import Event
+from annotate.webhooks.operations import announce
 from training import model_versions
 from training.engine.progress import Reporter
 from training.jobs.generate_responses import SPLITS, chosen_prompts, save, write
@@ -55,7 +60,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         )
     with transaction.atomic():
         versions = [model_versions.register(study=study, kind=ModelKind.POLICY, path=path) for path in paths]
-        turn = _open_round(study, *versions)
+        turn = _open_round(study, *versions, by=run.created_by)
         tuned, base = (
             save(run, version, prompts, texts, decoding) for version, texts in zip(versions, written, strict=True)
         )
@@ -71,10 +76,13 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     return {"round": turn.number, "tasks": tasks, "policy": versions[0].pk, "against": versions[1].pk}
 
 
-def _open_round(study: Study, policy: ModelVersion, against: ModelVersion) -> Round:
+def _open_round(study: Study, policy: ModelVersion, against: ModelVersion, *, by: User | None) -> Round:
     Study.objects.select_for_update().get(pk=study.pk)  # two rounds at once must not take one number
     last = study.rounds.aggregate(last=Max("number"))["last"] or 0
-    return Round.objects.create(study=study, number=last + 1, policy=policy, against=against, preference=policy.reward)
+    turn = Round.objects.create(study=study, number=last + 1, policy=policy, against=against, preference=policy.reward)
+    record(study=study, user=by, action=Action.PROMOTED, subject=str(turn), policy=policy.pk, against=against.pk)
+    announce(study_id=study.pk, event=Event.ROUND, round=turn.number, policy=policy.pk, against=against.pk)
+    return turn
 
 
 def _pair(study: Study, options: Options) -> tuple[str, str]:

@@ -23,4 +23,5 @@ JOBS: dict[str, Job] = {
     RunKind.SIMULATE: simulate_raters.JOB,
     RunKind.IMPORT_PROMPTS: imports.PROMPTS_JOB,
     RunKind.IMPORT_JUDGEMENTS: imports.JUDGEMENTS_JOB,
+    RunKind.IMPORT_PREFERENCES: imports.PREFERENCES_JOB,
 }

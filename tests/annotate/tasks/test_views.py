@@ -83,7 +83,7 @@ class TestRate:
     def test_anonymous_is_sent_to_sign_in(self, client, study):
         page = client.get(reverse("rate", args=[study.slug]))
         assert page.status_code == 302
-        assert page.url.startswith(reverse("login"))
+        assert page.url.startswith(reverse("account_login"))
 
 
 @pytest.mark.parametrize("name", ["judge", "skip", "give-back"])
@@ -115,7 +115,7 @@ class TestEveryAssignmentAddress:
         client.logout()
         page = client.post(url(name, assignment))
         assert page.status_code == 302
-        assert page.url.startswith(reverse("login"))
+        assert page.url.startswith(reverse("account_login"))
 
     def test_opened_by_hand_it_leads_to_the_rating_page(self, client, rater, name):
         assignment = leased(rater)

@@ -1,0 +1,27 @@
+# Palate's web server, worker or command, by what it is told to run. The database is elsewhere (DATABASE_URL).
+FROM python:3.11-slim-bookworm AS build
+RUN python -m venv /venv
+COPY requirements.txt .
+# The CPU build of torch; a GPU worker replaces the index by the one of its CUDA version.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+RUN /venv/bin/pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -r requirements.txt
+
+FROM python:3.11-slim-bookworm
+# pg_dump and pg_restore for `backup` and `restore`, of PostgreSQL's own packages: they must not be older than the server.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates postgresql-common \
+    && /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y \
+    && apt-get install -y --no-install-recommends postgresql-client-18 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --create-home palate && install -d -o palate /srv/palate/var
+COPY --from=build /venv /venv
+WORKDIR /srv/palate
+COPY manage.py ./
+COPY palate palate
+COPY annotate annotate
+COPY training training
+COPY templates templates
+COPY static static
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PALATE_VAR=/srv/palate/var LOG_FORMAT=json PRODUCTION=1
+USER palate
+EXPOSE 8000
+CMD ["gunicorn", "palate.wsgi", "--config", "python:palate.gunicorn", "--bind", "0.0.0.0:8000"]

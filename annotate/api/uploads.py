@@ -1,0 +1,66 @@
+"""Entries of an API request as bundles, so that they are checked and stored like the rows of a file."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from annotate.errors import PalateError
+from annotate.exchange.bundles import Bundle, Said, Written
+from annotate.exchange.checks import check
+from annotate.exchange.files import Row
+from annotate.exchange.shapes import plain
+from annotate.exchange.writer import Writer
+from annotate.prompts.models import Prompt
+from annotate.studies.models import Study
+
+
+def add_prompts(*, study: Study, entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return _add(study, [b for row in _rows(entries) for b in plain.prompts(row)])
+
+
+def add_responses(*, study: Study, entries: Sequence[Mapping[str, Any]], make_tasks: bool) -> dict[str, int]:
+    return _add(study, [b for row in _rows(entries) for b in plain.responses(row)], make_tasks=make_tasks)
+
+
+def add_judgements(*, study: Study, entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Judgements made elsewhere on prompts and responses that the study has."""
+    found = study.prompts.filter(external_id__in={entry["prompt_id"] for entry in entries})
+    prompts = {prompt.external_id: prompt for prompt in found.prefetch_related("responses")}
+    return _add(study, [_judged(row, prompts) for row in _rows(entries)])
+
+
+def _rows(entries: Sequence[Mapping[str, Any]]) -> list[Row]:
+    return [Row(Path("request"), number, dict(entry)) for number, entry in enumerate(entries, start=1)]
+
+
+def _judged(row: Row, prompts: Mapping[str, Prompt]) -> Bundle:
+    values = row.values
+    prompt = prompts.get(values["prompt_id"])
+    if prompt is None:
+        row.fail("prompt_id", f"{values['prompt_id']!r} is no prompt of the study")
+    texts = {response.external_id: response for response in prompt.responses.all()}
+    if unknown := [name for name in values["shown"] if name not in texts]:
+        row.fail("shown", f"{unknown[0]!r} is no response to this prompt")
+    said = Said(
+        external_id=f"api:{values['judgement_id']}",
+        shown=values["shown"],
+        ranks=values.get("ranks"),
+        scores=values.get("scores", {}),
+        rater=values["rater"],
+        comment=values.get("comment", ""),
+        seconds=values.get("seconds"),
+        at=values.get("at"),
+    )
+    responses = [Written(name, texts[name].text, texts[name].author) for name in dict.fromkeys(values["shown"])]
+    return Bundle(row, prompt.external_id, prompt.text, responses, [said], group=prompt.group, split=prompt.split)
+
+
+def _add(study: Study, bundles: list[Bundle], *, make_tasks: bool = False) -> dict[str, int]:
+    def refuse(error: PalateError) -> None:
+        raise error
+
+    for bundle in bundles:
+        check(bundle)
+    writer = Writer(study, "api", scales={}, make_tasks=make_tasks, problems=refuse)
+    writer.take(bundles)
+    return {name: writer.counts[name] for name in Writer.COUNTED}

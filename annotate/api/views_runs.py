@@ -1,0 +1,106 @@
+"""Runs, models and webhooks of a study."""
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from annotate.api import serializers as given
+from annotate.api.base import ApiView, idempotent
+from annotate.api.models import Scope
+from annotate.api.views_studies import ONCE, PAGES, REFUSED
+from annotate.errors import PalateError
+from annotate.webhooks.operations import add_webhook
+from training import operations
+from training.models import ModelVersion, Run
+from training.views_runs import STARTED_HERE, form_for, values_of
+
+
+class Runs(ApiView):
+    scopes = {"POST": Scope.RUNS}
+
+    @extend_schema(operation_id="runs_list", parameters=PAGES, responses=given.paged(given.RunSerializer))
+    def get(self, request: Request, slug: str) -> Response:
+        return self.page(Run.objects.filter(study=self.study(slug)), given.RunSerializer)
+
+    @extend_schema(
+        operation_id="runs_start",
+        parameters=ONCE,
+        request=given.NewRunSerializer,
+        responses={201: given.RunSerializer, 422: REFUSED},
+    )
+    @idempotent
+    def post(self, request: Request, slug: str) -> Response:
+        """Start a run by the options that its page shows. Like a page, a request names no file of the server."""
+        study = self.study(slug)
+        asked = given.NewRunSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        kind, options = asked.validated_data["kind"], asked.validated_data.get("options", {})
+        if kind not in STARTED_HERE:
+            raise PalateError(
+                f"kind: {kind} is for commands and uploads only; expected one of {', '.join(STARTED_HERE)}"
+            )
+        form = form_for(study, kind)
+        if unknown := set(options) - set(form.base_fields):
+            raise PalateError(
+                f"options: unknown option {min(unknown)!r}; expected some of {', '.join(form.base_fields)}"
+            )
+        # What is not given keeps its default, as an untouched field of the page does.
+        filled = form({name: field.initial for name, field in form.base_fields.items()} | options)
+        if not filled.is_valid():
+            raise ValidationError({"options": filled.errors})
+        values = values_of(filled.cleaned_data)
+        run = operations.queue_run(kind=kind, study=study, values=values, created_by=request.user)
+        return Response(given.RunSerializer(run).data, status=201)
+
+
+class OneRun(ApiView):
+    @extend_schema(operation_id="runs_read", responses=given.RunSerializer)
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        return Response(given.RunSerializer(get_object_or_404(Run, study=self.study(slug), pk=pk)).data)
+
+
+class CancelRun(ApiView):
+    scopes = {"POST": Scope.RUNS}
+
+    @extend_schema(operation_id="runs_cancel", request=None, responses=given.RunSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Ask a run to stop: a queued one ends at once, a running one at its next step."""
+        run = get_object_or_404(Run, study=self.study(slug), pk=pk)
+        operations.cancel_run(run=run)
+        run.refresh_from_db()
+        return Response(given.RunSerializer(run).data)
+
+
+class Models(ApiView):
+    @extend_schema(operation_id="models_list", parameters=PAGES, responses=given.paged(given.ModelVersionSerializer))
+    def get(self, request: Request, slug: str) -> Response:
+        rows = ModelVersion.objects.filter(study=self.study(slug)).select_related("snapshot")
+        return self.page(rows, given.ModelVersionSerializer)
+
+
+class Webhooks(ApiView):
+    @extend_schema(operation_id="webhooks_list", parameters=PAGES, responses=given.paged(given.WebhookSerializer))
+    def get(self, request: Request, slug: str) -> Response:
+        return self.page(self.study(slug).webhooks.all(), given.WebhookSerializer)
+
+    @extend_schema(
+        operation_id="webhooks_add",
+        request=given.WebhookSerializer,
+        responses={201: given.MadeWebhookSerializer, 422: REFUSED},
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Tell an address of events. The answer holds the secret of its signatures, this once."""
+        study = self.study(slug)
+        asked = given.WebhookSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        hook = add_webhook(study=study, **asked.validated_data)
+        return Response(given.MadeWebhookSerializer(hook).data, status=201)
+
+
+class OneWebhook(ApiView):
+    @extend_schema(operation_id="webhooks_remove", responses={204: None})
+    def delete(self, request: Request, slug: str, pk: int) -> Response:
+        get_object_or_404(self.study(slug).webhooks, pk=pk).delete()
+        return Response(status=204)

@@ -1,0 +1,55 @@
+"""The page of one's own API tokens."""
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from annotate.api import operations
+from annotate.api.models import ApiToken, Scope
+from annotate.errors import PalateError
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(
+        label=gettext_lazy("Name"), max_length=100, help_text=gettext_lazy("What it is for, such as: nightly export.")
+    )
+    scopes = forms.MultipleChoiceField(
+        label=gettext_lazy("It may"), choices=Scope.choices, widget=forms.CheckboxSelectMultiple
+    )
+    days = forms.IntegerField(
+        label=gettext_lazy("Holds for so many days"), min_value=1, max_value=operations.MOST_DAYS, initial=90
+    )
+
+
+def _tokens_of(request: HttpRequest) -> QuerySet[ApiToken]:
+    return ApiToken.objects.filter(user__username=request.user.get_username())
+
+
+def tokens(request: HttpRequest) -> HttpResponse:
+    """One's tokens; a POST makes one, whose text is shown in the answer and never again."""
+    form = TokenForm(request.POST if request.method == "POST" else None)
+    made = ""
+    if request.method == "POST" and form.is_valid():
+        try:
+            _token, made = operations.make_token(
+                user=User.objects.get(username=request.user.get_username()), **form.cleaned_data
+            )
+        except PalateError as error:
+            form.add_error(None, str(error))
+        else:
+            form = TokenForm()
+    context = {"form": form, "made": made, "tokens": _tokens_of(request)}
+    return render(request, "account/tokens.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def end(request: HttpRequest, pk: int) -> HttpResponse:
+    operations.end_token(token=get_object_or_404(_tokens_of(request), pk=pk))
+    messages.success(request, _("The token does not work any more."))
+    return redirect("tokens")

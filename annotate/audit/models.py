@@ -1,0 +1,33 @@
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Action(models.TextChoices):
+    EXPORTED = "exported", _("exported")
+    IMPORTED = "imported", _("imported")
+    CHANGED = "changed", _("changed")
+    TRAINED = "trained", _("started a run")
+    PROMOTED = "promoted", _("began a round")
+    ERASED = "erased", _("erased")
+
+
+class Entry(models.Model):
+    """Who did what in a study and when. Rows are added and never changed; they outlive the account."""
+
+    study = models.ForeignKey("annotate.Study", on_delete=models.CASCADE, related_name="audit")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    actor = models.CharField(max_length=150, help_text=_("The account's name then, or how it was done."))
+    action = models.CharField(max_length=10, choices=Action)
+    subject = models.CharField(max_length=200)
+    details = models.JSONField(default=dict, blank=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "entries"
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.subject}"

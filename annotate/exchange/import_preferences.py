@@ -1,0 +1,156 @@
+"""Import of any file that Palate knows a shape for: prompts, responses, judgements. Streams, and adds nothing twice."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from annotate.errors import PalateError
+from annotate.exchange.bundles import Bundle
+from annotate.exchange.checks import check
+from annotate.exchange.files import Row
+from annotate.exchange.import_prompts import Report
+from annotate.exchange.shapes import registry
+from annotate.exchange.shapes.fields import Fields
+from annotate.exchange.sources import rows, rows_about
+from annotate.exchange.studies import study_for_import
+from annotate.exchange.writer import Writer
+from annotate.studies.models import Method, Study
+
+AT_A_TIME, MOST_AT_A_TIME = 2000, 50_000
+MOST_TOLD = 10
+Scales = Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How an import is done.
+
+    shape: one of the registry, or "" to see from the first row. fields: which fields hold prompt and responses.
+    scales: ranges of criteria that study and file lack. dry_run: all of it, and then undone. skip_bad: rows that do
+    not fit are counted instead of stopping it. resumable: every AT_A_TIME rows are kept as they are done, so that an
+    import that was killed goes on where it stopped; otherwise it is all or nothing. make_tasks: responses without
+    judgements become tasks by the study's method.
+    """
+
+    shape: str = ""
+    fields: Fields = field(default_factory=Fields)
+    scales: Scales = field(default_factory=dict)
+    dry_run: bool = False
+    skip_bad: bool = False
+    resumable: bool = False
+    make_tasks: bool = False
+
+    def __post_init__(self) -> None:
+        if self.shape and self.shape not in registry.SHAPES:
+            raise PalateError(f"--shape {self.shape}: expected one of {', '.join(registry.SHAPES)}")
+        if self.dry_run and self.resumable:
+            raise PalateError("--dry-run and --resumable: a dry run keeps nothing; choose one of them")
+
+
+class Problems:
+    """Rows that do not fit: the first stops the import, or all are counted and the first few told."""
+
+    def __init__(self, *, collect: bool) -> None:
+        self.collect, self.count = collect, 0
+        self.first: list[str] = []
+
+    def add(self, error: PalateError) -> None:
+        if not self.collect:
+            raise error
+        self.count += 1
+        if len(self.first) < MOST_TOLD:
+            self.first.append(str(error))
+
+
+def import_preferences(
+    *, slug: str, path: Path, way: Way | None = None, report: Report | None = None
+) -> dict[str, Any]:
+    """Store what a file or folder holds in a study, which is made when it is new.
+
+    Returns what was added and what was there already. Raises PalateError that names file, line and field.
+    """
+    way = way or Way()
+    problems = Problems(collect=way.dry_run or way.skip_bad)
+    stream = rows(path)
+    first = next(stream)
+    shape = way.shape or registry.guess(first)
+    total = rows_about(path) if report else 0
+    bundles = _bundles(shape, chain([first], stream), way, problems)
+    counts: dict[str, int] = {}
+    with nullcontext() if way.resumable else transaction.atomic():
+        study, made, writer = None, False, None
+        for chunk in _chunks(bundles):
+            with transaction.atomic():
+                if writer is None:
+                    study, made = _study(slug, chunk, way)
+                    writer = Writer(study, shape, scales=way.scales, make_tasks=way.make_tasks, problems=problems.add)
+                writer.take(chunk)
+            counts = dict(writer.counts)
+            if report:
+                report(min(chunk[-1].row.line, total), total)
+        if way.dry_run:
+            transaction.set_rollback(True)
+    if not counts and not problems.count:
+        raise PalateError(f"{path}: holds nothing to import")
+    return {
+        "study": slug,
+        "study_created": int(made),
+        "shape": shape,
+        "dry_run": int(way.dry_run),
+        **{name: counts.get(name, 0) for name in Writer.COUNTED},
+        "bad_rows": problems.count,
+        "errors": problems.first,
+    }
+
+
+def _bundles(shape: str, stream: Iterator[Row], way: Way, problems: Problems) -> Iterator[Bundle]:
+    parse = registry.parser(shape, way.fields)
+    for row in registry.gathered(shape, stream):
+        try:
+            found = parse(row)
+            for bundle in found:
+                check(bundle)
+        except PalateError as error:
+            problems.add(error)
+        else:
+            yield from found
+
+
+def _chunks(bundles: Iterator[Bundle]) -> Iterator[list[Bundle]]:
+    """Bundles some thousand together; those of one prompt that follow each other are never divided."""
+    chunk: list[Bundle] = []
+    for bundle in bundles:
+        full = len(chunk) >= AT_A_TIME and chunk[-1].prompt_id != bundle.prompt_id
+        if full or len(chunk) >= MOST_AT_A_TIME:
+            yield chunk
+            chunk = []
+        chunk.append(bundle)
+    if chunk:
+        yield chunk
+
+
+def _study(slug: str, chunk: list[Bundle], way: Way) -> tuple[Study, bool]:
+    """The study; a new one gets the method that the first judgements tell of."""
+    sizes = [len(said.shown) for bundle in chunk for said in bundle.said] or [2]
+    scales = {**next((bundle.scales for bundle in chunk if bundle.scales), {}), **way.scales}
+    most = max(set(sizes), key=sizes.count)
+    method = Method.SCORE if most == 1 and scales else Method.RANK if most > 2 else Method.COMPARE
+    criteria = [{"key": key, "minimum": low, "maximum": high} for key, (low, high) in scales.items()]
+    return study_for_import(slug, method, criteria if method == Method.SCORE else ())
+
+
+def told(counts: Mapping[str, Any]) -> str:
+    """The result in one line."""
+    would = "would be added" if counts["dry_run"] else "added"
+    there = sum(counts[f"{what}_already_there"] for what in ("prompts", "responses", "judgements"))
+    bad = f"; {counts['bad_rows']} rows do not fit" if counts["bad_rows"] else ""
+    return (
+        f"{counts['study']}{' (new study)' if counts['study_created'] else ''}, {counts['shape']}: "
+        f"{counts['prompts']} prompts, {counts['responses']} responses, {counts['judgements']} judgements of "
+        f"{counts['raters']} raters, {counts['tasks']} tasks {would}; {there} already there{bad}"
+    )

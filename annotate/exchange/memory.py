@@ -1,0 +1,34 @@
+"""A ceiling for the memory that a stranger's file may make this process take."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from annotate.errors import PalateError
+
+MB = 1024 * 1024
+
+
+@contextmanager
+def at_most(megabytes: int) -> Iterator[None]:
+    """Within it, this process may take so much more address space than it has; beyond that, PalateError.
+
+    For workers that do one thing at a time: the limit holds for all threads of the process.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = _address_space() + megabytes * MB
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    try:
+        yield
+    except MemoryError:
+        raise PalateError(f"the file needs more than {megabytes} MB of memory to read (IMPORT_MEMORY_MB)") from None
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _address_space() -> int:
+    """Bytes of address space of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

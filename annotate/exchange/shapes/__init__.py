@@ -1,0 +1,1 @@
+"""The shapes of other tools' files, one module each; registry.py knows them all."""

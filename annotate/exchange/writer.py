@@ -1,0 +1,306 @@
+"""Writing bundles into a study, some thousand at a time: what is new is added, what is there is left as it is."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID, uuid5
+
+from django.utils import timezone
+
+from annotate.errors import PalateError
+from annotate.exchange.bundles import Bundle, Said
+from annotate.exchange.import_judgements import DEFAULT_SCALE, count_slots
+from annotate.judgements.models import Device, Judgement
+from annotate.members.models import Membership, Standing
+from annotate.prompts.models import Prompt, Response, split_of
+from annotate.studies.models import Study
+from annotate.studies.operations import add_criterion
+from annotate.tasks.keys import task_key
+from annotate.tasks.models import Part, Task, TaskResponse
+from annotate.tasks.operations import create_tasks
+from annotate.tasks.sets import response_sets
+
+NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
+Problem = Callable[[PalateError], None]
+Told = tuple[dict[int, int] | None, dict[str, dict[int, float]]]
+
+
+class Writer:
+    """One import into one study. `take` writes within the caller's transaction."""
+
+    COUNTED = (
+        *("prompts", "prompts_already_there", "responses", "responses_already_there"),
+        *("judgements", "judgements_already_there", "raters", "tasks"),
+    )
+
+    def __init__(
+        self,
+        study: Study,
+        shape: str,
+        *,
+        scales: Mapping[str, tuple[float, float]],
+        make_tasks: bool,
+        problems: Problem,
+    ) -> None:
+        self.study, self.shape, self.problem, self.make_tasks = study, shape, problems, make_tasks
+        self.asked_scales = scales
+        self.scales = {c.key: (c.minimum, c.maximum) for c in study.criteria.all()}
+        self.raters: dict[tuple[str, str], int] = {}
+        self.anonymous: Counter[bytes] = Counter()
+        self.counts: Counter[str] = Counter()
+
+    def take(self, bundles: Sequence[Bundle]) -> None:
+        """Write a chunk. Conflicts with what is there go to `problem`, which may raise."""
+        prompts, bundles = self._prompts(bundles)
+        ids, new = self._responses(bundles, prompts)
+        judged = [(bundle, said) for bundle in bundles if bundle.prompt_id in prompts for said in bundle.said]
+        if judged:
+            self._judgements(judged, prompts, ids)
+        if self.make_tasks:
+            self._make_tasks(bundles, new)
+
+    def _prompts(self, bundles: Sequence[Bundle]) -> tuple[dict[str, int], list[Bundle]]:
+        """Primary keys by id, and the bundles whose prompt has the text that the study knows."""
+        found = self.study.prompts.filter(external_id__in={b.prompt_id for b in bundles})
+        texts, pks = {}, {}
+        for pk, name, text in found.values_list("pk", "external_id", "text"):
+            texts[name], pks[name] = text, pk
+        known = set(pks)
+        of_groups = self.study.prompts.filter(group__in={b.group for b in bundles if b.group})
+        splits = dict(of_groups.values_list("group", "split"))
+        new: dict[str, Prompt] = {}
+        sound = []
+        for bundle in bundles:
+            try:
+                if texts.setdefault(bundle.prompt_id, bundle.prompt) != bundle.prompt:
+                    bundle.row.fail("prompt", f"{bundle.prompt_id!r} stands there already with another text")
+                if bundle.prompt_id not in pks and bundle.prompt_id not in new:
+                    new[bundle.prompt_id] = self._prompt(bundle, splits)
+                sound.append(bundle)
+            except PalateError as error:
+                self.problem(error)
+        Prompt.objects.bulk_create(new.values())
+        self.counts["prompts"] += len(new)
+        self.counts["prompts_already_there"] += len(known)
+        return {**pks, **{name: prompt.pk for name, prompt in new.items()}}, sound
+
+    def _prompt(self, bundle: Bundle, splits: dict[str, str]) -> Prompt:
+        shares = {"validation_share": self.study.validation_share, "test_share": self.study.test_share}
+        split = bundle.split or splits.get(bundle.group) or split_of(bundle.group or bundle.prompt_id, **shares)
+        if bundle.group and splits.setdefault(bundle.group, split) != split:
+            bundle.row.fail("split", f"{split!r}, but group {bundle.group!r} is in {splits[bundle.group]!r}")
+        return Prompt(
+            study=self.study,
+            external_id=bundle.prompt_id,
+            text=bundle.prompt,
+            group=bundle.group,
+            split=split,
+            reference=bundle.reference,
+        )
+
+    def _responses(
+        self, bundles: list[Bundle], prompts: Mapping[str, int]
+    ) -> tuple[dict[tuple[int, str], int], list[Response]]:
+        """Primary keys by prompt and id, and the responses that were new."""
+        there = {}
+        for prompt, name, pk, text in Response.objects.filter(prompt__in=prompts.values()).values_list(
+            "prompt", "external_id", "pk", "text"
+        ):
+            there[prompt, name] = (pk, text)
+        new: dict[tuple[int, str], Response] = {}
+        known = set()
+        for bundle in list(bundles):
+            prompt = prompts[bundle.prompt_id]
+            try:
+                for response in bundle.responses:
+                    key = (prompt, response.external_id)
+                    if key in there:
+                        before = there[key][1]
+                        known.add(key)
+                    else:
+                        made = new.setdefault(key, Response(
+                            prompt_id=prompt, external_id=response.external_id, text=response.text,
+                            author_name=response.author,
+                        ))  # fmt: skip
+                        before = made.text
+                    if before != response.text:
+                        bundle.row.fail("response", f"{response.external_id!r} stands there already with another text")
+            except PalateError as error:
+                self.problem(error)
+                bundles.remove(bundle)
+        Response.objects.bulk_create(new.values())
+        self.counts["responses"] += len(new)
+        self.counts["responses_already_there"] += len(known)
+        ids = {key: pk for key, (pk, _) in there.items()}
+        return {**ids, **{key: response.pk for key, response in new.items()}}, list(new.values())
+
+    def _judgements(
+        self, judged: list[tuple[Bundle, Said]], prompts: Mapping[str, int], ids: Mapping[tuple[int, str], int]
+    ) -> None:
+        shown = [[ids[prompts[bundle.prompt_id], name] for name in said.shown] for bundle, said in judged]
+        tasks = self._tasks(judged, prompts, shown)
+        names = [self._rater_name(said, pks) for (_, said), pks in zip(judged, shown, strict=True)]
+        self._know_raters({(said.kind, name): said.standing for (_, said), name in zip(judged, names, strict=True)})
+        waiting: list[tuple[Judgement, str]] = []
+        answers = _Answers(set(tasks.values()))
+        for (bundle, said), pks, name in zip(judged, shown, names, strict=True):
+            try:
+                scores = self._scores(bundle, said)
+                judgement = _judgement(said, tasks[task_key(pks)], self.raters[said.kind, name], pks, scores)
+                if answers.has(judgement):
+                    self.counts["judgements_already_there"] += 1
+                    continue
+                answers.add(judgement, bundle)
+                waiting.append((judgement, said.supersedes))
+            except PalateError as error:
+                self.problem(error)
+        self._insert(waiting)
+
+    def _insert(self, waiting: list[tuple[Judgement, str]]) -> None:
+        """What supersedes another judgement is written after it."""
+        added: Counter[int] = Counter()
+        while waiting:
+            wanted = {(j.rater_id, _submission(name)) for j, name in waiting if name}
+            found = Judgement.objects.filter(
+                rater__in={rater for rater, _ in wanted}, submission__in={submission for _, submission in wanted}
+            )
+            pks = {(rater, submission): pk for pk, rater, submission in found.values_list("pk", "rater", "submission")}
+            ready = [(j, name) for j, name in waiting if not name or (j.rater_id, _submission(name)) in pks]
+            if not ready:
+                self.problem(PalateError(f"{waiting[0][1]} is superseded, but neither in the file nor in the study"))
+                break
+            for judgement, name in ready:
+                judgement.supersedes_id = pks[judgement.rater_id, _submission(name)] if name else None
+            Judgement.objects.bulk_create([judgement for judgement, _ in ready])
+            self.counts["judgements"] += len(ready)
+            added.update(j.task_id for j, _ in ready if j.live and j.part == Part.VOTE)
+            done = {id(judgement) for judgement, _ in ready}
+            waiting = [(j, name) for j, name in waiting if id(j) not in done]
+        count_slots(added)
+
+    def _tasks(
+        self, judged: list[tuple[Bundle, Said]], prompts: Mapping[str, int], shown: list[list[int]]
+    ) -> dict[str, int]:
+        """Task key to primary key, one task for each set of responses; new ones are full from the start."""
+        wanted = {
+            task_key(pks): (prompts[bundle.prompt_id], bundle.purpose, pks)
+            for (bundle, _), pks in zip(judged, shown, strict=True)
+        }
+        tasks = dict(self.study.tasks.filter(key__in=wanted).values_list("key", "pk"))
+        made = Task.objects.bulk_create(
+            Task(study=self.study, prompt_id=prompt, key=key, replication=0, purpose=purpose)
+            for key, (prompt, purpose, _) in wanted.items()
+            if key not in tasks
+        )
+        TaskResponse.objects.bulk_create(
+            TaskResponse(task=task, response_id=pk, position=position)
+            for task in made
+            for position, pk in enumerate(wanted[task.key][2])
+        )
+        self.counts["tasks"] += len(made)
+        return {**tasks, **{task.key: task.pk for task in made}}
+
+    def _rater_name(self, said: Said, shown: list[int]) -> str:
+        """A source that names no raters: each further answer on the same responses is another's."""
+        if said.rater is not None:
+            return said.rater
+        key = bytes.fromhex(task_key(shown))[:8]
+        self.anonymous[key] += 1
+        return f"{self.shape}#{self.anonymous[key]}"
+
+    def _know_raters(self, wanted: Mapping[tuple[str, str], str]) -> None:
+        missing = {key: standing for key, standing in wanted.items() if key not in self.raters}
+        if not missing:
+            return
+        Membership.objects.bulk_create(
+            (
+                Membership(study=self.study, external_id=name, kind=kind, standing=standing or Standing.GOOD)
+                for (kind, name), standing in sorted(missing.items())
+            ),
+            ignore_conflicts=True,
+        )
+        found = self.study.memberships.filter(external_id__in={name for _, name in missing})
+        self.raters.update({(kind, str(name)): pk for kind, name, pk in found.values_list("kind", "external_id", "pk")})
+        self.counts["raters"] = len(self.raters)
+
+    def _scores(self, bundle: Bundle, said: Said) -> dict[str, list[float]]:
+        for key, values in said.scores.items():
+            if key not in self.scales:
+                low, high = self.asked_scales.get(key) or bundle.scales.get(key) or DEFAULT_SCALE
+                add_criterion(study=self.study, key=key, minimum=low, maximum=high)
+                self.scales[key] = (low, high)
+            low, high = self.scales[key]
+            if wrong := [value for value in values if not low <= value <= high]:
+                bundle.row.fail(f"scores.{key}", f"{wrong[0]!r} is not a number from {low:g} to {high:g}")
+        return {key: [float(value) for value in values] for key, values in said.scores.items()}
+
+    def _make_tasks(self, bundles: Sequence[Bundle], new: list[Response]) -> None:
+        by_prompt: dict[int, list[Response]] = {}
+        for response in new:
+            by_prompt.setdefault(response.prompt_id, []).append(response)
+        sets = response_sets(self.study.method, list(by_prompt.values()), self.study.rank_size)
+        if sets and not any(bundle.said for bundle in bundles):
+            self.counts["tasks"] += create_tasks(study=self.study, response_sets=sets)
+
+
+class _Answers:
+    """What has been said on some tasks already, so that nothing is stored twice or contradicted."""
+
+    def __init__(self, tasks: set[int]) -> None:
+        self.submissions: set[tuple[int, UUID]] = set()
+        self.live: dict[tuple[int, int, str], Told] = {}
+        fields = ("rater", "task", "part", "live", "submission", "shown", "ranks", "scores")
+        there = Judgement.objects.filter(task__in=tasks, rater__user=None).values_list(*fields)
+        for rater, task, part, live, submission, *answer in there.iterator():
+            if submission:
+                self.submissions.add((rater, submission))
+            if live:
+                self.live[task, rater, part] = _told(*answer)
+
+    def has(self, judgement: Judgement) -> bool:
+        if judgement.submission:
+            return (judgement.rater_id, judgement.submission) in self.submissions or self._same(judgement)
+        return self._same(judgement)
+
+    def _same(self, judgement: Judgement) -> bool:
+        before = self.live.get((judgement.task_id, judgement.rater_id, judgement.part))
+        told = _told(judgement.shown, judgement.ranks, judgement.scores)
+        return judgement.live and before == told and not judgement.supersedes_id
+
+    def add(self, judgement: Judgement, bundle: Bundle) -> None:
+        """Raises PalateError when the rater has said something else on these responses."""
+        key = (judgement.task_id, judgement.rater_id, judgement.part)
+        if judgement.live:
+            if key in self.live:
+                bundle.row.fail("rater", "has judged these responses differently, in this file or in the study")
+            self.live[key] = _told(judgement.shown, judgement.ranks, judgement.scores)
+        if judgement.submission:
+            self.submissions.add((judgement.rater_id, judgement.submission))
+
+
+def _told(shown: Sequence[int], ranks: Sequence[int] | None, scores: Mapping[str, Sequence[float]]) -> Told:
+    by_key = {key: dict(zip(shown, values, strict=True)) for key, values in scores.items()}
+    return (dict(zip(shown, ranks, strict=True)) if ranks else None, by_key)
+
+
+def _submission(external_id: str) -> UUID | None:
+    return uuid5(NAMESPACE, external_id) if external_id else None
+
+
+def _judgement(said: Said, task: int, rater: int, shown: list[int], scores: dict[str, list[float]]) -> Judgement:
+    return Judgement(
+        task_id=task,
+        rater_id=rater,
+        part=said.part,
+        instructions_version=said.instructions_version,
+        shown=shown,
+        ranks=list(said.ranks) if said.ranks is not None else None,
+        scores=scores,
+        strength=said.strength,
+        unacceptable=list(said.unacceptable) or [False] * len(shown),
+        comment=said.comment,
+        seconds=said.seconds,
+        device=said.device if said.device in Device.values else "",
+        submission=_submission(said.external_id),
+        live=said.live,
+        made_at=said.at or timezone.now(),
+    )

@@ -1,0 +1,14 @@
+from collections.abc import Mapping
+from typing import Any
+
+from annotate.management.palate_command import PalateCommand
+from annotate.privacy.retention import apply_retention
+
+
+class Command(PalateCommand):
+    help = "Delete what is older than it may be kept (docs/security.md). The scheduler does it daily."
+
+    def perform(self, **options: Any) -> Mapping[str, Any]:
+        counts = apply_retention()
+        self.stdout.write(", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.items()))
+        return counts

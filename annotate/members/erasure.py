@@ -1,0 +1,41 @@
+"""Erasing a person from a study: what was judged stays, who judged it does not."""
+
+import secrets
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from annotate.errors import PalateError
+from annotate.judgements.models import Judgement
+from annotate.members.models import Kind, Membership, Role
+from annotate.review.models import Flag
+from annotate.tasks.models import Assignment
+
+
+@transaction.atomic
+def erase_member(*, member: Membership) -> None:
+    """Cut the judgements of a person off from the person, for good.
+
+    Ranks, scores and times stay under the pseudonym that they have in exports. Free texts of the person (comments,
+    drafts, reasons, details of flags) and tags are emptied. An account that takes part in nothing else is deleted.
+    Raises PalateError for the owner.
+    """
+    locked = Membership.objects.select_for_update(of=("self",)).select_related("user").get(pk=member.pk)
+    if locked.role == Role.OWNER:
+        raise PalateError(_("The owner cannot be erased."))
+    if locked.user is None:
+        raise PalateError(_("This rater has no account to be erased."))
+    with connection.cursor() as cursor:
+        # The one change that the append-only trigger lets pass, and only within this transaction.
+        cursor.execute("SET LOCAL palate.erasing = 'on'")
+        Judgement.objects.filter(rater=locked).exclude(comment="").update(comment="")
+        cursor.execute("SET LOCAL palate.erasing = 'off'")
+    Assignment.objects.filter(rater=locked).update(draft=None)
+    Assignment.objects.filter(rater=locked).exclude(skip_reason="").update(skip_reason="erased")
+    Flag.objects.filter(rater=locked).update(details="")
+    user = locked.user
+    locked.user, locked.kind, locked.role, locked.active, locked.tags = None, Kind.ERASED, Role.RATER, False, []
+    locked.external_id = f"erased-{secrets.token_hex(8)}"
+    locked.save(update_fields=["user", "kind", "role", "active", "tags", "external_id"])
+    if not user.memberships.exists() and not user.is_staff and not user.is_superuser:
+        user.delete()

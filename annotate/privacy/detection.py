@@ -1,0 +1,47 @@
+"""Personal data in texts: e-mail addresses, telephone and account numbers, numbers of cards and of social security.
+
+A help for reviewers, not a proof: names and addresses of streets are not looked for, and numbers may be something else.
+"""
+
+import re
+
+EMAIL = re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{2,63})+\b")
+# An international prefix, or a local number in groups; dates, years and prices have other shapes.
+PHONE = re.compile(
+    r"(?<![\w.,-])(?:\+\d{1,3}[\s./-]?(?:\(\d{1,4}\)[\s./-]?)?|\(?0\d{1,4}\)?[\s./-])(?:\d[\s./-]?){6,11}\d(?![\w-])"
+)
+NORTH_AMERICAN = re.compile(r"(?<![\w.-])(?:\(\d{3}\)\s?|\d{3}[-.\s])\d{3}[-.\s]\d{4}(?![\w-])")
+SOCIAL_SECURITY = re.compile(r"(?<![\w-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
+IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,3})?\b")
+CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
+
+
+def kinds_of_personal_data(text: str) -> list[str]:
+    """What kinds of personal data the text seems to hold, in a fixed order."""
+    found = []
+    if EMAIL.search(text):
+        found.append("e-mail")
+    if any(_valid_card(match[0]) for match in CARD.finditer(text)):
+        found.append("card number")
+    if any(_valid_iban(match[0]) for match in IBAN.finditer(text)):
+        found.append("account number")
+    if SOCIAL_SECURITY.search(text):
+        found.append("ID number")
+    # What has the shape of an account or card number, valid or not, holds no telephone number.
+    text = IBAN.sub(" ", CARD.sub(" ", text))
+    if PHONE.search(text) or NORTH_AMERICAN.search(text):
+        found.append("telephone")
+    return found
+
+
+def _valid_card(text: str) -> bool:
+    """The check digit of Luhn (ISO/IEC 7812)."""
+    digits = [int(c) for c in text if c.isdigit()]
+    doubled = [d if place % 2 == 0 else sum(divmod(2 * d, 10)) for place, d in enumerate(reversed(digits))]
+    return 13 <= len(digits) <= 19 and len(set(digits)) > 1 and sum(doubled) % 10 == 0
+
+
+def _valid_iban(text: str) -> bool:
+    """The check digits modulo 97 (ISO 13616)."""
+    plain = re.sub(r"\s", "", text)
+    return 15 <= len(plain) <= 34 and int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4])) % 97 == 1

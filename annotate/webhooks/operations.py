@@ -1,0 +1,81 @@
+"""Telling other systems what happened: events are stored with what they tell of, and delivered by a worker."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import urllib3
+from django.db import transaction
+from django.utils import timezone
+
+from annotate.errors import PalateError
+from annotate.studies.models import Study
+from annotate.webhooks.models import Delivery, DeliveryState, Event, Webhook
+from annotate.webhooks.sending import resolved, send
+
+# Minutes until the next attempt; after the last one a delivery has failed.
+PATIENCE = (1, 5, 30, 120, 360, 1440)
+MOST_HOOKS = 20
+
+
+def add_webhook(*, study: Study, url: str, events: Sequence[str]) -> Webhook:
+    """Raises PalateError when the address may not be called or an event does not exist."""
+    resolved(url)
+    if not events or not set(events) <= set(Event.values):
+        raise PalateError(f"events: expected some of {', '.join(Event.values)}")
+    if study.webhooks.count() >= MOST_HOOKS:
+        raise PalateError(f"a study has at most {MOST_HOOKS} webhooks")
+    return Webhook.objects.create(study=study, url=url, events=sorted(set(events)), secret=secrets.token_urlsafe(32))
+
+
+def announce(*, study_id: int, event: str, **payload: Any) -> int:
+    """Store the event for every address that wants it, in the caller's transaction, and wake a worker after it.
+
+    Returns how many addresses there are.
+    """
+    now = timezone.now()
+    told = {"event": event, "at": now.isoformat(), **payload}
+    hooks = Webhook.objects.filter(study=study_id, events__contains=[event]).values_list("pk", flat=True)
+    made = Delivery.objects.bulk_create(Delivery(webhook_id=pk, event=event, payload=told, next_at=now) for pk in hooks)
+    if made:
+        from annotate.webhooks.tasks import deliver
+
+        transaction.on_commit(lambda: deliver.delay(), robust=True)
+    return len(made)
+
+
+def deliver_due(*, most: int = 100) -> int:
+    """Send what is due; returns how many were taken. Several workers share the work."""
+    taken = 0
+    for _ in range(most):
+        with transaction.atomic():
+            due = Delivery.objects.filter(state=DeliveryState.WAITING, next_at__lte=timezone.now())
+            delivery = (
+                due.select_related("webhook")
+                .select_for_update(skip_locked=True, of=("self",))
+                .order_by("next_at")
+                .first()
+            )
+            if delivery is None:
+                return taken
+            taken += _attempt(delivery)
+    return taken
+
+
+def _attempt(delivery: Delivery) -> bool:
+    hook = delivery.webhook
+    try:
+        status = send(hook.url, hook.secret, delivery.event, delivery.pk, delivery.payload)
+        delivery.answer, good = f"status {status}", 200 <= status < 300
+    except (PalateError, urllib3.exceptions.HTTPError, OSError) as error:
+        delivery.answer, good = f"{type(error).__name__}: {error}"[:200], False
+    if good:
+        delivery.state = DeliveryState.DELIVERED
+    elif delivery.attempts >= len(PATIENCE):
+        delivery.state = DeliveryState.FAILED
+    else:
+        delivery.next_at = timezone.now() + timedelta(minutes=PATIENCE[delivery.attempts])
+    delivery.attempts += 1
+    delivery.save(update_fields=["answer", "state", "attempts", "next_at"])
+    return good

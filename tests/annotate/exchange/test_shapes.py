@@ -1,0 +1,139 @@
+"""What each tool's row means: the prompt, the responses and who found which better."""
+
+from pathlib import Path
+
+import pytest
+
+from annotate.errors import PalateError
+from annotate.exchange.checks import check
+from annotate.exchange.files import Row
+from annotate.exchange.shapes.fields import Fields
+from annotate.exchange.shapes.registry import SHAPES, guess, parser
+
+
+def read(values, shape="", fields=None):
+    row = Row(Path("file.jsonl"), 7, values)
+    bundles = parser(shape or guess(row), fields or Fields())(row)
+    for bundle in bundles:
+        check(bundle)
+    return bundles
+
+
+def told(bundle):
+    """The prompt, and for each judgement its rater and the texts with their ranks."""
+    texts = {response.external_id: response.text for response in bundle.responses}
+    said = [(s.rater, dict(zip((texts[i] for i in s.shown), s.ranks or (), strict=False))) for s in bundle.said]
+    return bundle.prompt, said
+
+
+def user(text):
+    return {"role": "user", "content": text}
+
+
+def assistant(text):
+    return {"role": "assistant", "content": text}
+
+
+LEFT = {"id": 9, "completed_by": {"id": 4}, "lead_time": 2.5, "created_at": "2026-01-31T10:00:00Z"}
+RANKED = [{"from_name": "r", "type": "ranker", "value": {"ranker": {"_": ["c"], "best": ["b", "a"]}}}]
+ITEMS = [{"id": name, "title": "", "body": name.upper()} for name in "abc"]
+
+
+@pytest.mark.parametrize(("shape", "row", "expected"), [
+    ("trl", {"prompt": "Q", "chosen": "A", "rejected": "B"}, ("Q", [(None, {"A": 1, "B": 2})])),
+    ("trl", {"chosen": "the sky is blue", "rejected": "the sky is bluish"},
+     ("the sky is", [(None, {"blue": 1, "bluish": 2})])),
+    ("trl", {"prompt": [user("Q")], "chosen": [assistant("A")], "rejected": [assistant("B")]},
+     ("Q", [(None, {"A": 1, "B": 2})])),
+    ("trl", {"chosen": [user("Q"), assistant("A")], "rejected": [user("Q"), assistant("B")]},
+     ("Q", [(None, {"A": 1, "B": 2})])),
+    ("hh-rlhf", {"chosen": "\n\nHuman: Q\n\nAssistant: A", "rejected": "\n\nHuman: Q\n\nAssistant: B"},
+     ("Q", [(None, {"A": 1, "B": 2})])),
+    ("hh-rlhf", {"chosen": "\n\nHuman: Q\n\nAssistant: A\n\nHuman: R\n\nAssistant: C",
+                 "rejected": "\n\nHuman: Q\n\nAssistant: A\n\nHuman: R\n\nAssistant: D"},
+     ("Human: Q\n\nAssistant: A\n\nHuman: R", [(None, {"C": 1, "D": 2})])),
+    ("arena", {"question_id": "q", "model_a": "m", "model_b": "n", "winner": "tie (bothbad)", "judge": "j",
+               "conversation_a": [user("Q"), assistant("A")], "conversation_b": [user("Q"), assistant("B")]},
+     ("Q", [("j", {"A": 1, "B": 1})])),
+    ("arena", {"id": 5, "model_a": "m", "model_b": "n", "prompt": '["Q"]', "response_a": '["A"]', "response_b": '["B"]',
+               "winner_model_a": 0, "winner_model_b": 1, "winner_tie": 0}, ("Q", [(None, {"A": 2, "B": 1})])),
+    ("label-studio", {"id": 1, "data": {"prompt": "Q", "answer1": "A", "answer2": "B"},
+                      "annotations": [{**LEFT, "result": [{"type": "pairwise", "value": {"selected": "right"}}]},
+                                      {"was_cancelled": True, "result": []}]}, ("Q", [("4", {"A": 2, "B": 1})])),
+    ("label-studio", {"data": {"prompt": "Q", "items": ITEMS}, "annotations": [{**LEFT, "result": RANKED}]},
+     ("Q", [("4", {"A": 2, "B": 1, "C": 3})])),
+    ("argilla", {"id": "1", "fields": {"prompt": "Q", "response1": "A", "response2": "B"},
+                 "responses": {"p": [{"value": ["response2", "response1"], "user_id": "u"}]}},
+     ("Q", [("u", {"A": 2, "B": 1})])),
+    ("argilla", {"prompt": "Q", "response-1": "A", "response-2": "B", "p.responses": ["response-2", "tie"],
+                 "p.responses.users": ["u", "v"], "p.responses.status": ["submitted", "submitted"]},
+     ("Q", [("u", {"A": 2, "B": 1}), ("v", {"A": 1, "B": 1})])),
+    ("responses", {"prompt": "Q", "response": "A"}, ("Q", [])),
+    ("prompts", {"text": "Q"}, ("Q", [])),
+])  # fmt: skip
+def test_is_seen_and_read(shape, row, expected):
+    assert guess(Row(Path("f"), 1, row)) == shape
+    (bundle,) = read(row)
+    assert told(bundle) == expected
+
+
+def test_both_bad_marks_both_responses():
+    row = {"model_a": "m", "model_b": "n", "winner": "tie (bothbad)", "prompt": "Q", "response_a": "A"}
+    (bundle,) = read({**row, "response_b": "B"})
+    assert bundle.said[0].unacceptable == [True, True]
+    assert [response.author for response in bundle.responses] == ["m", "n"]
+
+
+def test_a_label_is_a_score():
+    (bundle,) = read({"prompt": "Q", "completion": "A", "label": False})
+    assert (bundle.said[0].scores, bundle.scales) == ({"label": [0.0]}, {"label": (0.0, 1.0)})
+
+
+def test_a_tree_gives_a_ranking_at_every_place_where_assistants_answered():
+    def message(name, role, *replies, rank=None):
+        return {"message_id": name, "text": name, "role": role, "rank": rank, "replies": list(replies)}
+
+    deeper = message("q2", "prompter", message("a3", "assistant", rank=0), message("a4", "assistant", rank=1))
+    root = message("q", "prompter", message("a1", "assistant", deeper, rank=1), message("a2", "assistant", rank=0))
+    first, second = read({"message_tree_id": "t", "prompt": root})
+    assert told(first) == ("q", [(None, {"a1": 2, "a2": 1})])
+    assert told(second) == ("User: q\n\nAssistant: a1\n\nUser: q2", [(None, {"a3": 1, "a4": 2})])
+    assert {first.group, second.group} == {"t"}
+
+
+@pytest.mark.parametrize(("shape", "row", "words"), [
+    ("trl", {"prompt": "Q", "chosen": "A", "rejected": "A"}, "same text"),
+    ("trl", {"chosen": "A", "rejected": "B"}, "share no beginning"),
+    ("trl", {"prompt": "Q", "completion": "A", "label": "maybe"}, "true or false"),
+    ("trl", {"prompt": "Q\0", "chosen": "A", "rejected": "B"}, "NUL"),
+    ("hh-rlhf", {"chosen": "A", "rejected": "B"}, "Assistant:"),
+    ("arena", {"model_a": "m", "model_b": "n", "winner": "c", "prompt": "Q", "response_a": "A", "response_b": "B"},
+     "'c'"),
+    ("responses", {"prompt": "Q", "response": "\ud800"}, "surrogate"),
+    ("label-studio", {"data": {"prompt": "Q", "answer1": "A"}, "annotations": []}, "--response-fields"),
+    ("label-studio", {"data": [], "annotations": []}, "JSON export"),
+    ("argilla", {"fields": {"prompt": "Q", "response1": "A", "response2": "B"},
+                 "responses": {"p": [{"value": ["response1"], "user_id": "u"}]}}, "expected each"),
+    ("argilla", {"fields": {"prompt": "Q", "response1": "A", "response2": "B"},
+                 "responses": {"p": [{"value": "response3", "user_id": "u"}]}}, "'response3'"),
+    ("oasst", {"message_tree_id": "t", "prompt": "Q"}, "expected a message"),
+    ("responses", {"prompt": "Q", "response": "A", "split": "exam"}, "'exam'"),
+    ("responses", {"prompt": "Q", "response": "A", "prompt_id": "x" * 201}, "201 characters"),
+])  # fmt: skip
+def test_what_does_not_fit_is_named(shape, row, words):
+    with pytest.raises(PalateError) as error:
+        read(row, shape)
+    assert "file.jsonl line 7, field " in str(error.value)
+    assert words in str(error.value)
+
+
+def test_fields_can_be_named():
+    row = {"data": {"ask": "Q", "one": "A", "two": "B"}, "annotations": []}
+    (bundle,) = read(row, fields=Fields("ask", ("two", "one")))
+    assert [response.text for response in bundle.responses] == ["B", "A"]
+
+
+def test_a_row_that_fits_no_shape_lists_them():
+    with pytest.raises(PalateError, match="--shape") as error:
+        guess(Row(Path("f"), 1, {"foo": 1}))
+    assert all(shape in str(error.value) for shape in SHAPES)

@@ -1,0 +1,118 @@
+"""Webhooks: signed, tried again, and never a way into the private network."""
+
+import hashlib
+import hmac
+import json
+import threading
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from django.utils import timezone
+
+from annotate.errors import PalateError
+from annotate.judgements.operations import Answer, submit
+from annotate.tasks.operations import lease_next
+from annotate.webhooks import sending
+from annotate.webhooks.models import Delivery
+from annotate.webhooks.operations import PATIENCE, add_webhook, announce, deliver_due
+from tests.factories import MembershipFactory, StudyFactory, TaskFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def listener(settings):
+    """A real server on this machine that keeps what it is sent; `answers` says with what status."""
+    settings.WEBHOOKS_ALLOW_PRIVATE = True
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            server.got.append((self.path, dict(self.headers), body))
+            self.send_response(server.answers.pop(0) if server.answers else 200)
+            self.send_header("Location", f"http://127.0.0.1:{server.server_port}/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server.got, server.answers = [], []
+    server.url = f"http://127.0.0.1:{server.server_port}/hook?a=1"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_judgement_is_told_signed_and_without_texts(listener):
+    study = StudyFactory()
+    hook = add_webhook(study=study, url=listener.url, events=["judgement.made"])
+    TaskFactory(study=study)
+    answer = Answer(ranks=[1, 2], comment="secret")
+    judgement = submit(assignment=lease_next(rater=MembershipFactory(study=study)), answer=answer)
+    assert deliver_due() == 1
+    ((path, headers, body),) = listener.got
+    assert (path, json.loads(body)["judgement"], headers["Palate-Event"]) == (
+        "/hook?a=1",
+        judgement.pk,
+        "judgement.made",
+    )
+    assert b"secret" not in body
+    at, mac = (part.split("=")[1] for part in headers["Palate-Signature"].split(","))
+    assert mac == hmac.new(hook.secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    assert deliver_due() == 0
+
+
+def test_only_what_was_asked_for_and_only_of_the_own_study(listener):
+    study, other = StudyFactory(), StudyFactory()
+    add_webhook(study=study, url=listener.url, events=["run.ended"])
+    assert announce(study_id=study.pk, event="judgement.made") == 0
+    assert announce(study_id=other.pk, event="run.ended") == 0
+    assert announce(study_id=study.pk, event="run.ended", run=1) == 1
+
+
+def test_is_tried_again_with_patience_and_given_up_in_the_end(listener):
+    study = StudyFactory()
+    add_webhook(study=study, url=listener.url, events=["run.ended"])
+    announce(study_id=study.pk, event="run.ended")
+    listener.answers[:] = [500, 302] + [404] * 10
+    for minutes in PATIENCE:
+        assert deliver_due() == 0
+        delivery = Delivery.objects.get()
+        wait = delivery.next_at - timezone.now()
+        assert timedelta(minutes=minutes - 1) < wait <= timedelta(minutes=minutes)
+        Delivery.objects.update(next_at=timezone.now())
+    deliver_due()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts, delivery.answer) == ("failed", len(PATIENCE) + 1, "status 404")
+    # The redirect was not followed.
+    assert {path for path, _, _ in listener.got} == {"/hook?a=1"}
+
+
+@pytest.mark.parametrize("url", [
+    "https://127.0.0.1/", "https://localhost/", "https://[::1]/", "https://10.0.0.1/", "https://192.168.1.1/x",
+    "https://169.254.169.254/latest/meta-data/", "https://[::ffff:127.0.0.1]/", "https://0.0.0.0/", "https://2130706433/",
+    "https://0x7f.1/", "https://[fe80::1]/", "https://[fd00::1]/", "https://224.0.0.1/", "https://100.64.0.1/",
+    "http://example.com/", "file:///etc/passwd", "gopher://127.0.0.1/", "https://user:pass@8.8.8.8/", "https://", "x",
+    "https://8.8.8.8:99999/",
+])  # fmt: skip
+def test_private_addresses_and_other_schemes_are_refused(url):
+    with pytest.raises(PalateError):
+        add_webhook(study=StudyFactory(), url=url, events=["run.ended"])
+
+
+def test_a_public_address_may_be_called():
+    assert sending.resolved("https://8.8.8.8/hook") == ("8.8.8.8", "8.8.8.8")
+
+
+def test_a_name_that_turns_private_later_is_not_called_either(listener, settings):
+    study = StudyFactory()
+    add_webhook(study=study, url=listener.url, events=["run.ended"])
+    announce(study_id=study.pk, event="run.ended")
+    settings.WEBHOOKS_ALLOW_PRIVATE = False
+    assert deliver_due() == 0
+    assert listener.got == []
+    assert "PalateError" in Delivery.objects.get().answer

@@ -1,0 +1,51 @@
+"""Texts that strangers bring: what has run, leaked or confused in tools of this kind before."""
+
+MARKUP = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(2)>",
+    "<svg/onload=alert(3)>",
+    '"><script>alert(4)</script>',
+    "'-alert(5)-'",
+    "</textarea><script>alert(6)</script>",
+    "</title><script>alert(7)</script>",
+    "<iframe srcdoc='<script>parent.alert(8)</script>'></iframe>",
+    "<a href='javascript:alert(9)'>x</a>",
+    "<style>@import 'https://evil.example/a.css';</style>",
+    "<link rel=stylesheet href=https://evil.example/b.css>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example/'>",
+    "<form action=https://evil.example/><button autofocus>x</button></form>",
+    "<object data=https://evil.example/x></object><embed src=https://evil.example/y>",
+    "<details open ontoggle=alert(10)>x</details>",
+    "<math><mtext></table><mglyph><style><img src=x onerror=alert(11)></style></mglyph></mtext></math>",
+    "{{ 7*7 }} {% debug %} ${7*7} #{7*7}",
+]
+MARKDOWN = [
+    "![x](https://evil.example/pixel.png)",
+    "[x](javascript:alert(12))",
+    "[x](data:text/html;base64,PHNjcmlwdD5hbGVydCgxMyk8L3NjcmlwdD4=)",
+    "<javascript:alert(14)>",
+    '[x](https://evil.example/ "onmouseover=alert(15)")',
+    "```html\n<script>alert(16)</script>\n```",
+    "![x][ref]\n\n[ref]: https://evil.example/ref.png",
+]
+CONFUSING = [
+    "\u202egnp.exe \u2066\u2069",  # reads backwards
+    "zero\u200bwidth\u200d\ufeff\u2060joiners",
+    "Z\u0351\u036b\u0343\u036a\u0302\u036b\u033d\u034f" * 20,  # marks that pile up
+    "\x01\x02\x7f\x85\u2028\u2029controls",
+    "A" * 20_000,  # no place to break
+]
+FORMULAS = [
+    "=cmd|' /C calc'!A0",
+    "+1+1",
+    "-2+3",
+    "@SUM(1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "＝1+1",
+    '=HYPERLINK("https://evil.example")',
+]
+ALL = [*MARKUP, *MARKDOWN, *CONFUSING, *FORMULAS]
+WHOLE = "\n\n".join(ALL)
+NAME = "<img src=x onerror=alert(17)>'\"><b>\u202e=1"

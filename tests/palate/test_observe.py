@@ -1,0 +1,136 @@
+"""What operators and their machines ask: health, counts, request ids, backups."""
+
+import json
+import logging
+import logging.config
+
+import pytest
+import structlog
+from django.conf import settings as django_settings
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import OperationalError, connection
+from django.test import override_settings
+from django.urls import reverse
+
+from palate import observe
+from palate.logs import configure
+from tests.factories import TaskFactory, UserFactory
+
+
+@pytest.mark.django_db
+class TestHealth:
+    def test_a_process_is_alive_and_ready(self, client):
+        assert client.get("/healthz").content == b"ok\n"
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.json()) == (200, {"database": True, "migrations": True})
+
+    def test_without_its_database_it_is_alive_and_not_ready(self, client, monkeypatch):
+        def gone():
+            raise OperationalError("the connection is closed")
+
+        monkeypatch.setattr(observe.connection, "cursor", gone, raising=False)
+        assert client.get("/healthz").status_code == 200
+        assert client.get("/readyz").status_code == 503
+
+    def test_metrics_are_for_those_who_know_the_token(self, client):
+        assert client.get("/metrics").status_code == 404
+        with override_settings(METRICS_TOKEN="right"):
+            assert client.get("/metrics", headers={"Authorization": "Bearer wrong"}).status_code == 404
+            client.get(reverse("account_login"))
+            text = client.get("/metrics", headers={"Authorization": "Bearer right"}).content.decode()
+        assert 'palate_requests_total{method="GET",status="200",view="account_login"}' in text
+        assert 'palate_rows{table="judgement"}' in text
+
+    def test_no_label_is_a_strangers_text(self, client):
+        client.get("/no/such/<evil>")
+        with override_settings(METRICS_TOKEN="right"):
+            text = client.get("/metrics", headers={"Authorization": "Bearer right"}).content.decode()
+        assert "evil" not in text
+        assert 'view="none"' in text
+
+
+class TestLogs:
+    @pytest.mark.django_db
+    @pytest.mark.parametrize(("given", "kept"), [("abc-12345", True), ("x\ny", False), ("", False), ("a" * 99, False)])
+    def test_every_answer_has_a_request_id(self, client, given, kept):
+        told = client.get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"]
+        assert (told == given) == kept
+        assert observe.REQUEST_ID.fullmatch(told)
+
+    def test_lines_of_a_request_and_of_a_run_carry_their_ids(self):
+        formatter = logging.config.dictConfig(configure(level="INFO", form="json")) or logging.getLogger().handlers[0]
+        try:
+            record = logging.LogRecord("django.request", logging.ERROR, "f", 1, "broken: %s", ("\n{evil}",), None)
+            with structlog.contextvars.bound_contextvars(request_id="r1", run_id=7):
+                line = json.loads(formatter.format(record))
+            assert (line["request_id"], line["run_id"], line["level"]) == ("r1", 7, "error")
+            assert line["event"] == "broken: \n{evil}"
+        finally:
+            logging.config.dictConfig(django_settings.LOGGING)
+
+
+def test_pages_carry_the_headers_of_a_safe_house(client, db):
+    client.force_login(UserFactory())
+    page = client.get(reverse("studies"))
+    policy = page["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "script-src 'self'" in policy
+    assert "object-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    for name in ("Permissions-Policy", "X-Frame-Options", "X-Content-Type-Options", "Referrer-Policy"):
+        assert page[name]
+
+
+@pytest.mark.django_db(transaction=True)
+class TestBackup:
+    def test_what_was_backed_up_comes_back_row_by_row(self, tmp_path):
+        TaskFactory(prompt__text="é\n=1+1 👩")
+        made = json_of("backup", tmp_path / "b", tmp_path)
+        with another_database():
+            again = json_of("restore", tmp_path / "b", tmp_path)
+        assert again == made
+        assert made["rows"] > 10
+
+    def test_a_backup_that_is_not_what_it_was_is_told(self, tmp_path):
+        TaskFactory()
+        call_command("backup", str(tmp_path / "b"))
+        prints = json.loads((tmp_path / "b" / "fingerprints.json").read_text())
+        prints["annotate_task"][1] = "1"
+        (tmp_path / "b" / "fingerprints.json").write_text(json.dumps(prints))
+        with another_database(), pytest.raises(CommandError, match="annotate_task"):
+            call_command("restore", str(tmp_path / "b"))
+
+    def test_nothing_is_overwritten(self, tmp_path):
+        call_command("backup", str(tmp_path / "b"))
+        with pytest.raises(CommandError, match="never overwritten"):
+            call_command("backup", str(tmp_path / "b"))
+        with pytest.raises(CommandError, match="has tables already"):
+            call_command("restore", str(tmp_path / "b"))
+
+
+def json_of(command, folder, tmp_path):
+    call_command(command, str(folder), json=str(tmp_path / "result.json"))
+    return json.loads((tmp_path / "result.json").read_text())
+
+
+class another_database:
+    """An empty database of the same server, which the connection uses meanwhile."""
+
+    name = "palate_restored"
+
+    def __enter__(self):
+        self.before = connection.settings_dict["NAME"]
+        with connection.cursor() as cursor:
+            cursor.execute(f'DROP DATABASE IF EXISTS "{self.name}"')
+            cursor.execute(f'CREATE DATABASE "{self.name}"')
+        self.use(self.name)
+
+    def __exit__(self, *_):
+        self.use(self.before)
+        with connection.cursor() as cursor:
+            cursor.execute(f'DROP DATABASE "{self.name}"')
+
+    def use(self, name):
+        connection.close()
+        connection.settings_dict["NAME"] = name
