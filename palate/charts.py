@@ -47,3 +47,18 @@ def line(points: Sequence[tuple[float, float]], width: float = WIDTH, height: fl
     # A margin of 3 keeps the stroke inside the box.
     placed = (f"{(x - left) / across * width:.1f},{3 + (1 - (y - low) / up) * (height - 6):.1f}" for x, y in points)
     return Line(" ".join(placed), left, max(xs), low, max(ys))
+
+
+def together(series: Sequence[Sequence[tuple[float, float]]]) -> list[str]:
+    """`points` of a polyline for each series, all in one box with the same axes; "" for fewer than two points."""
+    xs = [x for points in series for x, _ in points]
+    ys = [y for points in series for _, y in points]
+    if not xs:
+        return ["" for _ in series]
+    left, low = min(xs), min(ys)
+    across, up = (max(xs) - left) or 1, (max(ys) - low) or 1
+
+    def placed(x: float, y: float) -> str:
+        return f"{(x - left) / across * WIDTH:.1f},{3 + (1 - (y - low) / up) * (HEIGHT - 6):.1f}"
+
+    return [" ".join(placed(x, y) for x, y in sorted(points)) if len(points) > 1 else "" for points in series]

@@ -63,18 +63,30 @@ def _evaluation_table(figures: Mapping[str, Any] | None) -> str:
 
 def policy_card(name: str, study: Study, policy: str, reward: str, metrics: Mapping[str, Any]) -> str:
     before, after = metrics["before"], metrics["after"]
-    lines = "\n".join(f"| {key} | {before[key]:.3f} | {after[key]:.3f} |" for key in before)
+    lines = "\n".join(f"| {key} | {before[key]:.3f} | {after[key]:.3f} |" for key in before if key in after)
+    baseline = "".join(
+        f"| best of {row['n']:.0f} of the start | {row['kl']:.2f} | "
+        f"{row['reward']:.3f} ± {1.96 * row['reward_se']:.3f} |\n"
+        for row in metrics["best_of"]
+    )
+    beside = f"\n| policy | KL, nats | reward |\n|---|---|---|\n{baseline}" if baseline else ""
+    if beside:
+        beside += f"| this one | {after['kl']:.2f} | {after['reward']:.3f} |\n"
     return f"""# {name}
 
-A policy tuned for the study “{study.name}” with REINFORCE leave-one-out under a KL penalty.
+A policy tuned for the study “{study.name}” by {metrics["algorithm"]}.
 
 - tuned from: `{policy}`
 - reward: `{reward}`
-- steps: {metrics["steps"]}, last β: {metrics["beta"]:.4f}
+- steps: {metrics["steps"]}, the policy of step {metrics["kept_step"]} was kept{_why(metrics["stopped"])}
 
 Means over the validation prompts. A higher reward is not yet better text: see the blind win rate of its round.
 
 | figure | before | after |
 |---|---|---|
 {lines}
-"""
+{beside}"""
+
+
+def _why(stopped: str) -> str:
+    return f"; the run stopped: {stopped}" if stopped else ""

@@ -31,7 +31,8 @@ def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None
         raise PalateError(f"{flag} {value}: not a preference model; expected a folder that train_preference saved")
     if kind == ModelKind.POLICY and not _writes_text(config):
         raise PalateError(
-            f"{flag} {value}: not a causal language model; config.json says {config.get('architectures')}"
+            f"{flag} {value}: not a causal or encoder–decoder language model; config.json says "
+            f"{config.get('architectures')}"
         )
     return path
 
@@ -147,4 +148,4 @@ def _from_hub(name: str, *, flag: str, value: str) -> Path:
 
 def _writes_text(config: dict[str, Any]) -> bool:
     names = config.get("architectures") or []
-    return any("CausalLM" in name or "LMHead" in name for name in names)
+    return any(kind in name for name in names for kind in ("CausalLM", "LMHead", "ForConditionalGeneration"))

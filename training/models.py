@@ -104,13 +104,15 @@ class RunPoint(models.Model):
 
 
 class RunSample(models.Model):
-    """A text that the policy wrote while it was tuned."""
+    """A text that the policy wrote while it was tuned; with `before`, beside its start's text to a held-out prompt."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="samples")
     step = models.PositiveIntegerField()
     prompt = models.TextField()
     response = models.TextField(blank=True)
     reward = models.FloatField(null=True)
+    before = models.TextField(null=True)
+    before_reward = models.FloatField(null=True)
 
     class Meta:
         ordering = ["run_id", "step", "id"]
@@ -139,6 +141,12 @@ class ModelVersion(models.Model):
     run = models.OneToOneField(Run, on_delete=models.SET_NULL, null=True, blank=True, related_name="model_version")
     metrics = models.JSONField(default=dict, blank=True)
     card = models.TextField(blank=True)
+    # A policy is promoted by a person or by a rule that says in words what it asked for; never by its reward.
+    promoted_at = models.DateTimeField(null=True, blank=True)
+    promoted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="promoted_models"
+    )
+    promoted_because = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -158,6 +166,8 @@ class Round(models.Model):
     against = models.ForeignKey(
         ModelVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="rounds_against"
     )
+    # Above 1 the other side shows the best of so many of its samples by the policy's own preference model.
+    best_of = models.PositiveSmallIntegerField(default=1)
     preference = models.ForeignKey(
         ModelVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="rounds_rewarded"
     )

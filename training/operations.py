@@ -17,7 +17,7 @@ from annotate.studies.models import Study
 from annotate.webhooks.models import Event
 from annotate.webhooks.operations import announce
 from training.engine.progress import Cancelled
-from training.jobs.options import parse
+from training.jobs.options import parse, refuse_commands_only
 from training.jobs.registry import JOBS
 from training.models import Run, RunKind, RunState
 from training.reporting import RunReporter
@@ -46,9 +46,11 @@ def create_run(
 
 
 def queue_run(**kwargs: Any) -> Run:
-    """Like create_run, and hand the run to a worker once the transaction is committed."""
+    """Like create_run for pages and the API: hands the run to a worker once the transaction is committed, and refuses
+    options that only a command on this machine may set."""
     from training.tasks import execute
 
+    refuse_commands_only(JOBS[kwargs["kind"]].options, kwargs["values"])
     with transaction.atomic():
         run = create_run(**kwargs, in_worker=True)
         transaction.on_commit(partial(execute.delay, run.pk))

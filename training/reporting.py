@@ -75,6 +75,14 @@ class RunReporter:
             run=self.run, step=step, prompt=prompt, response=response.replace("\0", ""), reward=reward
         )
 
+    def comparison(self, step: int, prompt: str, texts: tuple[str, str], rewards: tuple[float, float] | None) -> None:
+        before, after = (text.replace("\0", "") for text in texts)
+        before_reward, reward = rewards or (None, None)
+        RunSample.objects.create(
+            run=self.run, step=step, prompt=prompt, response=after, reward=reward, before=before,
+            before_reward=before_reward,
+        )  # fmt: skip
+
     def cancelled(self) -> bool:
         self._write_now_and_then()
         return self._cancel_seen

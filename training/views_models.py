@@ -2,13 +2,18 @@
 
 from typing import Any
 
+from django.contrib import messages
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
 
+from annotate.errors import PalateError
 from annotate.members.access import managed_study
 from annotate.quality.win_rate import win_rate
 from palate.markdown import sanitised
-from training import model_versions
+from training import model_versions, promotion
 from training.cards import figure
 from training.models import ModelKind, ModelVersion
 
@@ -63,9 +68,24 @@ def model(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "tuned": version.tuned_policies.filter(study=study),
         "children": version.children.filter(study=study),
         "rounds": version.rounds.filter(study=study),
+        "promotable": version.kind == ModelKind.POLICY and version.study_id == study.pk and not version.promoted_at,
         "run": version.run if version.run and version.run.study_id == study.pk else None,
     }
     return render(request, "manage/model.html", context)
+
+
+@require_POST
+def promote(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    study = managed_study(request, slug)
+    version = get_object_or_404(ModelVersion, pk=pk, study=study)
+    assert isinstance(request.user, User)  # whoever manages a study is logged in
+    try:
+        promotion.promote(version=version, by=request.user, because=request.POST.get("because", ""))
+    except PalateError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, _("The policy is promoted."))
+    return redirect("model", slug, pk)
 
 
 def turn(request: HttpRequest, slug: str, number: int) -> HttpResponse:

@@ -11,12 +11,14 @@ from django.views.decorators.http import require_POST
 
 from annotate.errors import PalateError
 from annotate.members.access import managed_studies, managed_study
+from annotate.quality.win_rate import win_rate
 from annotate.studies.models import Study
 from palate.charts import line
 from training import model_versions, operations
+from training.frontier import comparisons, frontier
 from training.jobs.options import form_of
 from training.jobs.registry import JOBS
-from training.models import ModelKind, Run, RunKind, RunPoint
+from training.models import ModelKind, ModelVersion, Round, Run, RunKind, RunPoint
 
 # Jobs that a page starts by their options alone, in the order in which the loop needs them. Imports need files.
 STARTED_HERE = [
@@ -28,8 +30,7 @@ STARTED_HERE = [
     RunKind.RL_FINETUNE,
     RunKind.NEXT_ROUND,
 ]
-# A page names no file of the server: models are saved where Palate keeps them, text comes from its own corpus.
-NOT_ON_PAGES = {"output", "corpus"}
+HELD_OUT_CURVES = {"held_out_reward", "held_out_kl", "held_out_guard_reward", "held_out_preference_accuracy"}
 SHOWN_RUNS, SHOWN_POINTS, SHOWN_SAMPLES = 100, 300, 12
 
 
@@ -71,9 +72,7 @@ def start(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
 
 def form_for(study: Study, kind: str) -> type[Any]:
     """The form of a kind of run as pages and the API take it: registered models only, no files of the server."""
-    form = form_of(JOBS[kind].options, models={model: model_versions.choices(study, model) for model in ModelKind})
-    form.base_fields = {name: field for name, field in form.base_fields.items() if name not in NOT_ON_PAGES}
-    return form
+    return form_of(JOBS[kind].options, models={model: model_versions.choices(study, model) for model in ModelKind})
 
 
 def values_of(cleaned: dict[str, Any]) -> dict[str, Any]:
@@ -83,18 +82,27 @@ def values_of(cleaned: dict[str, Any]) -> dict[str, Any]:
 
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     shown = managed_run(request, pk)
+    version = getattr(shown, "model_version", None)
     context = {
         "study": shown.study,
         "tab": "runs",
         "run": shown,
         "config": [(name.replace("_", " "), value) for name, value in shown.config.items()],
         "curves": curves(shown),
-        "samples": shown.samples.order_by("-step", "-id")[:SHOWN_SAMPLES],
+        "frontier": frontier(shown),
+        "comparisons": comparisons(shown),
+        "samples": shown.samples.filter(before=None).order_by("-step", "-id")[:SHOWN_SAMPLES],
         "result": [(name, value) for name, value in shown.result.items() if isinstance(value, (str, int, float))],
         "seconds": (shown.ended_at - shown.started_at).total_seconds() if shown.ended_at and shown.started_at else None,
-        "version": getattr(shown, "model_version", None),
+        "version": version,
+        "rounds": [(turn, win_rate(turn), win_rate(turn, kinds=["person", "imported"])) for turn in _rounds(version)],
     }
     return render(request, "manage/run.html", context)
+
+
+def _rounds(version: ModelVersion | None) -> Iterable[Round]:
+    """The rounds in which raters judged the policy that a run made."""
+    return version.rounds.select_related("policy", "against") if version else ()
 
 
 def live(request: HttpRequest, pk: int) -> JsonResponse:
@@ -122,10 +130,15 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def curves(run: Run) -> list[dict[str, Any]]:
-    """One curve a metric: name, polyline points, ends of the axes and the last value; at most SHOWN_POINTS each."""
+    """One curve a metric: name, polyline points, ends of the axes and the last value; at most SHOWN_POINTS each.
+
+    What was measured at the looks alone stands in the table of the looks.
+    """
     series: dict[str, list[tuple[float, float]]] = {}
     for step, values in RunPoint.objects.filter(run=run).order_by("step", "id").values_list("step", "values"):
         for name, value in values.items():
+            if name.startswith("held_out_") and name not in HELD_OUT_CURVES:
+                continue
             series.setdefault(name, []).append((step, value))
     return [_curve(name, points) for name, points in series.items()]
 

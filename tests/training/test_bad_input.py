@@ -47,6 +47,7 @@ def test_a_folder_that_holds_no_model(tmp_path, policy):
     study = PromptFactory().study
     assert "config.json" in refused("generate_responses", study=study.slug, model=str(tmp_path))
     assert "not a preference model" in refused("rl_finetune", study=study.slug, policy=policy, reward=policy)
+    assert "not a preference model" in refused("rl_finetune", study=study.slug, policy=policy, guard=policy)
     (tmp_path / "policy" / "config.json").write_text('{"architectures": ["BertModel"]}')
     assert "not a causal" in refused("generate_responses", study=study.slug, model=policy)
 
@@ -77,6 +78,32 @@ def test_a_split_without_judgements(policy):
 def test_options_out_of_range(policy, flag, value, words):
     study = PromptFactory().study
     assert words in refused("generate_responses", study=study.slug, model=policy, **{flag: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "--reward is needed: rloo learns from"),
+        ({"algorithm": "dpo"}, "no judgements"),
+        ({"terms": "kindness=1"}, "--terms kindness=1: expected NAME=WEIGHT with a name among fluency"),
+        ({"terms": "length=much"}, "the weight must be a number, not 'much'"),
+        ({"terms": "chrf=1"}, "compares with a prompt's reference, but prompt"),
+        ({"terms": "length", "samples_per_prompt": 1}, "--samples-per-prompt must be at least 2 for rloo"),
+        ({"terms": "length", "sampler": "vllm"}, "--lora-rank must be at least 1 with --sampler vllm"),
+        ({"terms": "length", "minibatches": 17}, r"--minibatches must be at most --prompts-per-step (16), not 17"),
+        ({"terms": "length", "algorithm": "grpo", "kl_estimator": "k1"}, "no gradient in grpo's loss"),
+    ],
+)
+def test_tuning_that_cannot_work(policy, options, words):
+    study = StudyFactory()
+    for split in ("train", "validation"):
+        PromptFactory(study=study, split=split)
+    assert words in refused("rl_finetune", study=study.slug, policy=policy, **options)
+
+
+def test_pretraining_by_preference_needs_a_preference_model():
+    study = PromptFactory().study
+    assert "--reward is needed: objective rwr" in refused("pretrain", study=study.slug, objective="rwr")
 
 
 def test_an_output_that_exists_or_cannot_be_written(policy, tmp_path):

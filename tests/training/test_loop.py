@@ -4,9 +4,10 @@ import csv
 import json
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from annotate.judgements.models import Judgement
+from annotate.prompts.models import Response
 from annotate.studies.models import Study
 from training.models import ModelKind, Round, Run, RunState
 
@@ -34,6 +35,16 @@ def test_one_turn_of_the_loop(settings, tmp_path):
     assert set(turn.tasks.values_list("prompt__split", flat=True)) == {"test"}
     assert figures["policy"]["before"]["kl"] == pytest.approx(0, abs=1e-3)
     assert 0 <= figures["win_rate"]["value"] <= 1
+
+    # A further round pairs the policy with its start's best of three as well, under an author's name of its own.
+    call_command("next_round", study=study.slug, policy=tuned.path, best_of=3, per_prompt=1, limit=4, max_new_tokens=24)
+    plain, best = study.rounds.order_by("number")[1:]
+    assert (plain.best_of, best.best_of) == (1, 3)
+    chosen = Response.objects.filter(places__task__round=best, author_model=None)
+    assert set(chosen.values_list("author_name", flat=True)) == {f"{turn.against.name}, best of 3"}
+    assert set(best.tasks.values_list("responses__author_model", flat=True)) == {tuned.pk, None}
+    with pytest.raises(CommandError, match="at least 2"):
+        call_command("next_round", study=study.slug, policy=tuned.path, best_of=1)
 
     # What was saved opens in transformers, and the figures come out of the command again.
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification

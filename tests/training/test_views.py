@@ -51,6 +51,9 @@ def study(manager):
     for step in (1, 2):
         RunPoint.objects.create(run=run, step=step, values={"reward": step / 2})
     run.samples.create(step=1, prompt="p", response="<img src=x onerror=alert(4)>", reward=0.5)
+    run.samples.create(
+        step=2, prompt="p", before="<script>alert(5)</script>", response="<script>alert(6)</script>", before_reward=1
+    )
     tuned = ModelVersion.objects.create(
         study=study,
         kind=ModelKind.POLICY,

@@ -118,27 +118,5 @@ def correlation(x: Tensor, y: Tensor) -> Tensor:
     return (x * y).sum() / (x.norm() * y.norm()).clamp(min=1e-8)
 
 
-def rloo_advantages(rewards: Tensor) -> Tensor:
-    """Each reward minus the mean of the other samples of its prompt. rewards: (B, K) with K ≥ 2 → (B, K).
-
-    Leave-one-out baseline: Kool et al. 2019; Ahmadian et al. 2024, eq. 8.
-    """
-    k = rewards.shape[1]
-    if k < 2:
-        raise ValueError(f"the leave-one-out baseline needs at least 2 samples a prompt, not {k}")
-    return (rewards - rewards.mean(dim=1, keepdim=True)) * k / (k - 1)
-
-
-def kl_k1(log_policy: Tensor, log_reference: Tensor) -> Tensor:
-    """log π - log π_ref of sampled tokens, any shape: unbiased, may be negative (Schulman 2020)."""
-    return log_policy - log_reference
-
-
-def kl_k3(log_policy: Tensor, log_reference: Tensor) -> Tensor:
-    """exp(-Δ) - 1 + Δ with Δ = log π - log π_ref: unbiased, never negative, low variance (Schulman 2020)."""
-    delta = log_policy - log_reference
-    return torch.expm1(-delta) + delta
-
-
 def _weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
     return values.mean() if weight is None else (values * weight).sum() / weight.sum()

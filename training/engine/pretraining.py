@@ -1,25 +1,36 @@
 """Pretraining of a small causal language model, from nothing or onward from a base model."""
 
+import copy
+import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import statistics
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from training.engine.formatting import policy_prompt
+from training.engine import pretraining_objectives as objectives
+from training.engine.packing import Batch, Document, Packer, Row, batches, segments_of, stacked
+from training.engine.pretraining_objectives import OBJECTIVES
 from training.engine.progress import Reporter, SilentReporter, advance
 
-END, PADDING = "<|end|>", "<|padding|>"
+END, PADDING, GOOD, BAD = "<|end|>", "<|padding|>", "<|good|>", "<|bad|>"
+TOKENIZER_DOCUMENTS = 50_000  # enough to learn merges from; a larger corpus is not read twice for it
 
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """The defaults give a model of 1.4 million parameters that learns the demo's corpus in about a minute."""
+    """The defaults give a model of 1.4 million parameters that learns the demo's corpus in about a minute.
 
+    threshold: the share of the segments that count as bad (of the documents that `filter` drops). beta: of rwr and awr,
+    in standard deviations of the scores. decay: λ of joint. dropped: how often `conditional` leaves a mark out.
+    """
+
+    objective: str = "mle"
     vocab_size: int = 1024
     width: int = 160
     layers: int = 4
@@ -29,43 +40,200 @@ class PretrainConfig:
     batch_size: int = 24
     learning_rate: float = 3e-3
     held_out_share: float = 0.02
+    threshold: float = 0.5
+    alpha: float = 1.0
+    beta: float = 1.0
+    value_weight: float = 0.5
+    decay: float = 1e-6
+    dropped: float = 0.01
+    sample_every: int = 50
     seed: int = 0
     base: str | None = None
 
 
 def pretrain(
-    texts: Sequence[tuple[str, str]],
+    corpus: Iterable[Document],
     *,
     output: Path,
     config: PretrainConfig,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
-    """Train on (prompt, response) documents and save model and tokenizer to `output`.
+    """Train on the documents, which may be read several times, and save model and tokenizer to `output`.
 
-    Returns {"perplexity", "perplexity_before", "parameters", "tokens"}; perplexity is per token on held-out
-    documents.
+    Returns {"perplexity", "perplexity_before", "parameters", "tokens"}; perplexity is per token on held-out documents
+    as they are, without marks. Every objective but mle needs scores.
     """
     reporter = reporter or SilentReporter()
+    if config.objective not in OBJECTIVES:
+        raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, not {config.objective!r}")
     torch.manual_seed(config.seed)
-    model, tokenizer = _base(config.base) if config.base else _from_nothing(texts, config)
-    train, held_out = _packed(texts, tokenizer, config)
-    before = _perplexity(model, held_out, config.batch_size)
-    parameters = sum(p.numel() for p in model.parameters())
-    reporter.log(f"{parameters:,} parameters, {train.numel():,} tokens, held-out perplexity {before:.1f}")
-    _train(model, train, config, reporter)
-    after = _perplexity(model, held_out, config.batch_size)
+    training = _Training(corpus, config, reporter)
+    before = training.perplexity()
+    reporter.log(f"{training.parameters:,} parameters, held-out perplexity {before:.1f}")
+    training.run()
+    after = training.perplexity()
     reporter.log(f"held-out perplexity {after:.2f}")
-    model.save_pretrained(output)
-    tokenizer.save_pretrained(output)
+    training.save(output)
     return {
         "perplexity": after,
         "perplexity_before": before,
-        "parameters": parameters,
-        "tokens": train.numel(),
+        "parameters": training.parameters,
+        "tokens": config.steps * config.batch_size * config.context,
+        "objective": config.objective,
     }
 
 
-def train_tokenizer(texts: Sequence[str], vocab_size: int, context: int) -> Any:
+class _Training:
+    def __init__(self, corpus: Iterable[Document], config: PretrainConfig, reporter: Reporter) -> None:
+        self.corpus, self.config, self.reporter = corpus, config, reporter
+        self.standard, self.threshold, self.document_threshold = _scale(corpus, config)
+        self.model, self.tokenizer = _base(config.base) if config.base else _from_nothing(corpus, config)
+        # Rows to learn from are marked segment by segment; the tokenizer that is saved marks what it is asked to write.
+        self.plain = copy.deepcopy(self.tokenizer)
+        if config.objective == "conditional":
+            _add_marks(self.model, self.tokenizer, self.plain)
+        self.parameters = sum(p.numel() for p in self.model.parameters())
+        self.head = nn.Linear(self.model.config.hidden_size, 1)  # of joint: the preference; of awr: the value
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.every = max(2, round(1 / config.held_out_share))
+        self.held_out = self._held_out()
+
+    def run(self) -> None:
+        config = self.config
+        parameters = [*self.model.parameters(), *self.head.parameters()]
+        # joint has its own λ; AdamW's decay on top of it would count the norm twice.
+        decay = 0.0 if config.objective == "joint" else 0.1
+        optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=decay)
+        schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, config.steps))
+        stream = batches(self._rows, config.batch_size, config.seed)
+        self.model.train()
+        for step in range(config.steps):
+            loss = self.loss(next(stream))
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad(set_to_none=True)
+            if step % 10 == 0 or step == config.steps - 1:
+                self.reporter.metric(step, loss=loss.item())
+            if (step + 1) % config.sample_every == 0:
+                self._tell(step + 1)
+            advance(self.reporter, step + 1, config.steps)
+        self.model.eval()
+
+    def loss(self, batch: Batch) -> Tensor:
+        config = self.config
+        wants_states = config.objective in ("awr", "joint")
+        out = self.model(input_ids=batch.ids, use_cache=False, output_hidden_states=wants_states)
+        losses = objectives.token_losses(out.logits, batch.ids)
+        scores = (batch.scores[:, 1:] - self.standard[0]) / self.standard[1]
+        if config.objective == "unlikelihood":
+            return objectives.unlikelihood(losses, batch.scores[:, 1:] >= self.threshold, config.alpha)
+        if config.objective == "rwr":
+            return objectives.reward_weighted(losses, scores, config.beta)
+        if not wants_states:
+            return losses.mean()
+        read = self.head(out.hidden_states[-1]).squeeze(-1)
+        if config.objective == "awr":
+            return objectives.advantage_weighted(losses, scores, read[:, :-1], config.beta, config.value_weight)
+        ends = batch.ends.bool()
+        target = (batch.document_scores[ends] - self.standard[0]) / self.standard[1]
+        norms = sum((p**2).sum() for p in self.model.parameters()) + (self.head.weight**2).sum()
+        return objectives.joint(losses, read[ends], target, norms, config.decay)
+
+    @torch.no_grad()
+    def perplexity(self) -> float:
+        self.model.eval()
+        good = self.tokenizer.convert_tokens_to_ids(GOOD)  # None without marks
+        losses = []
+        for part in self.held_out:
+            of_part = objectives.token_losses(self.model(input_ids=part.ids, use_cache=False).logits, part.ids)
+            losses.append(of_part[part.ids[:, 1:] != (-1 if good is None else good)])
+        return math.exp(torch.cat(losses).mean().item())
+
+    def save(self, output: Path) -> None:
+        self.model.save_pretrained(output)
+        self.tokenizer.save_pretrained(output)
+        if self.config.objective == "joint":
+            _save_preference(output, self.head, self.standard, self.config.context)
+
+    def _rows(self) -> Iterator[Row]:
+        mark = self._mark if self.config.objective == "conditional" else None
+        packer = Packer(self.plain, self.config.context, mark)
+        return packer.rows(self._kept(self._split(held_out=False)))
+
+    def _kept(self, documents: Iterable[Document]) -> Iterator[Document]:
+        for document in documents:
+            if self.config.objective != "filter" or document.score >= self.document_threshold:
+                yield document
+
+    def _mark(self, score: float) -> str:
+        if torch.rand((), generator=self.generator).item() < self.config.dropped:
+            return ""
+        return GOOD if score >= self.threshold else BAD
+
+    def _split(self, *, held_out: bool) -> Iterator[Document]:
+        """Every n-th document is held out, so that the same ones are at each reading."""
+        for n, document in enumerate(self.corpus):
+            if (n % self.every == self.every - 1) == held_out:
+                yield document
+
+    def _held_out(self) -> list[Batch]:
+        """Held-out documents in at most 4096 rows, for all objectives alike; a model that was pretrained with marks
+        reads the good one before each document, as when it is sampled from.
+
+        Of a small corpus a larger share is held out, up to half of it, until one row is full.
+        """
+        packer = Packer(self.tokenizer, self.config.context)
+        while True:
+            plain = (replace(document, scores=()) for document in self._split(held_out=True))
+            rows = list(itertools.islice(packer.rows(plain), 4096))
+            if rows:
+                size = self.config.batch_size
+                return [stacked(rows[n : n + size]) for n in range(0, len(rows), size)]
+            if self.every == 2:
+                raise ValueError(
+                    f"the corpus is too small: half of it does not fill one row of {self.config.context} tokens"
+                )
+            self.every = max(2, self.every // 2)
+
+    def _tell(self, step: int) -> None:
+        """A sample of the model as it is now."""
+        from training.engine.sampling import Policy, generate
+
+        self.model.eval()
+        prompt = next(self._split(held_out=True)).prompt
+        policy = Policy(self.model, self.tokenizer)
+        tokens = min(64, self.config.context // 2)
+        text = generate(policy, [prompt], max_new_tokens=tokens, seed=self.config.seed)[0][0].text
+        self.reporter.sample(step, prompt, text, None)
+        self.model.train()
+
+
+def scored(documents: Iterable[Document], score: Any, batch: int = 4096) -> list[Document]:
+    """The documents with a score for each segment. score: (prompt, text) items -> rewards, as PreferenceModel.score."""
+    judged: list[Document] = []
+    pending: list[Document] = []
+
+    def judge() -> None:
+        cut = [segments_of(document.text) or ("",) for document in pending]
+        items = [(d.prompt, s) for d, of_document in zip(pending, cut, strict=True) for s in of_document]
+        rewards = iter(score(items))
+        judged.extend(
+            Document(d.prompt, of_document, tuple(next(rewards) for _ in of_document))
+            for d, of_document in zip(pending, cut, strict=True)
+        )
+        pending.clear()
+
+    for document in documents:
+        pending.append(document)
+        if len(pending) == batch:
+            judge()
+    judge()
+    return judged
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int, context: int) -> Any:
     """A byte-level BPE tokenizer: every text can be written, and read back unchanged."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -85,10 +253,26 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, context: int) -> Any:
     )
 
 
-def _from_nothing(texts: Sequence[tuple[str, str]], config: PretrainConfig) -> tuple[Any, Any]:
+def _scale(corpus: Iterable[Document], config: PretrainConfig) -> tuple[tuple[float, float], float, float]:
+    """Mean and spread of the segments' scores, and the thresholds of segments and documents. Raises ValueError when an
+    objective that needs scores finds none, or finds them all alike."""
+    if config.objective == "mle":
+        return (0.0, 1.0), 0.0, 0.0
+    segments = [score for document in corpus for score in document.scores]
+    if len(set(segments)) < 2:
+        raise ValueError(f"objective {config.objective} needs scores that differ; give a preference model to score by")
+    documents = sorted(document.score for document in corpus)
+    cut = [
+        values[min(len(values) - 1, int(len(values) * config.threshold))] for values in (sorted(segments), documents)
+    ]
+    return (statistics.fmean(segments), statistics.pstdev(segments)), cut[0], cut[1]
+
+
+def _from_nothing(corpus: Iterable[Document], config: PretrainConfig) -> tuple[Any, Any]:
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = train_tokenizer([f"{p}\n{r}" for p, r in texts], config.vocab_size, config.context)
+    first = itertools.islice(corpus, TOKENIZER_DOCUMENTS)
+    tokenizer = train_tokenizer((f"{d.prompt}\n{d.text}" for d in first), config.vocab_size, config.context)
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
@@ -112,36 +296,32 @@ def _base(path: str) -> tuple[Any, Any]:
     return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32), AutoTokenizer.from_pretrained(path)
 
 
-def _packed(texts: Sequence[tuple[str, str]], tokenizer: Any, config: PretrainConfig) -> tuple[Tensor, Tensor]:
-    """All documents end to end, cut into rows (rows, context): the training rows and the held-out ones."""
-    documents = [policy_prompt(tokenizer, prompt) + response for prompt, response in texts]
-    ids = tokenizer(documents, add_special_tokens=False)["input_ids"]
-    stream = torch.tensor([token for document in ids for token in [*document, tokenizer.eos_token_id]])
-    rows = len(stream) // config.context
-    if rows < 2:
-        raise ValueError(f"the corpus has {len(stream)} tokens; at least {2 * config.context} are needed")
-    table = stream[: rows * config.context].view(rows, config.context)
-    held_out = max(1, min(rows // 2, round(rows * config.held_out_share)))
-    return table[:-held_out], table[-held_out:]
+def _add_marks(model: Any, tokenizer: Any, plain: Any) -> None:
+    """The two control tokens. Written into the tokenizer's template, the good one starts every response; the bad one
+    is banned in the generation settings: whoever opens the folder samples good text without knowing of marks."""
+    for one in (tokenizer, plain):
+        one.add_special_tokens({"additional_special_tokens": [GOOD, BAD]})
+    model.resize_token_embeddings(len(tokenizer))
+    start = "{% for m in messages %}{{ m['content'] }}{% if m['content'] %}\n{% endif %}{% endfor %}"
+    tokenizer.chat_template = (
+        (tokenizer.chat_template or start) + "{% if add_generation_prompt %}" + GOOD + "{% endif %}"
+    )
+    model.generation_config.bad_words_ids = [[tokenizer.convert_tokens_to_ids(BAD)]]
 
 
-def _train(model: Any, rows: Tensor, config: PretrainConfig, reporter: Reporter) -> None:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.1)
-    schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, config.steps))
-    generator = torch.Generator().manual_seed(config.seed)
-    model.train()
-    for step in range(config.steps):
-        batch = rows[torch.randint(len(rows), (config.batch_size,), generator=generator)]  # (B, T)
-        loss = model(input_ids=batch, labels=batch).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad(set_to_none=True)
-        if step % 10 == 0 or step == config.steps - 1:
-            reporter.metric(step, loss=loss.item())
-        advance(reporter, step + 1, config.steps)
-    model.eval()
+@torch.no_grad()
+def _save_preference(output: Path, head: nn.Linear, standard: tuple[float, float], context: int) -> None:
+    """The backbone with the preference head as a preference model in `output`/preference."""
+    from training.engine import bases  # these import this module
+    from training.engine.reward import PreferenceModel, Settings
+
+    reader = bases.pretrained(
+        str(output), outputs=1, kind="causal", max_length=context, layers=0, lora_rank=0, checkpointing=False
+    )
+    _, spread = standard
+    reader.model.score.weight.copy_(head.weight * spread)
+    settings = Settings(context, temperature=spread, centre=float(-spread * head.bias.item()))
+    PreferenceModel([reader], settings).save(output / "preference")
 
 
 def warmup_cosine(step: int, total: int, warmup_share: float = 0.05, floor: float = 0.05) -> float:
@@ -151,10 +331,3 @@ def warmup_cosine(step: int, total: int, warmup_share: float = 0.05, floor: floa
         return (step + 1) / warmup
     place = (step - warmup) / max(1, total - warmup)
     return floor + (1 - floor) * (1 + math.cos(math.pi * min(1.0, place))) / 2
-
-
-@torch.no_grad()
-def _perplexity(model: Any, rows: Tensor, batch_size: int) -> float:
-    model.eval()
-    losses = [model(input_ids=batch, labels=batch).loss * len(batch) for batch in rows.split(batch_size)]
-    return math.exp(torch.stack(losses).sum().item() / len(rows))

@@ -16,6 +16,9 @@ class Reporter(Protocol):
 
     def sample(self, step: int, prompt: str, response: str, reward: float | None) -> None: ...
 
+    def comparison(self, step: int, prompt: str, texts: tuple[str, str], rewards: tuple[float, float] | None) -> None:
+        """What the policy wrote to a prompt before it was tuned, and at `step`, with the rewards of both."""
+
     def cancelled(self) -> bool: ...
 
 
@@ -32,6 +35,9 @@ class SilentReporter:
         pass
 
     def sample(self, step: int, prompt: str, response: str, reward: float | None) -> None:
+        pass
+
+    def comparison(self, step: int, prompt: str, texts: tuple[str, str], rewards: tuple[float, float] | None) -> None:
         pass
 
     def cancelled(self) -> bool:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from training.engine.decoding import Drawn, Sampling, decode
 from training.engine.formatting import policy_prompt_ids
 from training.engine.progress import Reporter, SilentReporter, advance
 
@@ -23,8 +23,28 @@ class Policy:
         return {self.tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])} - {None}
 
     @property
+    def encoder_decoder(self) -> bool:
+        return bool(self.model.config.is_encoder_decoder)
+
+    @property
     def context(self) -> int:
-        return int(getattr(self.model.config, "max_position_embeddings", 1024))
+        return int(getattr(self.model.config, "max_position_embeddings", None) or 1024)
+
+    def room(self, max_new_tokens: int) -> int:
+        """How many tokens of a prompt fit. Raises ValueError when there is room for none."""
+        room = self.context if self.encoder_decoder else self.context - max_new_tokens
+        if room < 1:
+            raise ValueError(f"max_new_tokens {max_new_tokens} leaves no room in a context of {self.context} tokens")
+        return room
+
+    def prompt_ids(self, prompt: str, max_new_tokens: int) -> list[int]:
+        """Token ids of a prompt; of one that is too long the end, behind which the response follows."""
+        if self.encoder_decoder:
+            return self.tokenizer(prompt)["input_ids"][-self.room(max_new_tokens) :] or [self.tokenizer.eos_token_id]
+        return policy_prompt_ids(self.tokenizer, prompt, self.room(max_new_tokens))
+
+    def text(self, tokens: Sequence[int]) -> str:
+        return self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +57,16 @@ class Completion:
 
 
 def load_policy(path: str, *, dtype: torch.dtype = torch.float32) -> Policy:
-    """Open a causal language model (folder or hub name) for sampling and tuning, dropout off."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    """Open a causal or encoder–decoder language model (folder or hub name) for sampling and tuning, dropout off."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(path)
     if tokenizer.eos_token_id is None:
         raise ValueError(f"{path}: the tokenizer has no end token, so a response could never end")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Policy(AutoModelForCausalLM.from_pretrained(path, dtype=dtype).eval(), tokenizer)
+    kind = AutoModelForSeq2SeqLM if AutoConfig.from_pretrained(path).is_encoder_decoder else AutoModelForCausalLM
+    return Policy(kind.from_pretrained(path, dtype=dtype).eval(), tokenizer)
 
 
 def generate(
@@ -55,6 +76,7 @@ def generate(
     per_prompt: int = 1,
     max_new_tokens: int = 64,
     temperature: float = 1.0,
+    top_k: int = 0,
     top_p: float = 1.0,
     seed: int = 0,
     batch_size: int = 64,
@@ -66,10 +88,8 @@ def generate(
     returned as such.
     """
     reporter = reporter or SilentReporter()
-    room = policy.context - max_new_tokens
-    if room < 1:
-        raise ValueError(f"max_new_tokens {max_new_tokens} leaves no room in a context of {policy.context} tokens")
-    inputs = [policy_prompt_ids(policy.tokenizer, prompt, room) for prompt in prompts]
+    how = Sampling(max_new_tokens, temperature, top_k, top_p, banned_tokens(policy))
+    inputs = [policy.prompt_ids(prompt, max_new_tokens) for prompt in prompts]
     # Prompts of like length share a batch: less padding, and `order` puts the samples back in place.
     order = sorted(range(len(prompts)), key=lambda i: len(inputs[i]))
     per_batch = max(1, batch_size // per_prompt)
@@ -78,61 +98,33 @@ def generate(
         torch.manual_seed(seed)
         for start in range(0, len(order), per_batch):
             chosen = order[start : start + per_batch]
-            rows = sample(
-                policy,
-                [inputs[i] for i in chosen],
-                per_prompt=per_prompt,
-                max_new_tokens=max_new_tokens,
-                temperature=temperature,
-                top_p=top_p,
-            )
+            rows = sample(policy, [inputs[i] for i in chosen], per_prompt=per_prompt, how=how)
             for place, i in enumerate(chosen):
-                results[i] = [completion(policy, row) for row in rows[place * per_prompt : (place + 1) * per_prompt]]
+                of_prompt = rows[place * per_prompt : (place + 1) * per_prompt]
+                results[i] = [completion(policy, row.tokens) for row in of_prompt]
             advance(reporter, min(start + per_batch, len(order)), len(order))
     return results
 
 
-def left_padded(inputs: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Token ids and mask, both (B, P), padded on the left so that every prompt ends where the response starts."""
-    width = max(map(len, inputs))
-    ids = torch.tensor([[pad_id] * (width - len(row)) + list(row) for row in inputs])
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in inputs])
-    return ids, mask
-
-
-@torch.no_grad()
-def sample(
-    policy: Policy,
-    inputs: Sequence[Sequence[int]],
-    *,
-    per_prompt: int,
-    max_new_tokens: int,
-    temperature: float,
-    top_p: float,
-) -> Tensor:
-    """New tokens (B*K, T) for prompts as token ids, K = per_prompt rows a prompt, padded after the end."""
-    ids, mask = left_padded(inputs, policy.tokenizer.pad_token_id)
-    ids, mask = ids.repeat_interleave(per_prompt, dim=0), mask.repeat_interleave(per_prompt, dim=0)
-    how: dict[str, Any] = {"do_sample": False}
-    if temperature > 0:
-        # top_k=0 and top_p as asked: a model's own generation settings must not change the distribution.
-        how = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
-    rows = policy.model.generate(
-        input_ids=ids,
-        attention_mask=mask,
-        max_new_tokens=max_new_tokens,
-        eos_token_id=sorted(policy.end_ids),
-        pad_token_id=policy.tokenizer.pad_token_id,
-        repetition_penalty=1.0,
-        **how,
+def sample(policy: Policy, inputs: Sequence[Sequence[int]], *, per_prompt: int, how: Sampling) -> list[Drawn]:
+    """`per_prompt` samples for each prompt, given as token ids."""
+    return decode(
+        policy.model,
+        inputs,
+        per_prompt=per_prompt,
+        how=how,
+        end_ids=policy.end_ids,
+        pad_id=policy.tokenizer.pad_token_id,
     )
-    return rows[:, ids.shape[1] :]
 
 
-def completion(policy: Policy, row: Tensor) -> Completion:
-    """Cut a row of new tokens (T,) behind its end token and turn it into text without special tokens."""
-    ids = row.tolist()
-    end = next((place for place, token in enumerate(ids) if token in policy.end_ids), None)
-    kept = ids if end is None else ids[: end + 1]
-    text = policy.tokenizer.decode(kept, skip_special_tokens=True)
-    return Completion(text.strip(), tuple(kept), end is not None)
+def banned_tokens(policy: Policy) -> tuple[int, ...]:
+    """Tokens that the policy's folder says must never be written, such as a control token for bad text."""
+    words = policy.model.generation_config.bad_words_ids or []
+    return tuple(word[0] for word in words if len(word) == 1)
+
+
+def completion(policy: Policy, tokens: Sequence[int]) -> Completion:
+    """Tokens that were drawn, as a text without special tokens."""
+    finished = bool(tokens) and tokens[-1] in policy.end_ids
+    return Completion(policy.text(tokens), tuple(tokens), finished)

@@ -79,3 +79,32 @@ def agree(model: Any) -> None:
 
 def _size(total: int) -> int:
     return -(-total // dist.get_world_size())
+
+
+def processes() -> int:
+    return dist.get_world_size() if together() else 1
+
+
+def from_first(value: T) -> T:
+    """The first process's value, in every process."""
+    held = [value]
+    if together():
+        dist.broadcast_object_list(held, src=0)
+    return held[0]
+
+
+def average_gradients(parameters: Sequence[Tensor]) -> None:
+    """Make every process's gradients the mean of all."""
+    add_gradients(parameters)
+    for parameter in parameters if together() else ():
+        if parameter.grad is not None:
+            parameter.grad /= processes()
+
+
+def means(figures: dict[str, float]) -> dict[str, float]:
+    """Each figure's mean over the processes, which must all have the same ones."""
+    if not together():
+        return figures
+    values = torch.tensor([figures[name] for name in sorted(figures)], dtype=torch.float64)
+    dist.all_reduce(values)
+    return dict(zip(sorted(figures), (values / processes()).tolist(), strict=True))

@@ -95,17 +95,21 @@ def save(
     prompts: Sequence[Prompt],
     written: Sequence[Sequence[str]],
     decoding: Mapping[str, Any],
+    *,
+    best_of: int = 1,
 ) -> list[list[Response]]:
-    """Store the texts as responses of `version`, one list a prompt."""
+    """Store the texts as responses of `version`, one list a prompt. Those that were chosen among `best_of` draws are no
+    plain samples of it, so they carry an author's name of their own instead."""
+    author = {"author_model": version} if best_of == 1 else {"author_name": f"{version.name}, best of {best_of}"[:200]}
     rows = [
         [
             Response(
                 prompt=prompt,
-                external_id=f"run{run.pk}-v{version.pk}-{number}",
+                external_id=f"run{run.pk}-v{version.pk}-{number}" + (f"-best{best_of}" if best_of > 1 else ""),
                 text=text,
-                author_model=version,
                 run=run,
-                decoding=dict(decoding),
+                decoding={**decoding, **({"best_of": best_of} if best_of > 1 else {})},
+                **author,
             )
             for number, text in enumerate(texts)
         ]

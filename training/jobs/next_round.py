@@ -1,6 +1,6 @@
 """The next turn of the loop: the tuned policy's responses become tasks, paired blind with its predecessor's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.db.models import Max
 from annotate.audit.models import Action
 from annotate.audit.operations import record
 from annotate.errors import PalateError
+from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Study
 from annotate.tasks.operations import create_tasks
 from annotate.webhooks.models import Event
@@ -29,6 +30,10 @@ class Options:
     against: str = option("", help="the policy to compare with (default: the one it was tuned from)", of_model="policy")
     split: str = option("test", help="which prompts; test prompts were never tuned on", choices=SPLITS)
     per_prompt: int = option(2, help="pairs for each prompt", minimum=1, maximum=64)
+    best_of: int = option(
+        0, help="also pair the policy with the best of so many samples of the other, chosen by the preference model it "
+        "was tuned on; 0 leaves this out", minimum=0, maximum=64,
+    )  # fmt: skip
     limit: int = option(0, help="at most this many prompts; 0 takes all", minimum=0)
     max_new_tokens: int = option(64, help="longest response, in tokens", minimum=1, maximum=4096)
     temperature: float = option(1.0, help="sampling temperature", minimum=0.01, maximum=10)
@@ -37,7 +42,11 @@ class Options:
 
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
-    _pair(study, options)
+    path, _ = _pair(study, options)
+    if options.best_of == 1:
+        raise PalateError("--best-of must be 0 or at least 2, not 1: the best of one sample is the sample")
+    if options.best_of and _chooser(study, path) is None:
+        raise PalateError(f"--best-of: nothing is known of a preference model that {options.policy} was tuned on")
     if not chosen_prompts(study, options.split, options.limit):
         raise PalateError(f"--split {options.split}: study {study.slug} has no prompts in this split")
 
@@ -52,34 +61,78 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         "top_p": 1.0,
         "seed": options.seed + run.pk,
     }
-    written = []
-    for path in paths:
-        reporter.log(f"{path} writes {options.per_prompt} responses to each of {len(prompts)} prompts")
-        written.append(
-            write(prompts, path, per_prompt=options.per_prompt, options=decoding, run=run, reporter=reporter)
-        )
+
+    def written(path: str, per_prompt: int) -> list[list[str]]:
+        reporter.log(f"{path} writes {per_prompt} responses to each of {len(prompts)} prompts")
+        return write(prompts, path, per_prompt=per_prompt, options=decoding, run=run, reporter=reporter)
+
+    mine = written(paths[0], options.per_prompt)
+    others = {1: written(paths[1], options.per_prompt)}
+    if options.best_of:
+        drawn = written(paths[1], options.best_of * options.per_prompt)
+        others[options.best_of] = _best(study, paths[0], prompts, drawn, options)
     with transaction.atomic():
         versions = [model_versions.register(study=study, kind=ModelKind.POLICY, path=path) for path in paths]
-        turn = _open_round(study, *versions, by=run.created_by)
-        tuned, base = (
-            save(run, version, prompts, texts, decoding) for version, texts in zip(versions, written, strict=True)
-        )
-        # The same words from both policies would be a task without a question.
-        sets = [
-            [a, b]
-            for mine, theirs in zip(tuned, base, strict=True)
-            for a, b in zip(mine, theirs, strict=False)
-            if a.text != b.text
-        ]
-        tasks = create_tasks(study=study, response_sets=sets, round=turn, priority=10)
-    reporter.log(f"round {turn.number}: {tasks} tasks wait for the raters")
-    return {"round": turn.number, "tasks": tasks, "policy": versions[0].pk, "against": versions[1].pk}
+        tuned = save(run, versions[0], prompts, mine, decoding)
+        rounds = []
+        for best_of, texts in others.items():
+            turn = _open_round(study, *versions, best_of=best_of, by=run.created_by)
+            theirs = save(run, versions[1], prompts, texts, decoding, best_of=best_of)
+            rounds.append((turn, _make_tasks(study, turn, tuned, theirs)))
+    for turn, tasks in rounds:
+        reporter.log(f"round {turn.number}: {tasks} tasks wait for the raters")
+    first, tasks = rounds[0]
+    return {
+        "round": first.number,
+        "tasks": tasks,
+        "policy": versions[0].pk,
+        "against": versions[1].pk,
+        **({"best_of_round": rounds[1][0].number, "best_of_tasks": rounds[1][1]} if options.best_of else {}),
+    }
 
 
-def _open_round(study: Study, policy: ModelVersion, against: ModelVersion, *, by: User | None) -> Round:
+def _make_tasks(study: Study, turn: Round, mine: list[list[Response]], theirs: list[list[Response]]) -> int:
+    # The same words from both policies would be a task without a question.
+    sets = [
+        [a, b]
+        for of_mine, of_theirs in zip(mine, theirs, strict=True)
+        for a, b in zip(of_mine, of_theirs, strict=False)
+        if a.text != b.text
+    ]
+    return create_tasks(study=study, response_sets=sets, round=turn, priority=10)
+
+
+def _best(
+    study: Study, policy: str, prompts: Sequence[Prompt], drawn: Sequence[Sequence[str]], options: Options
+) -> list[list[str]]:
+    """For each prompt `per_prompt` texts, each the best of `best_of` draws of its own."""
+    from training.engine.reward import PreferenceModel
+
+    chooser = _chooser(study, policy)
+    assert chooser is not None  # checked before the run began
+    model = PreferenceModel.load(chooser.path)
+    chosen = []
+    for prompt, texts in zip(prompts, drawn, strict=True):
+        rewards = dict(zip(texts, model.score([(prompt.text, text) for text in texts]), strict=True))
+        draws = [texts[n :: options.per_prompt] for n in range(options.per_prompt)]
+        chosen.append([max(of_one, key=rewards.__getitem__) for of_one in draws if of_one])
+    return chosen
+
+
+def _chooser(study: Study, path: str) -> ModelVersion | None:
+    """The preference model that the policy at `path` was tuned on."""
+    version = ModelVersion.objects.filter(study=study, kind=ModelKind.POLICY, path=path).first()
+    return version.reward if version else None
+
+
+def _open_round(
+    study: Study, policy: ModelVersion, against: ModelVersion, *, best_of: int, by: User | None
+) -> Round:
     Study.objects.select_for_update().get(pk=study.pk)  # two rounds at once must not take one number
     last = study.rounds.aggregate(last=Max("number"))["last"] or 0
-    turn = Round.objects.create(study=study, number=last + 1, policy=policy, against=against, preference=policy.reward)
+    turn = Round.objects.create(
+        study=study, number=last + 1, policy=policy, against=against, best_of=best_of, preference=policy.reward
+    )
     record(study=study, user=by, action=Action.PROMOTED, subject=str(turn), policy=policy.pk, against=against.pk)
     announce(study_id=study.pk, event=Event.ROUND, round=turn.number, policy=policy.pk, against=against.pk)
     return turn

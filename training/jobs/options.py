@@ -22,11 +22,13 @@ def option(
     choices: tuple[str, ...] = (),
     of_model: str = "",
     advanced: str = "",
+    commands_only: bool = False,
 ) -> Any:
     """A field of a job's options. Without a default it is required.
 
     of_model: "policy" or "preference" when the value names a model version, folder or hub name. advanced: pages fold
-    it away under this heading.
+    it away under this heading. commands_only: the value names something of this machine (a file, a function), which
+    only somebody with a shell on it may do; so does `output` in every job.
     """
     meta = {
         "help": help,
@@ -35,6 +37,7 @@ def option(
         "choices": choices,
         "of_model": of_model,
         "advanced": advanced,
+        "commands_only": commands_only,
     }
     return dataclasses.field(default=default, metadata=meta)
 
@@ -90,6 +93,17 @@ def parse(options: type[C], values: Mapping[str, Any]) -> C:
     return options(**{name: _value(field, values.get(name, _absent(field))) for name, field in known.items()})
 
 
+def _commands_only(field: dataclasses.Field[Any]) -> bool:
+    return field.name == "output" or bool(field.metadata["commands_only"])
+
+
+def refuse_commands_only(options: type, values: Mapping[str, Any]) -> None:
+    """Raises PalateError when the values set an option that only a command may set."""
+    for field in dataclasses.fields(options):
+        if _commands_only(field) and values.get(field.name) not in (None, "", field.default):
+            raise PalateError(f"{flag_of(field.name)} names something of the server; only a command there can set it")
+
+
 def _absent(field: dataclasses.Field[Any]) -> Any:
     return None if _required(field) else field.default
 
@@ -135,8 +149,9 @@ class OptionsForm(forms.Form):
 
 def form_of(options: type, *, models: Mapping[str, list[tuple[str, str]]]) -> type[OptionsForm]:
     """A form with one field for each option. `models` gives the choices for options that name a model."""
-    fields = {field.name: _form_field(field, models) for field in dataclasses.fields(options)}
-    headings = {field.name: field.metadata["advanced"] for field in dataclasses.fields(options)}
+    shown = [field for field in dataclasses.fields(options) if not _commands_only(field)]
+    fields = {field.name: _form_field(field, models) for field in shown}
+    headings = {field.name: field.metadata["advanced"] for field in shown}
     return type("OptionsForm", (OptionsForm,), {**fields, "headings": headings})
 
 

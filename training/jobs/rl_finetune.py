@@ -1,71 +1,158 @@
-"""Tune a policy against a preference model under a KL penalty."""
+"""Tune a policy by reward under a KL penalty, or straight from the study's judgements."""
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from annotate.errors import PalateError
+from annotate.exchange.records import records_of
 from annotate.prompts.models import Split
 from annotate.studies.models import Study
-from training import cards, model_versions
-from training.engine.progress import Reporter
+from training import cards, model_versions, snapshots
+from training.engine.progress import Reporter, SilentReporter
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
-from training.models import ModelKind, Run
+from training.models import ModelKind, Run, Snapshot
 from training.reporting import run_folder
+
+if TYPE_CHECKING:
+    from training.engine.policy import Material, PolicyConfig, RewardConfig
+
+# The engine's lists, repeated here because importing it imports torch; a test holds them together.
+ON_POLICY = ("rloo", "grpo", "ppo", "reinforce", "expert-iteration")
+DIRECT = ("dpo", "kto")
+TERMS = ("fluency", "length", "chrf", "bleu", "exact_match", "f1", "accuracy")
+NEEDS_REFERENCES = {"chrf", "bleu", "exact_match", "f1", "accuracy"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     policy: str = option(help="the policy to tune: a model version, a folder or a hub name", of_model="policy")
-    reward: str = option(help="the preference model: a model version or a folder", of_model="preference")
+    reward: str = option("", help="the preference model: a model version or a folder", of_model="preference")
+    algorithm: str = option(
+        "rloo", help="dpo and kto learn from the study's judgements, the others from samples and their reward",
+        choices=(*ON_POLICY, *DIRECT),
+    )  # fmt: skip
     steps: int = option(60, help="optimiser steps", minimum=1)
     output: str = option("", help="folder to save the tuned policy in (default: one under var/models)")
     name: str = option("", help="name of the model version")
+    guard: str = option(
+        "", help="a preference model that is not tuned on; the run stops and keeps the best step when it falls",
+        of_model="preference",
+    )  # fmt: skip
+    more_rewards: str = option("", help="further preference models, separated by commas", advanced="Rewards")
+    ensemble: str = option(
+        "mean", help="how several preference models, or the members of one, become one reward; uncertainty: "
+        "mean - caution · spread", choices=("mean", "worst", "uncertainty"), advanced="Rewards",
+    )  # fmt: skip
+    caution: float = option(1.0, help="weight of the spread for ensemble uncertainty", minimum=0, advanced="Rewards")
+    terms: str = option("", help=f"further rewards with weights, such as fluency=0.1,length=-0.01: {', '.join(TERMS)}")
+    reward_function: str = option(
+        "",
+        help="dotted path of a function (prompts, responses) -> rewards that is added",
+        commands_only=True,
+        advanced="Rewards",
+    )
     prompts_per_step: int = option(16, help="prompts in one step", minimum=1)
-    samples_per_prompt: int = option(4, help="samples of each prompt; their mean is the baseline", minimum=2)
+    samples_per_prompt: int = option(4, help="samples of each prompt; rloo and grpo compare them", minimum=1)
     max_new_tokens: int = option(64, help="longest response, in tokens", minimum=1, maximum=4096)
     temperature: float = option(1.0, help="sampling temperature", minimum=0.01, maximum=10)
+    top_k: int = option(0, help="sample among the likeliest tokens only; 0 takes all", minimum=0, advanced="Sampling")
+    top_p: float = option(
+        1.0, help="sample among the likeliest tokens up to this mass", minimum=0.01, maximum=1, advanced="Sampling"
+    )
     learning_rate: float = option(0.0, help="0 takes a value by the model's size", minimum=0, maximum=1)
+    epochs: int = option(1, help="passes over each batch of samples", minimum=1, maximum=100, advanced="Update")
+    minibatches: int = option(1, help="optimiser steps in one pass over a batch", minimum=1, advanced="Update")
+    clip: float = option(
+        0.2,
+        help="how far a batch's probability ratio may move: ppo's ε",
+        minimum=0.001,
+        maximum=10,
+        advanced="Update",
+    )
     beta: float = option(0.05, help="weight of the KL penalty", minimum=0)
+    direct_beta: float = option(
+        0.1, help="β of dpo and kto: the larger, the closer to the start", minimum=0.0001, advanced="KL"
+    )
     kl_target: float = option(0.0, help="adapt beta towards this KL a response; 0 keeps beta fixed", minimum=0)
+    kl_budget: float = option(0.0, help="the saved policy's KL is never above this; 0 sets no limit", minimum=0)
+    kl_estimator: str = option(
+        "auto", help="estimator in the penalty", choices=("auto", "k1", "k2", "k3"), advanced="KL"
+    )
+    whiten_rewards: bool = option(False, help="bring each batch of rewards to mean 0, variance 1", advanced="Rewards")
+    reward_clip: float = option(
+        0.0,
+        help="hold rewards within this many spreads of the start's mean; 0 leaves them",
+        minimum=0,
+        advanced="Rewards",
+    )
+    unfinished_penalty: float = option(
+        1.0, help="taken off the reward of a response that was cut", minimum=0, advanced="Rewards"
+    )
+    lora_rank: int = option(0, help="train a LoRA adapter of this rank; 0 trains all weights", minimum=0, maximum=1024)
+    precision: str = option(
+        "auto", help="of the gradient passes; auto takes bfloat16 where the processor and the model gain by it",
+        choices=("auto", "float32", "bfloat16"), advanced="Update",
+    )  # fmt: skip
+    sampler: str = option(
+        "transformers", help="who samples: this process, or a vLLM server (docs/policy-optimisation.md)",
+        choices=("transformers", "vllm"), commands_only=True, advanced="Sampling",
+    )  # fmt: skip
+    sampler_address: str = option(
+        "http://127.0.0.1:8000", help="where the vLLM server listens", commands_only=True, advanced="Sampling"
+    )
+    look_every: int = option(10, help="steps between two looks at the held-out prompts", minimum=1, advanced="Looks")
+    best_of: int = option(
+        8,
+        help="n of best-of-n, the baseline; 1 leaves it out",
+        minimum=1,
+        maximum=256,
+        advanced="Looks",
+    )
+    checkpoint_every: int = option(20, help="steps between two checkpoints", minimum=1, advanced="Looks")
     seed: int = option(0, help="seed of the prompts and samples")
 
 
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     model_versions.locate(study, options.policy, flag="--policy", kind=ModelKind.POLICY)
-    model_versions.locate(study, options.reward, flag="--reward", kind=ModelKind.PREFERENCE)
+    _preference_paths(study, options)
+    _guard_path(study, options)
     model_versions.check_output(options.output)
-    for split in (Split.TRAIN, Split.VALIDATION):
-        if not study.prompts.filter(split=split).exists():
-            raise PalateError(f"study {study.slug} has no prompts in its {split} split; import more prompts")
+    _check_splits(study)
+    if options.algorithm in DIRECT:
+        snapshots.check_trainable(study)
+    elif not (options.reward or options.more_rewards or options.terms or options.reward_function):
+        raise PalateError(f"--reward is needed: {options.algorithm} learns from a preference model or other rewards")
+    if options.algorithm in ("rloo", "grpo", "expert-iteration") and options.samples_per_prompt < 2:
+        raise PalateError(
+            f"--samples-per-prompt must be at least 2 for {options.algorithm}, which compares a prompt's samples, "
+            f"not {options.samples_per_prompt}; reinforce and ppo work with one"
+        )
+    if options.algorithm == "grpo" and options.kl_estimator == "k1":
+        raise PalateError("--kl-estimator k1 has no gradient in grpo's loss; expected k2 or k3")
+    if options.sampler == "vllm" and not options.lora_rank:
+        raise PalateError("--lora-rank must be at least 1 with --sampler vllm, which is given an adapter each step")
+    if options.minibatches > options.prompts_per_step:
+        raise PalateError(
+            f"--minibatches must be at most --prompts-per-step ({options.prompts_per_step}), not {options.minibatches}"
+        )
+    _check_references(study, {name for name, _ in terms_of(options.terms)})
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
-    from training.engine.policy import PolicyConfig, rl_finetune
-
     study = study_of(run)
     policy = model_versions.locate(study, options.policy, flag="--policy", kind=ModelKind.POLICY)
-    reward = model_versions.locate(study, options.reward, flag="--reward", kind=ModelKind.PREFERENCE)
-    names = {field.name for field in dataclasses.fields(PolicyConfig)}
-    config = PolicyConfig(**{k: v for k, v in dataclasses.asdict(options).items() if k in names})
+    snapshot = snapshots.take(study) if options.algorithm in DIRECT else None
     output = model_versions.output_folder(run, options.output)
     checkpoint = run_folder(run) / "checkpoint.pt"
     with model_versions.saved_whole(output) as folder:
-        metrics = rl_finetune(
-            policy=policy,
-            reward=reward,
-            prompts=_texts(study, Split.TRAIN),
-            held_out_prompts=_texts(study, Split.VALIDATION),
-            output=folder,
-            config=config,
-            reporter=reporter,
-            checkpoint=checkpoint,
-        )
-        card = cards.policy_card(options.name or output.name, study, policy, reward, metrics)
-        (folder / "README.md").write_text(card, encoding="utf-8")
+        metrics = _tune(study, options, snapshot, folder, reporter, checkpoint)
+        card = _write_card(folder, options.name or output.name, study, policy, options, metrics)
     checkpoint.unlink(missing_ok=True)
+    paths = _preference_paths(study, options)
     version = model_versions.register(
         study=study,
         kind=ModelKind.POLICY,
@@ -73,15 +160,135 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         name=options.name,
         run=run,
         parent=model_versions.register(study=study, kind=ModelKind.POLICY, path=policy),
-        reward=model_versions.register(study=study, kind=ModelKind.PREFERENCE, path=reward),
+        reward=model_versions.register(study=study, kind=ModelKind.PREFERENCE, path=paths[0]) if paths else None,
+        snapshot=snapshot,
         metrics=metrics,
         card=card,
     )
     return {"model": str(output), "model_version": version.pk, **metrics}
 
 
-def _texts(study: Study, split: str) -> list[str]:
-    return list(study.prompts.filter(split=split).order_by("id").values_list("text", flat=True))
+def assist(study: Study | None, options: Options) -> None:
+    """The work of a process that is not the first: the same tuning, but it saves and reports nothing."""
+    study = needed(study)
+    snapshot = snapshots.take(study) if options.algorithm in DIRECT else None
+    _tune(study, options, snapshot, Path(), SilentReporter(), None)
 
 
-JOB = Job(Options, check, perform, "Tune a policy against a preference model under KL control.")
+def _tune(
+    study: Study, options: Options, snapshot: Snapshot | None, folder: Path, reporter: Reporter, checkpoint: Path | None
+) -> dict[str, Any]:
+    from training.engine.policy import rl_finetune
+
+    try:
+        return rl_finetune(
+            policy=model_versions.locate(study, options.policy, flag="--policy", kind=ModelKind.POLICY),
+            reward=_reward(study, options),
+            material=_material(study, snapshot),
+            output=folder,
+            config=_config(options),
+            guard=_guard_path(study, options),
+            reporter=reporter,
+            checkpoint=checkpoint,
+        )
+    except ValueError as error:  # what the engine says of what it was given, such as a reward that is not a number
+        raise PalateError(str(error)) from error
+
+
+def terms_of(text: str) -> list[tuple[str, float]]:
+    """The terms of "fluency=0.1,length=-0.01". Raises PalateError naming the part that is none."""
+    terms: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, weight = part.partition("=")
+        if name.strip() not in TERMS:
+            raise PalateError(f"--terms {part}: expected NAME=WEIGHT with a name among {', '.join(TERMS)}")
+        try:
+            terms[name.strip()] = float(weight or 1)
+        except ValueError:
+            raise PalateError(f"--terms {part}: the weight must be a number, not {weight!r}") from None
+    return list(terms.items())
+
+
+def _write_card(
+    folder: Path, name: str, study: Study, policy: str, options: Options, metrics: Mapping[str, Any]
+) -> str:
+    reward = ", ".join(filter(None, [*_preference_paths(study, options), options.terms, options.reward_function]))
+    card = cards.policy_card(name, study, policy, reward or "the study's judgements", metrics)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    return card
+
+
+def _config(options: Options) -> "PolicyConfig":
+    from training.engine.policy import PolicyConfig
+
+    names = {field.name for field in dataclasses.fields(PolicyConfig)}
+    return PolicyConfig(**{k: v for k, v in dataclasses.asdict(options).items() if k in names})
+
+
+def _reward(study: Study, options: Options) -> "RewardConfig":
+    from training.engine.policy import RewardConfig
+
+    return RewardConfig(
+        preference=tuple(_preference_paths(study, options)),
+        ensemble=options.ensemble,
+        caution=options.caution,
+        terms=tuple(terms_of(options.terms)),
+        function=options.reward_function,
+    )
+
+
+def _material(study: Study, snapshot: Snapshot | None) -> "Material":
+    from training.engine.policy import Material
+
+    prompts = {split: _texts(study, split) for split in (Split.TRAIN, Split.VALIDATION)}
+    records = {
+        split: list(records_of(snapshots.judgements_of(snapshot, split))) if snapshot else [] for split in prompts
+    }
+    return Material(
+        prompts=[text for text, _ in prompts[Split.TRAIN]],
+        held_out_prompts=[text for text, _ in prompts[Split.VALIDATION]],
+        references={text: reference for rows in prompts.values() for text, reference in rows if reference},
+        train=records[Split.TRAIN],
+        validation=records[Split.VALIDATION],
+    )
+
+
+def _texts(study: Study, split: str) -> list[tuple[str, str]]:
+    return list(study.prompts.filter(split=split).order_by("id").values_list("text", "reference"))
+
+
+def _preference_paths(study: Study, options: Options) -> list[str]:
+    named = [("--reward", options.reward), *(("--more-rewards", part) for part in options.more_rewards.split(","))]
+    return [
+        model_versions.locate(study, value.strip(), flag=flag, kind=ModelKind.PREFERENCE)
+        for flag, value in named
+        if value.strip()
+    ]
+
+
+def _guard_path(study: Study, options: Options) -> str:
+    if not options.guard:
+        return ""
+    path = model_versions.locate(study, options.guard, flag="--guard", kind=ModelKind.PREFERENCE)
+    if path in _preference_paths(study, options):
+        raise PalateError(f"--guard {options.guard}: the policy is tuned on this very model, so it can guard nothing")
+    return path
+
+
+def _check_splits(study: Study) -> None:
+    for split in (Split.TRAIN, Split.VALIDATION):
+        if not study.prompts.filter(split=split).exists():
+            raise PalateError(f"study {study.slug} has no prompts in its {split} split; import more prompts")
+
+
+def _check_references(study: Study, names: set[str]) -> None:
+    wanted = sorted(names & NEEDS_REFERENCES)
+    bare = study.prompts.filter(split__in=(Split.TRAIN, Split.VALIDATION), reference="").first()
+    if wanted and bare:
+        raise PalateError(
+            f"--terms {wanted[0]} compares with a prompt's reference, but prompt {bare.external_id!r} has none; "
+            "import the prompts with the field reference"
+        )
+
+
+JOB = Job(Options, check, perform, "Tune a policy by reward under KL control, or straight from judgements.", assist)

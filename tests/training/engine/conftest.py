@@ -3,9 +3,14 @@
 import pytest
 
 from training.demo import corpus
+from training.engine.packing import Document
 from training.engine.records import Record
 
 GOOD, BAD = "We will refund you today.", "That is not our problem."
+
+
+def documents(pairs):
+    return [Document(prompt, (response,)) for prompt, response in pairs]
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +19,7 @@ def policy_folder(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("policy")
     config = PretrainConfig(vocab_size=400, width=64, layers=2, heads=2, steps=60, batch_size=16)
-    pretrain(corpus.documents(400), output=folder, config=config)
+    pretrain(documents(corpus.documents(400)), output=folder, config=config)
     return folder
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import pytest
 
 from annotate.errors import PalateError
-from training.jobs.options import add_arguments, form_of, option, parse
+from training.jobs.options import add_arguments, form_of, option, parse, refuse_commands_only
 from training.jobs.registry import JOBS
 
 
@@ -48,6 +48,27 @@ def test_bad_values_name_the_flag_and_what_would_be_right(values, message):
 def test_a_missing_required_option_is_an_error():
     with pytest.raises(PalateError, match="--model is needed"):
         parse(Options, {})
+
+
+def test_lists_of_the_engine_are_those_of_the_jobs():
+    from training.engine.policy import DIRECT, ON_POLICY
+    from training.engine.policy.rewards import NEEDS_REFERENCES, TERMS
+    from training.engine.pretraining_objectives import OBJECTIVES
+    from training.jobs import pretrain, rl_finetune
+
+    assert (rl_finetune.ON_POLICY, rl_finetune.DIRECT) == (ON_POLICY, DIRECT)
+    assert (set(rl_finetune.TERMS), rl_finetune.NEEDS_REFERENCES) == (set(TERMS), NEEDS_REFERENCES)
+    assert pretrain.OBJECTIVES == OBJECTIVES
+
+
+@pytest.mark.parametrize(("kind", "name"), [("rl_finetune", "reward_function"), ("pretrain", "corpus")])
+def test_what_names_something_of_the_server_is_for_commands_alone(kind, name):
+    assert name not in form_of(JOBS[kind].options, models={}).base_fields
+    assert "output" not in form_of(JOBS[kind].options, models={}).base_fields
+    for values in ({name: "os.system"}, {"output": "/tmp/x"}):
+        with pytest.raises(PalateError, match="only a command there can set it"):
+            refuse_commands_only(JOBS[kind].options, values)
+    refuse_commands_only(JOBS[kind].options, {"steps": 3})
 
 
 @pytest.mark.parametrize("kind", list(JOBS))

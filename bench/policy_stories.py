@@ -1,0 +1,149 @@
+"""Tuning a small story writer towards kind, happy stories, over seeds: reward, KL, fluency, variety, best-of-n.
+
+    .venv/bin/python bench/policy_stories.py MODEL [--seeds 5] [--steps 60] [--algorithm rloo] [--json FILE]
+
+The true quality is known: the share of kind words in a story. Simulated raters, who err now and then, compare the
+model's own stories by it; a preference model learns from them, a second one from other raters on other stories and
+guards. The true quality is measured but never shown to the policy.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from training.engine.policy import ALGORITHMS, Material, PolicyConfig, RewardConfig, rl_finetune
+from training.engine.preference_training import PreferenceConfig, train_preference
+from training.engine.progress import SilentReporter
+from training.engine.records import Record
+from training.engine.sampling import generate, load_policy
+
+KIND = {
+    "happy", "smiled", "smile", "love", "loved", "loves", "kind", "nice", "friend", "friends", "fun", "laughed",
+    "hugged", "hug", "good", "best", "thank", "helped", "help", "share", "shared", "play", "played", "proud", "safe",
+    "glad", "joy",
+}  # fmt: skip
+OPENINGS = [
+    "Once upon a time, there was a {who}",
+    "One day, a {who} went to the {where}",
+    "The {who} saw a {what} in the {where}",
+]
+WHO = ["little girl", "boy", "dog", "cat", "bird", "bear", "mom", "bunny", "fish", "man"]
+WHERE, WHAT = ["park", "forest", "house", "store", "garden", "beach"], ["ball", "tree", "box", "flower", "car", "cake"]
+TOKENS = 64
+
+
+def quality(text: str) -> float:
+    """Kind words in a hundred."""
+    words = [word.strip(".,!?\"'").lower() for word in text.split()]
+    return 100 * sum(word in KIND for word in words) / max(1, len(words))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--algorithm", default="rloo", choices=ALGORITHMS)
+    parser.add_argument("--beta", type=float, default=0.05)
+    parser.add_argument("--json", help="write the figures to this file")
+    arguments = parser.parse_args()
+    prompts = all_prompts()
+    held_out, train = prompts[:100], prompts[100:]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        judged = {n: judgements(arguments.model, train, seed=n) for n in (1, 2)}
+        for n, records in judged.items():
+            fit(folder / f"judge{n}", arguments.model, records, seed=n)
+        rows = [tuned(folder, arguments, train, held_out, judged[1], seed) for seed in range(arguments.seeds)]
+    report(rows)
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(rows, indent=2))
+
+
+def all_prompts() -> list[str]:
+    texts = {o.format(who=a, where=b, what=c) for o in OPENINGS for a in WHO for b in WHERE for c in WHAT}
+    return random.Random(0).sample(sorted(texts), len(texts))
+
+
+def judgements(model: str, prompts: list[str], seed: int) -> list[Record]:
+    """Two stories to each prompt, the kinder one preferred by nine raters in ten."""
+    rng = random.Random(seed)
+    samples = generate(load_policy(model), prompts, per_prompt=2, max_new_tokens=TOKENS, seed=seed)
+    records = []
+    for n, (prompt, pair) in enumerate(zip(prompts, samples, strict=True)):
+        a, b = (completion.text for completion in pair)
+        better = quality(a) > quality(b)
+        if quality(a) == quality(b) or a == b:
+            continue
+        better ^= rng.random() < 0.1
+        records.append(
+            Record(str(n), str(n), prompt, (f"{n}a", f"{n}b"), (a, b), (1, 2) if better else (2, 1), f"r{seed}")
+        )
+    return records
+
+
+def fit(output: Path, model: str, records: list[Record], seed: int) -> None:
+    cut = len(records) * 9 // 10
+    config = PreferenceConfig(epochs=6, max_length=160, seed=seed)
+    train_preference(records[:cut], records[cut:], base_model=model, output=output, config=config)
+
+
+def tuned(
+    folder: Path, arguments: argparse.Namespace, train: list[str], held_out: list[str], records: list[Record], seed: int
+) -> dict:
+    started = time.perf_counter()
+    texts: list[tuple[str, str]] = []
+
+    class Reading(SilentReporter):
+        def comparison(self, step, prompt, both, rewards):
+            texts.append(both)
+
+    metrics = rl_finetune(
+        policy=arguments.model, reward=RewardConfig((str(folder / "judge1"),)), guard=str(folder / "judge2"),
+        material=Material(train, held_out, {}, records[50:], records[:50]), output=folder / f"tuned{seed}",
+        reporter=Reading(),
+        config=PolicyConfig(
+            algorithm=arguments.algorithm, steps=arguments.steps, max_new_tokens=TOKENS, beta=arguments.beta,
+            kl_budget=10.0, unfinished_penalty=0.0, look_every=10, seed=seed,
+        ),
+    )  # fmt: skip
+    before, after = metrics["before"], metrics["after"]
+    row = {
+        "seconds": time.perf_counter() - started,
+        "quality": [statistics.fmean(quality(text[side]) for text in texts) for side in (0, 1)],
+        "kept_step": metrics["kept_step"],
+        "stopped": metrics["stopped"],
+        "best_of": metrics["best_of"][-1],
+        **{
+            key: [before[key], after[key]]
+            for key in ("reward", "guard_reward", "kl", "perplexity_of_start", "distinct_2")
+        },
+    }
+    print(f"seed {seed}: " + json.dumps(row), flush=True)
+    return row
+
+
+def report(rows: list[dict]) -> None:
+    print("\n| figure | before | after |\n|---|---|---|")
+    for key in ("reward", "guard_reward", "quality", "kl", "perplexity_of_start", "distinct_2"):
+        cells = [_told([row[key][side] for row in rows]) for side in (0, 1)]
+        print(f"| {key} | {cells[0]} | {cells[1]} |")
+    for key in ("reward", "guard_reward", "kl"):
+        print(f"best of {rows[0]['best_of']['n']} {key}: {_told([row['best_of'][key] for row in rows])}")
+    print(f"seconds: {_told([row['seconds'] for row in rows])}")
+
+
+def _told(values: list[float]) -> str:
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.fmean(values):.3f} ± {spread:.3f}"
+
+
+if __name__ == "__main__":
+    main()

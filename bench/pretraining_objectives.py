@@ -1,0 +1,157 @@
+"""Pretraining by preference beside plain pretraining, on film reviews: perplexity against reward of the samples.
+
+    .venv/bin/python bench/pretraining_objectives.py movie_reviews.zip [--seeds 3] [--steps 300] [--json FILE]
+
+The zip holds pos/ and neg/ with a review in each .txt. The preference model learns from passages of positive against
+passages of negative reviews of one half of the films; the corpus is the other half. A second preference model, of
+another seed, judges what is written. The preference head of `joint` is tested on the same passages as the judges.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import tempfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import torch
+
+from training.engine.packing import Document, segments_of
+from training.engine.preference_training import PreferenceConfig, train_preference
+from training.engine.pretraining import PretrainConfig, pretrain, scored
+from training.engine.pretraining_objectives import OBJECTIVES
+from training.engine.records import Record
+from training.engine.reward import PreferenceModel
+from training.engine.sampling import generate, load_policy
+
+SAMPLES = 200
+BASE = PretrainConfig(vocab_size=2048, width=128, layers=3, heads=4, context=96, batch_size=16, learning_rate=3e-3)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--judgements", type=int, default=1500, help="pairs of sentences that the judges learn from")
+    parser.add_argument("--json", help="write the figures to this file")
+    arguments = parser.parse_args()
+    reviews = read(arguments.corpus)
+    with tempfile.TemporaryDirectory() as folder:
+        figures = compare(Path(folder), reviews, arguments)
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(figures, indent=2))
+
+
+def read(corpus: Path) -> dict[str, list[str]]:
+    reviews: dict[str, list[str]] = {"pos": [], "neg": []}
+    with zipfile.ZipFile(corpus) as archive:
+        for name in sorted(archive.namelist()):
+            if name.endswith(".txt"):
+                reviews[Path(name).parent.name].append(archive.read(name).decode("utf-8"))
+    return reviews
+
+
+def compare(folder: Path, reviews: dict[str, list[str]], arguments: argparse.Namespace) -> dict:
+    half = {kind: len(texts) // 2 for kind, texts in reviews.items()}
+    judged = {kind: texts[: half[kind]] for kind, texts in reviews.items()}
+    corpus = [Document("", (text,)) for kind, texts in reviews.items() for text in texts[half[kind] :]]
+    random.Random(0).shuffle(corpus)
+    base = folder / "base"
+    config = replace(BASE, steps=arguments.steps)
+    pretrain(corpus, output=base, config=replace(config, seed=100))
+    teacher, judge = (train_judge(folder / f"judge{n}", base, judged, arguments.judgements, seed=n) for n in (1, 2))
+    print(
+        f"judges on held-out sentences: {accuracy(teacher, judged):.3f} and {accuracy(judge, judged):.3f}", flush=True
+    )
+    documents = scored(corpus, teacher.score)
+    figures: dict = {objective: [] for objective in OBJECTIVES}
+    for seed in range(arguments.seeds):
+        for objective in OBJECTIVES:
+            output = folder / f"{objective}-{seed}"
+            metrics = pretrain(documents, output=output, config=replace(config, objective=objective, seed=seed))
+            row = {"perplexity": metrics["perplexity"], **written(output, teacher, judge)}
+            if objective == "joint":
+                own = PreferenceModel.load(output / "preference")
+                row["own_accuracy"] = accuracy(own, judged)
+            figures[objective].append(row)
+            print(f"seed {seed} {objective}: " + ", ".join(f"{k} {v:.3f}" for k, v in row.items()), flush=True)
+    report(figures)
+    return figures
+
+
+def train_judge(output: Path, base: Path, reviews: dict[str, list[str]], count: int, seed: int) -> PreferenceModel:
+    pairs = sentence_pairs(reviews, count, seed)
+    cut = len(pairs) * 9 // 10
+    config = PreferenceConfig(epochs=3, max_length=64, seed=seed)
+    train_preference(pairs[:cut], pairs[cut:], base_model=str(base), output=output, config=config)
+    return PreferenceModel.load(output)
+
+
+def sentence_pairs(reviews: dict[str, list[str]], count: int, seed: int, first: float = 0.0) -> list[Record]:
+    """Judgements in which a passage of a positive review beats one of a negative review; the last tenth of the films is
+    left for the judges' own test."""
+    rng = random.Random(seed)
+    records = []
+    for n in range(count):
+        texts = []
+        for kind in ("pos", "neg"):
+            films = reviews[kind]
+            cut = int(len(films) * 0.9)
+            texts.append(passage(rng, rng.choice(films[cut:] if first else films[:cut])))
+        flip = rng.random() < 0.5
+        records.append(
+            Record(
+                prompt_id=str(n), group=str(n), prompt="", response_ids=(f"{n}a", f"{n}b"),
+                responses=tuple(reversed(texts)) if flip else tuple(texts), ranks=(2, 1) if flip else (1, 2), rater="r",
+            )
+        )  # fmt: skip
+    return records
+
+
+def passage(rng: random.Random, text: str) -> str:
+    """Two sentences on end."""
+    parts = [part.strip() for part in segments_of(text) if len(part) > 20] or [text]
+    start = rng.randrange(max(1, len(parts) - 1))
+    return " ".join(parts[start : start + 2])
+
+
+def accuracy(model: PreferenceModel, reviews: dict[str, list[str]]) -> float:
+    records = sentence_pairs(reviews, 400, 9, first=0.9)
+    hits = 0
+    for record in records:
+        a, b = model.score([("", text) for text in record.responses])
+        hits += (a > b) == (record.ranks is not None and record.ranks[0] == 1)
+    return hits / len(records)
+
+
+def written(folder: Path, teacher: PreferenceModel, judge: PreferenceModel) -> dict[str, float]:
+    """Mean standardised rewards of SAMPLES texts: by the model that scored the corpus, and by the one that did not."""
+    torch.manual_seed(0)
+    samples = generate(
+        load_policy(str(folder)), [""], per_prompt=SAMPLES, max_new_tokens=48, seed=5, batch_size=SAMPLES
+    )
+    items = [("", completion.text or " ") for completion in samples[0]]
+    judges = {"quality": teacher, "held_out_quality": judge}
+    return {name: statistics.fmean(model.quality(model.score(items))) for name, model in judges.items()}
+
+
+def report(figures: dict) -> None:
+    print("\n| objective | perplexity | quality | quality by the held-out judge |\n|---|---|---|---|")
+    for objective, rows in figures.items():
+        cells = [_told([row[key] for row in rows]) for key in ("perplexity", "quality", "held_out_quality")]
+        print(f"| {objective} | " + " | ".join(cells) + " |")
+
+
+def _told(values: list[float]) -> str:
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.fmean(values):.3f} ± {spread:.3f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+import pytest
+
+from tests.training.engine.conftest import records
+from training.engine.policy import Material, PolicyConfig, RewardConfig, rl_finetune
+from training.engine.preference_training import PreferenceConfig, train_preference
+from training.engine.progress import SilentReporter
+
+PROMPTS = ["My radio arrived damaged. What can I do?", "I paid twice for my lamp. Please tell me what to do."]
+CONFIG = PolicyConfig(
+    steps=6, prompts_per_step=4, samples_per_prompt=4, max_new_tokens=24, checkpoint_every=3, look_every=3, best_of=4
+)
+
+
+class CancelAt(SilentReporter):
+    def __init__(self, step):
+        self.at, self.step = step, 0
+
+    def progress(self, step, total):
+        self.step = step
+
+    def cancelled(self):
+        return self.step >= self.at
+
+
+class Remembering(SilentReporter):
+    def __init__(self):
+        self.points, self.comparisons, self.lines = [], [], []
+
+    def metric(self, step, **values):
+        self.points.append((step, values))
+
+    def comparison(self, step, prompt, texts, rewards):
+        self.comparisons.append((step, prompt, texts, rewards))
+
+    def log(self, message):
+        self.lines.append(message)
+
+
+@pytest.fixture(scope="session")
+def reward_folder(policy_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reward")
+    config = PreferenceConfig(epochs=2, min_steps=40, learning_rate=2e-3, max_length=96)
+    train_preference(records(48), records(8, 48), base_model=str(policy_folder), output=folder, config=config)
+    return folder
+
+
+@pytest.fixture
+def tune(policy_folder, reward_folder, tmp_path):
+    """rl_finetune on two prompts; what is not given is as in CONFIG."""
+
+    def run(name="tuned", **changes):
+        options = {
+            "policy": str(policy_folder),
+            "reward": RewardConfig((str(reward_folder),)),
+            "material": Material(PROMPTS * 4, PROMPTS * 4, {}, records(24), records(8, 48)),
+            "config": CONFIG,
+            "output": tmp_path / name,
+        }
+        return rl_finetune(**{**options, **changes})
+
+    return run

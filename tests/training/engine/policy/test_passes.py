@@ -1,0 +1,127 @@
+"""One row a prompt gives the numbers of one row a response, on models of several kinds."""
+
+import pytest
+import torch
+
+from tests.training.engine.policy.conftest import PROMPTS
+from training.engine.decoding import Sampling, decode
+from training.engine.policy.passes import ROW_CAP, Group, Passes, laid_out
+from training.engine.sampling import load_policy
+
+
+def tiny(kind):
+    """A small model of random weights of one of the families whose attention differs."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    small = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    settings = {
+        "llama": {**small, "intermediate_size": 48, "num_key_value_heads": 2},
+        "qwen2": {**small, "intermediate_size": 48, "num_key_value_heads": 2},
+        "gemma2": {**small, "intermediate_size": 48, "num_key_value_heads": 2, "head_dim": 8},
+        "gpt2": {"vocab_size": 64, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128},
+        "gpt_neox": {**small, "intermediate_size": 48},
+        "opt": {**small, "ffn_dim": 48, "word_embed_proj_dim": 32},
+        "bloom": {"vocab_size": 64, "hidden_size": 32, "n_layer": 2, "n_head": 4},
+    }[kind]
+    torch.manual_seed(0)
+    ends = {"bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 1}
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **settings, **ends)).eval()
+
+
+GROUPS = [
+    Group([5, 6, 7, 8], [[9, 10, 11], [12, 13, 14, 15, 16], [17]]),
+    Group([20, 21], [[22, 23], [24], [25, 26, 27, 28]]),
+]
+
+
+def tables(model, *, shared, head_alone):
+    passes = Passes(model, pad_id=1, temperature=0.7, precision="float32")
+    passes.shared, passes.head_alone = shared, head_alone
+    return passes.table(GROUPS, 5)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2", "gpt_neox", "opt"])
+def test_tree_rows_and_the_bare_head_change_nothing(kind):
+    model = tiny(kind)
+    plain, plain_entropy = tables(model, shared=False, head_alone=False)
+    for shared, head_alone in ((True, True), (False, True), (True, False)):
+        log_probs, entropy = tables(model, shared=shared, head_alone=head_alone)
+        assert torch.allclose(log_probs, plain, atol=1e-5), (shared, head_alone)
+        assert torch.allclose(entropy, plain_entropy, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"), [("llama", (True, True)), ("bloom", (False, True)), ("gemma2", (True, False))]
+)
+def test_the_check_drops_the_short_cuts_that_a_model_does_not_allow(kind, kept):
+    """Bloom counts positions by itself, and Gemma 2 bends its logits behind the head."""
+    model = tiny(kind)
+    if kind == "gemma2":
+        model.config.final_logit_softcapping = 0.05
+    passes = Passes(model, pad_id=1, temperature=1.0, precision="float32")
+    passes.check(GROUPS[0])
+    plain = tables(model, shared=False, head_alone=False)[0]
+    assert torch.allclose(tables(model, shared=passes.shared, head_alone=passes.head_alone)[0], plain, atol=1e-4)
+    assert (passes.shared, passes.head_alone)[0 if kind == "bloom" else 1] == kept[0 if kind == "bloom" else 1]
+
+
+def test_rows_stay_below_their_cap_and_passes_below_their_budget():
+    group = Group(list(range(100)), [[1] * 300] * 9)
+    passes = list(laid_out([group], 300, pad_id=0, cap=ROW_CAP, budget=2048))
+    assert all(rows.ids.shape[1] <= ROW_CAP and rows.ids.numel() <= 2048 for rows in passes)
+    assert sorted(torch.cat([rows.place for rows in passes]).tolist()) == list(range(9 * 300))
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_decoding_keeps_the_log_probabilities_of_the_training_pass(kind):
+    model = tiny(kind)
+    torch.manual_seed(3)
+    inputs = [[5, 6, 7, 8], [9]]
+    drawn = decode(model, inputs, per_prompt=8, how=Sampling(12, temperature=0.7), end_ids={1}, pad_id=1)
+    assert len({len(d.tokens) for d in drawn}) > 1  # rows ended at different places, so some were retired
+    passes = Passes(model, pad_id=1, temperature=0.7, precision="float32")
+    groups = [Group(ids, [d.tokens for d in drawn[8 * n : 8 * n + 8]]) for n, ids in enumerate(inputs)]
+    width = max(len(d.tokens) for d in drawn)
+    log_probs, _ = passes.table(groups, width)
+    for row, d in enumerate(drawn):
+        assert log_probs[row, : len(d.tokens)].tolist() == pytest.approx(d.log_probs, abs=1e-4)
+        assert all(token != 1 for token in d.tokens[:-1])
+
+
+def test_greedy_decoding_is_that_of_transformers(policy_folder):
+    policy = load_policy(str(policy_folder))
+    for prompt in PROMPTS:
+        ids = policy.prompt_ids(prompt, 20)
+        drawn = decode(policy.model, [ids], per_prompt=1, how=Sampling(20, 0.0), end_ids=policy.end_ids, pad_id=1)
+        wanted = policy.model.generate(torch.tensor([ids]), max_new_tokens=20, do_sample=False)[0, len(ids) :]
+        assert list(drawn[0].tokens) == wanted.tolist()
+
+
+def test_top_k_top_p_and_banned_tokens_choose_among_tokens():
+    model = tiny("llama")
+    with torch.no_grad():
+        order = model(torch.tensor([[5, 6]])).logits[0, -1].argsort(descending=True).tolist()
+
+    def first(**how):
+        torch.manual_seed(0)
+        drawn = decode(model, [[5, 6]], per_prompt=200, how=Sampling(1, **how), end_ids={1}, pad_id=1)
+        return {d.tokens[0] for d in drawn}
+
+    assert first(top_k=2) == set(order[:2])
+    assert first(top_p=1e-6) == {order[0]}
+    assert order[0] not in first(banned=(order[0],))
+    assert len(first()) > 20
+
+
+def test_sampling_follows_the_distribution():
+    model = tiny("llama")
+    with torch.no_grad():
+        wanted = (model(torch.tensor([[5, 6]])).logits[0, -1] / 0.5).softmax(0)
+    torch.manual_seed(0)
+    drawn = decode(model, [[5, 6]], per_prompt=20_000, how=Sampling(1, 0.5), end_ids={1}, pad_id=1)
+    counts = torch.bincount(torch.tensor([d.tokens[0] for d in drawn]), minlength=64) / 20_000
+    assert (counts - wanted).abs().max() < 5 * math_error(wanted)
+
+
+def math_error(probabilities):
+    return (probabilities * (1 - probabilities) / 20_000).sqrt().max()

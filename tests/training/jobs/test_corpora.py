@@ -1,0 +1,63 @@
+"""Corpora: files are streamed in several forms, and a file that cannot be read says where and why."""
+
+import gzip
+import json
+import zipfile
+
+import pytest
+
+from annotate.errors import PalateError
+from tests.factories import PromptFactory, StudyFactory, TaskFactory
+from training.jobs.corpora import Corpus, check_corpus
+
+
+def read(named, study=None):
+    return [(d.prompt, d.text) for d in Corpus(study, str(named), 100, 0)]
+
+
+def test_plain_text_json_lines_gzip_and_zip(tmp_path):
+    (tmp_path / "a.txt").write_text("one\ntwo\n\n\nthree\n")
+    with gzip.open(tmp_path / "b.jsonl.gz", "wt") as file:
+        file.write(json.dumps({"prompt": "p", "response": "r"}) + "\n\n" + json.dumps({"text": "t"}))
+    with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
+        archive.writestr("x/2.txt", "second")
+        archive.writestr("x/1.txt", "first")
+        archive.writestr("x/readme.md", "no")
+    assert read(tmp_path / "a.txt") == [("", "one\ntwo"), ("", "three")]
+    assert read(tmp_path / "b.jsonl.gz") == [("p", "r"), ("", "t")]
+    assert read(f"{tmp_path / 'c.zip'}, {tmp_path / 'a.txt'}")[:3] == [("", "first"), ("", "second"), ("", "one\ntwo")]
+
+
+def test_a_corpus_can_be_read_again(tmp_path):
+    (tmp_path / "a.txt").write_text("one")
+    corpus = Corpus(None, str(tmp_path / "a.txt"), 1, 0)
+    assert list(corpus) == list(corpus)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.txt", b"\xff\xfe", "not UTF-8"),
+        ("a.txt", b"\n\n", "holds no text"),
+        ("a.jsonl", b'{"prompt": "x"}', "line 1: expected"),
+        ("a.jsonl", b"[1]", "line 1: expected"),
+        ("a.zip", b"PK", "zip"),
+        ("a.txt.gz", b"no", "gzip"),
+    ],
+)
+def test_what_cannot_be_read(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(PalateError, match=words):
+        read(tmp_path / name)
+
+
+@pytest.mark.django_db
+def test_a_studys_responses_to_training_prompts():
+    study = StudyFactory()
+    for split in ("train", "test"):
+        TaskFactory(study=study, prompt=PromptFactory(study=study, split=split, text=f"{split}?"))
+    assert {prompt for prompt, _ in read("study", study)} == {"train?"}
+    with pytest.raises(PalateError, match="no responses"):
+        check_corpus(StudyFactory(), "study")
+    with pytest.raises(PalateError, match="no such file"):
+        check_corpus(None, "nowhere.txt")

@@ -1,0 +1,75 @@
+"""A policy is promoted by a person with a reason, or by a rule about what raters said; by nothing else."""
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.urls import reverse
+
+from annotate.errors import PalateError
+from annotate.judgements.operations import Answer, submit
+from annotate.tasks.models import Task
+from annotate.tasks.operations import lease_next
+from tests.factories import MembershipFactory, TaskFactory
+from training.models import ModelKind, ModelVersion, Round
+from training.promotion import Rule, promote, promote_by_rule
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def turn():
+    """A round of three prompts that one person judged, always for the tuned policy."""
+    rater = MembershipFactory(role="manager")
+    study = rater.study
+    tuned, base = (
+        ModelVersion.objects.create(study=study, kind=ModelKind.POLICY, name=n, path=f"/m/{n}")
+        for n in ("tuned", "base")
+    )
+    turn = Round.objects.create(study=study, number=1, policy=tuned, against=base)
+    for _ in range(3):
+        task = TaskFactory(study=study)
+        for response, author in zip(task.responses.order_by("pk"), (tuned, base), strict=True):
+            response.author_model = author
+            response.save()
+    Task.objects.update(round=turn)
+    mine = set(tuned.responses.values_list("pk", flat=True))
+    for _ in range(3):
+        lease = lease_next(rater=rater)
+        submit(assignment=lease, answer=Answer(ranks=[1 if pk in mine else 2 for pk in lease.shown]))
+    turn.manager = rater.user
+    return turn
+
+
+def test_a_rule_promotes_and_says_why(turn):
+    call_command("promote_policy", study=turn.study.slug, judgements=3)
+    turn.policy.refresh_from_db()
+    assert turn.policy.promoted_by is None
+    assert "win rate above 0.5 at 95 %, at least 3 judgements of people" in turn.policy.promoted_because
+    assert "1.000 [1.000, 1.000] from 3" in turn.policy.promoted_because
+
+
+def test_a_rule_that_is_not_met_promotes_nothing(turn):
+    with pytest.raises(CommandError, match=r"does not meet the rule .*at least 100.*from 3 judgements"):
+        call_command("promote_policy", study=turn.study.slug)
+    with pytest.raises(PalateError, match="does not meet"):
+        promote_by_rule(turn=turn, rule=Rule(above=1.0, judgements=1))
+    turn.study.memberships.update(kind="simulated", user=None, external_id="s", role="rater")
+    with pytest.raises(PalateError, match="no judgements that the rule counts"):
+        promote_by_rule(turn=turn, rule=Rule(judgements=1))
+    with pytest.raises(CommandError, match="no such round"):
+        call_command("promote_policy", study=turn.study.slug, round=9)
+    assert not ModelVersion.objects.filter(promoted_at__isnull=False).exists()
+
+
+def test_a_person_promotes_from_the_page_once_and_with_a_reason(turn, client):
+    client.force_login(turn.manager)
+    address = reverse("model-promote", args=[turn.study.slug, turn.policy.pk])
+    assert "Say in a few words" in client.post(address, follow=True).content.decode()
+    page = client.post(address, {"because": "Raters like it <b>"}, follow=True).content.decode()
+    assert "Raters like it &lt;b&gt;" in page
+    turn.policy.refresh_from_db()
+    assert turn.policy.promoted_by == turn.manager
+    with pytest.raises(PalateError, match="already"):
+        promote(version=turn.policy, by=None, because="again")
+    reward = ModelVersion.objects.create(study=turn.study, kind=ModelKind.PREFERENCE, name="r", path="/m/r")
+    with pytest.raises(PalateError, match="Only a policy"):
+        promote(version=reward, by=None, because="x")

@@ -1,0 +1,159 @@
+"""The policy that is tuned, beside the reference that it is measured against."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from training.engine import workers
+from training.engine.decoding import Drawn, Sampling
+from training.engine.policy.config import PolicyConfig
+from training.engine.policy.passes import Group, Passes
+from training.engine.policy.vllm import VllmSampler
+from training.engine.sampling import Policy, banned_tokens, load_policy, sample
+
+
+class Actor:
+    """With LoRA (Hu et al. 2021) the reference is the same model with its adapter off; else it is a copy of the very
+    weights in memory: a reference loaded again from a path could be another model."""
+
+    def __init__(self, policy: Policy, config: PolicyConfig) -> None:
+        self.policy, self.config = policy, config
+        self.adapted = _with_adapter(policy.model, config) if config.lora_rank else None
+        self.reference = None if self.adapted else copy.deepcopy(policy.model).requires_grad_(False)
+        self.passes = Passes(
+            policy.model,
+            pad_id=policy.tokenizer.pad_token_id,
+            temperature=config.temperature,
+            precision=config.precision,
+        )
+        self.server = VllmSampler(config.sampler_address) if config.sampler == "vllm" else None
+        self.values = nn.Linear(_width(policy.model), 1) if config.algorithm == "ppo" else None
+        if self.values is not None:
+            nn.init.zeros_(self.values.weight)
+            nn.init.zeros_(self.values.bias)
+        size = sum(p.numel() for p in policy.model.parameters())
+        self.optimizer = torch.optim.AdamW(self.parameters(), lr=config.rate(size), betas=(0.9, 0.99), weight_decay=0.0)
+
+    @classmethod
+    def load(cls, path: str, config: PolicyConfig) -> "Actor":
+        return cls(load_policy(path), config)
+
+    def parameters(self) -> list[nn.Parameter]:
+        head = [] if self.values is None else list(self.values.parameters())
+        return [*(p for p in self.policy.model.parameters() if p.requires_grad), *head]
+
+    def prompt_ids(self, prompt: str) -> list[int]:
+        return self.policy.prompt_ids(prompt, self.config.max_new_tokens)
+
+    def response_ids(self, text: str) -> list[int]:
+        """A given response as tokens, with the end token, at most max_new_tokens."""
+        ids = self.policy.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return [*ids[: self.config.max_new_tokens - 1], self.policy.tokenizer.eos_token_id]
+
+    def sample(self, prompts: Sequence[Sequence[int]], per_prompt: int, *, start: bool = False) -> list[Drawn]:
+        """Samples of the policy as it is now, or as it was at the start; draws from torch's global generator."""
+        config = self.config
+        banned = banned_tokens(self.policy)
+        how = Sampling(config.max_new_tokens, config.temperature, config.top_k, config.top_p, banned)
+        if self.server is not None:
+            return self._served(prompts, per_prompt, how, start)
+        if not start:
+            return sample(self.policy, prompts, per_prompt=per_prompt, how=how)
+        with self.as_it_was() as policy:
+            return sample(policy, prompts, per_prompt=per_prompt, how=how)
+
+    def _served(self, prompts: Sequence[Sequence[int]], per_prompt: int, how: Sampling, start: bool) -> list[Drawn]:
+        assert self.server is not None
+        seed = int(torch.randint(2**31, ()))
+        rows = self.server.sample(prompts, per_prompt=per_prompt, how=how, seed=seed, start=start)
+        groups = [Group(ids, rows[n * per_prompt : (n + 1) * per_prompt]) for n, ids in enumerate(prompts)]
+        width = max(map(len, rows))
+        table = self.reference_log_probs(groups, width) if start else self.log_probs(groups, width)[0]
+        return [Drawn(row, tuple(values[: len(row)])) for row, values in zip(rows, table.tolist(), strict=True)]
+
+    def log_probs(self, groups: Sequence[Group], width: int) -> tuple[Tensor, Tensor]:
+        """Log-probabilities and entropies (N, T) under the policy as it is now."""
+        return self.passes.table(groups, width)
+
+    def reference_log_probs(self, groups: Sequence[Group], width: int) -> Tensor:
+        """Log-probabilities (N, T) under the policy as it was."""
+        if self.adapted is not None:
+            with self.adapted.disable_adapter():
+                return self.passes.table(groups, width)[0]
+        return self.passes.table(groups, width, self.reference)[0]
+
+    @torch.no_grad()
+    def token_values(self, groups: Sequence[Group], width: int) -> Tensor:
+        """The value head's estimates (N, T) of what is still to come from each token on."""
+        assert self.values is not None
+        values = torch.zeros(sum(len(group.responses) for group in groups) * width)
+        for rows in self.passes.rows_of(groups, width):
+            values[rows.place] = self.values(self.passes.over(rows).hidden).squeeze(1)
+        return values.view(-1, width)
+
+    @contextmanager
+    def as_it_was(self) -> Iterator[Policy]:
+        """The reference as a policy to sample from."""
+        if self.adapted is not None:
+            with self.adapted.disable_adapter():
+                yield self.policy
+        else:
+            yield Policy(self.reference, self.policy.tokenizer)
+
+    def update(self) -> float:
+        """One optimiser step from the gradients gathered; returns their norm before clipping."""
+        workers.average_gradients(self.parameters())
+        norm = nn.utils.clip_grad_norm_(self.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.publish()
+        return float(norm)
+
+    def publish(self) -> None:
+        """Where a server samples, give it the weights as they are."""
+        if self.server is not None:
+            self.server.update(self.adapted)
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of what training changes, by name; the value head's names start with "values."."""
+        named = {n: p for n, p in self.policy.model.named_parameters() if p.requires_grad}
+        if self.values is not None:
+            named |= {f"values.{n}": p for n, p in self.values.named_parameters()}
+        return {name: parameter.detach().clone() for name, parameter in named.items()}
+
+    @torch.no_grad()
+    def set_weights(self, weights: dict[str, Tensor]) -> None:
+        named = dict(self.policy.model.named_parameters())
+        if self.values is not None:
+            named |= {f"values.{n}": p for n, p in self.values.named_parameters()}
+        for name, value in weights.items():
+            named[name].copy_(value)
+        self.publish()
+
+    def save(self, output: Path) -> None:
+        """Model and tokenizer as a folder that from_pretrained opens; an adapter is merged into the weights."""
+        model = self.policy.model if self.adapted is None else copy.deepcopy(self.adapted).merge_and_unload()
+        model.save_pretrained(output)
+        self.policy.tokenizer.save_pretrained(output)
+
+
+def _with_adapter(model: Any, config: PolicyConfig) -> Any:
+    """The model with a LoRA adapter on its linear layers, which changes nothing yet; only it is trained."""
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    task = TaskType.SEQ_2_SEQ_LM if model.config.is_encoder_decoder else TaskType.CAUSAL_LM
+    settings = LoraConfig(
+        task_type=task, r=config.lora_rank, lora_alpha=2 * config.lora_rank, lora_dropout=0.0,
+        target_modules="all-linear",
+    )  # fmt: skip
+    adapted = get_peft_model(model, settings)
+    return adapted.eval()
+
+
+def _width(model: Any) -> int:
+    return int(getattr(model.config, "hidden_size", None) or model.config.d_model)

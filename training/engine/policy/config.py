@@ -1,0 +1,86 @@
+"""The settings of a tuning run, and what each algorithm is."""
+
+import math
+from dataclasses import dataclass
+
+ON_POLICY = ("rloo", "grpo", "ppo", "reinforce", "expert-iteration")
+DIRECT = ("dpo", "kto")
+ALGORITHMS = (*ON_POLICY, *DIRECT)
+NEEDS_GROUPS = {"rloo", "grpo", "expert-iteration"}
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """learning_rate 0 takes 1e-5 for 135 million parameters, growing with the root of a smaller model's size; with
+    LoRA ten times that.
+
+    beta is the first KL coefficient of the on-policy family; with kl_target > 0 it adapts (Ziegler et al. 2019, eq. 7).
+    For dpo and kto it is `direct_beta` that scales the implicit reward. kl_estimator "auto" is k1 in the reward, and
+    k3 in the loss for grpo, as in their papers. kl_budget > 0 is the KL to the start, in nats a response on the
+    held-out prompts, that the saved policy never exceeds. An unfinished response gets `unfinished_penalty` off its
+    reward: it was cut, not ended. reward_clip > 0 holds the sum of the terms within that many spreads of the start's.
+    """
+
+    algorithm: str = "rloo"
+    steps: int = 60
+    prompts_per_step: int = 16
+    samples_per_prompt: int = 4
+    max_new_tokens: int = 64
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    learning_rate: float = 0.0
+    epochs: int = 1
+    minibatches: int = 1
+    clip: float = 0.2
+    beta: float = 0.05
+    direct_beta: float = 0.1
+    kl_target: float = 0.0
+    kl_budget: float = 0.0
+    kl_estimator: str = "auto"
+    whiten_rewards: bool = False
+    reward_clip: float = 0.0
+    unfinished_penalty: float = 1.0
+    gamma: float = 1.0
+    lam: float = 0.95
+    value_weight: float = 0.1
+    lora_rank: int = 0
+    precision: str = "auto"
+    sampler: str = "transformers"
+    sampler_address: str = "http://127.0.0.1:8000"
+    look_every: int = 10
+    best_of: int = 8
+    checkpoint_every: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for settings that contradict one another."""
+        if self.algorithm not in ALGORITHMS:
+            raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)}, not {self.algorithm!r}")
+        if self.algorithm in NEEDS_GROUPS and self.samples_per_prompt < 2:
+            raise ValueError(
+                f"{self.algorithm} compares the samples of a prompt, so it needs at least 2 samples a prompt, "
+                f"not {self.samples_per_prompt}; reinforce and ppo work with one"
+            )
+        if self.sampler == "vllm" and not self.lora_rank:
+            raise ValueError("the sampler vllm is given a LoRA adapter each step, so lora_rank must be at least 1")
+        if self.minibatches > self.prompts_per_step:
+            raise ValueError(f"{self.minibatches} minibatches cannot be cut from {self.prompts_per_step} prompts")
+
+    @property
+    def on_policy(self) -> bool:
+        return self.algorithm in ON_POLICY
+
+    @property
+    def estimator(self) -> str:
+        if self.kl_estimator != "auto":
+            return self.kl_estimator
+        return "k3" if self.algorithm == "grpo" else "k1"
+
+    @property
+    def updates(self) -> int:
+        """Optimiser steps on one batch of samples."""
+        return self.epochs * self.minibatches
+
+    def rate(self, parameters: int) -> float:
+        return self.learning_rate or 1e-5 * math.sqrt(135e6 / parameters) * (10 if self.lora_rank else 1)

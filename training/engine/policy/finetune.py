@@ -1,0 +1,200 @@
+"""A tuning run from its start to the saved policy: what all algorithms share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from training.engine import workers
+from training.engine.policy import control
+from training.engine.policy.actor import Actor
+from training.engine.policy.config import PolicyConfig
+from training.engine.policy.direct import Direct
+from training.engine.policy.measuring import LOOKED_AT, Eye, check_reference, standard_error
+from training.engine.policy.onpolicy import OnPolicy
+from training.engine.policy.rewards import RewardConfig, RewardSum
+from training.engine.policy.state import Look, State, keep, resume
+from training.engine.progress import Reporter, SilentReporter, advance
+from training.engine.records import Record
+from training.engine.reward import PreferenceModel
+
+
+class Family(Protocol):
+    def step(self, state: State) -> dict[str, float]: ...
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a policy is tuned on. references: prompt to its known good answer. The records are judgements, for dpo and
+    kto only."""
+
+    prompts: Sequence[str]
+    held_out_prompts: Sequence[str]
+    references: Mapping[str, str]
+    train: Sequence[Record] = ()
+    validation: Sequence[Record] = ()
+
+
+def rl_finetune(
+    *,
+    policy: str,
+    reward: RewardConfig,
+    material: Material,
+    output: Path,
+    config: PolicyConfig,
+    guard: str = "",
+    reporter: Reporter | None = None,
+    checkpoint: Path | None = None,
+) -> dict[str, Any]:
+    """Tune the policy at `policy` and save it to `output`.
+
+    guard: a held-out preference model that watches for over-optimisation. A checkpoint file, if it exists, is where the
+    run goes on. Under `accelerate launch` every process calls this alike, and the first one alone saves. Returns
+    figures of the held-out prompts "before" and "after", every look between ("frontier"), best-of-n of the start
+    ("best_of"), how the run ended ("stopped", "" when it took all steps) and "kept_step".
+    """
+    if not material.prompts or not material.held_out_prompts:
+        raise ValueError("rl_finetune needs prompts to train on and held-out prompts to measure on")
+    workers.join()
+    if config.prompts_per_step % workers.processes():
+        raise ValueError(
+            f"{config.prompts_per_step} prompts a step cannot be dealt out evenly to {workers.processes()} processes"
+        )
+    checkpoint = workers.from_first(checkpoint)
+    torch.manual_seed(config.seed)
+    actor = Actor.load(policy, config)
+    rewards = RewardSum.load(reward)
+    if config.on_policy and not rewards.terms:
+        raise ValueError(f"{config.algorithm} needs a reward: a preference model, a term or a function")
+    eye = Eye(
+        actor,
+        rewards,
+        PreferenceModel.load(guard) if guard else None,
+        material.held_out_prompts[:LOOKED_AT],
+        material.references,
+        config.seed,
+    )
+    return _Run(actor, rewards, eye, config, reporter or SilentReporter(), checkpoint).perform(material, output)
+
+
+class _Run:
+    def __init__(
+        self,
+        actor: Actor,
+        rewards: RewardSum,
+        eye: Eye,
+        config: PolicyConfig,
+        reporter: Reporter,
+        checkpoint: Path | None,
+    ) -> None:
+        self.actor, self.rewards, self.eye = actor, rewards, eye
+        self.config, self.reporter, self.checkpoint = config, reporter, checkpoint
+        self.state = State(beta=config.beta)
+        self.best: dict[str, Tensor] | None = None
+        self.chooses = bool(eye.guard or config.kl_budget)  # else the last step's policy is the result
+
+    def perform(self, material: Material, output: Path) -> dict[str, Any]:
+        told = check_reference(self.actor, material.prompts[0])
+        family = self._family(material)
+        if self.checkpoint and self.checkpoint.exists():
+            self.state, self.best = resume(self.checkpoint, self.actor)
+            self.rewards.same = self.state.same
+            self.reporter.log(f"going on from step {self.state.step}")
+        else:
+            self.reporter.log(f"{self.config.algorithm}: {told}")
+            self._start(family)
+        state = self.state
+        while state.step < self.config.steps and not state.stopped:
+            figures = family.step(state)
+            state.step += 1
+            self._tell(figures)
+            if state.step % self.config.look_every == 0 or self._far(figures) or state.step == self.config.steps:
+                self._look(family)
+            if self.checkpoint and state.step % self.config.checkpoint_every == 0 and workers.first():
+                state.same = self.rewards.same
+                keep(self.checkpoint, self.actor, state, self.best)
+            advance(self.reporter, state.step, self.config.steps)
+        return self._end(output)
+
+    def _family(self, material: Material) -> Family:
+        if self.config.on_policy:
+            return OnPolicy(self.actor, self.rewards, self.config, material.prompts, material.references)
+        return Direct(self.actor, self.config, material.train, material.validation)
+
+    def _start(self, family: Family) -> None:
+        look = self._look(family)
+        if look.rewards:
+            spread = standard_error(look.rewards) * len(look.rewards) ** 0.5
+            self.state.start = (look.figures["reward"], spread or 1.0)
+            if self.config.best_of > 1:
+                self.state.best_of = self.eye.best_of(self.config.best_of)
+                top = self.state.best_of[-1]
+                self.reporter.log(
+                    f"best of {top['n']:.0f} of the start: reward {top['reward']:.3f}, KL {top['kl']:.2f}"
+                )
+
+    def _look(self, family: Family) -> Look:
+        """Measure on the held-out prompts; keep the weights when they are the best so far; stop when it is time."""
+        state = self.state
+        look = self.eye.look(state.step)
+        if isinstance(family, Direct):
+            look.figures.update(family.figures())
+        state.looks.append(look)
+        self.reporter.metric(state.step, **{f"held_out_{name}": value for name, value in look.figures.items()})
+        self.reporter.log(f"step {state.step}: {_told(look.figures)}")
+        if self.chooses and control.best(state.looks, self.config.kl_budget) is look:
+            self.best, state.best_step = self.actor.weights(), state.step
+        if control.over_budget(state.looks, self.config.kl_budget):
+            state.stopped = f"KL {look.kl:.2f} is above the budget of {self.config.kl_budget:g} nats"
+        elif control.parted(state.looks):
+            state.stopped = "over-optimisation: the held-out preference model fell while the reward rose"
+        return look
+
+    def _far(self, figures: Mapping[str, float]) -> bool:
+        """A batch above the KL budget is reason to look at once."""
+        return bool(self.config.kl_budget) and figures.get("kl", 0.0) > self.config.kl_budget
+
+    def _tell(self, figures: Mapping[str, float]) -> None:
+        self.reporter.metric(self.state.step, **figures)
+        if self.state.sample:
+            prompt, text, reward = self.state.sample
+            self.reporter.sample(self.state.step, prompt, text, reward)
+
+    def _end(self, output: Path) -> dict[str, Any]:
+        state = self.state
+        kept = state.looks[-1]
+        if self.chooses and self.best is not None:
+            self.actor.set_weights(self.best)
+            kept = next(look for look in state.looks if look.step == state.best_step)
+        if state.stopped:
+            self.reporter.log(f"stopped at step {state.step}: {state.stopped}")
+        if kept.step != state.step:
+            self.reporter.log(f"the policy of step {kept.step} is kept")
+        self._compare(state.looks[0], kept)
+        if workers.first():
+            self.actor.save(output)
+        return {
+            "algorithm": self.config.algorithm,
+            "before": state.looks[0].figures,
+            "after": kept.figures,
+            "steps": state.step,
+            "kept_step": kept.step,
+            "stopped": state.stopped,
+            "beta": state.beta,
+            "start": {"reward": state.start[0], "spread": state.start[1]},
+            "frontier": [{"step": look.step, **look.figures} for look in state.looks],
+            "best_of": state.best_of,
+        }
+
+    def _compare(self, before: Look, after: Look) -> None:
+        """The held-out prompts' samples side by side."""
+        for n, prompt in enumerate(self.eye.prompts):
+            rewards = (before.rewards[n], after.rewards[n]) if after.rewards else None
+            self.reporter.comparison(after.step, prompt, (before.texts[n], after.texts[n]), rewards)
+
+
+def _told(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in figures.items())

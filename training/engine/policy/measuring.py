@@ -1,0 +1,149 @@
+"""The policy on held-out prompts: looks while it is tuned, and best-of-n of its start as the baseline to beat."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from training.engine.objectives import best_of_n, best_of_n_kl, kl_k1
+from training.engine.policy.actor import Actor
+from training.engine.policy.rewards import RewardSum
+from training.engine.policy.rollouts import Rollout, of_samples
+from training.engine.policy.state import Look
+from training.engine.reward import PreferenceModel
+
+LOOKED_AT = 128  # held-out prompts of a look at most
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Eye:
+    """Who looks, and at what. guard: a preference model that the policy is not tuned on, or None."""
+
+    actor: Actor
+    rewards: RewardSum
+    guard: PreferenceModel | None
+    prompts: Sequence[str]
+    references: Mapping[str, str]
+    seed: int
+
+    def look(self, step: int) -> Look:
+        """One sample for each held-out prompt, with draws that are the same at every look."""
+        rollouts = self._rollouts(self.prompts, per_prompt=1, start=False)
+        texts: list[str] = []
+        rewards: list[float] = []
+        guards: list[float] = []
+        kls: list[float] = []
+        terms: dict[str, list[float]] = {}
+        lengths: list[float] = []
+        finished: list[float] = []
+        log_reference: list[float] = []
+        for rollout in rollouts:
+            total, values = self.rewards(rollout.written)
+            rewards += total.tolist()
+            guards += self._guarded(rollout)
+            kls += (kl_k1(rollout.log_probs, rollout.log_reference) * rollout.mask).sum(dim=1).tolist()
+            texts += rollout.written.texts
+            lengths += [float(n) for n in rollout.written.lengths]
+            finished += rollout.finished.float().tolist()
+            log_reference += (rollout.log_reference * rollout.mask).sum(dim=1).tolist()
+            for name, column in values.items():
+                terms.setdefault(name, []).extend(column.tolist())
+        figures = self._reward_figures(rewards, terms) if terms else {}
+        figures |= {
+            "kl": statistics.fmean(kls),
+            "length": statistics.fmean(lengths),
+            "finished": statistics.fmean(finished),
+            "perplexity_of_start": math.exp(min(50.0, -sum(log_reference) / sum(lengths))),
+            "distinct_2": distinct(texts, 2),
+        }
+        if guards:
+            figures["guard_reward"] = statistics.fmean(guards)
+        return Look(step, texts, rewards if terms else [], guards, kls, figures)
+
+    def best_of(self, n: int) -> list[dict[str, float]]:
+        """Best of 1, 2, 4, … n of the start's samples by reward: KL, reward, guard's reward, each a mean by prompt.
+
+        All from the same n samples a prompt; `reward_se` is the standard error over prompts.
+        """
+        rewards: list[list[float]] = []
+        guards: list[list[float]] = []
+        for rollout in self._rollouts(self.prompts, per_prompt=n, start=True):
+            rewards += self.rewards(rollout.written)[0].view(-1, n).tolist()
+            if self.guard:
+                guards += torch.tensor(self._guarded(rollout)).view(-1, n).tolist()
+        return [self._best_of_row(size, rewards, guards) for size in _doublings(n)]
+
+    def _best_of_row(self, n: int, rewards: list[list[float]], guards: list[list[float]]) -> dict[str, float]:
+        own = [best_of_n(row, row, n) for row in rewards]
+        row = {"n": n, "kl": best_of_n_kl(n), "reward": statistics.fmean(own), "reward_se": standard_error(own)}
+        if guards:
+            judged = [best_of_n(row, guarded, n) for row, guarded in zip(rewards, guards, strict=True)]
+            row |= {"guard_reward": statistics.fmean(judged)}
+        return row
+
+    def _reward_figures(self, rewards: list[float], terms: dict[str, list[float]]) -> dict[str, float]:
+        figures = {"reward": statistics.fmean(rewards)}
+        if len(terms) > 1:
+            figures |= {f"reward_{name}": statistics.fmean(column) for name, column in terms.items()}
+        quality = self.rewards.quality(terms["preference"]) if "preference" in terms else None
+        return figures | ({"quality": statistics.fmean(quality)} if quality else {})
+
+    def _guarded(self, rollout: Rollout) -> list[float]:
+        if self.guard is None:
+            return []
+        return self.guard.score(list(zip(rollout.written.prompts, rollout.written.texts, strict=True)))
+
+    @torch.no_grad()
+    def _rollouts(self, prompts: Sequence[str], *, per_prompt: int, start: bool) -> list[Rollout]:
+        size = max(1, BATCH // per_prompt)
+        rollouts = []
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            for first in range(0, len(prompts), size):
+                part = prompts[first : first + size]
+                inputs = [self.actor.prompt_ids(prompt) for prompt in part]
+                drawn = self.actor.sample(inputs, per_prompt, start=start)
+                rollouts.append(of_samples(self.actor, part, inputs, drawn, self.references))
+        return rollouts
+
+
+def check_reference(actor: Actor, prompt: str) -> str:
+    """Try the short cuts and the reference on one prompt; says in words which short cuts hold for this model.
+
+    Raises RuntimeError when the reference is not the policy itself before the first step: every KL would be wrong.
+    """
+    inputs = [actor.prompt_ids(prompt)]
+    drawn = actor.sample(inputs, 3)
+    rollout = of_samples(actor, [prompt], inputs, drawn, {})
+    told = actor.passes.check(rollout.groups[0])
+    log_reference = actor.reference_log_probs(rollout.groups, rollout.width)
+    gap = _gap(actor.log_probs(rollout.groups, rollout.width)[0], log_reference)
+    if gap > 1e-5:
+        raise RuntimeError(f"the reference differs from the policy before the first step, by {gap:.2g}")
+    gap = _gap(rollout.log_probs, log_reference)
+    if gap > 1e-3:
+        raise RuntimeError(f"sampling and the training pass give log-probabilities that differ by {gap:.2g}")
+    return told
+
+
+def distinct(texts: Sequence[str], n: int) -> float:
+    """Different n-grams of words among all of them (Li et al. 2016); 0 when there is none."""
+    grams = [tuple(words[i : i + n]) for words in map(str.split, texts) for i in range(len(words) - n + 1)]
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def standard_error(values: Sequence[float]) -> float:
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+
+
+def _gap(a: Tensor, b: Tensor) -> float:
+    return (a - b).abs().max().item()
+
+
+def _doublings(n: int) -> list[int]:
+    sizes = [2**i for i in range(n.bit_length()) if 2**i <= n]
+    return sizes if sizes[-1] == n else [*sizes, n]

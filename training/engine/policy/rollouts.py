@@ -1,0 +1,82 @@
+"""Samples of the policy as it is now, with all that scoring and updating need of them."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from training.engine.decoding import Drawn
+from training.engine.policy.actor import Actor
+from training.engine.policy.passes import Group
+from training.engine.policy.rewards import Written
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """B prompts times K samples, N = B·K, prompt by prompt; T is the longest response."""
+
+    prompts: list[str]  # (B,)
+    groups: list[Group]  # (B,)
+    written: Written  # (N,)
+    finished: Tensor  # (N,)
+    mask: Tensor  # (N, T): 1 on the response's tokens, its end token included
+    log_probs: Tensor  # (N, T): as sampled, at the sampling temperature
+    log_reference: Tensor  # (N, T)
+
+    @property
+    def width(self) -> int:
+        return self.mask.shape[1]
+
+
+def roll_out(actor: Actor, prompts: Sequence[str], references: Mapping[str, str], per_prompt: int) -> Rollout:
+    """`per_prompt` samples of each prompt; the log-probabilities are those that sampling found on its way."""
+    inputs = [actor.prompt_ids(prompt) for prompt in prompts]
+    drawn = actor.sample(inputs, per_prompt)
+    return of_samples(actor, prompts, inputs, drawn, references)
+
+
+def of_samples(
+    actor: Actor,
+    prompts: Sequence[str],
+    inputs: Sequence[Sequence[int]],
+    drawn: Sequence[Drawn],
+    references: Mapping[str, str],
+) -> Rollout:
+    """Samples in the prompts' order, equally many for each, as one rollout."""
+    k = len(drawn) // len(prompts)
+    groups = [Group(ids, [d.tokens for d in drawn[b * k : (b + 1) * k]]) for b, ids in enumerate(inputs)]
+    width = max(len(d.tokens) for d in drawn)
+    log_probs = torch.tensor([[*d.log_probs, *[0.0] * (width - len(d.log_probs))] for d in drawn])
+    lengths = torch.tensor([len(d.tokens) for d in drawn])
+    mask = (torch.arange(width) < lengths.unsqueeze(1)).float()
+    log_reference = actor.reference_log_probs(groups, width)
+    repeated = [prompt for prompt in prompts for _ in range(k)]
+    written = Written(
+        prompts=repeated,
+        texts=[actor.policy.text(d.tokens) for d in drawn],
+        references=[references.get(prompt, "") for prompt in repeated],
+        lengths=lengths.tolist(),
+        log_reference=((log_reference * mask).sum(dim=1) / lengths).tolist(),
+    )
+    finished = torch.tensor([d.tokens[-1] in actor.policy.end_ids for d in drawn])
+    return Rollout(list(prompts), groups, written, finished, mask, log_probs, log_reference)
+
+
+def dealt(items: Sequence[str], step: int, count: int, seed: int) -> list[str]:
+    """The prompts of a step: `count` of a shuffled deck that is dealt out to the end before it is shuffled anew.
+
+    A function of step and seed alone, so a resumed run goes on at the very place.
+    """
+    chosen = []
+    for place in range(step * count, (step + 1) * count):
+        turn, at = divmod(place, len(items))
+        chosen.append(items[_deck(len(items), seed, turn)[at]])
+    return chosen
+
+
+def _deck(size: int, seed: int, turn: int) -> list[int]:
+    deck = list(range(size))
+    random.Random(f"{seed}-{turn}").shuffle(deck)
+    return deck

@@ -1,0 +1,65 @@
+"""What a tuning run remembers beside weights and optimiser, and its checkpoints."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from training.engine.policy.actor import Actor
+
+
+@dataclass
+class Look:
+    """The policy on the held-out prompts at one step; the lists have one entry a prompt."""
+
+    step: int
+    texts: list[str]
+    rewards: list[float]
+    guards: list[float]  # of the guard, empty without one
+    kls: list[float]
+    figures: dict[str, float]
+
+    @property
+    def kl(self) -> float:
+        return self.figures["kl"]
+
+
+@dataclass
+class State:
+    """Samples and prompts of a step are functions of seed and step, so no generator needs to be remembered."""
+
+    step: int = 0
+    beta: float = 0.0
+    start: tuple[float, float] = (0.0, 1.0)  # mean and spread of the reward before the first step
+    looks: list[Look] = field(default_factory=list)
+    best_of: list[dict[str, float]] = field(default_factory=list)
+    same: dict[str, int] = field(default_factory=dict)
+    stopped: str = ""
+    best_step: int = 0
+    sample: tuple[str, str, float] | None = None
+
+
+def keep(path: Path, actor: Actor, state: State, best: dict[str, Tensor] | None) -> None:
+    """Write the checkpoint aside and move it into place, so that a crash leaves the old or the new one."""
+    aside = path.with_suffix(".partial")
+    kept = {
+        "weights": actor.weights(),
+        "optimizer": actor.optimizer.state_dict(),
+        "state": asdict(state),
+        "best": best,
+    }
+    torch.save(kept, aside)
+    aside.replace(path)
+
+
+def resume(path: Path, actor: Actor) -> tuple[State, dict[str, Tensor] | None]:
+    """Put actor and optimiser back to where they were. Raises ValueError for another run's checkpoint."""
+    kept: dict[str, Any] = torch.load(path, weights_only=True)
+    if set(kept["weights"]) != set(actor.weights()):
+        raise ValueError(f"{path}: this checkpoint was made with another model or other settings")
+    actor.set_weights(kept["weights"])
+    actor.optimizer.load_state_dict(kept["optimizer"])
+    state = State(**{**kept["state"], "looks": [Look(**look) for look in kept["state"]["looks"]]})
+    return state, kept["best"]

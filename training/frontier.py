@@ -1,0 +1,67 @@
+"""What a tuning run won for the KL it spent, beside best-of-n of its start: for the run's page."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from palate.charts import together
+from training.models import Run, RunPoint
+
+SHOWN_COMPARISONS = 20
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One measure against √KL: the run's looks, and best-of-n."""
+
+    name: str
+    tuned: str
+    best_of: str
+    last: str
+    top: str
+
+
+def frontier(run: Run) -> dict[str, Any]:
+    """Charts and table rows of a run's looks at the held-out prompts; nothing before the second look."""
+    looks = [
+        {"step": step, **{name.removeprefix("held_out_"): value for name, value in values.items()}}
+        for step, values in RunPoint.objects.filter(run=run, values__has_key="held_out_kl")
+        .order_by("step", "id")
+        .values_list("step", "values")
+    ]
+    best_of = run.result.get("best_of", [])
+    measures = [("reward", _("Reward")), ("guard_reward", _("Held-out preference model"))]
+    charts = [_chart(words, key, looks, best_of) for key, words in measures if looks and key in looks[0]]
+    if len(looks) < 2:
+        return {}
+    return {
+        "charts": charts,
+        "looks": [_row(look, kept=look["step"] == run.result.get("kept_step")) for look in looks],
+        "best_of": [_row(row, kept=False) for row in best_of],
+        "guarded": "guard_reward" in looks[0],
+        "stopped": run.result.get("stopped", ""),
+    }
+
+
+def comparisons(run: Run) -> list[Any]:
+    """What the policy wrote before and after, the prompt that lost most reward first."""
+    rows = list(run.samples.filter(before__isnull=False))
+    rows.sort(key=lambda row: (row.reward or 0.0) - (row.before_reward or 0.0))
+    return rows[:SHOWN_COMPARISONS]
+
+
+def _chart(words: str, key: str, looks: list[dict[str, float]], best_of: list[dict[str, float]]) -> Chart:
+    tuned, baseline = ([(_root(row["kl"]), row[key]) for row in rows if key in row] for rows in (looks, best_of))
+    lines = together([tuned, baseline])
+    top = f"{max(y for _, y in baseline):.3g}" if baseline else ""
+    return Chart(words, lines[0], lines[1], f"{looks[-1][key]:.3g}", top)
+
+
+def _row(row: dict[str, float], *, kept: bool) -> dict[str, Any]:
+    return {**row, "root_kl": _root(row["kl"]), "kept": kept}
+
+
+def _root(kl: float) -> float:
+    return math.sqrt(max(0.0, kl))

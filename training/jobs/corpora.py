@@ -1,0 +1,107 @@
+"""Where pretraining reads its documents: files, which are streamed, the study's responses, or the demo's grammar."""
+
+import gzip
+import json
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from django.db.models import QuerySet
+
+from annotate.errors import PalateError
+from annotate.prompts.models import Response, Split
+from annotate.studies.models import Study
+from training.demo import corpus as demo
+from training.engine.packing import Document
+
+DEMO, STUDY = "demo", "study"
+
+
+def check_corpus(study: Study | None, named: str) -> None:
+    """Raises PalateError when there is nothing to read."""
+    if named == STUDY:
+        if study is None or not _responses(study).exists():
+            raise PalateError("--corpus study: the study has no responses to prompts of its train split")
+    elif named != DEMO:
+        for path in _files(named):
+            if not path.is_file():
+                raise PalateError(f"--corpus {path}: no such file")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Documents that can be read again and again; a file is never held in memory."""
+
+    study: Study | None
+    named: str
+    documents: int
+    seed: int
+
+    def __iter__(self) -> Iterator[Document]:
+        if self.named == DEMO:
+            pairs: Iterator[tuple[str, str]] = iter(demo.documents(self.documents, self.seed))
+        elif self.named == STUDY and self.study is not None:
+            pairs = _responses(self.study).values_list("prompt__text", "text").iterator(chunk_size=2000)
+        else:
+            pairs = (pair for path in _files(self.named) for pair in _read(path))
+        empty = True
+        for prompt, text in pairs:
+            empty = False
+            yield Document(prompt, (text,))
+        if empty:
+            raise PalateError(f"--corpus {self.named}: holds no text")
+
+
+def _responses(study: Study) -> QuerySet[Response]:
+    return Response.objects.filter(prompt__study=study, prompt__split=Split.TRAIN).order_by("id")
+
+
+def _files(named: str) -> list[Path]:
+    return [Path(part.strip()).expanduser() for part in named.split(",") if part.strip()]
+
+
+def _read(path: Path) -> Iterator[tuple[str, str]]:
+    """(prompt, text) of each document of a .txt, .jsonl (also .gz) file, or of a .zip with a document in each .txt."""
+    try:
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                names = sorted(name for name in archive.namelist() if name.endswith(".txt"))
+                yield from (("", archive.read(name).decode("utf-8").strip()) for name in names)
+            return
+        with _lines(path) as lines:
+            by_lines = path.name.removesuffix(".gz").endswith(".jsonl")
+            yield from _json_lines(path, lines) if by_lines else _paragraphs(lines)
+    except UnicodeDecodeError as error:
+        raise PalateError(f"--corpus {path}: not UTF-8 text (byte {error.start})") from None
+    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError) as error:
+        raise PalateError(f"--corpus {path}: {error}") from None
+
+
+def _lines(path: Path) -> IO[str]:
+    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+
+
+def _paragraphs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Documents with blank lines between them."""
+    held: list[str] = []
+    for line in lines:
+        if line.strip():
+            held.append(line)
+        elif held:
+            yield "", "".join(held).strip()
+            held = []
+    if held:
+        yield "", "".join(held).strip()
+
+
+def _json_lines(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            yield str(row.get("prompt", "")), str(row["response"] if "response" in row else row["text"])
+        except (json.JSONDecodeError, KeyError, AttributeError):
+            raise PalateError(f"{path} line {number}: expected an object with prompt and response, or text") from None

@@ -1,0 +1,31 @@
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from typing import Any
+
+from annotate.errors import PalateError
+from annotate.management.palate_command import PalateCommand, study_named
+from training.promotion import Rule, promote_by_rule
+
+
+class Command(PalateCommand):
+    help = "Promote the policy of a round if what its raters said meets a rule; otherwise say why not, with status 1."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--study", required=True, help="short name of the study")
+        parser.add_argument("--round", type=int, default=0, help="number of the round (default: the newest)")
+        parser.add_argument(
+            "--above", type=float, default=Rule.above, help="the win rate's 95 %% interval lies above this"
+        )
+        parser.add_argument("--judgements", type=int, default=Rule.judgements, help="at least so many judgements")
+        parser.add_argument("--simulated", action="store_true", help="let simulated raters count, too")
+
+    def perform(self, **options: Any) -> Mapping[str, Any]:
+        rounds = study_named(options["study"]).rounds.select_related("policy").order_by("-number")
+        turn = rounds.filter(number=options["round"]).first() if options["round"] else rounds.first()
+        if turn is None:
+            raise PalateError("--round: the study has no such round; next_round makes one")
+        rule = Rule(options["above"], options["judgements"], people_only=not options["simulated"])
+        said = promote_by_rule(turn=turn, rule=rule)
+        self.stdout.write(f"{turn.policy} is promoted: {said}")
+        return {"policy": turn.policy.pk, "round": turn.number, "because": said}
