@@ -3,6 +3,7 @@
 from annotate.instructions.models import InstructionsVersion
 from annotate.judgements.models import Judgement
 from annotate.known_answers.models import KnownAnswer
+from annotate.machines.models import MachineVerdict
 from annotate.members.models import Invitation, Membership, Role
 from annotate.prompts.models import Prompt, Response, Split
 from annotate.review.models import Flag
@@ -17,6 +18,7 @@ __all__ = [
     "Invitation",
     "Judgement",
     "KnownAnswer",
+    "MachineVerdict",
     "Membership",
     "Method",
     "Prompt",

@@ -161,6 +161,10 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 CELERY_TASK_ROUTES = {"training.tasks.requeue_lost_runs": {"queue": "short"}}
+# An OpenAI-compatible server that may judge pairs (training.jobs.machine_judge), up to and with /v1.
+JUDGE_URL = os.environ.get("JUDGE_URL", "")
+JUDGE_KEY = os.environ.get("JUDGE_KEY", "")
+
 RUN_HEARTBEAT_SECONDS = 5
 RUN_LOST_AFTER_SECONDS = 60
 

@@ -4,6 +4,7 @@ from training.jobs import (
     evaluate_preference,
     generate_responses,
     imports,
+    machine_judge,
     next_round,
     pretrain,
     rl_finetune,
@@ -21,6 +22,7 @@ JOBS: dict[str, Job] = {
     RunKind.RL_FINETUNE: rl_finetune.JOB,
     RunKind.NEXT_ROUND: next_round.JOB,
     RunKind.SIMULATE: simulate_raters.JOB,
+    RunKind.MACHINE_JUDGE: machine_judge.JOB,
     RunKind.IMPORT_PROMPTS: imports.PROMPTS_JOB,
     RunKind.IMPORT_JUDGEMENTS: imports.JUDGEMENTS_JOB,
 }
