@@ -1,7 +1,8 @@
 """How many more judgements until an interval is narrow enough? By simulation from the fitted model. Pure functions.
 
 Votes are drawn from the fitted strengths on the tasks that there are, with m times as many tasks, and fitted again:
-the half-width of each difference of strengths, turned into a chance to win, is what the interval would be.
+the half-width of each difference of strengths, turned into a chance to win, is what the interval would be. Where the
+present interval is wider than a simulated one of as many votes, all simulated ones are widened alike.
 """
 
 from dataclasses import dataclass, replace
@@ -45,9 +46,10 @@ def needs(votes: Votes, fit: Fit, *, target: float = TARGET, seed: int = 0) -> l
     for multiple in MULTIPLES:
         drawn = [_half_widths(_drawn(votes, fit, multiple * share, rng)) for _ in range(DRAWS)]
         widths.append(np.median(drawn, axis=0) * np.sqrt(share))
-    constant = _constants(np.array(widths))
-    found = []
-    present = _half_widths(fit)
+    present, found = _half_widths(fit), []
+    # Votes of a task that lean the same way say less than the model believes: as much less in future as they do now.
+    alike = np.divide(present, widths[0], out=np.ones_like(present), where=widths[0] > 0)
+    constant = _constants(np.array(widths)) * np.maximum(alike, 1)
     for a in range(n):
         for b in range(a + 1, n):
             difference = float(fit.strengths[a] - fit.strengths[b])
