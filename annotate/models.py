@@ -5,6 +5,7 @@ from annotate.audit.models import Entry
 from annotate.instructions.models import InstructionsVersion
 from annotate.judgements.models import Judgement
 from annotate.known_answers.models import KnownAnswer
+from annotate.machines.models import MachineVerdict
 from annotate.members.models import Invitation, Membership, Role
 from annotate.privacy.models import ConsentVersion
 from annotate.prompts.models import Prompt, Response, Split
@@ -26,6 +27,7 @@ __all__ = [
     "Invitation",
     "Judgement",
     "KnownAnswer",
+    "MachineVerdict",
     "Membership",
     "Method",
     "Prompt",

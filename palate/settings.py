@@ -274,6 +274,10 @@ CELERY_TASK_ROUTES = {
     "annotate.webhooks.tasks.deliver": {"queue": "short"},
     "annotate.privacy.tasks.apply_retention": {"queue": "short"},
 }
+# An OpenAI-compatible server that may judge pairs (training.jobs.machine_judge), up to and with /v1.
+JUDGE_URL = os.environ.get("JUDGE_URL", "")
+JUDGE_KEY = os.environ.get("JUDGE_KEY", "")
+
 RUN_HEARTBEAT_SECONDS = 5
 RUN_LOST_AFTER_SECONDS = 60
 

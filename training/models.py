@@ -31,6 +31,7 @@ class RunKind(models.TextChoices):
     RL_FINETUNE = "rl_finetune", _("tune the policy")
     NEXT_ROUND = "next_round", _("next round")
     SIMULATE = "simulate_raters", _("simulate raters")
+    MACHINE_JUDGE = "machine_judge", _("machine judge")
     IMPORT_PROMPTS = "import_prompts", _("import prompts")
     IMPORT_JUDGEMENTS = "import_judgements", _("import judgements")
     IMPORT_PREFERENCES = "import_preferences", _("import a file")

@@ -25,6 +25,7 @@ STARTED_HERE = [
     RunKind.PRETRAIN,
     RunKind.GENERATE,
     RunKind.SIMULATE,
+    RunKind.MACHINE_JUDGE,
     RunKind.TRAIN_PREFERENCE,
     RunKind.EVALUATE,
     RunKind.RL_FINETUNE,

@@ -10,8 +10,13 @@ class JudgementQuerySet(models.QuerySet[Any]):
         return self.filter(live=True)
 
     def counted(self) -> "JudgementQuerySet":
-        """What models learn from: without repeats, tasks with a known answer and raters who were excluded."""
-        return self.live().exclude(part="repeat").filter(task__purpose="collect").exclude(rater__standing="excluded")
+        """What models learn from: without repeats, tasks with a known answer, excluded raters and machines."""
+        counted = self.live().without_machines().exclude(part="repeat").filter(task__purpose="collect")
+        return counted.exclude(rater__standing="excluded")
+
+    def without_machines(self) -> "JudgementQuerySet":
+        """What machine judges say is never mixed with what people, or simulated raters, do."""
+        return self.exclude(rater__kind="machine")
 
     def of_study(self, study: Any) -> "JudgementQuerySet":
         return self.filter(task__study=study)
@@ -21,10 +26,10 @@ class JudgementQuerySet(models.QuerySet[Any]):
         return self if split == "all" else self.filter(task__prompt__split=split)
 
     def by_people(self) -> "JudgementQuerySet":
-        """Without simulated raters."""
-        return self.exclude(rater__kind="simulated")
+        """Without simulated raters and machines."""
+        return self.exclude(rater__kind__in=("simulated", "machine"))
 
     def by(self, who: str) -> "JudgementQuerySet":
-        """Of people (imported ones included), of simulated raters, or of machines: never two of them together."""
-        kinds = {"people": ("person", "imported"), "simulated": ("simulated",), "machine": ("machine",)}
+        """Of people (imported ones included) or of simulated raters: never both together."""
+        kinds = {"people": ("person", "imported"), "simulated": ("simulated",)}
         return self.filter(rater__kind__in=kinds[who])

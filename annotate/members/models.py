@@ -20,6 +20,7 @@ class Kind(models.TextChoices):
     IMPORTED = "imported", _("imported rater")
     SIMULATED = "simulated", _("simulated rater")
     ERASED = "erased", _("erased person")
+    MACHINE = "machine", _("machine judge")
 
 
 class Standing(models.TextChoices):
@@ -48,6 +49,8 @@ class Membership(models.Model):
         blank=True,
         help_text=_("Languages, groups and qualifications: the rater gets tasks whose audience is among them."),
     )
+    # What a rater says of themselves, one of the study's rater_groups; shown only of many together.
+    declared_group = models.CharField(max_length=100, blank=True)
     standing = models.CharField(max_length=10, choices=Standing, default=Standing.GOOD)
     reinstated_at = models.DateTimeField(null=True, blank=True)
     instructions_read = models.PositiveIntegerField(default=0, help_text=_("The newest version that was confirmed."))

@@ -40,9 +40,10 @@ def alpha_nominal(units: Units) -> Measure:
     def alpha(sums: Floats) -> Floats:
         marginal = sums[..., :-1]
         n = marginal.sum(axis=-1)
-        observed = (n - sums[..., -1]) / n
-        expected = (n**2 - (marginal**2).sum(axis=-1)) / (n * (n - 1))
-        return np.where(expected > 0, 1 - observed / expected, np.nan)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            observed = (n - sums[..., -1]) / n
+            expected = (n**2 - (marginal**2).sum(axis=-1)) / (n * (n - 1))
+            return np.where(expected > 0, 1 - observed / expected, np.nan)
 
     return Measure(alpha, np.column_stack([inside, same]), np.where(total > 1, total, 0))
 

@@ -23,7 +23,7 @@ def self_consistency(study: Study) -> Agreement:
 
 def repeated(study: Study) -> list[tuple[int, int, list[float]]]:
     """(prompt, rater, one 1 or 0 a pair of responses: the same again?) for each of the newest repeats."""
-    live = Judgement.objects.live().of_study(study).filter(ranks__isnull=False)
+    live = Judgement.objects.live().without_machines().of_study(study).filter(ranks__isnull=False)
     again = list(
         live.filter(part=Part.REPEAT)
         .order_by("-id")

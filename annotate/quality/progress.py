@@ -32,7 +32,8 @@ class StudyProgress:
 
 
 def progress_of_study(study: Study) -> StudyProgress:
-    live = Judgement.objects.live().of_study(study).filter(part=Part.VOTE, task__purpose=Purpose.COLLECT)
+    live = Judgement.objects.live().without_machines().of_study(study)
+    live = live.filter(part=Part.VOTE, task__purpose=Purpose.COLLECT)
     by_kind = dict(live.order_by().values_list("rater__kind").annotate(n=Count("pk")))
     judgements = sum(by_kind.values())
     # What is still open, and what is done: tasks of imported judgements may hold more raters than they asked for.
@@ -66,6 +67,7 @@ def judgements_by_day(study: Study, days: int = 30) -> list[Day]:
     first = today - timedelta(days=days - 1)
     counted = dict(
         Judgement.objects.live()
+        .without_machines()
         .of_study(study)
         .filter(made_at__date__gte=first)
         .order_by()

@@ -1,5 +1,6 @@
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -103,6 +104,10 @@ class Study(models.Model):
     retention_days = models.PositiveIntegerField(
         _("days after closing until raters are erased"), null=True, blank=True, help_text=_("Empty for never.")
     )
+
+    # Fairness: groups that raters may say they belong to, and the fewest raters of one whose results are shown.
+    rater_groups = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    group_minimum = models.PositiveSmallIntegerField(default=10, validators=[MinValueValidator(5)])
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = StudyQuerySet.as_manager()
@@ -115,6 +120,7 @@ class Study(models.Model):
                 models.CheckConstraint(condition=Q(**{f"{name}__range": (0, 1)}), name=f"study_{name}_is_a_share")
                 for name in ("repeat_share", "gold_share", "gold_minimum", "quiz_minimum")
             ),
+            models.CheckConstraint(condition=Q(group_minimum__gte=5), name="study_groups_are_anonymous"),
             models.CheckConstraint(
                 condition=Q(validation_share__gte=0)
                 & Q(test_share__gte=0)

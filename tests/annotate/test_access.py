@@ -33,13 +33,13 @@ API = {
     *("api-run-cancel", "api-models", "api-webhooks", "api-webhook"),
 }
 # Addresses of members, with what a rater may see of them; the rest belongs to managers.
-RATERS = {"rate", "rate-ahead", "instructions", "practice", "history", "undo"}
+RATERS = {"rate", "rate-ahead", "instructions", "practice", "history", "undo", "about-me"}
 OWN = {"judge", "skip", "give-back", "draft", "correct"}
 MANAGERS = {
     *("study-overview", "study-settings", "study-add-scale", "study-preview", "study-state"),
     *("study-members", "study-member-tags", "study-member-let-go-on", "study-member-remove"),
     *("study-invite", "invitation-withdraw", "work", "standings", "standings-file"),
-    *("quality", "quality-file", "quality-raters", "quality-raters-file", "quality-rater"),
+    *("quality", "quality-file", "quality-raters", "quality-raters-file", "quality-rater", "machines", "fairness"),
     *("review", "resolve-flags", "decide", "known-answer-new", "known-answer", "known-answer-take-out"),
     *("runs", "run-start", "run", "run-live", "run-cancel", "models", "model", "model-promote", "round"),
     *("audit", "study-member-erase"),

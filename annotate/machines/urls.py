@@ -1,0 +1,5 @@
+from django.urls import path
+
+from annotate.machines import views
+
+urlpatterns = [path("studies/<slug:slug>/quality/machines/", views.machines, name="machines")]

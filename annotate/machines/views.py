@@ -1,0 +1,80 @@
+"""The page about machine judges: how far each can stand in for people."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from annotate.machines.agreement import Bin, both_ways, calibration, cohens_kappa, prediction_powered, side_pull
+from annotate.machines.reading import Beside, beside
+from annotate.members.access import managed_study
+from annotate.members.models import Kind, Membership
+from annotate.quality.bootstrap import Estimate
+from annotate.quality.evidence import who_judged
+from palate.figures import Figure
+from palate.plots import Cloud, Point, cloud
+
+
+def machines(request: HttpRequest, slug: str) -> HttpResponse:
+    study = managed_study(request, slug)
+    who = who_judged(study)
+    judges = study.memberships.filter(kind=Kind.MACHINE).order_by("pk")
+    context = {"study": study, "tab": "quality", "who": who, "judges": [_judge(judge, who) for judge in judges]}
+    return render(request, "manage/machines.html", context)
+
+
+def _judge(rater: Membership, who: str) -> dict[str, Any]:
+    found = beside(rater, who)
+    people = found.with_people
+    clear = people & (found.people != 0.5) & (found.chance != 0.5)
+    bins, error = calibration(found.chance[people], found.people[people])
+    return {
+        "name": rater.external_id,
+        "pairs": len(found.task),
+        "figures": figures(found, cohens_kappa(found.chance[clear] > 0.5, found.people[clear] > 0.5), error),
+        "bins": bins,
+        "plot": plot(bins),
+        "inference": prediction_powered(found.people[people], found.chance[people], found.chance[~people]),
+    }
+
+
+def figures(found: Beside, kappa: Estimate, error: float | None) -> list[Figure]:
+    both, pull = both_ways(found.forward, found.backward), side_pull(found.forward, found.backward)
+    pairs, by_pair = _("pairs"), _("bootstrap of pairs")
+
+    def of(name: str, what: str, estimate: Estimate, method: str) -> Figure:
+        missing = _("not yet, because people have judged none of its pairs clearly")
+        return Figure(what, name, estimate.value, estimate.low, estimate.high, estimate.n, pairs, method, "", missing)
+
+    return [
+        of(
+            _("κ with people"),
+            _("Agreement with the majority of people beyond chance: 1 is perfect, 0 is chance"),
+            kappa,
+            _("Cohen 1960, pairs without a majority left out; %(by)s") % {"by": by_pair},
+        ),
+        of(
+            _("calibration error"),
+            _("How far the machine's chances lie from people's shares, on average; 0 is perfect"),
+            Estimate(error, None, None, int(found.with_people.sum())),
+            _("expected calibration error of ten bins"),
+        ),
+        of(
+            _("pull of the first place"),
+            _("The chance that the machine gives to the response shown first, over both orders; 0.5 without a pull"),
+            pull,
+            _("mean; %(by)s") % {"by": by_pair},
+        ),
+        of(
+            _("same in both orders"),
+            _("How often the machine names the same response when the order is swapped"),
+            both,
+            _("share; %(by)s") % {"by": by_pair},
+        ),
+    ]
+
+
+def plot(bins: list[Bin]) -> Cloud | None:
+    points = [Point(b.said, b.people, label=f"{b.n}") for b in bins]
+    return cloud(points, x_axis=_("the machine's chance"), y_axis=_("people's share"))

@@ -1,0 +1,108 @@
+"""A million votes over 200 authors ranked by Bradley-Terry: Palate beside arena-rank and choix, in one run.
+
+Each program gets the same arrays (left, right, outcome) in memory and is asked for strengths; Palate and arena-rank
+also for intervals. The peers run in an environment of their own (arena-rank pins another numpy and needs JAX), made
+once below a temporary folder. Prints seconds (median of three; the first run of a JIT apart), ratios, and the largest
+difference of strengths, each relative to their mean.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+VOTES, AUTHORS, TASKS, RUNS = 1_000_000, 200, 200_000, 3
+PEERS = ("arena-rank==0.1.1", "choix==0.4.1", "pandas")
+
+PEER = """
+import json, sys, time
+import numpy as np, pandas as pd
+folder, runs = sys.argv[1], int(sys.argv[2])
+data = np.load(folder + "/votes.npz")
+left, right, outcome = data["left"], data["right"], data["outcome"]
+n = int(max(left.max(), right.max())) + 1
+result = {}
+
+from arena_rank.models.bradley_terry import BradleyTerry
+from arena_rank.utils.data_utils import PairDataset
+frame = pd.DataFrame({"model_a": left, "model_b": right, "winner": np.where(outcome == 1, "model_a", "model_b")})
+seconds = []
+for _ in range(runs + 1):
+    started = time.perf_counter()
+    dataset = PairDataset.from_pandas(frame)
+    model = BradleyTerry(n, hessian_reg=0.0, ftol=1e-15, gtol=1e-12)
+    model.compute_ratings_and_cis(dataset)
+    strengths = np.asarray(model.params["ratings"])
+    seconds.append(time.perf_counter() - started)
+result["arena-rank"] = {"first": seconds[0], "seconds": sorted(seconds[1:])[runs // 2],
+                        "strengths": (strengths - strengths.mean()).tolist()}
+
+import choix
+seconds = []
+for _ in range(runs):
+    started = time.perf_counter()
+    won = np.where(outcome == 1, left, right); lost = np.where(outcome == 1, right, left)
+    strengths = choix.ilsr_pairwise(n, list(zip(won.tolist(), lost.tolist())), tol=1e-10)
+    seconds.append(time.perf_counter() - started)
+result["choix"] = {"first": seconds[0], "seconds": sorted(seconds)[runs // 2], "strengths": strengths.tolist()}
+json.dump(result, open(folder + "/peers.json", "w"))
+"""
+
+
+def main() -> None:
+    from annotate.standings.ranking import bradley_terry, davidson, rao_kupper
+    from annotate.standings.ranking.votes import votes_of
+
+    left, right, outcome, cluster = simulated()
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(f"{folder}/votes.npz", left=left, right=right, outcome=outcome)
+        subprocess.run([peers_python(), "-c", PEER, folder, str(RUNS)], check=True)
+        peers = json.loads(Path(folder, "peers.json").read_text())
+    seconds = []
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        fit = bradley_terry.fit(votes_of(AUTHORS, left, right, outcome, cluster=cluster))
+        seconds.append(time.perf_counter() - started)
+    own = sorted(seconds)[RUNS // 2]
+    print(f"{VOTES:,} votes, {AUTHORS} authors, {TASKS:,} tasks; Bradley-Terry with intervals (choix: none)")
+    print(f"palate      {own:6.2f} s")
+    for name, peer in peers.items():
+        gap = np.abs(fit.strengths - np.array(peer["strengths"])).max()
+        print(
+            f"{name:11} {peer['seconds']:6.2f} s (first run {peer['first']:.2f} s), {peer['seconds'] / own:.1f} times "
+            f"palate's, strengths differ by {gap:.1e}"
+        )
+    tied = np.where(np.random.default_rng(1).random(VOTES) < 0.2, 0.5, outcome)
+    for model in (davidson, rao_kupper):
+        started = time.perf_counter()
+        model.fit(votes_of(AUTHORS, left, right, tied, cluster=cluster))
+        print(f"{model.__name__.split('.')[-1]:11} {time.perf_counter() - started:6.2f} s with a fifth of ties")
+
+
+def simulated():
+    rng = np.random.default_rng(0)
+    strengths = rng.normal(size=AUTHORS)
+    left = rng.integers(AUTHORS, size=VOTES)
+    right = (left + rng.integers(1, AUTHORS, size=VOTES)) % AUTHORS
+    outcome = (rng.random(VOTES) < 1 / (1 + np.exp(strengths[right] - strengths[left]))).astype(np.float64)
+    return left, right, outcome, rng.integers(TASKS, size=VOTES)
+
+
+def peers_python() -> str:
+    folder = Path(tempfile.gettempdir()) / "palate-peers"
+    python = folder / "bin" / "python"
+    if not (folder / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PEERS], check=True)
+        (folder / "ready").touch()
+    return str(python)
+
+
+if __name__ == "__main__":
+    main()
