@@ -137,6 +137,8 @@ class ModelVersion(models.Model):
     )
     run = models.OneToOneField(Run, on_delete=models.SET_NULL, null=True, blank=True, related_name="model_version")
     metrics = models.JSONField(default=dict, blank=True)
+    # Of a preference model: training.engine.report. It carries texts, so lists leave it in the database.
+    report = models.JSONField(default=dict, blank=True)
     card = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

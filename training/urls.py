@@ -10,6 +10,7 @@ urlpatterns = [
     path("runs/<int:pk>/cancel/", views_runs.cancel, name="run-cancel"),
     path("studies/<slug:slug>/models/", views_models.models, name="models"),
     path("studies/<slug:slug>/models/<int:pk>/", views_models.model, name="model"),
+    path("studies/<slug:slug>/models/<int:pk>/why/", views_models.why, name="model-why"),
     path("studies/<slug:slug>/rounds/<int:number>/", views_models.turn, name="round"),
     path("studies/<slug:slug>/exchange/", views_exchange.exchange, name="exchange"),
     path("studies/<slug:slug>/exchange/prompts/", views_exchange.upload_prompts, name="import-prompts"),

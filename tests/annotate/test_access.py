@@ -23,7 +23,7 @@ MANAGERS = {
     *("study-invite", "invitation-withdraw", "work", "standings", "standings-file"),
     *("quality", "quality-file", "quality-raters", "quality-raters-file", "quality-rater"),
     *("review", "resolve-flags", "decide", "known-answer-new", "known-answer", "known-answer-take-out"),
-    *("runs", "run-start", "run", "run-live", "run-cancel", "models", "model", "round"),
+    *("runs", "run-start", "run", "run-live", "run-cancel", "models", "model", "model-why", "round"),
     *("exchange", "export", "export-choose", "import-prompts", "import-judgements"),
 }
 
@@ -74,7 +74,7 @@ def address(name, study, rater):
         **dict.fromkeys(("study-member-tags", "study-member-let-go-on", "study-member-remove", "quality-rater"), rater),
         "invitation-withdraw": study.invitations.first(),
         **dict.fromkeys(("run", "run-live", "run-cancel"), study.runs.first()),
-        "model": study.model_versions.first(),
+        **dict.fromkeys(("model", "model-why"), study.model_versions.first()),
     }
     values = {"slug": study.slug, "kind": "pretrain", "number": 1, "form": "pairs", "file_type": "csv"}
     if name in objects:
