@@ -148,7 +148,13 @@ def _length(row: Row, pairs: int) -> Section:
         Line(name, [_made(row[key], _("Value"), what.get(key, share), pairs, _("pairs"), _by_group())])
         for key, name in names.items()
     ]
-    drawn = [(name, *_three(row[key])) for key, name in list(names.items())[2:] if row[key]]
+    short = {
+        "longer": _("model likes longer"),
+        "longer_votes": _("raters like longer"),
+        "accuracy_longer_won": _("right, longer won"),
+        "accuracy_shorter_won": _("right, shorter won"),
+    }
+    drawn = [(name, *_three(row[key])) for key, name in short.items() if row[key]]
     note = _(
         "A model that has learned length alone prefers the longer always, and is right only where the longer won. "
         "Lengths are counted in characters."

@@ -22,10 +22,20 @@ Span = tuple[int, int]
 @dataclass(frozen=True)
 class Attribution:
     """words: the response in pieces, which joined give it again, each with its part of the reward (0 for white space
-    and for what was cut off). difference: the response's reward minus that of its baseline, which the parts of the
-    words add up to, but for the error of integration."""
+    and for what was cut off). length: the part of its length, where a model has a feature of it. difference: the
+    response's reward minus that of its baseline, which all parts add up to, but for the error of integration."""
 
     words: list[tuple[str, float]]
+    length: float
+    difference: float
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Of one reader: a part for each of the response's tokens, that of the length, and what they add up to."""
+
+    tokens: list[float]
+    length: float
     difference: float
 
 
@@ -38,21 +48,23 @@ def attribute(model: PreferenceModel, item: Item) -> Attribution:
     """
     # Copies of an ensemble read the same tokens.
     spans, place = response_spans(model.readers[0], item)
-    parts, differences = [], []
+    parts = []
     for reader in model.readers:
         reader.prepare([item])
         reader.model.eval()
-        part, difference = _method(reader.model)(reader, item, place, _reward(model))
-        parts.append(part)
-        differences.append(difference)
-    return Attribution(_words(item[1], spans, np.mean(parts, axis=0).tolist()), float(np.mean(differences)))
+        parts.append(_method(reader.model)(reader, item, place, _reward(model)))
+    return Attribution(
+        _words(item[1], spans, np.mean([part.tokens for part in parts], axis=0).tolist()),
+        float(np.mean([part.length for part in parts])),
+        float(np.mean([part.difference for part in parts])),
+    )
 
 
 def response_spans(reader: Reader, item: Item) -> tuple[list[Span], slice]:
     """Where each of the response's tokens stands in the response, and where in the item's row."""
     reader.prepare([item])
     row = reader.batch([item])["input_ids"][0].tolist()
-    found = reader.tokenizer(item[1], add_special_tokens=False, return_offsets_mapping=True)
+    found = reader.tokenizer(item[1], add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     ids, spans = found["input_ids"], [tuple(span) for span in found["offset_mapping"]]
     after = _tokens_after(reader)
     kept = min(len(ids), len(row) - after)
@@ -81,15 +93,15 @@ def _reward(model: PreferenceModel) -> Weighed:
     return lambda outputs: (outputs.float().cpu().view(len(outputs), -1, len(weights)) @ weights).mean(dim=1)
 
 
-def _method(model: Any) -> Callable[[Reader, Item, slice, Weighed], tuple[list[float], float]]:
+def _method(model: Any) -> Callable[[Reader, Item, slice, Weighed], Parts]:
     if isinstance(model, LinearPreference):
         return _linear
     return _probe if isinstance(model, ProbePreference) else _integrated
 
 
 @torch.no_grad()
-def _linear(reader: Reader, item: Item, place: slice, reward: Weighed) -> tuple[list[float], float]:
-    """A token's weighed count is shared by its occurrences; what follows length is shared by all tokens."""
+def _linear(reader: Reader, item: Item, place: slice, reward: Weighed) -> Parts:
+    """A token's weighed count is shared by its occurrences."""
     batch = reader.batch([item])
     ids = batch["input_ids"][0, place]
     empty = torch.ones_like(batch["input_ids"])
@@ -101,22 +113,22 @@ def _linear(reader: Reader, item: Item, place: slice, reward: Weighed) -> tuple[
     # Feature by feature, since the model is linear: (vocabulary + 2, outputs) weighed to (vocabulary + 2,).
     each = reward(torch.diag(difference) @ reader.model.score.weight.T)
     counts = torch.bincount(ids, minlength=size).float()
-    parts = each[:size][ids] / counts[ids] + each[size:].sum() / max(len(ids), 1)
+    tokens = each[:size][ids] / counts[ids]
     whole = reward(reader.model.score(features)) - reward(reader.model.score(nothing))
-    return parts.tolist(), float(whole)
+    return Parts(tokens.tolist(), float(each[size:].sum()), float(whole))
 
 
 @torch.no_grad()
-def _probe(reader: Reader, item: Item, place: slice, reward: Weighed) -> tuple[list[float], float]:
+def _probe(reader: Reader, item: Item, place: slice, reward: Weighed) -> Parts:
     """The features are a mean over positions, so that each adds its own state; the rest of the row is the baseline."""
     batch = reader.batch([item])
     inputs, mask = batch.pop("input_ids"), batch.pop("attention_mask")
     rows = reader.model.states(inputs, mask, **batch)[0]  # (T, D)
     each = reward(torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1) @ reader.model.score.weight.T)
-    return each[place].tolist(), float(each[place].sum())
+    return Parts(each[place].tolist(), 0.0, float(each[place].sum()))
 
 
-def _integrated(reader: Reader, item: Item, place: slice, reward: Weighed) -> tuple[list[float], float]:
+def _integrated(reader: Reader, item: Item, place: slice, reward: Weighed) -> Parts:
     embedding = reader.model.get_input_embeddings()
     batch = {name: value.repeat(POINTS + 2, 1) for name, value in reader.batch([item]).items()}
     whole = embedding(batch["input_ids"][:1]).detach()  # (1, T, D)
@@ -135,7 +147,7 @@ def _integrated(reader: Reader, item: Item, place: slice, reward: Weighed) -> tu
         0
     )
     parts = (mean * (whole - baseline)[0]).sum(dim=1)
-    return parts[place].tolist(), float((rewards[-1] - rewards[-2]).detach())
+    return Parts(parts[place].tolist(), 0.0, float((rewards[-1] - rewards[-2]).detach()))
 
 
 def _words(text: str, spans: Sequence[Span], parts: Sequence[float]) -> list[tuple[str, float]]:

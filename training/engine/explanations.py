@@ -53,7 +53,8 @@ def _explained(
     for row, reward, quality in zip(shown, rewards, model.quality(rewards), strict=True):
         found = attribute(model, (prompt, row["text"]))
         row["words"] = [[piece, round(part, 4)] for piece, part in found.words]
-        row |= {"reward": reward, "quality": quality, "won": row["won"] / row["votes"], "difference": found.difference}
+        row |= {"length": found.length, "difference": found.difference}
+        row |= {"reward": reward, "quality": quality, "won": row["won"] / row["votes"]}
         del row["text"]
     return {
         "prompt_id": pairs[0].prompt_id,

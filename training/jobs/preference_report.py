@@ -103,7 +103,9 @@ class Beside:
             model = self._model(f"curve-{count}", judged[:count], self.trained.base, self.trained.config)
             if model is not None:
                 rows.append(_point(count, overall(model, test)))
-                self.reporter.log(f"learning curve: {count} judgements, {rows[-1]['accuracy']}")
+                accuracy = rows[-1]["accuracy"]
+                told = f"accuracy {accuracy['value']:.3f}" if accuracy else "no pair has a majority"
+                self.reporter.log(f"learning curve: {count} judgements, {told}")
         return [*rows, _point(len(judged), whole)]
 
     def _model(self, name: str, records: Any, base: str, config: Any) -> Any:

@@ -36,7 +36,9 @@ def test_the_parts_add_up_and_the_pieces_give_the_text_again(model):
         assert "".join(piece for piece, _ in told.words) == text
         parts = [part for _, part in told.words]
         assert np.isfinite(parts).all()
-        assert sum(parts) == pytest.approx(told.difference, rel=0.05, abs=0.02 * max(1, np.abs(parts).sum()))
+        assert sum(parts) + told.length == pytest.approx(
+            told.difference, rel=0.05, abs=0.02 * max(1, np.abs(parts).sum())
+        )
         assert all(part == 0 for piece, part in told.words if piece.isspace())
 
 
@@ -59,7 +61,9 @@ def test_a_linear_model_is_told_exactly(tmp_path):
         nothing = reader.model(empty["input_ids"], empty["attention_mask"]).logits.item()
         whole = reader.model(**row).logits.item()
     assert told.difference == pytest.approx(whole - nothing, abs=1e-5)
-    assert sum(part for _, part in told.words) == pytest.approx(told.difference, abs=1e-5)
+    assert sum(part for _, part in told.words) + told.length == pytest.approx(told.difference, abs=1e-5)
+    weights = model.readers[0].model.score.weight[0, -2:]
+    assert (told.length == 0) == bool((weights == 0).all())
 
 
 @pytest.mark.parametrize("base", ["encoder_folder", "policy_folder"])
