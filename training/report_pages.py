@@ -308,5 +308,5 @@ def _most(words: Sequence[Sequence[Any]], sign: int, count: int = 5) -> list[tup
     sums: dict[str, float] = {}
     for text, part in words:
         sums[text.lower()] = sums.get(text.lower(), 0.0) + part
-    moved = sorted(((text, part) for text, part in sums.items() if part * sign > 0), key=lambda row: -abs(row[1]))
+    moved = sorted(((text, part) for text, part in sums.items() if part * sign >= 0.005), key=lambda row: -abs(row[1]))
     return moved[:count]

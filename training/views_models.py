@@ -67,6 +67,7 @@ def model(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "rounds": version.rounds.filter(study=study),
         "run": version.run if version.run and version.run.study_id == study.pk else None,
         "sections": sections(version.report),
+        "overall": version.report.get("overall"),
         "explained": bool(version.report.get("explained") or version.report.get("errors")),
     }
     return render(request, "manage/model.html", context)

@@ -65,6 +65,7 @@ def test_a_run_reports_on_its_model_and_pages_show_it(client, manager):
     page = client.get(reverse("model", args=[manager.study.slug, version.pk])).content.decode()
     for heading in ("Beside its baselines", "Do its probabilities hold?", "Learning curve", "Does it follow length?"):
         assert heading in page
+    assert "6 pairs with a majority and 0 without, of 3 groups" in page
     assert page.count('class="plot"') >= 5
     assert reverse("model-why", args=[manager.study.slug, version.pk]) in page
     why = reverse("model-why", args=[manager.study.slug, version.pk])
