@@ -13,7 +13,10 @@ def figure(figures: Mapping[str, Any], name: str) -> str:
     interval: Any = figures["intervals"]
     for part in name.split("."):
         value, interval = value[part], interval[part]
-    return "–" if value is None else f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
+    if value is None:
+        return "–"
+    # Of a single prompt there is no interval.
+    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else f"{value:.3f}"
 
 
 def told(figures: Mapping[str, Any] | None) -> str:

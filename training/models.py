@@ -141,6 +141,8 @@ class ModelVersion(models.Model):
     )
     run = models.OneToOneField(Run, on_delete=models.SET_NULL, null=True, blank=True, related_name="model_version")
     metrics = models.JSONField(default=dict, blank=True)
+    # Of a preference model: training.engine.report. It carries texts, so lists leave it in the database.
+    report = models.JSONField(default=dict, blank=True)
     card = models.TextField(blank=True)
     # A policy is promoted by a person or by a rule that says in words what it asked for; never by its reward.
     promoted_at = models.DateTimeField(null=True, blank=True)

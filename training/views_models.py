@@ -1,10 +1,11 @@
 """Models of a study and the rounds in which their responses were judged."""
 
+import math
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -16,6 +17,7 @@ from palate.markdown import sanitised
 from training import model_versions, promotion
 from training.cards import figure
 from training.models import ModelKind, ModelVersion
+from training.report_pages import explained, sections
 
 FIGURES = [
     ("accuracy", "accuracy"),
@@ -34,7 +36,7 @@ def models(request: HttpRequest, slug: str) -> HttpResponse:
     versions = (
         ModelVersion.objects.filter(model_versions.in_reach(study))
         .select_related("parent", "reward", "snapshot")
-        .defer("card")
+        .defer("card", *(f"{model}report" for model in ("", "parent__", "reward__")))
     )
     context = {
         "study": study,
@@ -70,6 +72,9 @@ def model(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "rounds": version.rounds.filter(study=study),
         "promotable": version.kind == ModelKind.POLICY and version.study_id == study.pk and not version.promoted_at,
         "run": version.run if version.run and version.run.study_id == study.pk else None,
+        "sections": sections(version.report),
+        "overall": version.report.get("overall"),
+        "explained": bool(version.report.get("explained") or version.report.get("errors")),
     }
     return render(request, "manage/model.html", context)
 
@@ -86,6 +91,33 @@ def promote(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     else:
         messages.success(request, _("The policy is promoted."))
     return redirect("model", slug, pk)
+
+
+def why(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Rewards word by word, one prompt at a time, and the most confident errors to read."""
+    study = managed_study(request, slug)
+    version = get_object_or_404(ModelVersion.objects.filter(model_versions.in_reach(study)), pk=pk)
+    prompts = version.report.get("explained", [])
+    wanted = request.GET.get("prompt", "1")
+    if not wanted.isdecimal() or (prompts and not 1 <= int(wanted) <= len(prompts)):
+        raise Http404
+    shown = prompts[int(wanted) - 1] if prompts else None
+    temperature = version.metrics.get("temperature", 1.0)
+
+    def probability(reward: float, other: float) -> float:
+        return 1 / (1 + math.exp(-max(-700, min(700, (reward - other) / temperature))))
+
+    context = {
+        "study": study,
+        "tab": "models",
+        "version": version,
+        "prompts": list(enumerate(prompts, start=1)),
+        "number": int(wanted),
+        "shown": shown,
+        "responses": explained(shown, probability) if shown else [],
+        "errors": version.report.get("errors", []),
+    }
+    return render(request, "manage/model_why.html", context)
 
 
 def turn(request: HttpRequest, slug: str, number: int) -> HttpResponse:

@@ -13,8 +13,10 @@ def records_of(judgements: JudgementQuerySet) -> Iterator[Record]:
     studies = set(judgements.values_list("task__study", flat=True).order_by().distinct())
     scales = {(c.study_id, c.key): c for c in Criterion.objects.filter(study__in=studies)}
     texts = {
-        pk: (str(pk), text)
-        for pk, text in Response.objects.filter(prompt__study__in=studies).values_list("pk", "text").iterator()
+        pk: (str(pk), text, model or name)
+        for pk, text, name, model in Response.objects.filter(prompt__study__in=studies)
+        .values_list("pk", "text", "author_name", "author_model__name")
+        .iterator()
     }
     prompts = _prompts(judgements)
     rows = judgements.order_by("id").values_list(
@@ -40,6 +42,7 @@ def records_of(judgements: JudgementQuerySet) -> Iterator[Record]:
             scores={key: _in_unit(values, scales[study, key]) for key, values in scores.items()},
             strength=strength,
             unacceptable=tuple(unacceptable),
+            authors=tuple(texts[pk][2] for pk in shown),
         )
 
 

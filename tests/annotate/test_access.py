@@ -41,7 +41,7 @@ MANAGERS = {
     *("study-invite", "invitation-withdraw", "work", "standings", "standings-file"),
     *("quality", "quality-file", "quality-raters", "quality-raters-file", "quality-rater", "machines", "fairness"),
     *("review", "resolve-flags", "decide", "known-answer-new", "known-answer", "known-answer-take-out"),
-    *("runs", "run-start", "run", "run-live", "run-cancel", "models", "model", "model-promote", "round"),
+    *("runs", "run-start", "run", "run-live", "run-cancel", "models", "model", "model-promote", "model-why", "round"),
     *("audit", "study-member-erase"),
     *("exchange", "export", "export-choose", "import-prompts", "import-judgements", "import-preferences"),
 }
@@ -96,7 +96,7 @@ def address(name, study, rater):
         **dict.fromkeys(("run", "run-live", "run-cancel", "api-run", "api-run-cancel"), study.runs.first()),
         "study-member-erase": rater,
         "api-webhook": study.webhooks.first(),
-        **dict.fromkeys(("model", "model-promote"), study.model_versions.first()),
+        **dict.fromkeys(("model", "model-promote", "model-why"), study.model_versions.first()),
     }
     values = {"slug": study.slug, "kind": "pretrain", "number": 1, "form": "pairs", "file_type": "csv"}
     values["token"] = study.invitations.first().token

@@ -25,6 +25,16 @@ def fit_temperature(difference: Array, share: Array, weight: Array) -> float:
     return math.exp(minimize_scalar(loss, bounds=(math.log(0.02), math.log(50)), method="bounded").x)
 
 
+def fit_slope(feature: Array, share: Array, weight: Array) -> float:
+    """The β in [-20, 20] at which σ(β x) fits the vote shares best: logistic regression on one difference x (N,)."""
+
+    def loss(beta: float) -> float:
+        z = beta * feature
+        return float((weight * (np.logaddexp(0, -z) * share + np.logaddexp(0, z) * (1 - share))).sum())
+
+    return float(minimize_scalar(loss, bounds=(-20, 20), method="bounded").x)
+
+
 def cross_entropy(probability: Array, share: Array) -> Array:
     """-[s log p + (1 - s) log(1 - p)], (N,)."""
     p = np.clip(probability, 1e-12, 1 - 1e-12)
@@ -42,7 +52,7 @@ class Bin:
 
 def reliability(probability: Array, share: Array) -> list[Bin]:
     """The reliability diagram: mean predicted probability and observed vote share by tenths of confidence."""
-    confidence, observed, place = _folded(probability, share)
+    confidence, observed, place = folded(probability, share)
     return [
         Bin(int(inside.sum()), float(confidence[inside].mean()), float(observed[inside].mean()))
         for inside in (place == n for n in range(BINS))
@@ -50,15 +60,9 @@ def reliability(probability: Array, share: Array) -> list[Bin]:
     ]
 
 
-def expected_error(probability: Array, share: Array) -> float:
-    """Expected calibration error (Naeini et al. 2015) over ten bins of the likelier winner's probability."""
-    confidence, observed, place = _folded(probability, share)
-    gaps = np.bincount(place, confidence - observed, BINS)
-    return float(np.abs(gaps).sum() / len(probability))
-
-
-def _folded(probability: Array, share: Array) -> tuple[Array, Array, NDArray[np.int64]]:
-    """Probability and share of the likelier winner, and the bin of each pair."""
+def folded(probability: Array, share: Array) -> tuple[Array, Array, NDArray[np.int64]]:
+    """Probability and share of the likelier winner, and the bin of each pair: the expected calibration error (Naeini
+    et al. 2015) is Σ_bins |Σ in the bin of probability - share| / N."""
     flip = probability < 0.5
     confidence, observed = np.where(flip, 1 - probability, probability), np.where(flip, 1 - share, share)
     return confidence, observed, np.minimum(((confidence - 0.5) * 2 * BINS).astype(np.int64), BINS - 1)

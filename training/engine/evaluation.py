@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from training.engine.calibration import cross_entropy, expected_error
+from training.engine.bootstrap import DRAWS, Bootstrap, Figure, numbered
+from training.engine.calibration import cross_entropy, folded
 from training.engine.records import Pair, Record, pairs_of
 
 Array = NDArray[np.float64]
@@ -34,13 +35,14 @@ class _Table:
     longer: Array  # 1 if a is longer, 0 if b is, 0.5 if equal
 
 
-def evaluate(model: Scorer, records: Sequence[Record], *, bootstrap: int = 1000, seed: int = 0) -> dict[str, Any]:
+def evaluate(model: Scorer, records: Sequence[Record], *, bootstrap: int = DRAWS, seed: int = 0) -> dict[str, Any]:
     """The figures of `evaluate_preference`, each with a 95 % percentile bootstrap interval by prompt.
 
     accuracy: share of the pairs with a vote margin on which the model prefers the majority's response (equal
     rewards count half); accuracy_clear: of those with a margin of two or more. log_loss and ece: of the
     calibrated P(a beats b) against the vote shares of all pairs. kendall_tau: mean over prompts of tau-b
-    between rewards and the responses' shares of votes won. A figure without data is None.
+    between rewards and the responses' shares of votes won. A figure without data is None, and so is the interval of
+    one that rests on a single prompt.
     Raises ValueError when the records compare no two responses.
     """
     pairs = pairs_of(records)
@@ -50,19 +52,20 @@ def evaluate(model: Scorer, records: Sequence[Record], *, bootstrap: int = 1000,
     reward = dict(zip(items, model.score(items), strict=True))
     table = _table(pairs, reward)
     probability = 1 / (1 + np.exp(-table.difference / model.temperature))
-    taus = _taus(pairs, reward)
+    by_prompt = taus(pairs, reward)
     agreement = _rater_vs_others(pairs)
     slots = _first_slot_wins(pairs)
-    draw = _Bootstrap(table.prompt, bootstrap, seed)
+    draw = Bootstrap(table.prompt, bootstrap, seed)
     decided, clear = table.margin != 0, np.abs(table.margin) >= 2
-    right, longer_right = _hits(table.difference, table.margin), _hits(table.longer - 0.5, table.margin)
+    right, longer_right = hits(table.difference, table.margin), hits(table.longer - 0.5, table.margin)
     loss = cross_entropy(probability, table.share)
+    confidence, observed, place = folded(probability, table.share)
     figures = {
         "accuracy": draw.mean(right, decided),
         "accuracy_clear": draw.mean(right, clear),
-        "log_loss": draw.mean(loss, np.ones_like(decided)),
-        "ece": draw.statistic(lambda rows: expected_error(probability[rows], table.share[rows])),
-        "kendall_tau": _Bootstrap(np.arange(len(taus)), bootstrap, seed).mean(taus, np.isfinite(taus)),
+        "log_loss": draw.mean(loss),
+        "ece": draw.mean_gap(confidence - observed, place),
+        "kendall_tau": Bootstrap(np.arange(len(by_prompt)), bootstrap, seed).mean(by_prompt, np.isfinite(by_prompt)),
     }
     baselines = {
         "longer": draw.mean(longer_right, decided),
@@ -85,48 +88,9 @@ def evaluate(model: Scorer, records: Sequence[Record], *, bootstrap: int = 1000,
     }
 
 
-Figure = tuple[float | None, list[float] | None]
-
-
-class _Bootstrap:
-    """Resamples whole prompts: pairs of one prompt share responses and are not independent."""
-
-    def __init__(self, cluster: NDArray[np.int64], draws: int, seed: int) -> None:
-        self.cluster = cluster
-        self.clusters = int(cluster.max()) + 1 if len(cluster) else 0
-        rng = np.random.default_rng(seed)
-        # counts (draws, clusters): how often each prompt is drawn.
-        self.counts = rng.multinomial(self.clusters, np.full(self.clusters, 1 / self.clusters), size=draws)
-
-    def mean(self, values: Array, where: NDArray[np.bool_]) -> Figure:
-        """The mean of the values where `where` holds, by sums a prompt: fast for any number of pairs."""
-        where = where.astype(bool)
-        if not where.any():
-            return None, None
-        sums = np.bincount(self.cluster[where], values[where], self.clusters)
-        sizes = np.bincount(self.cluster[where], minlength=self.clusters)
-        drawn = self.counts @ sizes
-        means = (self.counts @ sums)[drawn > 0] / drawn[drawn > 0]
-        return float(values[where].mean()), _interval(means)
-
-    def statistic(self, of: Callable[[NDArray[np.int64]], float], draws: int = 200) -> Figure:
-        """Any statistic of row numbers; fewer draws, since each looks at the rows."""
-        rows = [np.flatnonzero(self.cluster == c) for c in range(self.clusters)]
-        drawn = [
-            of(np.concatenate([np.tile(rows[c], n) for c, n in enumerate(counts) if n]))
-            for counts in self.counts[:draws]
-        ]
-        return of(np.arange(len(self.cluster))), _interval(np.array(drawn))
-
-
-def _interval(values: Array) -> list[float]:
-    return [float(q) for q in np.quantile(values, [0.025, 0.975])]
-
-
 def _table(pairs: Sequence[Pair], reward: dict[tuple[str, str], float]) -> _Table:
-    number: dict[str, int] = {}
     return _Table(
-        prompt=np.array([number.setdefault(p.prompt_id, len(number)) for p in pairs]),
+        prompt=numbered([p.prompt_id for p in pairs]),
         difference=np.array([reward[p.prompt, p.a] - reward[p.prompt, p.b] for p in pairs], dtype=float),
         margin=np.array([p.margin for p in pairs]),
         share=np.array([p.share_a for p in pairs]),
@@ -134,13 +98,14 @@ def _table(pairs: Sequence[Pair], reward: dict[tuple[str, str], float]) -> _Tabl
     )
 
 
-def _hits(difference: Array, margin: Array) -> Array:
+def hits(difference: Array, margin: Array) -> Array:
     """1 where the sign of the difference is that of the margin, 0.5 where there is no difference."""
     return np.where(difference == 0, 0.5, (np.sign(difference) == np.sign(margin)).astype(float))
 
 
-def _taus(pairs: Sequence[Pair], reward: dict[tuple[str, str], float]) -> Array:
-    """Kendall's tau-b a prompt between rewards and shares of votes won; nan where one side is constant."""
+def taus(pairs: Sequence[Pair], reward: Mapping[tuple[str, str], float]) -> Array:
+    """Kendall's tau-b a prompt between rewards and shares of votes won, prompts in the order of their first pair; nan
+    where one side is constant."""
     prompts: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0, 0.0, 0.0]))
     for p in pairs:
         votes = p.wins_a + p.wins_b + p.ties
@@ -187,12 +152,12 @@ def _clustered(hits: Hits, bootstrap: int, seed: int) -> Figure:
         return None, None
     cluster = np.repeat(np.arange(len(hits)), [len(of_prompt) for of_prompt in hits.values()])
     values = np.array([hit for of_prompt in hits.values() for hit in of_prompt])
-    return _Bootstrap(cluster, bootstrap, seed).mean(values, np.ones(len(values), dtype=bool))
+    return Bootstrap(cluster, bootstrap, seed).mean(values)
 
 
 def _most_common_slot(first_wins: Hits, bootstrap: int, seed: int) -> Figure:
     """The accuracy of always naming the slot that wins more often: the majority-class baseline."""
     value, interval = _clustered(first_wins, bootstrap, seed)
-    if value is None or interval is None or value >= 0.5:
+    if value is None or value >= 0.5:
         return value, interval
-    return 1 - value, [1 - interval[1], 1 - interval[0]]
+    return 1 - value, [1 - interval[1], 1 - interval[0]] if interval else None

@@ -11,7 +11,8 @@ class Record:
 
     ranks: 1 is best, dense, equal ranks are ties; None when the rater only scored.
     scores: criterion key to one score a response, each in [0, 1] of the criterion's range.
-    strength: 1 slightly to 3 much better, for two responses. weight: how much the judgement counts.
+    strength: 1 slightly to 3 much better, for two responses. weight: how much the judgement counts. authors: who wrote
+    each response, or nothing when that is not known; models never see it.
     """
 
     prompt_id: str
@@ -25,6 +26,7 @@ class Record:
     strength: int | None = None
     unacceptable: tuple[bool, ...] = ()
     weight: float = 1.0
+    authors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Pair:
     a: str
     b: str
     votes: list[Vote] = field(default_factory=list)
+    a_author: str = ""
+    b_author: str = ""
 
     def _weight(self, outcome: float) -> float:
         return sum(vote.weight for vote in self.votes if vote.outcome == outcome)
@@ -122,6 +126,8 @@ def _add_vote(
             key[2],
             record.responses[a],
             record.responses[b],
+            a_author=record.authors[a] if record.authors else "",
+            b_author=record.authors[b] if record.authors else "",
         )
     ranked = record.ranks is not None and len(ranks) > 2
     outcome = 0.5 if ranks[a] == ranks[b] else float(ranks[a] < ranks[b])
@@ -163,4 +169,5 @@ def _with_single_scores_joined(records: Iterable[Record]) -> Iterable[Record]:
             rater=parts[0].rater,
             scores={key: tuple(part.scores[key][0] for part in parts) for key in sorted(keys)},
             weight=parts[0].weight,
+            authors=tuple(part.authors[0] for part in parts) if all(part.authors for part in parts) else (),
         )

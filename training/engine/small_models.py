@@ -50,6 +50,7 @@ class ProbeConfig(SmallConfig):
 class _Small(PreTrainedModel):
     config_class = SmallConfig
     score: nn.Linear
+    embed: nn.Embedding
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> SequenceClassifierOutput:
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
@@ -58,6 +59,9 @@ class _Small(PreTrainedModel):
     def features(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """Features (N, D) of token rows (N, T)."""
         raise NotImplementedError
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.embed
 
     def _response(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """1 for the tokens of the response, which follow the last separator; (N, T)."""
@@ -174,14 +178,22 @@ class ProbePreference(_Small):
 
     @torch.no_grad()
     def features(self, input_ids: Tensor, mask: Tensor, **more: Any) -> Tensor:
+        pooled = torch.cat([layer.sum(1) for layer in self._shares(input_ids, mask, **more)], dim=1)
+        return torch.cat([(pooled - self.mean) / self.spread, _log_length(mask)], dim=1)
+
+    def states(self, input_ids: Tensor, mask: Tensor, **more: Any) -> Tensor:
+        """What each position adds to the features of the states, (N, T, D)."""
+        return torch.cat(self._shares(input_ids, mask, **more), dim=2) / self.spread
+
+    def _shares(self, input_ids: Tensor, mask: Tensor, **more: Any) -> list[Tensor]:
+        """Each layer's states, weighed so that they add up to their mean over the text."""
         self.encoder.eval()
         known = {"input_ids": input_ids, "attention_mask": mask}
         if "token_type_ids" in more:
             known["token_type_ids"] = more["token_type_ids"]
         states = self.encoder(**known, output_hidden_states=True).hidden_states[1:]
         weights = mask[..., None].float() / mask.sum(1).clamp(min=1)[:, None, None]
-        pooled = torch.cat([(state * weights).sum(1) for state in states], dim=1)
-        return torch.cat([(pooled - self.mean) / self.spread, _log_length(mask)], dim=1)
+        return [state * weights for state in states]
 
     def _init_weights(self, module: nn.Module) -> None:
         if module is getattr(self, "score", None):

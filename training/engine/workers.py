@@ -1,8 +1,9 @@
 """Several processes that train one model, started by `accelerate launch` or torchrun: each reads a share of every
 batch's items, all see all outputs, and gradients are added up. The loss is that of one process."""
 
+import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -12,9 +13,23 @@ from torch import Tensor
 T = TypeVar("T")
 
 
+_alone = False
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Train something in this process only, whatever the launcher started."""
+    global _alone
+    _alone = True
+    try:
+        yield
+    finally:
+        _alone = False
+
+
 def join() -> None:
     """Meet the other processes, if the launcher started any."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+    if not _alone and int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         dist.init_process_group("gloo")
 
 

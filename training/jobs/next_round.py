@@ -125,9 +125,7 @@ def _chooser(study: Study, path: str) -> ModelVersion | None:
     return version.reward if version else None
 
 
-def _open_round(
-    study: Study, policy: ModelVersion, against: ModelVersion, *, best_of: int, by: User | None
-) -> Round:
+def _open_round(study: Study, policy: ModelVersion, against: ModelVersion, *, best_of: int, by: User | None) -> Round:
     Study.objects.select_for_update().get(pk=study.pk)  # two rounds at once must not take one number
     last = study.rounds.aggregate(last=Max("number"))["last"] or 0
     turn = Round.objects.create(

@@ -13,9 +13,9 @@ from annotate.studies.models import Study
 from palate.revision import revision
 from training import cards, model_versions, snapshots, tracking
 from training.engine.progress import Reporter, SilentReporter
-from training.jobs.evaluate_preference import evaluate_split
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
+from training.jobs.preference_report import Trained, report_on
 from training.models import ModelKind, ModelVersion, Run, Snapshot
 from training.reporting import run_folder
 
@@ -149,6 +149,20 @@ class Options:
         choices=("none", "tensorboard", "wandb", "trackio"),
         advanced="Report",
     )
+    learning_curve: int = option(
+        0,
+        help="points of a learning curve in the report, each trained on half of the judgements of the next; 0 for none",
+        minimum=0,
+        maximum=12,
+        advanced="Report",
+    )
+    explain: int = option(
+        8,
+        help="held-out prompts whose rewards the report explains word by word",
+        minimum=0,
+        maximum=200,
+        advanced="Report",
+    )
 
 
 def check(study: Study | None, options: Options) -> None:
@@ -176,11 +190,16 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
             reporter, options.track, name=output.name, folder=run_folder(run) / "tracked", config=run.config
         ) as listening:
             metrics = _train(study, snapshot, base, folder, options, listening, run_folder(run))
-        metrics["evaluation"] = evaluate_split(study, folder, Split.TEST)
+        trained = Trained(study, snapshot, base, folder, config_of(study, options))
+        metrics["evaluation"], report = report_on(
+            trained, reporter, curve=options.learning_curve, explain=options.explain
+        )
         metrics |= {"snapshot": snapshot.sha256, "revision": revision()}
         card = cards.preference_card(options.name or output.name, study, snapshot, base, metrics)
         (folder / "README.md").write_text(card, encoding="utf-8")
-        (folder / "training.json").write_text(json.dumps(metrics, indent=2, ensure_ascii=False), encoding="utf-8")
+        for name, content in (("training", metrics), ("report", report)):
+            text = json.dumps(content, indent=2, ensure_ascii=False)
+            (folder / f"{name}.json").write_text(text, encoding="utf-8")
     version = model_versions.register(
         study=study,
         kind=ModelKind.PREFERENCE,
@@ -190,6 +209,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         snapshot=snapshot,
         parent=ModelVersion.objects.filter(path=base).order_by("pk").first() if base else None,
         metrics=metrics,
+        report=report,
         card=card,
     )
     reporter.log(cards.told(metrics["evaluation"]))

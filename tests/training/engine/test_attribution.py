@@ -1,0 +1,90 @@
+"""Words that moved the reward: their parts add up, and belong to the text."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.engine.conftest import BAD, GOOD
+from tests.training.engine.test_preference import train
+from training.engine.attribution import attribute, response_spans
+from training.engine.reward import PreferenceModel
+
+PROMPT = "3 What can I do?"
+
+
+@pytest.fixture(scope="module")
+def model(request, tmp_path_factory):
+    kind, base = request.param
+    folder = tmp_path_factory.mktemp("model")
+    train(folder, request.getfixturevalue(base) if base else "", config={"kind": kind, "min_steps": 60})
+    return PreferenceModel.load(folder)
+
+
+KINDS = pytest.mark.parametrize(
+    "model",
+    [("linear", ""), ("linear", "encoder_folder"), ("cnn", ""), ("rnn", ""), ("auto", "encoder_folder"),
+     ("auto", "policy_folder")],
+    ids=["bag of tokens", "probe", "cnn", "rnn", "encoder", "causal"],
+    indirect=True,
+)  # fmt: skip
+
+
+@KINDS
+def test_the_parts_add_up_and_the_pieces_give_the_text_again(model):
+    for text in (GOOD, f"  {BAD}\n\n{GOOD}  ", "x", "naïve 你好，世界 🙂 refund"):
+        told = attribute(model, (PROMPT, text))
+        assert "".join(piece for piece, _ in told.words) == text
+        parts = [part for _, part in told.words]
+        assert np.isfinite(parts).all()
+        assert sum(parts) + told.length == pytest.approx(
+            told.difference, rel=0.05, abs=0.02 * max(1, np.abs(parts).sum())
+        )
+        assert all(part == 0 for piece, part in told.words if piece.isspace())
+
+
+@KINDS
+def test_words_that_raters_like_raise_the_reward(model):
+    like, dislike = (dict(attribute(model, (PROMPT, text)).words) for text in (GOOD, BAD))
+    assert sum(like.values()) > sum(dislike.values())
+    if model.causal:
+        assert {"refund", "today"} <= set(like), "tokens of one word are told together"
+
+
+def test_a_linear_model_is_told_exactly(tmp_path):
+    train(tmp_path, config={"kind": "linear"})
+    model = PreferenceModel.load(tmp_path)
+    told = attribute(model, (PROMPT, GOOD))
+    (reader,) = model.readers
+    with torch.no_grad():
+        row = reader.batch([(PROMPT, GOOD)])
+        empty = reader.tokenizer(PROMPT, "", return_tensors="pt")
+        nothing = reader.model(empty["input_ids"], empty["attention_mask"]).logits.item()
+        whole = reader.model(**row).logits.item()
+    assert told.difference == pytest.approx(whole - nothing, abs=1e-5)
+    assert sum(part for _, part in told.words) + told.length == pytest.approx(told.difference, abs=1e-5)
+    weights = model.readers[0].model.score.weight[0, -2:]
+    assert (told.length == 0) == bool((weights == 0).all())
+
+
+@pytest.mark.parametrize("base", ["encoder_folder", "policy_folder"])
+def test_of_a_response_that_was_cut_the_end_has_no_part(base, request, tmp_path):
+    train(tmp_path, request.getfixturevalue(base), config={"max_length": 24})
+    model = PreferenceModel.load(tmp_path)
+    text = f"{GOOD} " * 9
+    spans, place = response_spans(model.readers[0], (PROMPT, text))
+    assert len(spans) == place.stop - place.start < 24
+    told = attribute(model, (PROMPT, text))
+    assert "".join(piece for piece, _ in told.words) == text
+    assert told.words[-1][0].endswith(f"{GOOD} ")
+    assert told.words[-1][1] == 0
+    assert sum(part for _, part in told.words) == pytest.approx(told.difference, rel=0.05, abs=0.02)
+
+
+def test_an_ensemble_is_told_by_the_mean_of_its_members(encoder_folder, tmp_path):
+    train(tmp_path, encoder_folder, config={"ensemble": 2, "ensemble_of": "copies"})
+    model = PreferenceModel.load(tmp_path)
+    both = attribute(model, (PROMPT, GOOD))
+    singles = [attribute(PreferenceModel([reader], model.settings), (PROMPT, GOOD)) for reader in model.readers]
+    assert [part for _, part in both.words] == pytest.approx(
+        np.mean([[part for _, part in single.words] for single in singles], axis=0).tolist()
+    )

@@ -1,0 +1,133 @@
+"""The report on a preference model that was just trained, with what is trained for it: a linear model on the same
+snapshot, and the same model on fewer judgements."""
+
+import dataclasses
+import random
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from annotate.exchange.records import records_of
+from annotate.judgements.models import Judgement
+from annotate.prompts.models import Response, Split
+from annotate.studies.models import Study
+from training import snapshots
+from training.engine.progress import Reporter, SilentReporter
+from training.engine.records import Record, pairs_of
+from training.models import Snapshot
+
+# The linear model holds features of all responses in memory.
+MOST_RESPONSES = 50_000
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model in `folder`, and what it was trained from and how."""
+
+    study: Study
+    snapshot: Snapshot
+    base: str
+    folder: Path
+    config: Any
+
+    def records(self, split: str) -> Iterator[Record]:
+        return records_of(snapshots.judgements_of(self.snapshot, split))
+
+
+class Aside(SilentReporter):
+    """Trains something beside the run's own model: it only hears when the run is cancelled."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.cancelled = reporter.cancelled  # type: ignore[method-assign]
+
+
+def report_on(
+    trained: Trained, reporter: Reporter, *, curve: int, explain: int
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """The figures of evaluate_preference on the test split, and the report; None and {} when nothing is to be
+    compared there. curve: points of the learning curve; explain: prompts whose rewards are told word by word."""
+    from training.engine.evaluation import evaluate
+    from training.engine.explanations import explanations
+    from training.engine.report import Remembered, report
+    from training.engine.reward import PreferenceModel
+
+    records = list(records_of(Judgement.objects.counted().of_study(trained.study).in_split(Split.TEST)))
+    if not pairs_of(records):
+        return None, {}
+    model = PreferenceModel.load(trained.folder)
+    remembered = Remembered(model)
+    with tempfile.TemporaryDirectory(prefix="palate-report-") as parent:
+        beside = Beside(trained, Path(parent), reporter)
+        found = report(
+            remembered,
+            records,
+            calibration=list(trained.records(Split.VALIDATION)),
+            linear=beside.linear(),
+            seed=trained.config.seed,
+        )
+        found["learning_curve"] = beside.curve(curve, records, found["overall"]) if curve else []
+    found["explained"] = explanations(model, records, found["errors"], prompts=explain, seed=trained.config.seed)
+    return evaluate(remembered, records), found
+
+
+class Beside:
+    """Models that are trained for the report and thrown away."""
+
+    def __init__(self, trained: Trained, folder: Path, reporter: Reporter) -> None:
+        self.trained, self.folder, self.reporter = trained, folder, reporter
+
+    def linear(self) -> Any:
+        """A bag-of-tokens model of the same snapshot, or None when it would be the model itself or too large."""
+        config = self.trained.config
+        if config.kind == "linear" and not self.trained.base:
+            return None
+        count = Response.objects.filter(prompt__study=self.trained.study).count()
+        if count > MOST_RESPONSES:
+            self.reporter.log(f"no linear baseline: {count} responses are more than {MOST_RESPONSES}")
+            return None
+        config = dataclasses.replace(config, kind="linear", ensemble=1, learning_rate=0.0)
+        return self._model("linear", self.trained.records(Split.TRAIN), "", config)
+
+    def curve(self, points: int, test: list[Record], whole: dict[str, Any]) -> list[dict[str, Any]]:
+        """Accuracy and log loss by the number of training judgements: each point has half of the next one's, drawn at
+        random; the last is the model itself."""
+        from training.engine.report import overall
+
+        judged = list(self.trained.records(Split.TRAIN))
+        random.Random(self.trained.config.seed).shuffle(judged)
+        rows = []
+        for halvings in range(points - 1, 0, -1):
+            count = len(judged) // 2**halvings
+            model = self._model(f"curve-{count}", judged[:count], self.trained.base, self.trained.config)
+            if model is not None:
+                rows.append(_point(count, overall(model, test)))
+                accuracy = rows[-1]["accuracy"]
+                told = f"accuracy {accuracy['value']:.3f}" if accuracy else "no pair has a majority"
+                self.reporter.log(f"learning curve: {count} judgements, {told}")
+        return [*rows, _point(len(judged), whole)]
+
+    def _model(self, name: str, records: Any, base: str, config: Any) -> Any:
+        from training.engine import workers
+        from training.engine.preference_training import train_preference
+        from training.engine.reward import PreferenceModel
+
+        try:
+            with workers.alone():
+                train_preference(
+                    records,
+                    self.trained.records(Split.VALIDATION),
+                    base_model=base,
+                    output=self.folder / name,
+                    config=config,
+                    reporter=Aside(self.reporter),
+                )
+        except ValueError as error:
+            self.reporter.log(f"{name} is left out of the report: {error}")
+            return None
+        return PreferenceModel.load(self.folder / name)
+
+
+def _point(judgements: int, figures: dict[str, Any]) -> dict[str, Any]:
+    return {"judgements": judgements, "accuracy": figures["accuracy"], "log_loss": figures["log_loss"]}
