@@ -25,6 +25,7 @@ STARTED_HERE = [
     RunKind.SIMULATE,
     RunKind.TRAIN_PREFERENCE,
     RunKind.EVALUATE,
+    RunKind.NEXT_TASKS,
     RunKind.RL_FINETUNE,
     RunKind.NEXT_ROUND,
 ]

@@ -12,6 +12,7 @@ from annotate.audit.models import Action
 from annotate.audit.operations import record
 from annotate.errors import PalateError
 from annotate.studies.models import Study
+from annotate.tasks.models import ROUND_PRIORITY
 from annotate.tasks.operations import create_tasks
 from annotate.webhooks.models import Event
 from annotate.webhooks.operations import announce
@@ -71,7 +72,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
             for a, b in zip(mine, theirs, strict=False)
             if a.text != b.text
         ]
-        tasks = create_tasks(study=study, response_sets=sets, round=turn, priority=10)
+        tasks = create_tasks(study=study, response_sets=sets, round=turn, priority=ROUND_PRIORITY)
     reporter.log(f"round {turn.number}: {tasks} tasks wait for the raters")
     return {"round": turn.number, "tasks": tasks, "policy": versions[0].pk, "against": versions[1].pk}
 
