@@ -37,6 +37,12 @@ def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None
     return path
 
 
+def members(path: str) -> int:
+    """How many members a preference model has that `locate` found."""
+    settings = _config(path, flag="--model", value=path)["palate"]
+    return int(settings.get("heads", 1)) * int(settings.get("copies", 1))
+
+
 def register(*, study: Study | None, kind: ModelKind, path: str, name: str = "", **details: Any) -> ModelVersion:
     """The model version of a path that the study can see, made when it is new."""
     known = ModelVersion.objects.filter(in_reach(study), kind=kind, path=path).first()

@@ -30,6 +30,7 @@ class RunKind(models.TextChoices):
     EVALUATE = "evaluate_preference", _("evaluate preference model")
     RL_FINETUNE = "rl_finetune", _("tune the policy")
     NEXT_ROUND = "next_round", _("next round")
+    NEXT_TASKS = "next_tasks", _("choose what to judge next")
     SIMULATE = "simulate_raters", _("simulate raters")
     MACHINE_JUDGE = "machine_judge", _("machine judge")
     IMPORT_PROMPTS = "import_prompts", _("import prompts")

@@ -19,6 +19,7 @@ RAW = {
     "made_at": "text",
     "part": "text",
     "purpose": "text",
+    "chosen_by": "text",
     "instructions_version": "int",
     "rater": "text",
     "rater_kind": "text",
@@ -78,14 +79,15 @@ def raw_rows(study: Study, split: str = "all") -> Iterator[Row]:
     """One row a judgement and response, superseded judgements included."""
     scales = {criterion.key: [criterion.minimum, criterion.maximum] for criterion in study.criteria.all()}
     fields = (
-        *("id", "live", "supersedes", "made_at", "part", "task__purpose", "instructions_version"),
+        *("id", "live", "supersedes", "made_at", "part", "task__purpose"),
+        *("task__chosen_by", "instructions_version"),
         *("rater", "rater__kind", "rater__standing", "device"),
         *("shown", "ranks", "scores", "strength", "unacceptable", "comment", "seconds"),
     )
     for group, judgements in walk.judgements(study, split, Judgement.objects.of_study(study), *fields):
-        for pk, live, supersedes, at, part, purpose, version, rater, kind, standing, device, *answer in judgements:
-            head = [pk, live, supersedes, at.isoformat(), part, purpose, version, f"r{rater}", kind, standing, device]
-            head += [group.external_id, group.group, group.split, group.text]
+        for pk, live, supersedes, at, part, purpose, by, version, rater, kind, standing, device, *answer in judgements:
+            head = [pk, live, supersedes, at.isoformat(), part, purpose, by, version, f"r{rater}"]
+            head += [kind, standing, device, group.external_id, group.group, group.split, group.text]
             for tail in _answers(group, scales, *answer):
                 yield head + tail
 

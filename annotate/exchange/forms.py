@@ -50,6 +50,9 @@ class ExportForm(forms.Form):
     raters = forms.ChoiceField(
         label=_("Raters"), choices=[("all", _("all")), ("people", _("without simulated raters"))], required=False
     )
+    tasks = forms.ChoiceField(
+        label=_("Tasks"), choices=[("all", _("all")), ("random", _("only those drawn at random"))], required=False
+    )
     min_agreement = forms.FloatField(
         label=_("Least share of the votes for the winner"), min_value=0, max_value=1, required=False, initial=0
     )
@@ -66,7 +69,7 @@ class ExportForm(forms.Form):
     )
 
     def policy(self) -> Policy:
-        return Policy(**self._given("ties", "unacceptable", "raters", "min_agreement", "min_raters"))
+        return Policy(**self._given("ties", "unacceptable", "raters", "tasks", "min_agreement", "min_raters"))
 
     def style(self) -> Style:
         return Style(**self._given("texts", "prompt"))

@@ -10,7 +10,12 @@ from annotate.judgements.queries import JudgementQuerySet
 from annotate.studies.models import Study
 from training.engine.records import Pair, Record, pairs_of
 
-CHOICES = {"ties": ("drop", "keep"), "unacceptable": ("drop", "keep"), "raters": ("all", "people")}
+CHOICES = {
+    "ties": ("drop", "keep"),
+    "unacceptable": ("drop", "keep"),
+    "raters": ("all", "people"),
+    "tasks": ("all", "random"),
+}
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,7 @@ class Policy:
     unacceptable: votes of a rater who finds both responses of a pair unacceptable do not count, or do.
     min_agreement: the least share of the votes that the winner must have (a tie counts half), 0 to 1.
     min_raters: the least number of raters a pair. raters: all, or people (without simulated raters).
+    tasks: all, or random (those that chance drew in next_tasks).
     left_out: filled while the export runs: why, and how many pairs.
     """
 
@@ -27,6 +33,7 @@ class Policy:
     min_agreement: float = 0.0
     min_raters: int = 1
     raters: str = "all"
+    tasks: str = "all"
     left_out: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -40,12 +47,13 @@ class Policy:
 
     def told(self) -> dict[str, str | int | float]:
         """The policy as a manifest tells it."""
-        names = ("ties", "unacceptable", "min_agreement", "min_raters", "raters")
+        names = ("ties", "unacceptable", "min_agreement", "min_raters", "raters", "tasks")
         return {name: getattr(self, name) for name in names}
 
     def counted(self, study: Study) -> JudgementQuerySet:
         """The judgements that count."""
         counted = Judgement.objects.counted().of_study(study)
+        counted = counted.drawn_at_random() if self.tasks == "random" else counted
         return counted.by_people() if self.raters == "people" else counted
 
     def pairs(self, records: Iterable[Record]) -> Iterator[Pair]:

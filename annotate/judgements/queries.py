@@ -25,6 +25,10 @@ class JudgementQuerySet(models.QuerySet[Any]):
         """`split` is train, validation, test or all."""
         return self if split == "all" else self.filter(task__prompt__split=split)
 
+    def drawn_at_random(self) -> "JudgementQuerySet":
+        """On tasks of the random sample that next_tasks keeps of the study's own tasks."""
+        return self.filter(task__chosen_by="random", task__unplanned=False)
+
     def by_people(self) -> "JudgementQuerySet":
         """Without simulated raters and machines."""
         return self.exclude(rater__kind__in=("simulated", "machine"))

@@ -16,6 +16,19 @@ class Purpose(models.TextChoices):
     EXAMPLE = "example", _("as a worked example in the instructions")
 
 
+class ChosenBy(models.TextChoices):
+    """What put a task forward. Random ones are a sample of the study's tasks that no rule has touched."""
+
+    UNCERTAINTY = "uncertainty", _("uncertainty of the preference model")
+    DISAGREEMENT = "disagreement", _("disagreement of raters")
+    INFORMATION = "information", _("information on the comparisons")
+    RANDOM = "random", _("chance")
+
+
+# Where the tasks of a round stand beside ordinary ones, which have 0.
+ROUND_PRIORITY = 10
+
+
 class Task(models.Model):
     """The unit shown to a rater: a prompt and K >= 1 responses (1 score, 2 compare, 3 or more rank)."""
 
@@ -34,6 +47,10 @@ class Task(models.Model):
         default=list,
         blank=True,
         help_text=_("Tags that a rater needs, all of them; none for everybody."),
+    )
+    chosen_by = models.CharField(max_length=12, choices=ChosenBy, blank=True, default="")
+    unplanned = models.BooleanField(
+        default=False, help_text=_("Made by next_tasks: none of the study's own, from which random ones are drawn.")
     )
     withdrawn = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -13,6 +13,7 @@ from annotate.audit.operations import record
 from annotate.errors import PalateError
 from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Study
+from annotate.tasks.models import ROUND_PRIORITY
 from annotate.tasks.operations import create_tasks
 from annotate.webhooks.models import Event
 from annotate.webhooks.operations import announce
@@ -99,7 +100,7 @@ def _make_tasks(study: Study, turn: Round, mine: list[list[Response]], theirs: l
         for a, b in zip(of_mine, of_theirs, strict=False)
         if a.text != b.text
     ]
-    return create_tasks(study=study, response_sets=sets, round=turn, priority=10)
+    return create_tasks(study=study, response_sets=sets, round=turn, priority=ROUND_PRIORITY)
 
 
 def _best(

@@ -48,6 +48,7 @@ class Command(PalateCommand):
         policy.add_argument("--min-agreement", type=float, default=0.0, metavar="SHARE", help="0 to 1 (default: 0)")
         policy.add_argument("--min-raters", type=int, default=1, metavar="N", help="raters a pair (default: 1)")
         policy.add_argument("--people", action="store_true", help="leave out simulated raters")
+        policy.add_argument("--random-tasks", action="store_true", help="only tasks that chance drew in next_tasks")
         style = parser.add_argument_group("preference, unpaired, prompts")
         style.add_argument("--conversational", action="store_true", help="messages with roles instead of plain texts")
         style.add_argument("--implicit-prompt", action="store_true", help="the prompt stands within both responses")
@@ -88,6 +89,7 @@ def _policy(options: Mapping[str, Any]) -> Policy:
         min_agreement=options["min_agreement"],
         min_raters=options["min_raters"],
         raters="people" if options["people"] else "all",
+        tasks="random" if options["random_tasks"] else "all",
     )
 
 

@@ -1,0 +1,250 @@
+"""Choose what is judged next: tasks that teach most, by a rule, and a share that chance draws."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from annotate.errors import PalateError
+from annotate.exchange.records import records_of
+from annotate.judgements.models import Judgement
+from annotate.prompts.models import Prompt, Response
+from annotate.studies.models import Study
+from annotate.tasks.choosing import put_forward
+from annotate.tasks.models import ChosenBy, Task
+from training import candidates, model_versions
+from training.candidates import Candidate
+from training.engine.progress import Cancelled, Reporter
+from training.engine.records import Pair, pairs_of
+from training.jobs.generate_responses import SPLITS
+from training.jobs.job import Job, needed, study_of
+from training.jobs.options import option
+from training.models import ModelKind, ModelVersion, Run
+
+if TYPE_CHECKING:
+    from training.engine import choice
+
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Options:
+    by: str = option(
+        help="uncertainty: where the members of an ensemble contradict each other; disagreement: where raters do; "
+        "information: what the comparisons so far leave open; random: by chance alone",
+        choices=("uncertainty", "disagreement", "information", "random"),
+    )
+    count: int = option(100, help="how many open tasks to put forward", minimum=0, maximum=10_000)
+    new: int = option(
+        0, help="how many tasks to make of two responses that no task compares yet", minimum=0, maximum=10_000
+    )
+    random_share: float = option(
+        0.2, help="share of them that chance draws instead, as a sample for statistics", minimum=0, maximum=1
+    )
+    model: str = option(
+        "", help="the preference model, an ensemble (default: the study's newest)", of_model="preference"
+    )
+    split: str = option(
+        "train", help="which prompts; a rule on test prompts would bend what is measured there", choices=SPLITS
+    )
+    pool: int = option(
+        10_000,
+        help="look at no more tasks than this, drawn by chance",
+        minimum=1,
+        maximum=1_000_000,
+        advanced="Cost and order",
+    )
+    seed: int = option(0, help="seed of the order among equals", advanced="Cost and order")
+
+
+def check(study: Study | None, options: Options) -> None:
+    study = needed(study)
+    if not options.count + options.new:
+        raise PalateError("--count and --new are both 0: nothing would be chosen")
+    prompts = candidates.prompts_of(study, options.split)
+    if not options.new and not Task.objects.with_free_slot().filter(study=study, prompt__in=prompts).exists():
+        raise PalateError(
+            f"study {study.slug} has no open tasks on its {options.split} prompts; --new N makes tasks of responses "
+            f"that were not compared yet"
+        )
+    if options.new and options.by == ChosenBy.DISAGREEMENT:
+        raise PalateError("--new: nobody has judged these yet, so nobody disagrees; take uncertainty or information")
+    if options.by == ChosenBy.UNCERTAINTY:
+        _ensemble(study, options.model)
+    elif options.by != ChosenBy.RANDOM and not Judgement.objects.counted().of_study(study).exists():
+        raise PalateError(f"study {study.slug} has no judgements yet, which --by {options.by} asks; take random")
+
+
+def _ensemble(study: Study, wanted: str) -> str:
+    """The path of a preference model with two members or more."""
+    if not wanted:
+        newest = ModelVersion.objects.filter(study=study, kind=ModelKind.PREFERENCE).order_by("-pk").first()
+        if newest is None:
+            raise PalateError(f"--model is needed: study {study.slug} has no preference model yet")
+        wanted = str(newest.pk)
+    path = model_versions.locate(study, wanted, flag="--model", kind=ModelKind.PREFERENCE)
+    if model_versions.members(path) < 2:
+        raise PalateError(
+            f"--model {wanted}: one model alone cannot say how sure it is; train one with --ensemble 4, or take "
+            f"another rule"
+        )
+    return path
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a rule chose, best first; what chance drew; and the keys of all that the random sample now holds."""
+
+    by_rule: list[Candidate]
+    at_random: list[Candidate]
+    sample: list[str]
+
+
+def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
+    from training.engine.choice import mixed
+
+    study, rng = study_of(run), np.random.default_rng(options.seed)
+    planned, made = candidates.tasks_of(study, options.split)
+    # Chance draws from the study's own tasks; a rule chooses from all that are open.
+    there = _choose(study, planned, [*planned, *made], options.count, options, rng, reporter)
+    pairs = candidates.pairs_of(study, options.split, planned, made) if options.new else []
+    new = _choose(study, pairs, pairs, options.new, options, rng, reporter)
+    by_rule, at_random = [*there.by_rule, *new.by_rule], [*there.at_random, *new.at_random]
+    if not by_rule + at_random:
+        raise PalateError(f"study {study.slug}: no task with responses that differ is open; --new N makes some")
+    tasks = put_forward(
+        study=study,
+        order=[candidate.key for candidate in mixed(by_rule, at_random)],
+        by=options.by,
+        sample=[*there.sample, *new.sample],
+        new=_responses([*new.by_rule, *new.at_random]),
+    )
+    reporter.log(
+        f"{len(by_rule)} tasks put forward by {options.by}, {len(at_random)} drawn at random; {tasks} of them are new"
+    )
+    return {
+        "put_forward": len(by_rule) + len(at_random),
+        "by_rule": len(by_rule),
+        "at_random": len(at_random),
+        "tasks_made": tasks,
+        "sample": len(there.sample) + len(new.sample),
+    }
+
+
+def _choose(
+    study: Study,
+    population: Sequence[Candidate],
+    among: Sequence[Candidate],
+    count: int,
+    options: Options,
+    rng: np.random.Generator,
+    reporter: Reporter,
+) -> Chosen:
+    from training.engine import choice
+
+    if not count:
+        return Chosen([], [], [])
+    part = count if options.by == ChosenBy.RANDOM else choice.random_part(count, options.random_share)
+    keys, drawn, fresh = ([getattr(c, name) for c in population] for name in ("key", "drawn", "fresh"))
+    inside = [population[n] for n in choice.sample(keys, drawn, fresh, part)] if part else []
+    at_random = [candidate for candidate in inside if candidate.fresh][:part]
+    taken = {candidate.key for candidate in at_random}
+    rest = [candidate for candidate in among if candidate.open and candidate.key not in taken]
+    if options.by in (ChosenBy.DISAGREEMENT, ChosenBy.INFORMATION):
+        rest = [candidate for candidate in rest if len(candidate.responses) > 1]
+    rest = [rest[n] for n in rng.permutation(len(rest))[: options.pool]]
+    wanted = min(count - len(at_random), len(rest))
+    by_rule: list[Candidate] = []
+    if wanted and options.by != ChosenBy.RANDOM:
+        rule = _RULES[options.by](study, rest, options, reporter)
+        by_rule = [rest[n] for n in choice.best(rule, [candidate.twin for candidate in rest], wanted, rng)]
+    return Chosen(by_rule, at_random, [candidate.key for candidate in inside])
+
+
+def _uncertainty(study: Study, rest: Sequence[Candidate], options: Options, reporter: Reporter) -> "choice.Rule":
+    from scipy.special import expit
+
+    from training.engine.choice import Scores, model_information
+    from training.engine.reward import PreferenceModel
+
+    model = PreferenceModel.load(_ensemble(study, options.model))
+    rewards = _rewards(model, rest, reporter)
+    scores = np.zeros(len(rest))
+    for n, candidate in enumerate(rest):
+        own = np.array([rewards[pk] for pk in candidate.responses])
+        # A response that is scored alone is compared with the average one.
+        pairs = list(combinations(own, 2)) or [(own[0], np.full_like(own[0], model.centre))]
+        probability = expit(np.array([a - b for a, b in pairs]) / model.temperature)
+        scores[n] = model_information(probability).mean()
+    if not scores.max(initial=0.0) > 1e-12:
+        raise PalateError(
+            "the members of the model agree in everything, so none of them is in doubt; linear models differ only "
+            "when they are trained with --ensemble-of heads"
+        )
+    return Scores(scores, [candidate.prompt for candidate in rest])
+
+
+def _rewards(model: Any, rest: Sequence[Candidate], reporter: Reporter) -> dict[int, np.ndarray]:
+    """The members' rewards (M,) of each response that the candidates mention."""
+    prompts = dict(Prompt.objects.filter(pk__in={c.prompt for c in rest}).values_list("pk", "text"))
+    wanted = sorted({pk for candidate in rest for pk in candidate.responses})
+    found: dict[int, np.ndarray] = {}
+    for start in range(0, len(wanted), CHUNK):
+        if reporter.cancelled():
+            raise Cancelled
+        part = Response.objects.filter(pk__in=wanted[start : start + CHUNK]).values_list("pk", "prompt", "text")
+        rows = model.score_members([(prompts[prompt], text) for _, prompt, text in part])
+        found.update((pk, np.array(row)) for (pk, *_), row in zip(part, rows, strict=True))
+        reporter.progress(min(start + CHUNK, len(wanted)), len(wanted))
+    return found
+
+
+def _disagreement(study: Study, rest: Sequence[Candidate], options: Options, reporter: Reporter) -> "choice.Rule":
+    from training.engine.choice import Scores, disagreement
+
+    votes = {
+        frozenset((int(pair.a_id), int(pair.b_id))): (pair.wins_a, pair.wins_b, pair.ties)
+        for pair in _judged(study, rest)
+    }
+    scores = [
+        disagreement(np.array([votes.get(frozenset(pair), (0, 0, 0)) for pair in combinations(c.responses, 2)])).mean()
+        for c in rest
+    ]
+    return Scores(np.array(scores), [candidate.prompt for candidate in rest])
+
+
+def _information(study: Study, rest: Sequence[Candidate], options: Options, reporter: Reporter) -> "choice.Rule":
+    from training.engine.choice import Graphs
+
+    pairs = _judged(study, rest)
+    prompt_of = {pk: candidate.prompt for candidate in rest for pk in candidate.responses}
+    prompt_of |= {int(pk): int(pair.prompt_id) for pair in pairs for pk in (pair.a_id, pair.b_id)}
+    place = {pk: n for n, pk in enumerate(prompt_of)}
+    return Graphs(
+        [[place[pk] for pk in candidate.responses] for candidate in rest],
+        list(prompt_of.values()),
+        [(place[int(p.a_id)], place[int(p.b_id)], p.share_a, p.votes_weight) for p in pairs],
+    )
+
+
+def _judged(study: Study, rest: Sequence[Candidate]) -> list[Pair]:
+    """The pairs with votes on the candidates' prompts."""
+    prompts = {candidate.prompt for candidate in rest}
+    return pairs_of(records_of(Judgement.objects.counted().of_study(study).filter(task__prompt__in=prompts)))
+
+
+_RULES: dict[str, Callable[..., "choice.Rule"]] = {
+    ChosenBy.UNCERTAINTY: _uncertainty,
+    ChosenBy.DISAGREEMENT: _disagreement,
+    ChosenBy.INFORMATION: _information,
+}
+
+
+def _responses(chosen: Sequence[Candidate]) -> list[list[Response]]:
+    rows = Response.objects.in_bulk({pk for candidate in chosen for pk in candidate.responses})
+    return [[rows[pk] for pk in candidate.responses] for candidate in chosen]
+
+
+JOB = Job(Options, check, perform, "Choose what raters judge next: the tasks that teach most, and a random share.")
