@@ -107,7 +107,7 @@ def time_export(folder: Path, kind: str) -> dict[str, float]:
     """In a process of its own, whose peak of memory is the export's."""
     script = (
         "import resource, sys; from django.core.management import execute_from_command_line as run;"
-        "run(sys.argv); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        "run(sys.argv[1:]); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )
     result, output = folder / "result.json", folder / f"raw.{kind}"
     arguments = ["manage.py", "export_preferences", "--study", "judged", "--format", "raw"]

@@ -10,6 +10,7 @@ from annotate.prompts.models import Split
 from annotate.tasks.models import Part, Purpose
 
 MOST_NAME = 200
+SPLITS, PURPOSES = frozenset(Split.values), frozenset(Purpose.values)
 
 
 def check(bundle: Bundle) -> None:
@@ -20,9 +21,9 @@ def check(bundle: Bundle) -> None:
         names |= {"response_id": response.external_id, "author": response.author}
         _sound_name(bundle, names)
     _sound_name(bundle, names)
-    if bundle.split and bundle.split not in Split.values:
+    if bundle.split and bundle.split not in SPLITS:
         row.fail("split", f"{bundle.split!r} is no split; expected {', '.join(Split.values)}")
-    if bundle.purpose not in Purpose.values:
+    if bundle.purpose not in PURPOSES:
         row.fail("purpose", f"{bundle.purpose!r}; expected one of {', '.join(Purpose.values)}")
     if len(bundle.responses) > MOST_RESPONSES:
         row.fail("responses", f"has {len(bundle.responses)}; at most {MOST_RESPONSES} to a prompt are taken at once")
