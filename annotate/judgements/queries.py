@@ -34,6 +34,6 @@ class JudgementQuerySet(models.QuerySet[Any]):
         return self.exclude(rater__kind__in=("simulated", "machine"))
 
     def by(self, who: str) -> "JudgementQuerySet":
-        """Of people (imported ones included) or of simulated raters: never both together."""
-        kinds = {"people": ("person", "imported"), "simulated": ("simulated",)}
+        """Of people (imported and erased ones included) or of simulated raters: never both together."""
+        kinds = {"people": ("person", "imported", "erased"), "simulated": ("simulated",)}
         return self.filter(rater__kind__in=kinds[who])

@@ -17,7 +17,8 @@ def erase_member(*, member: Membership) -> None:
     """Cut the judgements of a person off from the person, for good.
 
     Ranks, scores and times stay under the pseudonym that they have in exports. Free texts of the person (comments,
-    drafts, reasons, details of flags) and tags are emptied. An account that takes part in nothing else is deleted.
+    drafts, reasons, details of flags), tags and the declared group are emptied. An account that takes part in nothing
+    else is deleted.
     Raises PalateError for the owner.
     """
     locked = Membership.objects.select_for_update(of=("self",)).select_related("user").get(pk=member.pk)
@@ -35,7 +36,7 @@ def erase_member(*, member: Membership) -> None:
     Flag.objects.filter(rater=locked).update(details="")
     user = locked.user
     locked.user, locked.kind, locked.role, locked.active, locked.tags = None, Kind.ERASED, Role.RATER, False, []
-    locked.external_id = f"erased-{secrets.token_hex(8)}"
-    locked.save(update_fields=["user", "kind", "role", "active", "tags", "external_id"])
+    locked.external_id, locked.declared_group = f"erased-{secrets.token_hex(8)}", ""
+    locked.save(update_fields=["user", "kind", "role", "active", "tags", "external_id", "declared_group"])
     if not user.memberships.exists() and not user.is_staff and not user.is_superuser:
         user.delete()

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from annotate.errors import PalateError
 from annotate.members.access import managed_study
-from annotate.members.queries import memberships_of
+from annotate.members.queries import rating_memberships_of
 from annotate.quality.evidence import Evidence
 from annotate.quality.fairness import Preference, labels, preferences, shown_groups
 from annotate.quality.fairness_operations import declare_group, set_groups
@@ -127,7 +127,7 @@ def _needs(ballot: Ballot) -> list[tuple[str, str, Need]]:
 
 def about_me(request: HttpRequest, slug: str) -> HttpResponse:
     """Where a rater may say which group they belong to, and take it back."""
-    rater = get_object_or_404(memberships_of(request.user), study__slug=slug)
+    rater = get_object_or_404(rating_memberships_of(request.user), study__slug=slug)
     problem = ""
     if request.method == "POST":
         try:

@@ -9,7 +9,7 @@ from annotate.standings.reading import PREFERENCE, Selection
 from annotate.studies.models import Study
 
 WHO = {
-    "people": (_("people"), (Kind.PERSON, Kind.IMPORTED)),
+    "people": (_("people"), (Kind.PERSON, Kind.IMPORTED, Kind.ERASED)),
     "simulated": (_("simulated raters"), (Kind.SIMULATED,)),
 }
 MODELS = [

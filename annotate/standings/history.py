@@ -10,7 +10,7 @@ from annotate.standings.ranking.online import Online
 from annotate.standings.ranking.votes import Votes
 from annotate.studies.models import Study
 
-PEOPLE = ("person", "imported")
+PEOPLE = ("person", "imported", "erased")
 MOMENTS = 12
 
 

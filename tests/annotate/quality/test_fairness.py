@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from annotate.errors import PalateError
+from annotate.members.erasure import erase_member
 from annotate.quality.fairness import preferences, shown_groups
 from annotate.quality.fairness_operations import set_groups
 from annotate.standings.power import TARGET, needs
@@ -64,6 +65,14 @@ def test_raters_say_what_they_like_and_take_it_back(client):
     assert rater.declared_group == "native"
     assert client.post("/studies/shop/about-me/", {"group": "martian"}).status_code == 422
     client.post("/studies/shop/about-me/", {"group": ""})
+    rater.refresh_from_db()
+    assert rater.declared_group == ""
+
+
+@pytest.mark.django_db
+def test_an_erased_rater_has_declared_nothing():
+    rater = MembershipFactory(declared_group="native")
+    erase_member(member=rater)
     rater.refresh_from_db()
     assert rater.declared_group == ""
 
