@@ -16,7 +16,7 @@ from pathlib import Path
 
 from crowd import Browser, held, make_members, palate_of_its_own, web_server
 
-REPLICATION, RATERS_OF_OLD, LEASES = 20, 20_000, 200
+REPLICATION = 20
 PORT = 8791
 
 FILL = """
@@ -64,6 +64,8 @@ SELECT task, rater, 'vote', 0, shown, '{1,2}', '{}', '{false,false}', '', 12, 'd
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="numbers of tasks")
+    parser.add_argument("--old-raters", type=int, default=20_000, help="raters who made the judgements that are there")
+    parser.add_argument("--leases", type=int, default=200, help="leases and submits to measure at each size")
     parser.add_argument("--raters", type=int, default=200, help="raters at once at the largest size")
     parser.add_argument("--thought", type=float, default=10.0, help="mean seconds between a rater's answers")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the raters work")
@@ -71,22 +73,23 @@ def main() -> None:
     options = parser.parse_args()
     with palate_of_its_own(options.data) as folder:
         for size in options.sizes:
-            study, sessions = fill(size, options.raters)
-            measure(study)
+            study, sessions = fill(size, options.raters, options.old_raters)
+            measure(study, options.leases)
         serve_many(folder, study, sessions, options)
 
 
-def fill(tasks: int, raters: int):
+def fill(tasks: int, raters: int, old_raters: int):
     from django.db import connection, transaction
 
     from annotate.studies.operations import create_study
 
     started = time.perf_counter()
     study = create_study(slug=f"bench-{tasks}", name=str(tasks), replication=REPLICATION)
-    values = {"study": study.pk, "prompts": tasks, "raters": RATERS_OF_OLD, "replication": REPLICATION}
+    values = {"study": study.pk, "prompts": tasks, "raters": old_raters, "replication": REPLICATION}
     with transaction.atomic(), connection.cursor() as cursor:
         # The rows fit by construction: no trigger and no foreign key needs to look at millions of them.
         cursor.execute("SET LOCAL session_replication_role = replica")
+        keep_defaults(cursor)
         for statement in FILL.split(";\n"):
             if statement.strip():
                 cursor.execute(statement, values if "%(" in statement else None)
@@ -98,7 +101,23 @@ def fill(tasks: int, raters: int):
     return study, make_members(study, raters)
 
 
-def measure(study) -> None:
+def keep_defaults(cursor) -> None:
+    """What Django fills in, plain SQL gets from the database: FILL names the columns that matter here."""
+    from django.apps import apps
+    from django.db import connection
+    from psycopg import sql
+
+    alter = sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}")
+    for name in ("Prompt", "Response", "Membership", "Task", "Assignment", "Judgement"):
+        model = apps.get_model("annotate", name)
+        for field in model._meta.concrete_fields:
+            if (value := field.get_default()) is not None:
+                stored = sql.Literal(field.get_db_prep_save(value, connection))
+                names = sql.Identifier(model._meta.db_table), sql.Identifier(field.column)
+                cursor.execute(alter.format(*names, stored))
+
+
+def measure(study, turns: int) -> None:
     from annotate.judgements.operations import Answer, submit
     from annotate.members.queries import progress_of
     from annotate.tasks.models import Task
@@ -106,7 +125,7 @@ def measure(study) -> None:
 
     raters = list(study.memberships.filter(kind="person").select_related("study"))
     leases, submits, counts = [], [], []
-    for turn in range(LEASES):
+    for turn in range(turns):
         rater = raters[turn % len(raters)]
         started = time.perf_counter()
         assignment = lease_next(rater=rater)
