@@ -1,7 +1,6 @@
 """A manager's way through the pages, and axe on each of them."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from annotate.judgements.operations import Answer, submit
 from annotate.members.operations import invite
@@ -117,7 +116,6 @@ def test_the_preview_follows_the_form(open_page, user):
     screen = page.frame_locator("[data-preview]")
     screen.get_by_text("small brass key").wait_for()
     screen.get_by_role("radio", name="Equally good").wait_for()
-    assert Axe().run(page.frames[1]).violations_count == 0
     page.get_by_label("Ties are allowed").uncheck()
     screen.get_by_role("radio", name="Equally good").wait_for(state="detached")
     page.get_by_label("Method").select_option("rank")
@@ -128,6 +126,12 @@ def test_the_preview_follows_the_form(open_page, user):
     page.get_by_label("Short name").fill("")
     page.get_by_label("Name", exact=False).first.fill("Über uns: Texte!")
     assert page.get_by_label("Short name").input_value() == "u-ber-uns-texte"
+    # The frame runs no scripts, axe's neither: what it shows is looked at as a page of its own.
+    shown = page.locator("[data-preview]").evaluate("frame => frame.srcdoc")
+    page.goto("/")
+    page.set_content(shown)
+    page.get_by_text("Put them in order").wait_for()
+    check(page)
 
 
 def test_the_raters_at_work_are_watched_live(open_page, user, study):
