@@ -115,8 +115,8 @@ def _check_place(path: str, *, flag: str, value: str) -> None:
     if roots and not (folder.is_dir() and any(folder.resolve().is_relative_to(root) for root in roots)):
         known = ", ".join(map(str, roots))
         raise PalateError(f"{flag} {value}: models are loaded only from below {known} (MODEL_ROOTS)")
-    pickles = any(folder.glob(ending) for ending in PICKLES) if folder.is_dir() else False
-    if pickles and not any(folder.glob("*.safetensors")):
+    pickles = [file for ending in PICKLES for file in folder.glob(ending)]
+    if pickles and not list(folder.glob("*.safetensors")):
         raise PalateError(f"{flag} {value}: its weights are pickles, which can run code; expected safetensors")
 
 

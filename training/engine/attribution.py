@@ -14,7 +14,7 @@ from training.engine.reward import PreferenceModel
 from training.engine.small_models import LinearPreference, ProbePreference
 
 # Points of the path from the baseline; Gauss and Legendre's rule is exact for polynomials up to degree 2 POINTS - 1.
-POINTS = 16
+POINTS = 64
 
 Span = tuple[int, int]
 
@@ -133,7 +133,11 @@ def _integrated(reader: Reader, item: Item, place: slice, reward: Weighed) -> Pa
     batch = {name: value.repeat(POINTS + 2, 1) for name, value in reader.batch([item]).items()}
     whole = embedding(batch["input_ids"][:1]).detach()  # (1, T, D)
     baseline = whole.clone()
-    baseline[:, place] = embedding.weight.detach().mean(dim=0)
+    average = embedding.weight.detach().mean(dim=0)
+    if reader.causal:
+        # As long as a word is: causal models divide by a state's length first, and that has no gradient near zero.
+        average = average * embedding.weight.detach().norm(dim=1).mean() / average.norm().clamp(min=1e-8)
+    baseline[:, place] = average
     nodes, weights = np.polynomial.legendre.leggauss(POINTS)
     alpha = torch.tensor([*(nodes + 1) / 2, 0.0, 1.0], dtype=whole.dtype, device=whole.device)[:, None, None]
     path = (baseline + alpha * (whole - baseline)).requires_grad_()

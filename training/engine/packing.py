@@ -9,27 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training.engine.documents import UNSCORED, Document
 from training.engine.formatting import policy_prompt
-
-UNSCORED = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A prompt ("" for plain text) and what follows it, in segments; with one score a segment where they are judged."""
-
-    prompt: str
-    segments: tuple[str, ...]
-    scores: tuple[float, ...] = ()
-
-    @property
-    def text(self) -> str:
-        return "".join(self.segments)
-
-    @property
-    def score(self) -> float:
-        """The mean over its segments."""
-        return sum(self.scores) / len(self.scores) if self.scores else UNSCORED
 
 
 def segments_of(text: str) -> tuple[str, ...]:

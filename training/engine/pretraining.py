@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from training.engine import pretraining_objectives as objectives
-from training.engine.packing import Batch, Document, Packer, Row, batches, segments_of, stacked
+from training.engine.documents import Document
+from training.engine.packing import Batch, Packer, Row, batches, segments_of, stacked
 from training.engine.pretraining_objectives import OBJECTIVES
 from training.engine.progress import Reporter, SilentReporter, advance
 

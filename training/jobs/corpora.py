@@ -14,7 +14,7 @@ from annotate.errors import PalateError
 from annotate.prompts.models import Response, Split
 from annotate.studies.models import Study
 from training.demo import corpus as demo
-from training.engine.packing import Document
+from training.engine.documents import Document
 
 DEMO, STUDY = "demo", "study"
 

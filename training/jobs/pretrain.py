@@ -55,7 +55,7 @@ def check(study: Study | None, options: Options) -> None:
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
-    from training.engine.packing import Document
+    from training.engine.documents import Document
     from training.engine.pretraining import pretrain, scored
     from training.engine.reward import PreferenceModel
 

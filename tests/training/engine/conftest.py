@@ -3,7 +3,7 @@
 import pytest
 
 from training.demo import corpus
-from training.engine.packing import Document
+from training.engine.documents import Document
 from training.engine.records import Record
 
 GOOD, BAD = "We will refund you today.", "That is not our problem."

@@ -37,7 +37,7 @@ def test_the_parts_add_up_and_the_pieces_give_the_text_again(model):
         parts = [part for _, part in told.words]
         assert np.isfinite(parts).all()
         assert sum(parts) + told.length == pytest.approx(
-            told.difference, rel=0.05, abs=0.02 * max(1, np.abs(parts).sum())
+            told.difference, rel=0.1, abs=0.02 * max(1, np.abs(parts).sum())
         )
         assert all(part == 0 for piece, part in told.words if piece.isspace())
 
@@ -77,7 +77,7 @@ def test_of_a_response_that_was_cut_the_end_has_no_part(base, request, tmp_path)
     assert "".join(piece for piece, _ in told.words) == text
     assert told.words[-1][0].endswith(f"{GOOD} ")
     assert told.words[-1][1] == 0
-    assert sum(part for _, part in told.words) == pytest.approx(told.difference, rel=0.05, abs=0.02)
+    assert sum(part for _, part in told.words) == pytest.approx(told.difference, rel=0.1, abs=0.02)
 
 
 def test_an_ensemble_is_told_by_the_mean_of_its_members(encoder_folder, tmp_path):

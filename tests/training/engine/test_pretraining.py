@@ -8,8 +8,9 @@ import torch
 
 from tests.training.engine.conftest import BAD, GOOD
 from training.engine import pretraining_objectives as objectives
+from training.engine.documents import Document
 from training.engine.formatting import policy_prompt
-from training.engine.packing import Document, Packer, batches, segments_of
+from training.engine.packing import Packer, batches, segments_of
 from training.engine.pretraining import PretrainConfig, pretrain, scored
 from training.engine.reward import PreferenceModel
 from training.engine.sampling import generate, load_policy

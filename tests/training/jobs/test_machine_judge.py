@@ -116,10 +116,12 @@ def test_an_endpoint_that_cannot_be_asked(study, endpoint, settings):
 
 
 def test_a_causal_model_judges_by_log_probability(study, tmp_path, client):
+    from training.engine.documents import Document
     from training.engine.pretraining import PretrainConfig, pretrain
 
     config = PretrainConfig(vocab_size=300, width=32, layers=1, heads=2, steps=2, batch_size=4)
-    pretrain(corpus.documents(50), output=tmp_path / "policy", config=config)
+    documents = [Document(prompt, (response,)) for prompt, response in corpus.documents(50)]
+    pretrain(documents, output=tmp_path / "policy", config=config)
     run(study, model=str(tmp_path / "policy"))
     found = beside(Membership.objects.get(kind="machine"))
     assert len(found.task) == 4

@@ -22,8 +22,10 @@ LEARNS = {"steps": 8, "learning_rate": 1e-3, "beta": 0.01, "prompts_per_step": 8
 def test_every_algorithm_starts_at_kl_0_and_raises_the_reward(tune, algorithm, tmp_path):
     from transformers import AutoModelForCausalLM
 
-    changes = {"ppo": {"epochs": 2, "minibatches": 2}, "grpo": {"epochs": 2}}.get(algorithm, {})
-    metrics = tune(config=dataclasses.replace(CONFIG, algorithm=algorithm, **LEARNS, **changes))
+    changes = {"ppo": {"epochs": 2, "minibatches": 2}, "grpo": {"epochs": 2}, "expert-iteration": {"steps": 20}}.get(
+        algorithm, {}
+    )
+    metrics = tune(config=dataclasses.replace(CONFIG, algorithm=algorithm, **LEARNS | changes))
     assert metrics["before"]["kl"] == pytest.approx(0, abs=1e-3)
     assert metrics["after"]["kl"] > 0
     assert metrics["after"]["reward"] > metrics["before"]["reward"]
