@@ -354,7 +354,7 @@ def table(curves: dict[str, dict[str, list[Any]]], targets: Sequence[int]) -> st
     draws = np.random.default_rng(0).integers(len(replays), size=(2000, len(replays)))
     shown = [n for n in range(len(votes)) if n % 2 or n == len(votes) - 1]
     lines = [
-        f"{len(replays)} replays; accuracy on clear pairs of held-out groups after so many judgements:",
+        f"{len(replays)} replays; accuracy on clear pairs that were held out after so many judgements:",
         "",
         "| rule | " + " | ".join(f"{votes[n]:.0f}" for n in shown) + " | log-loss at the end |",
         "|---" * (len(shown) + 2) + "|",
