@@ -10,7 +10,7 @@ from annotate.tasks.models import Purpose
 
 def notices(judgement: Judgement, *, before: Membership) -> list[str]:
     """Sentences about an answer that was just stored; `before` is the rater as it was before it."""
-    now = Membership.objects.get(pk=before.pk)
+    now = judgement.rater
     said = []
     if now.standing != before.standing and now.standing == Standing.WARNED:
         said.append(_("Several of your last answers differ from known ones. Please read the instructions again."))

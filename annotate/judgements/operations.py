@@ -62,7 +62,7 @@ def submit(*, assignment: Assignment, answer: Answer) -> Judgement:
         instructions_version=assignment.instructions_version,
         shown=assignment.shown,
         made_at=timezone.now(),
-        **_checked(assignment.task.study, len(assignment.shown), answer),
+        **_checked(assignment.rater.study, len(assignment.shown), answer),
     )
     assignment.state, assignment.ended_at, assignment.draft = AssignmentState.JUDGED, judgement.made_at, None
     assignment.save(update_fields=["state", "ended_at", "draft"])

@@ -21,6 +21,7 @@ from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Study
 from annotate.tasks.keys import task_key
 from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose, Task, TaskResponse
+from annotate.tasks.queries import AssignmentQuerySet
 from training.models import Round
 
 # Leases of one rater at a time: the task on the screen, the next one, and answers still on their way.
@@ -83,8 +84,10 @@ def lease_next(*, rater: Membership, beyond: Collection[int] = ()) -> Assignment
     beyond: ids of assignments that the rater's browser holds already, on the screen or on their way to the
     server; a browser that asks ahead gets another one. Nobody holds more than MOST_HELD.
     """
-    # A transaction of its own: it locks many tasks, and the leasing below may have to wait for one.
-    _return_run_out_leases(study=rater.study)
+    run_out = Assignment.objects.run_out().filter(task__study=rater.study)
+    if run_out.exists():
+        # A transaction of its own: it locks many tasks, and the leasing below may have to wait for one.
+        _return(run_out)
     return _lease_next(rater, beyond)
 
 
@@ -137,6 +140,7 @@ def _next_open(rater: Membership, *, skip_locked: bool) -> Task | None:
     return (
         Task.objects.open_to(rater)
         .in_turn()
+        .select_related("prompt")
         .select_for_update(skip_locked=skip_locked, no_key=True, of=("self",))
         .first()
     )
@@ -180,8 +184,7 @@ def _lease(task: Task, rater: Membership, *, again: Assignment | None = None) ->
 
 
 @transaction.atomic
-def _return_run_out_leases(*, study: Study) -> None:
-    run_out = Assignment.objects.run_out().filter(task__study=study)
+def _return(run_out: AssignmentQuerySet) -> None:
     for assignment in run_out.order_by("task_id").select_for_update(skip_locked=True, no_key=True, of=("self",)):
         _end(assignment, AssignmentState.RETURNED)
 
