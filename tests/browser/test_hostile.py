@@ -5,7 +5,6 @@ import io
 import json
 
 import pytest
-from django.contrib.auth.models import User
 from django.urls import reverse
 
 from annotate.audit.operations import record
@@ -17,7 +16,7 @@ from annotate.review.models import Flag
 from annotate.tasks.models import Task
 from annotate.tasks.operations import lease_next
 from tests.annotate.test_access import ANYBODY, MANAGERS, RATERS, address
-from tests.browser.conftest import PASSWORD, sign_in
+from tests.browser.conftest import sign_in
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 from tests.hostile import NAME, WHOLE
 from training.models import ModelKind, ModelVersion, Round, Run, RunKind
@@ -61,8 +60,6 @@ def member(study):
         member = MembershipFactory(study=study, role=role, user__username=f"{NAME}{role}", tags=[NAME])
         member.consented_version = 1
         member.save()
-        member.user.set_password(PASSWORD)
-        member.user.save()
         answer = Answer(ranks=[1, 2], comment=WHOLE[:9000], scores={"c": [1, 5]})
         submit(assignment=lease_next(rater=member), answer=answer)
         Flag.objects.create(task=lease_next(rater=member).task, rater=member, kind="unsafe", details=WHOLE[:400])
@@ -93,7 +90,7 @@ def test_nothing_runs_and_nothing_leaves(study, member, browser, quiet_server):
                 wrong.append(request.url) if not request.url.startswith((quiet_server.url, "data:", "blob:")) else None
             ),
         )
-        signed_in(page, who.user)
+        sign_in(context, who.user, quiet_server.url)
         for name in sorted(names):
             path = address(name, study, rater)
             answer = context.request.get(path, max_redirects=0)
@@ -106,15 +103,6 @@ def test_nothing_runs_and_nothing_leaves(study, member, browser, quiet_server):
         assert went_wrong == []
         context.close()
     assert seen > 25
-
-
-def signed_in(page, user):
-    # Names may be as hostile as they like only where they were made by other means than the form.
-    user.refresh_from_db()
-    name, user.username = user.username, f"plain{user.pk}"
-    User.objects.filter(pk=user.pk).update(username=user.username)
-    sign_in(page, user)
-    User.objects.filter(pk=user.pk).update(username=name)
 
 
 def test_exports_hold_the_texts_as_they_are_and_no_cell_is_a_formula(study, member):

@@ -16,14 +16,15 @@ from training.engine.observations import Item
 from training.engine.reading import Reader
 
 SETTINGS = "palate"
-OVERALL, LENGTH = "overall", "length"
+# No criterion can have these names: its key is made of letters, digits, - and _.
+OVERALL, LENGTH = "(overall)", "(length)"
 
 
 @dataclass
 class Settings:
     """What a saved folder says beside its weights, in config.json.
 
-    outputs: what each of a head's outputs stands for (`overall`, criteria, `length`); weights: of the outputs in the
+    outputs: what each of a head's outputs stands for (the whole, criteria, the length); weights: of the outputs in the
     reward. heads: how many such heads on the backbone; copies: how many whole models. P(a beats b) is
     σ((r_a - r_b) / temperature); quality σ((r - centre) / temperature).
     """

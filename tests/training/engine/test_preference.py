@@ -182,7 +182,7 @@ class TestScores:
     def test_ranks_with_scores_have_an_output_of_their_own(self, encoder_folder, tmp_path):
         judged = [dataclasses.replace(r, ranks=o.ranks) for r, o in zip(scored(48), records(48), strict=True)]
         metrics = train(tmp_path, encoder_folder, judged=judged)
-        assert metrics["outputs"] == ["overall", "fluent", "helpful"]
+        assert metrics["outputs"] == ["(overall)", "fluent", "helpful"]
         assert metrics["weights"] == [1, 0, 0]
 
 
