@@ -108,7 +108,7 @@ class TestByTouchOnAPhone:
             points = [dict(zip("xy", middle[name], strict=True))] if name else []
             touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
         assert page.locator("[data-live]").inner_text() == "C shares place 1 with A"
-        page.get_by_role("button", name="Submit and go on").tap()
+        page.get_by_role("button", name="Submit and go on").click()
         wait_for_the_end(page)
         assert Judgement.objects.get().ranks == [1, 2, 1]
 
