@@ -42,7 +42,8 @@ export function openOutbox(rater, token, { changed, told }) {
   async function send(entry) {
     let answer;
     try {
-      answer = await fetch(entry.url, post(token(), entry.body));
+      // The answer goes on its way also when the page is left now, unless it is longer than browsers allow for that.
+      answer = await fetch(entry.url, post(token(), entry.body, { keepalive: entry.body.length < 60_000 }));
     } catch {
       return "waiting";
     }

@@ -22,10 +22,13 @@ let fetched = null; // the next task, once it is here
 
 begin();
 listenToKeys(() => task, { undo });
-document.querySelector("[data-undo]").addEventListener("click", (event) => {
-  event.preventDefault();
-  undo();
-});
+for (const link of document.querySelectorAll("[data-after-answers]")) {
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // to a window of its own
+    event.preventDefault();
+    leaveFor(link.href);
+  });
+}
 remindOfBreaks(document.querySelector("[data-break]"));
 sayWhatWasKept();
 outbox.flush();

@@ -170,6 +170,21 @@ def test_undo_by_touch_waits_for_the_answer_that_is_on_its_way(open_page, user, 
     assert page.get_by_role("radio", name="A is slightly better").is_checked()
 
 
+def test_own_answers_show_the_one_that_was_just_given(open_page, user, study):
+    page = open_screen(open_page, user)
+    page.route("**/judge/", lambda route: (page.wait_for_timeout(500), route.continue_()))
+    judge(page, "b")
+    page.get_by_role("link", name="My answers").click()
+    page.get_by_role("cell", name="B is slightly better").wait_for()
+
+
+def test_an_answer_on_its_way_arrives_when_the_page_is_left(open_page, user, study):
+    page = open_screen(open_page, user)
+    judge(page, "b")
+    page.goto("about:blank")
+    until(page, lambda: Judgement.objects.count() == 1)
+
+
 def test_pace_follows_the_answers(open_page, user, study):
     page = open_screen(open_page, user)
     assert page.locator("[data-pace]").is_hidden()
