@@ -1,3 +1,5 @@
+import math
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -28,6 +30,7 @@ class RunKind(models.TextChoices):
     GENERATE = "generate_responses", _("generate responses")
     TRAIN_PREFERENCE = "train_preference", _("train preference model")
     EVALUATE = "evaluate_preference", _("evaluate preference model")
+    SCORE = "score_responses", _("score responses")
     RL_FINETUNE = "rl_finetune", _("tune the policy")
     NEXT_ROUND = "next_round", _("next round")
     NEXT_TASKS = "next_tasks", _("choose what to judge next")
@@ -158,6 +161,38 @@ class ModelVersion(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ResponseReward(models.Model):
+    """What a preference model thinks of a response. log_odds: the reward calibrated, the natural logarithm of the odds
+    against the average response; spread: the standard deviation of the reward over an ensemble's members."""
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="response_rewards")
+    response = models.ForeignKey("annotate.Response", on_delete=models.CASCADE, related_name="rewards")
+    reward = models.FloatField()
+    log_odds = models.FloatField()
+    spread = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["version", "response"], name="response_reward_unique")]
+
+    def __str__(self) -> str:
+        return f"reward {self.reward:.3f} of response {self.response_id}"
+
+    @property
+    def quality(self) -> float:
+        """In (0, 1): the chance to be preferred over the average response."""
+        return chance(self.log_odds)
+
+    def chance_over(self, other: "ResponseReward") -> float:
+        """In (0, 1): the chance that a rater prefers this response over the other, a tie counting half."""
+        return chance(self.log_odds - other.log_odds)
+
+
+def chance(log_odds: float) -> float:
+    """The logistic function, without overflow."""
+    return 1 / (1 + math.exp(-max(-700.0, min(700.0, log_odds))))
 
 
 class Round(models.Model):

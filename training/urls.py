@@ -12,6 +12,7 @@ urlpatterns = [
     path("studies/<slug:slug>/models/<int:pk>/", views_models.model, name="model"),
     path("studies/<slug:slug>/models/<int:pk>/promote/", views_models.promote, name="model-promote"),
     path("studies/<slug:slug>/models/<int:pk>/why/", views_models.why, name="model-why"),
+    path("studies/<slug:slug>/models/<int:pk>/rewards/", views_models.rewards, name="model-rewards"),
     path("studies/<slug:slug>/rounds/<int:number>/", views_models.turn, name="round"),
     path("studies/<slug:slug>/exchange/", views_exchange.exchange, name="exchange"),
     path("studies/<slug:slug>/exchange/prompts/", views_exchange.upload_prompts, name="import-prompts"),

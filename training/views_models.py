@@ -1,10 +1,11 @@
 """Models of a study and the rounds in which their responses were judged."""
 
-import math
+from itertools import pairwise, zip_longest
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -16,7 +17,7 @@ from annotate.quality.win_rate import win_rate
 from palate.markdown import sanitised
 from training import model_versions, promotion
 from training.cards import figure
-from training.models import ModelKind, ModelVersion
+from training.models import ModelKind, ModelVersion, ResponseReward, chance
 from training.report_pages import explained, sections
 
 FIGURES = [
@@ -29,6 +30,7 @@ FIGURES = [
     ("ece", "calibration error"),
     ("kendall_tau", "Kendall's τ"),
 ]
+PROMPTS_A_PAGE = 20
 
 
 def models(request: HttpRequest, slug: str) -> HttpResponse:
@@ -74,6 +76,7 @@ def model(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "run": version.run if version.run and version.run.study_id == study.pk else None,
         "sections": sections(version.report),
         "overall": version.report.get("overall"),
+        "scored": version.response_rewards.filter(response__prompt__study=study).exists(),
         "explained": bool(version.report.get("explained") or version.report.get("errors")),
     }
     return render(request, "manage/model.html", context)
@@ -105,7 +108,7 @@ def why(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     temperature = version.metrics.get("temperature", 1.0)
 
     def probability(reward: float, other: float) -> float:
-        return 1 / (1 + math.exp(-max(-700, min(700, (reward - other) / temperature))))
+        return chance((reward - other) / temperature)
 
     context = {
         "study": study,
@@ -118,6 +121,31 @@ def why(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "errors": version.report.get("errors", []),
     }
     return render(request, "manage/model_why.html", context)
+
+
+def rewards(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """What a preference model thinks of the study's responses, prompt by prompt, the best one first."""
+    study = managed_study(request, slug)
+    version = get_object_or_404(ModelVersion.objects.filter(model_versions.in_reach(study)), pk=pk)
+    scored = version.response_rewards.filter(response__prompt__study=study)
+    prompts = study.prompts.filter(pk__in=scored.values("response__prompt")).order_by("pk")
+    page = Paginator(prompts, PROMPTS_A_PAGE).get_page(request.GET.get("page"))
+    shown = scored.filter(response__prompt__in=list(page)).select_related("response").order_by("-log_odds", "pk")
+    by_prompt: dict[int, list[ResponseReward]] = {prompt.pk: [] for prompt in page}
+    for row in shown:
+        by_prompt[row.response.prompt_id].append(row)
+    context = {
+        "study": study,
+        "tab": "models",
+        "version": version,
+        "page": page,
+        "prompts": [
+            (prompt, list(zip_longest(rows, (row.chance_over(after) for row, after in pairwise(rows)))))
+            for prompt in page
+            if (rows := by_prompt[prompt.pk])
+        ],
+    }
+    return render(request, "manage/model_rewards.html", context)
 
 
 def turn(request: HttpRequest, slug: str, number: int) -> HttpResponse:

@@ -28,6 +28,7 @@ STARTED_HERE = [
     RunKind.MACHINE_JUDGE,
     RunKind.TRAIN_PREFERENCE,
     RunKind.EVALUATE,
+    RunKind.SCORE,
     RunKind.NEXT_TASKS,
     RunKind.RL_FINETUNE,
     RunKind.NEXT_ROUND,

@@ -9,7 +9,7 @@ from annotate.judgements.models import Judgement
 from annotate.prompts.models import Prompt, Response, Split
 from annotate.studies.models import Criterion, Method, Study
 from annotate.webhooks.models import Event, Webhook
-from training.models import ModelVersion, Run, RunKind
+from training.models import ModelVersion, ResponseReward, Run, RunKind
 
 MOST_AT_ONCE = 1000
 
@@ -181,6 +181,24 @@ class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
     class Meta:
         model = ModelVersion
         fields = ["id", "kind", "name", "parent", "reward", "snapshot_sha256", "run", "metrics", "card", "created_at"]
+
+
+class RewardSerializer(serializers.ModelSerializer[ResponseReward]):
+    response_id = serializers.CharField(source="response.external_id")
+    prompt_id = serializers.CharField(source="response.prompt.external_id")
+    quality = serializers.FloatField(help_text="Calibrated chance to be preferred over the average response.")
+
+    class Meta:
+        model = ResponseReward
+        fields = ["response", "response_id", "prompt_id", "reward", "spread", "quality"]
+
+
+class PreferenceSerializer(serializers.Serializer[Any]):
+    a = RewardSerializer()
+    b = RewardSerializer()
+    probability = serializers.FloatField(
+        help_text="Calibrated chance that a rater prefers a over b, a tie counting half."
+    )
 
 
 class WebhookSerializer(serializers.ModelSerializer[Webhook]):

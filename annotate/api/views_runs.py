@@ -1,5 +1,6 @@
 """Runs, models and webhooks of a study."""
 
+from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
@@ -11,9 +12,11 @@ from annotate.api.base import ApiView, idempotent
 from annotate.api.models import Scope
 from annotate.api.views_studies import ONCE, PAGES, REFUSED
 from annotate.errors import PalateError
+from annotate.studies.models import Study
 from annotate.webhooks.operations import add_webhook
 from training import operations
-from training.models import ModelVersion, Run
+from training.model_versions import in_reach
+from training.models import ModelVersion, ResponseReward, Run
 from training.views_runs import STARTED_HERE, form_for, values_of
 
 
@@ -78,6 +81,31 @@ class Models(ApiView):
     def get(self, request: Request, slug: str) -> Response:
         rows = ModelVersion.objects.filter(study=self.study(slug)).select_related("snapshot")
         return self.page(rows, given.ModelVersionSerializer)
+
+
+class Rewards(ApiView):
+    @extend_schema(operation_id="rewards_list", parameters=PAGES, responses=given.paged(given.RewardSerializer))
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """What a preference model thinks of the study's responses, as far as a run score_responses has asked it."""
+        return self.page(_rewards(self.study(slug), pk), given.RewardSerializer)
+
+
+class Preference(ApiView):
+    @extend_schema(operation_id="preference_read", responses={200: given.PreferenceSerializer, 422: REFUSED})
+    def get(self, request: Request, slug: str, pk: int, a: int, b: int) -> Response:
+        """The calibrated chance that response a is preferred over response b of the same prompt."""
+        rewards = _rewards(self.study(slug), pk)
+        one, other = (get_object_or_404(rewards, response=response) for response in (a, b))
+        if one.response.prompt_id != other.response.prompt_id:
+            raise PalateError(f"responses {a} and {b} answer different prompts; only those to one prompt compare")
+        answer = given.PreferenceSerializer({"a": one, "b": other, "probability": one.chance_over(other)})
+        return Response(answer.data)
+
+
+def _rewards(study: Study, version: int) -> QuerySet[ResponseReward]:
+    """Of the study's own responses, by a model that it can see."""
+    model = get_object_or_404(ModelVersion.objects.filter(in_reach(study)), pk=version)
+    return model.response_rewards.filter(response__prompt__study=study).select_related("response__prompt")
 
 
 class Webhooks(ApiView):

@@ -37,6 +37,7 @@ def raters(request: HttpRequest, slug: str) -> HttpResponse:
         "tab": "quality",
         "who": evidence.who,
         "page": page,
+        "keep": f"who={evidence.who}&",
         "rows": [(row, members[row.rater], trust.of(row.rater)) for row in page],
     }
     return render(request, "manage/quality_raters.html", context)

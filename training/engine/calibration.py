@@ -14,8 +14,12 @@ BINS = 10
 def fit_temperature(difference: Array, share: Array, weight: Array) -> float:
     """The T in [0.02, 50] at which σ(d / T) fits the vote shares best (Guo et al. 2017, sec. 4.2).
 
-    difference, share, weight: (N,): r_a - r_b, the share of the votes that a won, the number of votes.
+    difference, share, weight: (N,): r_a - r_b, the share of the votes that a won, the number of votes. Two votes more,
+    one for each side, stand in the shares (Platt 1999, sec. 2.2): a few votes that a model gets all right do not make
+    it certain.
     """
+    votes = weight.sum()
+    share = (share * votes + 1) / (votes + 2)
 
     def loss(log_t: float) -> float:
         z = difference / math.exp(log_t)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import platform
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +101,8 @@ def _train(
         reader = _reader(base_model, groups, settings, seeded, reporter)
         likelihood = _likelihood(settings, groups, seeded)
         checkpoint = checkpoints / f"preference-{copy}.pt" if checkpoints else None
-        states.append(_fitted(reader, likelihood, groups, held_out, seeded, reporter, checkpoint))
+        drawn = _drawn_again(groups, seeded.seed) if config.kind == "linear" and settings.copies > 1 else groups
+        states.append(_fitted(reader, likelihood, drawn, held_out, seeded, reporter, checkpoint))
         reader.model = reader.model.merge_and_unload() if config.lora_rank else reader.model
         model.readers.append(reader)
     _calibrate(model, [pair for group in held_out for pair in group.pairs])
@@ -142,6 +144,11 @@ def _checked(records: Iterable[Record], split: str) -> list[Group]:
     if all(vote.outcome == 0.5 for vote in votes):
         raise ValueError(f"all {len(votes)} votes of the {split} split are ties: no response is better than another")
     return groups
+
+
+def _drawn_again(groups: Sequence[Group], seed: int) -> list[Group]:
+    """As many groups, drawn with replacement (Breiman 1996): a convex fit has no other reason to differ by its seed."""
+    return random.Random(seed).choices(groups, k=len(groups))
 
 
 def _settings(groups: Sequence[Group], config: PreferenceConfig) -> Settings:

@@ -120,9 +120,10 @@ class Reader:
         prompts = [prompt for prompt in dict.fromkeys(p for p, _ in items) if prompt not in self._prompts]
         if prompts:
             texts = [policy_prompt(self.tokenizer, prompt) for prompt in prompts]
-            heads = self.tokenizer(texts, add_special_tokens=not templated)["input_ids"]
+            heads = self.tokenizer(texts, add_special_tokens=not templated, verbose=False)["input_ids"]
             self._prompts.update({p: start_ids(self.tokenizer, ids) for p, ids in zip(prompts, heads, strict=True)})
-        responses = self.tokenizer([response for _, response in items], add_special_tokens=False)["input_ids"]
+        texts = [response for _, response in items]
+        responses = self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
         same = self.tokenizer.eos_token_id == self.tokenizer.pad_token_id
         end = [] if same or self.tokenizer.eos_token_id is None else [self.tokenizer.eos_token_id]
         rows = []
@@ -136,7 +137,8 @@ class Reader:
         return rows
 
     def _encoder_rows(self, items: Sequence[Item]) -> list[dict[str, list[int]]]:
-        found = self.tokenizer([prompt for prompt, _ in items], [response for _, response in items])
+        # Rows that are too long are cut below; until then their length needs no warning.
+        found = self.tokenizer([prompt for prompt, _ in items], [response for _, response in items], verbose=False)
         rows = [{key: found[key][n] for key in found} for n in range(len(items))]
         for n, item in enumerate(items):
             if len(rows[n]["input_ids"]) > self.max_length:

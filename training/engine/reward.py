@@ -115,9 +115,14 @@ class PreferenceModel:
             if name not in (OVERALL, LENGTH)
         }
 
+    def log_odds(self, reward: float) -> float:
+        """The calibrated reward: the natural logarithm of the odds against the average response of the validation
+        split."""
+        return (reward - self.centre) / self.temperature
+
     def quality(self, rewards: Sequence[float]) -> list[float]:
         """Calibrated quality in (0, 1): the chance to beat the average response of the validation split."""
-        return [float(expit((r - self.centre) / self.temperature)) for r in rewards]
+        return [float(expit(self.log_odds(r))) for r in rewards]
 
     def probability(self, reward_a: float, reward_b: float) -> float:
         """Calibrated chance that a rater prefers a over b, a tie counting half."""

@@ -9,6 +9,7 @@ from training.jobs import (
     next_tasks,
     pretrain,
     rl_finetune,
+    score_responses,
     simulate_raters,
     train_preference,
 )
@@ -20,6 +21,7 @@ JOBS: dict[str, Job] = {
     RunKind.GENERATE: generate_responses.JOB,
     RunKind.TRAIN_PREFERENCE: train_preference.JOB,
     RunKind.EVALUATE: evaluate_preference.JOB,
+    RunKind.SCORE: score_responses.JOB,
     RunKind.RL_FINETUNE: rl_finetune.JOB,
     RunKind.NEXT_ROUND: next_round.JOB,
     RunKind.NEXT_TASKS: next_tasks.JOB,

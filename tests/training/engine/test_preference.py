@@ -138,6 +138,11 @@ class TestEnsembles:
             assert model.score([("What can I do?", GOOD)])[0] == pytest.approx(members[0].mean(), abs=1e-5)
             assert accuracy(model) >= 0.9
 
+    def test_copies_of_a_linear_model_see_other_prompts(self, tmp_path):
+        train(tmp_path / "bags", "", config={"kind": "linear", "ensemble": 3})
+        members = PreferenceModel.load(tmp_path / "bags").score_members([("What can I do?", GOOD)])
+        assert min(spread(members)) > 0
+
     def test_combined_by_hand(self):
         members = [[1.0, 3.0], [2.0, 2.0]]
         assert combined(members) == [2, 2]

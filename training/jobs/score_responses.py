@@ -1,0 +1,71 @@
+"""Let a preference model score a study's responses: rewards and calibrated chances for pages, the API and the loop."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from annotate.errors import PalateError
+from annotate.prompts.models import Response
+from annotate.studies.models import Study
+from training import model_versions
+from training.engine.progress import Reporter, advance
+from training.jobs.generate_responses import SPLITS
+from training.jobs.job import Job, needed, study_of
+from training.jobs.options import option
+from training.models import ModelKind, ResponseReward, Run
+
+AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Options:
+    model: str = option(help="the preference model: a model version or a folder", of_model="preference")
+    split: str = option("all", help="the responses to which prompts", choices=SPLITS)
+
+
+def check(study: Study | None, options: Options) -> None:
+    study = needed(study)
+    model_versions.locate(study, options.model, flag="--model", kind=ModelKind.PREFERENCE)
+    if not _responses(study, options.split).exists():
+        raise PalateError(f"study {study.slug} has no responses in the split {options.split}")
+
+
+def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
+    """Scores what this model has not scored yet; what a cancelled run has scored is kept."""
+    from training.engine.reward import PreferenceModel, spread
+
+    study = study_of(run)
+    path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.PREFERENCE)
+    version = model_versions.register(study=study, kind=ModelKind.PREFERENCE, path=path)
+    model = PreferenceModel.load(path)
+    responses = _responses(study, options.split)
+    known = responses.count()
+    # By prompt: a model that shares the reading of a prompt reads it once.
+    new = list(responses.exclude(rewards__version=version).order_by("prompt_id", "id").values_list("pk", flat=True))
+    for start in range(0, len(new), AT_ONCE):
+        part = list(Response.objects.filter(pk__in=new[start : start + AT_ONCE]).select_related("prompt"))
+        members = model.score_members([(response.prompt.text, response.text) for response in part])
+        ResponseReward.objects.bulk_create(
+            [
+                ResponseReward(
+                    version=version,
+                    response=response,
+                    reward=sum(rewards) / len(rewards),
+                    log_odds=model.log_odds(sum(rewards) / len(rewards)),
+                    spread=apart if len(rewards) > 1 else None,
+                )
+                for response, rewards, apart in zip(part, members, spread(members), strict=True)
+            ],
+            ignore_conflicts=True,
+        )
+        advance(reporter, min(start + AT_ONCE, len(new)), len(new))
+    reporter.log(f"{len(new)} responses scored, {known - len(new)} had been before")
+    return {"model": version.name, "scored": len(new), "scored_before": known - len(new)}
+
+
+def _responses(study: Study, split: str) -> Any:
+    responses = Response.objects.filter(prompt__study=study)
+    return responses if split == "all" else responses.filter(prompt__split=split)
+
+
+JOB = Job(Options, check, perform, "Score a study's responses with a preference model: reward, quality and chances.")
