@@ -19,6 +19,7 @@ import json
 import multiprocessing
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -406,7 +407,7 @@ def main() -> None:
     parser.add_argument("--base-model", help="needed for the question unseen")
     parser.add_argument("--question", choices=["unseen", "standings"], default="unseen")
     parser.add_argument("--group-by", default="debate", help="field of a prompt whose groups are held out whole")
-    parser.add_argument("--cache", type=Path, default=Path("/tmp/palate-active-choice"))
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "palate-active-choice")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--most", type=int, default=2684, help="judgements at the end of a replay")
     parser.add_argument("--random-share", type=float, default=0.2)

@@ -4,8 +4,8 @@
 
 TRL needs an environment of its own, since it is no dependency of the app:
 
-    python3 -m venv /tmp/trl-venv
-    /tmp/trl-venv/bin/pip install torch==2.13.0 transformers==5.23.0 numpy==2.4.6 scipy==1.17.1 "trl>=1.16,<1.17"
+    python3 -m venv trl-environment
+    trl-environment/bin/pip install torch==2.13.0 transformers==5.23.0 numpy==2.4.6 scipy==1.17.1 "trl>=1.16,<1.17"
 
 The two take turns, seed by seed. Printed are the seconds of a step (median without the first) and their ratio with its
 range over seeds; then reward and KL of what was saved, measured in the same way for both on prompts of their own.
@@ -37,7 +37,7 @@ def reward(texts: list[str]) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trl-python", default="/tmp/trl-venv/bin/python", help="python with TRL 1.16")
+    parser.add_argument("--trl-python", required=True, help="python with TRL 1.16")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=STEPS, help="optimiser steps of the run whose reward is compared")
     parser.add_argument("--json", help="write the figures to this file")

@@ -2,7 +2,8 @@
 
 Both start from the same Llama-shaped model of 5.3 million random parameters and see every judgement once, with as many
 prompts in a step: Palate reads each prompt and response once a step, TRL each of a ranking's pairs. For each setting
-prints the seconds of both, their ratio, and the accuracy on held-out prompts.
+prints the median seconds of a step of both, their ratio, the seconds of each whole run (Palate's loads, validates,
+calibrates and saves as well), and the accuracy on held-out prompts.
 
     python bench/preference_vs_trl.py --trl-python TRL_ENVIRONMENT/bin/python --seeds 5
 
@@ -12,15 +13,17 @@ TRL_ENVIRONMENT has the packages of tests/annotate/exchange/requirements-trl.txt
 import argparse
 import json
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from training.engine.progress import SilentReporter
 
 PROMPT_WORDS, RESPONSE_WORDS, LEARNING_RATE = 150, 60, 1e-3
 # name: responses K, raters, prompts, pairs of a step
@@ -87,9 +90,24 @@ def by_palate(base, output, train, validation, *, tokens, seed, bfloat16):
         epochs=1, min_steps=1, learning_rate=LEARNING_RATE, tokens_per_step=tokens, max_length=512, seed=seed,
         precision="bfloat16" if bfloat16 else "float32",
     )  # fmt: skip
-    started = time.perf_counter()
-    train_preference(train, validation, base_model=str(base), output=output, config=config)
-    return time.perf_counter() - started
+    clock, started = Clock(), time.perf_counter()
+    train_preference(train, validation, base_model=str(base), output=output, config=config, reporter=clock)
+    return a_step(clock.steps), time.perf_counter() - started
+
+
+class Clock(SilentReporter):
+    """When each step ended."""
+
+    def __init__(self):
+        self.steps = []
+
+    def progress(self, step, total):
+        self.steps.append(time.perf_counter())
+
+
+def a_step(ends):
+    """Median seconds from the end of one step to that of the next."""
+    return statistics.median(after - before for before, after in pairwise(ends))
 
 
 def by_trl(python, base, output, train, *, batch, seed, bfloat16, threads):
@@ -106,7 +124,8 @@ def by_trl(python, base, output, train, *, batch, seed, bfloat16, threads):
         "base": str(base), "output": str(output), "pairs": pairs, "batch": batch, "epochs": 1, "seed": seed,
         "learning_rate": LEARNING_RATE, "max_length": 512, "bfloat16": bfloat16, "threads": threads,
     }  # fmt: skip
-    return run_trl(python, job)["seconds"]
+    done = run_trl(python, job)
+    return a_step(done["steps"]), done["seconds"]
 
 
 def run_trl(python, job):
@@ -144,8 +163,6 @@ def main():
     parser.add_argument("--settings", nargs="*", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--precision", choices=["float32", "bfloat16", "both"], default="both")
     args = parser.parse_args()
-    import statistics
-
     import torch
     import transformers
 
@@ -168,20 +185,20 @@ def main():
                 validation, test = (judgements(rng, n, 2, 1, noise=0.0) for n in (8, 60))
                 for half in precisions:
                     mine, theirs = Path(folder) / f"palate-{name}-{seed}", Path(folder) / f"trl-{name}-{seed}"
-                    seconds = by_palate(base, mine, train, validation, tokens=tokens, seed=seed, bfloat16=half)
+                    own = by_palate(base, mine, train, validation, tokens=tokens, seed=seed, bfloat16=half)
                     peer = by_trl(
                         args.trl_python, base, theirs, train,
                         batch=batch, seed=seed, bfloat16=half, threads=torch.get_num_threads(),
                     )  # fmt: skip
-                    found.append((half, seconds, peer, accuracy(mine, test), accuracy(theirs, test)))
+                    found.append((half, *own, *peer, accuracy(mine, test), accuracy(theirs, test)))
                     print(name, seed, "bf16" if half else "f32", *(f"{x:.3f}" for x in found[-1][1:]), flush=True)
             for half in precisions:
                 rows = [row for row in found if row[0] == half]
-                ratio = statistics.median(peer / own for _, own, peer, _, _ in rows)
-                own, peer = (statistics.mean(row[n] for row in rows) for n in (3, 4))
+                ratio, whole = (statistics.median(row[n + 2] / row[n] for row in rows) for n in (1, 2))
+                own, peer = (statistics.mean(row[n] for row in rows) for n in (5, 6))
                 print(
-                    f"{name} ({'bfloat16' if half else 'float32'}): TRL takes {ratio:.1f} times as long; "
-                    f"held-out accuracy {own:.3f}, TRL {peer:.3f} ({len(rows)} seeds)",
+                    f"{name} ({'bfloat16' if half else 'float32'}): a step of TRL takes {ratio:.1f} times as long, the "
+                    f"whole run {whole:.1f}; held-out accuracy {own:.3f}, TRL {peer:.3f} ({len(rows)} seeds)",
                     flush=True,
                 )
 

@@ -1,5 +1,6 @@
 """The peer of preference_vs_trl.py and arguments.py: TRL's RewardTrainer, run by the python of an environment that has
-TRL 1.16. Reads a job (JSON) from standard input; prints {"seconds": …} as the last line and saves the model."""
+TRL 1.16. Reads a job (JSON) from standard input; prints {"seconds": …, "steps": [when each ended]} as the last
+line and saves the model."""
 
 import json
 import sys
@@ -15,12 +16,13 @@ class Clock(TrainerCallback):
     """Saves the model every so many steps, and leaves the time that takes out of the account."""
 
     def __init__(self, every, output):
-        self.every, self.output, self.away, self.marks = every, output, 0.0, []
+        self.every, self.output, self.away, self.marks, self.steps = every, output, 0.0, [], []
 
     def on_train_begin(self, *args, **kwargs):
         self.started = time.perf_counter()
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
+        self.steps.append(time.perf_counter())
         if self.every and state.global_step % self.every == 0:
             left = time.perf_counter()
             folder = f"{self.output}/step-{state.global_step}"
@@ -66,7 +68,7 @@ def main():
     seconds = time.perf_counter() - started - clock.away
     trainer.model.save_pretrained(job["output"])
     tokenizer.save_pretrained(job["output"])
-    print(json.dumps({"seconds": seconds, "marks": clock.marks}))
+    print(json.dumps({"seconds": seconds, "marks": clock.marks, "steps": clock.steps}))
 
 
 main()
