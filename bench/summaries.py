@@ -3,7 +3,7 @@
     python bench/summaries.py DATA [--base-model ENCODER]
 
 DATA holds prompts.jsonl.gz, responses.jsonl.gz and judgements.jsonl.gz as import_judgements takes them. For each prompt
-in turn a linear model (on text, or on the frozen states of ENCODER) learns from the rankings of all others and ranks its
+in turn a linear model (on text, or on frozen states of ENCODER) learns from the rankings of all others and ranks its
 responses. Printed is the mean Kendall τ-b with each rater's ranking, with an interval over prompts; beside it the
 raters' own: the mean τ of one rater with each of the others, and with the mean rank of all others.
 """
