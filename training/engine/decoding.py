@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training.engine.tree_rows import HIDDEN
+
 RETIRE_SHARE = 0.125  # copying the cache costs about a step, so finished rows leave in groups
 LARGEST_GROUP = 8  # samples that share a row: each also computes attention to the others' tokens, masked
-HIDDEN = -1e9  # not the smallest float: it must stay finite in bfloat16
 TOLERANCE = 1e-4
 
 

@@ -1,8 +1,4 @@
-"""One row for a prompt and all its responses: the prompt is read once, and each response sees the prompt and itself.
-
-The row is prompt tokens, then the responses one after another, each with position numbers that go on from the
-prompt's. An additive mask hides the responses from each other, so every output equals that of a row of its own.
-"""
+"""A prompt and all its responses as one row: the prompt is read once (training.engine.tree_rows)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +8,7 @@ import torch
 from torch import Tensor
 
 from training.engine.observations import Item
+from training.engine.tree_rows import tree_rows
 
 # Cells of the masks of one pass: rows of like length share a pass.
 CELLS = 2_000_000
@@ -59,30 +56,10 @@ def head_of(model: Any) -> Any:
 
 
 def joined(trees: Sequence[Tree], dtype: torch.dtype, pad: int) -> tuple[dict[str, Tensor], list[int]]:
-    """Model inputs of the trees, (B, L) and a mask (B, 1, L, L), and where each response ends in its row.
-
-    The mask is added to the attention's scores: a boolean one is read differently by some models.
-    """
-    width = max(tree.length for tree in trees)
-    ids = torch.full((len(trees), width), pad)
-    positions = torch.zeros((len(trees), width), dtype=torch.long)
-    part = torch.full((len(trees), width), -1)  # 0 in the prompt, n in response n, -1 in the padding
-    ends = []
-    for row, tree in enumerate(trees):
-        start = 0
-        for number, tokens in enumerate([tree.head, *tree.tails]):
-            end = start + len(tokens)
-            ids[row, start:end] = torch.tensor(tokens)
-            first = len(tree.head) if number else 0
-            positions[row, start:end] = torch.arange(first, first + len(tokens))
-            part[row, start:end] = number
-            start = end
-            if number:
-                ends.append(end - 1)
-    earlier = torch.ones(width, width, dtype=torch.bool).tril()
-    seen = earlier & ((part[:, None, :] == 0) | (part[:, None, :] == part[:, :, None]))
-    mask = torch.zeros(seen.shape, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
-    return {"input_ids": ids, "attention_mask": mask[:, None], "position_ids": positions}, ends
+    """Model inputs of the trees, (B, L) and a mask (B, 1, L, L), and where each response ends in its row."""
+    rows = tree_rows([(tree.head, tree.tails) for tree in trees], pad)
+    inputs = {"input_ids": rows.ids, "attention_mask": rows.mask(dtype), "position_ids": rows.positions}
+    return inputs, [end - 1 for spans in rows.spans for _, end in spans]
 
 
 def _passes(trees: Sequence[Tree]) -> Iterator[list[Tree]]:

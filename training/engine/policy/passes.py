@@ -1,8 +1,7 @@
 """Log-probabilities of given responses under a model, with the prompt read once for all responses to it.
 
-A *tree row* is a prompt and several of its responses, one behind the other; an additive mask lets each response see the
-prompt and itself only, and positions start anew behind the prompt. Whether a model computes the same from tree rows as
-from rows of one response each is tried before the first step; where it does not, every response gets its own row.
+Responses to a prompt share rows (training.engine.tree_rows). Whether a model computes the same from them as from rows
+of one response each is tried before the first step; where it does not, every response gets its own row.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.engine.decoding import HIDDEN, TOLERANCE, takes_positions, window_of
+from training.engine.decoding import TOLERANCE, takes_positions, window_of
+from training.engine.tree_rows import tree_rows
 
 ROW_CAP = 1024  # tokens in a tree row: its attention costs the square of it
 
@@ -190,43 +190,24 @@ def _plan(groups: Sequence[Group], cap: float, apart: bool) -> Iterator[_Row]:
 
 
 def _rows(batch: Sequence[_Row], width: int, pad_id: int, start_id: int | None) -> Rows:
-    long = max(row.length for row in batch)
-    ids = torch.full((len(batch), long), pad_id)
-    positions = torch.zeros(len(batch), long, dtype=torch.long)
-    # The part of a row that a column belongs to: 0 the prompt, 1, 2, … its responses, -1 padding.
-    part = torch.full((len(batch), long), -1)
+    heads = [row.prompt if start_id is None else [start_id] for row in batch]
+    laid = tree_rows(
+        [(head, [tokens for _, tokens in row.responses]) for head, row in zip(heads, batch, strict=True)], pad_id
+    )
+    long = laid.ids.shape[1]
     read: list[int] = []
     tokens: list[int] = []
     place: list[int] = []
-    for r, row in enumerate(batch):
-        head = list(row.prompt) if start_id is None else [start_id]
-        start = len(head)
-        ids[r, :start] = torch.tensor(head)
-        positions[r, :start] = torch.arange(start)
-        part[r, :start] = 0
-        at = start
-        for k, (number, response) in enumerate(row.responses, start=1):
-            end = at + len(response)
-            ids[r, at:end] = torch.tensor(response)
-            positions[r, at:end] = torch.arange(start, start + len(response))
-            part[r, at:end] = k
+    for r, (head, row) in enumerate(zip(heads, batch, strict=True)):
+        for (number, response), (start, end) in zip(row.responses, laid.spans[r], strict=True):
             # The first token is predicted at the prompt's end, each other one at the token before it.
-            read += [r * long + start - 1, *range(r * long + at, r * long + end - 1)]
+            read += [r * long + len(head) - 1, *range(r * long + start, r * long + end - 1)]
             tokens += response
             place += range(number * width, number * width + len(response))
-            at = end
     tree = any(len(row.responses) > 1 for row in batch)
-    mask = _tree_mask(part) if tree else (part >= 0).long()
+    mask = laid.mask(torch.float32) if tree else (laid.part >= 0).long()
     prompts = None if start_id is None else _padded([row.prompt for row in batch], pad_id)
-    return Rows(ids, mask, positions, torch.tensor(read), torch.tensor(tokens), torch.tensor(place), prompts)
-
-
-def _tree_mask(part: Tensor) -> Tensor:
-    """Additive mask (R, 1, L, L) from the parts (R, L) of the columns."""
-    long = part.shape[1]
-    same = (part.unsqueeze(2) == part.unsqueeze(1)) | (part.unsqueeze(1) == 0)
-    seen = same & torch.ones(long, long, dtype=torch.bool).tril()
-    return torch.zeros(seen.shape).masked_fill_(~seen, HIDDEN).unsqueeze(1)
+    return Rows(laid.ids, mask, laid.positions, torch.tensor(read), torch.tensor(tokens), torch.tensor(place), prompts)
 
 
 def _padded(prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
