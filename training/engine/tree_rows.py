@@ -1,7 +1,7 @@
 """Rows in which several texts go on from one beginning: the head is read once, and each tail sees the head and itself.
 
 Tails follow the head one behind the other. Positions start anew behind the head for each tail, and an additive mask
-hides the tails from each other, so that every output is that of a row of the head and one tail. Not every model computes
+hides the tails from each other, so every output is that of a row of the head and one tail. Not every model computes
 it so (Bloom has positions of its own in its attention): who uses these rows tries them first.
 """
 
