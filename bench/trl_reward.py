@@ -36,6 +36,8 @@ def main():
     torch.set_num_threads(job["threads"])
     torch.manual_seed(job["seed"])
     tokenizer = AutoTokenizer.from_pretrained(job["base"])
+    if tokenizer.eos_token is None:
+        tokenizer.eos_token = tokenizer.sep_token  # an encoder: TRL wants an end to every text
     model = AutoModelForSequenceClassification.from_pretrained(job["base"], num_labels=1, dtype=torch.float32)
     model.config.pad_token_id = tokenizer.pad_token_id
     clock = Clock(job.get("save_every", 0), job["output"])

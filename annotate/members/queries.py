@@ -51,9 +51,7 @@ def rating_memberships_of(user: Any) -> QuerySet[Membership, Any]:
 
 def progress_of(rater: Membership) -> Progress:
     """A task that the rater holds at the moment counts as open."""
-    handed_out = rater.study.active and not rater.barred
-    # In the order of the index of open tasks: unordered, the planner of a large study may read all of it.
-    waiting = Task.objects.open_to(rater).in_turn()[: MANY + 1].count() if handed_out else 0
+    waiting = _waiting(rater) if rater.study.active and not rater.barred else 0
     held = rater.assignments.live().count()
     own = rater.judgements.live()
     newest = own.filter(seconds__isnull=False).order_by("-id").values_list("seconds", flat=True)[:NEWEST]
@@ -63,3 +61,16 @@ def progress_of(rater: Membership) -> Progress:
         today=own.filter(made_at__date=timezone.localdate()).count(),
         newest=tuple(reversed(newest)),
     )
+
+
+def _waiting(rater: Membership) -> int:
+    """Open tasks that the rater has not had, at most MANY + 1.
+
+    In the order of the index of open tasks: unordered, the planner of a large study may read all of it.
+    """
+    seen = rater.assignments.count()
+    meant = Task.objects.meant_for(rater).with_free_slot().in_turn()
+    # Even if all that the rater has had were among these, many would be left: no need to look each of them up.
+    if meant[: MANY + 1 + seen].count() > MANY + seen:
+        return MANY + 1
+    return Task.objects.open_to(rater).in_turn()[: MANY + 1].count()

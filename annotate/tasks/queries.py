@@ -12,20 +12,24 @@ class TaskQuerySet(models.QuerySet[Any]):
         """Tasks that collect votes and lack some; those with a known answer never fill up and stand apart."""
         return self.filter(slots_taken__lt=F("replication"), withdrawn=False, purpose="collect")
 
+    def meant_for(self, rater: Any) -> "TaskQuerySet":
+        """Tasks of the rater's study that the rater is in the audience of."""
+        # "For everybody" is said by itself: the planner knows how common it is, but takes tasks within an audience
+        # for so rare that it reads a whole study to count a thousand of them.
+        may_have = Q(audience=[])
+        if rater.tags:
+            may_have |= Q(audience__contained_by=rater.tags)
+        return self.filter(may_have, study_id=rater.study_id)
+
     def unseen_by(self, rater: Any) -> "TaskQuerySet":
-        """Tasks of the rater's study that the rater has not had before and is in the audience of.
+        """Tasks meant for the rater that the rater has not had before.
 
         A lease that ran out does not count as seen: the rater may get that task again.
         """
         from annotate.tasks.models import Assignment, AssignmentState
 
         seen = Assignment.objects.filter(task=OuterRef("pk"), rater=rater).exclude(state=AssignmentState.RETURNED)
-        # "For everybody" is said by itself: the planner knows how common it is, but takes tasks within an audience
-        # for so rare that it reads a whole study to count a thousand of them.
-        may_have = Q(audience=[])
-        if rater.tags:
-            may_have |= Q(audience__contained_by=rater.tags)
-        return self.filter(may_have, ~Exists(seen), study_id=rater.study_id)
+        return self.meant_for(rater).filter(~Exists(seen))
 
     def open_to(self, rater: Any) -> "TaskQuerySet":
         return self.unseen_by(rater).with_free_slot()
