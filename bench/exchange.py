@@ -90,8 +90,8 @@ INSERT INTO annotate_response (prompt_id, external_id, text, author_name, decodi
 SELECT id, side, side || text, 'model ' || side, '{}', now() FROM annotate_prompt, (VALUES ('a'), ('b')) s(side)
 WHERE study_id = %(study)s AND substr(external_id, 2)::int BETWEEN %(first)s AND %(last)s;
 INSERT INTO annotate_task (study_id, prompt_id, key, replication, slots_taken, priority, purpose, audience, withdrawn,
-    created_at)
-SELECT study_id, id, 'k' || id, 10, 10, 0, 'collect', '{}', false, now() FROM annotate_prompt
+    created_at, chosen_by, unplanned)
+SELECT study_id, id, 'k' || id, 10, 10, 0, 'collect', '{}', false, now(), '', false FROM annotate_prompt
 WHERE study_id = %(study)s AND substr(external_id, 2)::int BETWEEN %(first)s AND %(last)s;
 INSERT INTO annotate_judgement (task_id, rater_id, part, instructions_version, shown, ranks, scores, unacceptable,
     comment, device, live, made_at, seconds)

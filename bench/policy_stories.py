@@ -36,7 +36,7 @@ OPENINGS = [
 ]
 WHO = ["little girl", "boy", "dog", "cat", "bird", "bear", "mom", "bunny", "fish", "man"]
 WHERE, WHAT = ["park", "forest", "house", "store", "garden", "beach"], ["ball", "tree", "box", "flower", "car", "cake"]
-TOKENS = 64
+TOKENS, PAIRS = 64, 3
 
 
 def quality(text: str) -> float:
@@ -60,7 +60,7 @@ def main() -> None:
         folder = Path(name)
         judged = {n: judgements(arguments.model, train, seed=n) for n in (1, 2)}
         for n, records in judged.items():
-            fit(folder / f"judge{n}", arguments.model, records, seed=n)
+            fit(folder / f"judge{n}", records, seed=n)
         rows = [tuned(folder, arguments, train, held_out, judged[1], seed) for seed in range(arguments.seeds)]
     report(rows)
     if arguments.json:
@@ -73,26 +73,31 @@ def all_prompts() -> list[str]:
 
 
 def judgements(model: str, prompts: list[str], seed: int) -> list[Record]:
-    """Two stories to each prompt, the kinder one preferred by nine raters in ten."""
+    """Pairs of stories to each prompt, the kinder one preferred by nine raters in ten."""
     rng = random.Random(seed)
-    samples = generate(load_policy(model), prompts, per_prompt=2, max_new_tokens=TOKENS, seed=seed)
+    samples = generate(load_policy(model), prompts, per_prompt=2 * PAIRS, max_new_tokens=TOKENS, seed=seed)
+    pairs = [
+        (prompt, told[i].text, told[i + 1].text)
+        for prompt, told in zip(prompts, samples, strict=True)
+        for i in range(0, 2 * PAIRS, 2)
+    ]
     records = []
-    for n, (prompt, pair) in enumerate(zip(prompts, samples, strict=True)):
-        a, b = (completion.text for completion in pair)
+    for n, (prompt, a, b) in enumerate(pairs):
         better = quality(a) > quality(b)
         if quality(a) == quality(b) or a == b:
             continue
         better ^= rng.random() < 0.1
         records.append(
-            Record(str(n), str(n), prompt, (f"{n}a", f"{n}b"), (a, b), (1, 2) if better else (2, 1), f"r{seed}")
+            Record(prompt, prompt, prompt, (f"{n}a", f"{n}b"), (a, b), (1, 2) if better else (2, 1), f"r{seed}")
         )
     return records
 
 
-def fit(output: Path, model: str, records: list[Record], seed: int) -> None:
+def fit(output: Path, records: list[Record], seed: int) -> None:
+    """Linear on text: single words are what these raters look for."""
     cut = len(records) * 9 // 10
-    config = PreferenceConfig(epochs=6, max_length=160, seed=seed)
-    train_preference(records[:cut], records[cut:], base_model=model, output=output, config=config)
+    config = PreferenceConfig(kind="linear", max_length=160, seed=seed)
+    train_preference(records[:cut], records[cut:], base_model="", output=output, config=config)
 
 
 def tuned(

@@ -1,4 +1,6 @@
+from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
+from django.views.i18n import set_language
 
 from palate import observe
 
@@ -6,6 +8,7 @@ urlpatterns = [
     path("healthz", observe.healthz, name="healthz"),
     path("readyz", observe.readyz, name="readyz"),
     path("metrics", observe.metrics, name="metrics"),
+    path("language/", login_not_required(set_language), name="language"),
     path("", include("annotate.urls")),
     path("", include("training.urls")),
 ]

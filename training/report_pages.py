@@ -75,7 +75,7 @@ def _beside_baselines(rows: Sequence[Row], pairs: int) -> Section:
         "calibrated on the validation split. Nobody who names one probability a pair has a smaller log loss than "
         "the votes' shares themselves."
     )
-    plot = forest(drawn, axis=_("accuracy, 95 % interval"), reference=0.5)
+    plot = forest(drawn, axis=_("accuracy, interval at 95 %"), reference=0.5)
     return Section("baselines", _("Beside its baselines"), note, lines, _("Pairs"), plot, "forest")
 
 
@@ -159,7 +159,7 @@ def _length(row: Row, pairs: int) -> Section:
         "A model that has learned length alone prefers the longer always, and is right only where the longer won. "
         "Lengths are counted in characters."
     )
-    plot = forest(drawn, axis=_("share of the pairs, 95 % interval"), reference=0.5)
+    plot = forest(drawn, axis=_("share of the pairs, interval at 95 %"), reference=0.5)
     return Section("length", _("Does it follow length?"), note, lines, "", plot, "forest")
 
 

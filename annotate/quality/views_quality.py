@@ -56,7 +56,7 @@ def quality(request: HttpRequest, slug: str) -> HttpResponse:
 def by_group_plot(table: summary.Table) -> Forest | None:
     rows = [(line.name, line.figures[0]) for line in table.lines]
     drawn = [(name, raw.value, raw.low, raw.high) for name, raw in rows if raw.value is not None]
-    return forest(drawn, axis=_("raw agreement, 95 % interval"))
+    return forest(drawn, axis=_("raw agreement, interval at 95 %"))
 
 
 def by_week_plot(table: summary.Table) -> Cloud | None:

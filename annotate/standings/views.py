@@ -32,7 +32,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     context: dict[str, Any] = {"study": study, "tab": "standings", "form": form}
     if form.is_bound and not form.is_valid():
         return render(request, "manage/standings.html", context, status=422)
-    selection = _selection(form)
+    selection = selection_of(form)
     ballot = ballot_of(study, selection, read(study, selection))
     found = standings_of(study, selection, ballot)
     rounds = turns(study)
@@ -48,7 +48,8 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "manage/standings.html", context)
 
 
-def _selection(form: SelectionForm) -> Selection:
+def selection_of(form: SelectionForm) -> Selection:
+    """What a valid form asks for; an empty one asks for the usual."""
     if not form.is_bound:
         form = SelectionForm({}, study=form.study)
         form.is_valid()
@@ -126,7 +127,7 @@ def matrix(part: Part) -> list[tuple[str, list[tuple[float, int] | None]]]:
 
 def strengths_plot(part: Part) -> Forest | None:
     rows = [(place.name, place.strength, place.low, place.high) for place in part.places]
-    return forest(rows, axis=_("strength, 95 % interval"), reference=0.0)
+    return forest(rows, axis=_("strength, interval at 95 %"), reference=0.0)
 
 
 def history_plot(ballot: Ballot, found: Standings) -> dict[str, Any] | None:
@@ -185,7 +186,7 @@ def download(request: HttpRequest, slug: str, file_type: str) -> HttpResponse:
     chosen = SelectionForm(request.GET or None, study=study)
     if chosen.is_bound and not chosen.is_valid():
         return HttpResponse(str(chosen.errors.as_text()), status=422, content_type="text/plain; charset=utf-8")
-    selection = _selection(chosen)
+    selection = selection_of(chosen)
     found = standings_of(study, selection, ballot_of(study, selection, read(study, selection)))
     if file_type == "csv":
         body, kind = b"".join(csv_lines(Table(COLUMNS, _rows(found)))), "text/csv"

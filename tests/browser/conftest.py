@@ -31,7 +31,7 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 @pytest.fixture(scope="session")
 def browser():
     if CHROMIUM is None:
-        if os.environ.get("PALATE_REQUIRE_BROWSER"):
+        if os.environ.get("PALATE_REQUIRE_TOOLS"):
             pytest.fail("chromium is not installed")
         pytest.skip("chromium is not installed")
     with sync_playwright() as playwright:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from annotate.errors import PalateError
 
@@ -54,6 +55,18 @@ def _required(field: dataclasses.Field[Any]) -> bool:
 
 def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
+
+
+def label_of(name: str) -> str:
+    """What a page calls an option."""
+    return name.replace("_", " ").capitalize()
+
+
+def words_of(options: type) -> set[str]:
+    """All that a page says of the options. Commands speak English; pages translate (training.jobs.words)."""
+    fields = [field for field in dataclasses.fields(options) if not _commands_only(field)]
+    said = {word for field in fields for word in (field.metadata["help"], field.metadata["advanced"])}
+    return (said | {label_of(field.name) for field in fields}) - {""}
 
 
 def add_arguments(parser: argparse.ArgumentParser, options: type, *, positional: str = "") -> None:
@@ -143,7 +156,7 @@ class OptionsForm(forms.Form):
         sections: dict[str, list[forms.BoundField]] = {}
         for name in self.fields:
             if heading := self.headings.get(name):
-                sections.setdefault(heading, []).append(self[name])
+                sections.setdefault(gettext(heading), []).append(self[name])
         return [(heading, fields, any(f.errors for f in fields)) for heading, fields in sections.items()]
 
 
@@ -159,9 +172,9 @@ def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[s
     kind, meta = _kind(field), field.metadata
     common: dict[str, Any] = {
         "required": _required(field),
-        "help_text": meta["help"],
+        "help_text": gettext_lazy(meta["help"]),
         "initial": None if _required(field) else field.default,
-        "label": field.name.replace("_", " ").capitalize(),
+        "label": gettext_lazy(label_of(field.name)),
     }
     if kind is bool:
         return forms.BooleanField(**{**common, "required": False})

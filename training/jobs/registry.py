@@ -14,6 +14,7 @@ from training.jobs import (
     train_preference,
 )
 from training.jobs.job import Job
+from training.jobs.options import words_of
 from training.models import RunKind
 
 JOBS: dict[str, Job] = {
@@ -31,3 +32,8 @@ JOBS: dict[str, Job] = {
     RunKind.IMPORT_JUDGEMENTS: imports.JUDGEMENTS_JOB,
     RunKind.IMPORT_PREFERENCES: imports.PREFERENCES_JOB,
 }
+
+
+def words() -> set[str]:
+    """All that pages say of the jobs and their options."""
+    return {word for job in JOBS.values() for word in (job.summary, *words_of(job.options))}

@@ -82,7 +82,7 @@ def test_the_page_shows_the_best_first_twenty_prompts_at_a_time(scored, client):
     client.force_login(MembershipFactory(study=study, role="owner").user)
     address = reverse("model-rewards", args=[study.slug, version.pk])
     page = client.get(address).content.decode()
-    assert page.count("<tbody>") == 20
+    assert page.count("<ol") == 20
     assert page.index("We will refund you today.") < page.index("That is not our problem.")
     assert "Page 1 of 2" in page
     assert address in client.get(reverse("model", args=[study.slug, version.pk])).content.decode()

@@ -1,0 +1,58 @@
+"""The report of a study: what was asked, how far it can be trusted and what came out, to print or to keep as PDF."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from annotate.members.access import managed_study
+from annotate.quality import summary
+from annotate.quality.progress import progress_of_study
+from annotate.quality.views_quality import evidence_for
+from annotate.quality.words import told
+from annotate.standings.forms import SelectionForm
+from annotate.standings.history import turns
+from annotate.standings.reading import ballot_of, read, standings_of
+from annotate.standings.views import method_of, place_figures, selection_of, strengths_plot
+from palate.markdown import sanitised
+from training.cards import figure
+from training.models import ModelKind
+
+MODELS = 10
+FIGURES = ("accuracy", "baselines.longer", "ece")
+
+
+def report(request: HttpRequest, slug: str) -> HttpResponse:
+    """Figures of the pages quality, standings and models, and the text that a paper's methods section would need."""
+    study = managed_study(request, slug)
+    evidence = evidence_for(request, study)
+    judged = len(evidence.comparisons) or evidence.criteria
+    selection = selection_of(SelectionForm(None, study=study))
+    found = standings_of(study, selection, ballot_of(study, selection, read(study, selection)))
+    preferences = study.model_versions.filter(kind=ModelKind.PREFERENCE, metrics__has_key="evaluation")[:MODELS]
+    context = {
+        "study": study,
+        "tab": "overview",
+        "who": evidence.who,
+        "now": timezone.now(),
+        "instructions": sanitised(study.instructions),
+        "progress": progress_of_study(study),
+        "missing": summary.not_yet(evidence),
+        "figures": summary.agreement_figures(evidence) if judged else [],
+        "criteria": summary.criteria_table(evidence).lines if judged else [],
+        "checks": [told(check) for check in summary.all_checks(evidence)] if judged else [],
+        "found": found,
+        "method": method_of(selection),
+        "parts": [
+            (part, [(place, *place_figures(place, part, selection)) for place in part.places], strengths_plot(part))
+            for part in found.parts
+        ],
+        "rounds": turns(study),
+        "preferences": [
+            (
+                version,
+                *(figure(version.metrics["evaluation"], name) for name in ("accuracy", "baselines.longer", "ece")),
+            )
+            for version in preferences
+        ],
+    }
+    return render(request, "manage/report.html", context)
