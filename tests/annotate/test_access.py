@@ -9,11 +9,11 @@ from annotate.members.operations import invite
 from annotate.tasks.operations import lease_next
 from annotate.webhooks.models import Webhook
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory, UserFactory
-from training.models import ModelKind, ModelVersion, Round, Run, RunKind
+from training.models import ModelKind, ModelVersion, ResponseReward, Round, Run, RunKind
 
 pytestmark = pytest.mark.django_db
 
-OPEN = {"account_login", "account_logout", "join", "healthz", "readyz", "metrics", "api-schema"}
+OPEN = {"account_login", "account_logout", "join", "healthz", "readyz", "metrics", "api-schema", "language"}
 # allauth's own, which decide by the state of the sign-in; what they may do is tested in members/test_sign_in.py.
 SIGN_IN = {
     *("account_signup", "account_inactive", "mfa_authenticate", "socialaccount_signup"),
@@ -30,7 +30,7 @@ ACCOUNTS = {"token-end"}
 API_OF_ALL = {"api-studies"}
 API = {
     *("api-study", "api-prompts", "api-responses", "api-judgements", "api-export", "api-runs", "api-run"),
-    *("api-run-cancel", "api-models", "api-webhooks", "api-webhook"),
+    *("api-run-cancel", "api-models", "api-rewards", "api-preference", "api-webhooks", "api-webhook"),
 }
 # Addresses of members, with what a rater may see of them; the rest belongs to managers.
 RATERS = {"rate", "rate-ahead", "instructions", "practice", "history", "undo", "about-me"}
@@ -40,11 +40,14 @@ MANAGERS = {
     *("study-members", "study-member-tags", "study-member-let-go-on", "study-member-remove"),
     *("study-invite", "invitation-withdraw", "work", "standings", "standings-file"),
     *("quality", "quality-file", "quality-raters", "quality-raters-file", "quality-rater", "machines", "fairness"),
+    *("study-report", "model-rewards"),
     *("review", "resolve-flags", "decide", "known-answer-new", "known-answer", "known-answer-take-out"),
     *("runs", "run-start", "run", "run-live", "run-cancel", "models", "model", "model-promote", "model-why", "round"),
     *("audit", "study-member-erase"),
     *("exchange", "export", "export-choose", "import-prompts", "import-judgements", "import-preferences"),
 }
+
+MODEL_ADDRESSES = ("model", "model-promote", "model-why", "model-rewards", "api-rewards", "api-preference")
 
 
 def patterns():
@@ -68,6 +71,8 @@ def study():
     TaskFactory.create_batch(4, study=study)
     policy = ModelVersion.objects.create(study=study, kind=ModelKind.POLICY, name="m", path="/m")
     Round.objects.create(study=study, number=1, policy=policy)
+    for response in study.tasks.first().responses.all():
+        ResponseReward.objects.create(version=policy, response=response, reward=0.5, log_odds=0.1)
     Run.objects.create(study=study, kind=RunKind.PRETRAIN)
     invite(study=study, days=3)
     Webhook.objects.create(study=study, url="https://example.com/", events=[], secret="x")
@@ -96,9 +101,11 @@ def address(name, study, rater):
         **dict.fromkeys(("run", "run-live", "run-cancel", "api-run", "api-run-cancel"), study.runs.first()),
         "study-member-erase": rater,
         "api-webhook": study.webhooks.first(),
-        **dict.fromkeys(("model", "model-promote", "model-why"), study.model_versions.first()),
+        **dict.fromkeys(MODEL_ADDRESSES, study.model_versions.first()),
     }
     values = {"slug": study.slug, "kind": "pretrain", "number": 1, "form": "pairs", "file_type": "csv"}
+    scored = ResponseReward.objects.filter(response__prompt__study=study).values_list("response", flat=True)
+    values |= dict(zip("ab", scored, strict=False))
     values["token"] = study.invitations.first().token
     if name in objects:
         values["pk"] = objects[name].pk

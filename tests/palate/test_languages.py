@@ -80,6 +80,7 @@ class TestChoosing:
         page = client.get(sign_in).content.decode()
         assert '<html lang="zh-hans"' in page
         assert "登录" in page
+        assert 'lang="en">English</button>' in page  # each language under its own name
 
     def test_another_site_is_never_gone_to(self, client):
         answer = client.post(reverse("language"), {"language": "en", "next": "https://example.org/"})
