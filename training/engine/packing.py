@@ -54,7 +54,7 @@ class Packer:
         """Columns of each document; many are tokenized in one call, which is where the time goes."""
         pieces = [self._pieces(document) for document in documents]
         flat = [text for of_document in pieces for text, _ in of_document]
-        encoded = iter(self.tokenizer(flat, add_special_tokens=False)["input_ids"] if flat else [])
+        encoded = iter(self.tokenizer(flat, add_special_tokens=False, verbose=False)["input_ids"] if flat else [])
         for document, of_document in zip(documents, pieces, strict=True):
             ids: list[int] = []
             scores: list[float] = []
