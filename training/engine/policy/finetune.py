@@ -154,8 +154,10 @@ class _Run:
         return look
 
     def _far(self, figures: Mapping[str, float]) -> bool:
-        """A batch above the KL budget is reason to look at once."""
-        return bool(self.config.kl_budget) and figures.get("kl", 0.0) > self.config.kl_budget
+        """Whether a batch is far enough from the last look to look at once: by a quarter of the KL budget, or above it.
+        A policy that moves fast would else be beyond the budget before the first look, with nothing to keep."""
+        budget, seen = self.config.kl_budget, self.state.looks[-1].kl
+        return bool(budget) and figures.get("kl", 0.0) > min(budget, seen + budget / 4)
 
     def _tell(self, figures: Mapping[str, float]) -> None:
         self.reporter.metric(self.state.step, **figures)
