@@ -150,7 +150,7 @@ class Reader:
         """The row of a pair that is too long: the end of the prompt, and the response as far as there is room."""
         room = self.max_length - self.tokenizer.num_special_tokens_to_add(pair=True)
         prompt, response = (
-            self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+            self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
             for text in item
         )
         kept = response[:room]
