@@ -6,7 +6,7 @@ from functools import partial
 from annotate.errors import PalateError
 from annotate.exchange.bundles import Bundle
 from annotate.exchange.files import Row
-from annotate.exchange.shapes import arena, argilla, label_studio, oasst, pairs, plain, raw
+from annotate.exchange.shapes import arena, argilla, label_studio, oasst, pairs, plain, ratings, raw
 from annotate.exchange.shapes.fields import Fields
 from annotate.exchange.sources import Damaged
 
@@ -14,6 +14,7 @@ Parse = Callable[[Row], list[Bundle]]
 SHAPES = {
     "raw": "Palate's own raw export",
     "responses": "a row a response: prompt, response",
+    "ratings": "a row a text: text, rating",
     "prompts": "a row a prompt: prompt or text",
     "trl": "TRL: prompt, chosen, rejected; implicit prompts; prompt, completion, label",
     "hh-rlhf": "HH-RLHF: chosen and rejected dialogues",
@@ -29,6 +30,7 @@ def parser(shape: str, fields: Fields) -> Parse:
     parsers: dict[str, Parse] = {
         "raw": raw.raw,
         "responses": plain.responses,
+        "ratings": ratings.ratings,
         "prompts": plain.prompts,
         "trl": pairs.trl,
         "hh-rlhf": pairs.hh,
@@ -83,5 +85,6 @@ _SIGNS: dict[str, Callable[[Collection[str], Row], bool]] = {
     ),
     "trl": lambda names, row: {"chosen", "rejected"} <= set(names) or {"prompt", "completion", "label"} <= set(names),
     "responses": _has("prompt", "response"),
+    "ratings": _has("text", "rating"),
     "prompts": lambda names, row: bool({"prompt", "text"} & set(names)),
 }

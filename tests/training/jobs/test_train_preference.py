@@ -47,3 +47,40 @@ def test_what_cannot_work_is_refused_before_anything_is_written(study, options, 
         train(study, **options)
     assert message in str(error.value)
     assert not Run.objects.exists()
+
+
+class TestRatings:
+    """The article's preferences.csv: texts with a number each, and no study."""
+
+    def write(self, path, rows):
+        path.write_text("text,rating\n" + "".join(f'"{text}",{rating}\n' for text, rating in rows))
+        return path
+
+    def test_a_file_of_ratings_is_learned_as_it_stands(self, tmp_path, settings):
+        settings.MODELS_DIR, settings.RUNS_DIR = tmp_path / "models", tmp_path / "runs"
+        liked = [(f"We will refund you for lamp {n}.", 0.9) for n in range(60)]
+        rows = [row for n, good in enumerate(liked) for row in (good, (f"Lamp {n} is not our problem.", 0.2))]
+        file = self.write(tmp_path / "Preferences 1.csv", rows)
+        call_command("train_preference", ratings=file, kind="linear")
+        version = ModelVersion.objects.latest("pk")
+        study = version.study
+        assert (study.slug, study.method, study.prompts.count()) == ("preferences-1", "score", 15)
+        assert [(c.key, c.minimum, c.maximum) for c in study.criteria.all()] == [("rating", 0, 1)]
+        assert version.metrics["outputs"] == ["rating"]
+        assert version.metrics["evaluation"]["accuracy"] == 1
+        # The same file again adds nothing, and trains on the same snapshot.
+        call_command("train_preference", ratings=file, kind="linear")
+        assert ModelVersion.objects.latest("pk").snapshot == version.snapshot
+
+    @pytest.mark.parametrize(
+        ("rating", "message"), [("good", "'good' is not a number"), ("", "is missing"), ("nan", "not a finite number")]
+    )
+    def test_what_is_no_rating_names_line_and_field(self, tmp_path, rating, message):
+        file = self.write(tmp_path / "ratings.csv", [("Fine.", 0.5), ("Bad.", rating)])
+        with pytest.raises(CommandError, match=f"line 3, field rating: .*{message}"):
+            call_command("train_preference", ratings=file, kind="linear")
+        assert not Run.objects.exists()
+
+    def test_neither_study_nor_ratings(self):
+        with pytest.raises(CommandError, match=r"--study is needed: .* or --ratings"):
+            call_command("train_preference", kind="linear")

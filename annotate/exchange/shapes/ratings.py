@@ -1,0 +1,40 @@
+"""Texts with a number each and nothing else, as in the article's preferences.csv: text, rating."""
+
+import math
+from pathlib import Path
+
+from annotate.exchange.bundles import Bundle, Said, Written, digest
+from annotate.exchange.files import Row
+from annotate.exchange.sources import rows
+
+PROMPT = "How good is this text?"
+CRITERION, RATER = "rating", "ratings"
+# Texts without a prompt are compared with each other; so many that follow each other share one, and a split.
+TOGETHER = 8
+
+
+def ratings(row: Row) -> list[Bundle]:
+    """text and rating. Each row is a response of its own, even where texts are equal."""
+    text, value = row.text("text"), rating_of(row)
+    response = Written(digest(f"{row.line} {text}"), text)
+    said = Said(response.external_id, (response.external_id,), scores={CRITERION: (value,)}, rater=RATER)
+    prompt = f"texts-{(row.line - 2) // TOGETHER + 1}"
+    return [Bundle(row=row, prompt_id=prompt, prompt=PROMPT, responses=(response,), said=(said,))]
+
+
+def rating_of(row: Row) -> float:
+    text = str(row.values.get("rating", "")).strip()
+    try:
+        value = float(text)
+    except ValueError:
+        row.fail("rating", f"{text!r} is not a number" if text else "is missing; expected a number")
+    if not math.isfinite(value):
+        row.fail("rating", f"{text} is not a finite number")
+    return value
+
+
+def scale_of(path: Path) -> tuple[float, float]:
+    """The range of a file's ratings: 0 to 1 where all fit, else the whole numbers around them."""
+    values = [rating_of(row) for row in rows(path)]
+    low, high = min(values), max(values)
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (math.floor(low), max(math.ceil(high), math.floor(low) + 1))
