@@ -12,6 +12,9 @@ from django.views.decorators.http import require_POST
 from annotate.errors import PalateError
 from annotate.members.access import managed_studies, managed_study
 from annotate.quality.win_rate import win_rate
+from annotate.standings.forms import SelectionForm
+from annotate.standings.reading import ballot_of, read, standings_of
+from annotate.standings.views import selection_of
 from annotate.studies.models import Study
 from palate.charts import line
 from training import model_versions, operations
@@ -34,7 +37,7 @@ STARTED_HERE = [
     RunKind.NEXT_ROUND,
 ]
 HELD_OUT_CURVES = {"held_out_reward", "held_out_kl", "held_out_guard_reward", "held_out_preference_accuracy"}
-SHOWN_RUNS, SHOWN_POINTS, SHOWN_SAMPLES = 100, 300, 12
+SHOWN_RUNS, SHOWN_POINTS, SHOWN_SAMPLES, SHOWN_PLACES = 100, 300, 12, 20
 
 
 def managed_run(request: HttpRequest, pk: int) -> Run:
@@ -100,7 +103,17 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "version": version,
         "rounds": [(turn, win_rate(turn), win_rate(turn, kinds=["person", "imported"])) for turn in _rounds(version)],
     }
+    if context["rounds"] and shown.study:
+        context |= _standings(shown.study)
     return render(request, "manage/run.html", context)
+
+
+def _standings(study: Study) -> dict[str, Any]:
+    """All policies and other authors that raters have compared with each other, the best first; and whose votes."""
+    selection = selection_of(SelectionForm(None, study=study))
+    found = standings_of(study, selection, ballot_of(study, selection, read(study, selection)))
+    places = [place for part in found.parts for place in part.places]
+    return {"standings": places[:SHOWN_PLACES], "who": selection.who}
 
 
 def _rounds(version: ModelVersion | None) -> Iterable[Round]:

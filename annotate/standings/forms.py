@@ -4,6 +4,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from annotate.members.models import Kind
+from annotate.quality.evidence import who_judged
 from annotate.standings.controls import CONTROLS
 from annotate.standings.reading import PREFERENCE, Selection
 from annotate.studies.models import Study
@@ -81,9 +82,8 @@ class SelectionForm(forms.Form):
     def selection(self) -> Selection:
         """What was chosen; Selection's own defaults stand for what was not."""
         data = self.cleaned_data
-        here = getattr(self.fields.get("who"), "choices", [("people", "")])
         return Selection(
-            who=data.get("who") or here[0][0],
+            who=data.get("who") or who_judged(self.study),
             criterion=data["criterion"] or PREFERENCE,
             model=data["model"] or MODELS[0][0],
             controls=tuple(data["controls"]),

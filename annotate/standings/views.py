@@ -39,6 +39,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     history = history_plot(ballot, found)
     context |= {
         "found": found,
+        "who": selection.who,
         "parts": [_part_context(part, selection) for part in found.parts],
         "history": history,
         "rounds": [(turn, _win_figure(turn)) for turn in rounds],

@@ -122,3 +122,13 @@ def test_summaries_equal_choix(shared):
     ]
     fit = bradley_terry.fit(ballot.votes)
     assert fit.strengths == pytest.approx(choix.mm_pairwise(3, won, tol=1e-12), abs=1e-6)
+
+
+def test_a_study_that_only_simulated_raters_judged_shows_theirs_and_says_so(client, study):
+    """Its owner is a person, who has judged nothing."""
+    study.memberships.update(kind="simulated")
+    client.force_login(MembershipFactory(study=study, role="owner").user)
+    page = client.get(f"/studies/{study.slug}/standings/").content.decode()
+    assert "simulated raters, not of people" in page
+    assert "strong" in page
+    assert "No standings yet" not in page
