@@ -126,7 +126,7 @@ def test_summaries_equal_choix(shared):
 
 def test_a_study_that_only_simulated_raters_judged_shows_theirs_and_says_so(client, study):
     """Its owner is a person, who has judged nothing."""
-    study.memberships.update(kind="simulated")
+    study.memberships.update(kind="simulated", user=None, external_id="simulated 1")
     client.force_login(MembershipFactory(study=study, role="owner").user)
     page = client.get(f"/studies/{study.slug}/standings/").content.decode()
     assert "simulated raters, not of people" in page
