@@ -48,11 +48,7 @@ def report(request: HttpRequest, slug: str) -> HttpResponse:
         ],
         "rounds": turns(study),
         "preferences": [
-            (
-                version,
-                *(figure(version.metrics["evaluation"], name) for name in ("accuracy", "baselines.longer", "ece")),
-            )
-            for version in preferences
+            (version, *(figure(version.metrics["evaluation"], name) for name in FIGURES)) for version in preferences
         ],
     }
     return render(request, "manage/report.html", context)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from annotate.exchange.bundles import Bundle, Said, Written, digest
 from annotate.exchange.files import Row
-from annotate.exchange.sources import rows
+from annotate.exchange.sources import Damaged, rows
 
 PROMPT = "How good is this text?"
 CRITERION, RATER = "rating", "ratings"
@@ -35,6 +35,7 @@ def rating_of(row: Row) -> float:
 
 def scale_of(path: Path) -> tuple[float, float]:
     """The range of a file's ratings: 0 to 1 where all fit, else the whole numbers around them."""
-    values = [rating_of(row) for row in rows(path)]
+    # A row that cannot be read is told of when it is imported.
+    values = [rating_of(row) for row in rows(path) if not isinstance(row, Damaged)] or [0.0]
     low, high = min(values), max(values)
     return (0.0, 1.0) if low >= 0 and high <= 1 else (math.floor(low), max(math.ceil(high), math.floor(low) + 1))
