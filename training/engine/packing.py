@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -28,6 +28,8 @@ class Batch:
     document_scores: Tensor  # (B, T): of the document, at its end token
 
 
+R = TypeVar("R")
+B = TypeVar("B")
 Row = tuple[list[int], list[float], list[float], list[float]]
 
 
@@ -77,14 +79,21 @@ class Packer:
         return [(head, document.score), *pieces] if head else pieces
 
 
-def batches(rows: Callable[[], Iterator[Row]], size: int, seed: int, buffer: int = 2048) -> Iterator[Batch]:
+def stacked(rows: Sequence[Row]) -> Batch:
+    ids, scores, ends, documents = zip(*rows, strict=True)
+    return Batch(torch.tensor(ids), torch.tensor(scores), torch.tensor(ends), torch.tensor(documents))
+
+
+def batches(
+    rows: Callable[[], Iterator[R]], size: int, seed: int, stack: Callable[[list[R]], B], buffer: int = 2048
+) -> Iterator[B]:
     """Endless batches: rows in random order out of a buffer that the corpus is streamed through, again and again.
 
     Memory holds `buffer` rows, whatever the size of the corpus. Raises ValueError when the corpus fills no row.
     """
     rng = random.Random(seed)
-    held: list[Row] = []
-    batch: list[Row] = []
+    held: list[R] = []
+    batch: list[R] = []
     while True:
         count = 0
         for row in rows():
@@ -96,7 +105,7 @@ def batches(rows: Callable[[], Iterator[Row]], size: int, seed: int, buffer: int
             batch.append(held[place])
             held[place] = row
             if len(batch) == size:
-                yield stacked(batch)
+                yield stack(batch)
                 batch = []
         if not count:
             raise ValueError("the corpus is too small to fill one row of tokens")
@@ -105,13 +114,8 @@ def batches(rows: Callable[[], Iterator[Row]], size: int, seed: int, buffer: int
         while held:
             batch.append(held.pop())
             if len(batch) == size:
-                yield stacked(batch)
+                yield stack(batch)
                 batch = []
-
-
-def stacked(rows: Sequence[Row]) -> Batch:
-    ids, scores, ends, documents = zip(*rows, strict=True)
-    return Batch(torch.tensor(ids), torch.tensor(scores), torch.tensor(ends), torch.tensor(documents))
 
 
 def _parts(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:

@@ -4,7 +4,7 @@ import copy
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from training.engine import pretraining_objectives as objectives
 from training.engine.documents import Document
-from training.engine.packing import Batch, Packer, Row, batches, segments_of, stacked
+from training.engine.packing import Packer, batches, segments_of, stacked
 from training.engine.pretraining_objectives import OBJECTIVES
 from training.engine.progress import Reporter, SilentReporter, advance
 
 END, PADDING, GOOD, BAD = "<|end|>", "<|padding|>", "<|good|>", "<|bad|>"
+POLICY_KINDS = ("plain", "vae")
 TOKENIZER_DOCUMENTS = 50_000  # enough to learn merges from; a larger corpus is not read twice for it
 
 
@@ -29,9 +30,12 @@ class PretrainConfig:
 
     threshold: the share of the segments that count as bad (of the documents that `filter` drops). beta: of rwr and awr,
     in standard deviations of the scores. decay: λ of joint. dropped: how often `conditional` leaves a mark out.
+    policy_kind "vae" makes a model with a latent (training.engine.latent_pretraining), by maximum likelihood only.
+    latent_size, free_bits, word_dropout: of a vae; free_bits is λ, nats a dimension, of Kingma et al. 2016.
     """
 
     objective: str = "mle"
+    policy_kind: str = "plain"
     vocab_size: int = 1024
     width: int = 160
     layers: int = 4
@@ -47,6 +51,9 @@ class PretrainConfig:
     value_weight: float = 0.5
     decay: float = 1e-6
     dropped: float = 0.01
+    latent_size: int = 16
+    free_bits: float = 0.25
+    word_dropout: float = 0.3
     sample_every: int = 50
     seed: int = 0
     base: str | None = None
@@ -61,14 +68,20 @@ def pretrain(
 ) -> dict[str, Any]:
     """Train on the documents, which may be read several times, and save model and tokenizer to `output`.
 
-    Returns {"perplexity", "perplexity_before", "parameters", "tokens"}; perplexity is per token on held-out documents
-    as they are, without marks. Every objective but mle needs scores.
+    Returns {"perplexity", "perplexity_before", "parameters", "tokens"}, of a vae its own figures too; perplexity is per
+    token on held-out documents as they are, without marks. Every objective but mle needs scores.
     """
     reporter = reporter or SilentReporter()
     if config.objective not in OBJECTIVES:
         raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, not {config.objective!r}")
+    if config.policy_kind not in POLICY_KINDS:
+        raise ValueError(f"policy_kind must be one of {', '.join(POLICY_KINDS)}, not {config.policy_kind!r}")
+    if config.policy_kind == "vae" and config.objective != "mle":
+        raise ValueError(f"a vae learns by its own objective, so objective must be mle, not {config.objective}")
+    from training.engine.latent_pretraining import LatentTraining  # which imports this module
+
     torch.manual_seed(config.seed)
-    training = _Training(corpus, config, reporter)
+    training = (LatentTraining if config.policy_kind == "vae" else Training)(corpus, config, reporter)
     before = training.perplexity()
     reporter.log(f"{training.parameters:,} parameters, held-out perplexity {before:.1f}")
     training.run()
@@ -79,12 +92,17 @@ def pretrain(
         "perplexity": after,
         "perplexity_before": before,
         "parameters": training.parameters,
-        "tokens": config.steps * config.batch_size * config.context,
+        "tokens": training.tokens,
         "objective": config.objective,
+        **training.figures(),
     }
 
 
-class _Training:
+class Training:
+    """One pretraining; LatentTraining differs in what a row, the loss and the perplexity are."""
+
+    stacked: Callable[..., Any] = staticmethod(stacked)
+
     def __init__(self, corpus: Iterable[Document], config: PretrainConfig, reporter: Reporter) -> None:
         self.corpus, self.config, self.reporter = corpus, config, reporter
         self.standard, self.threshold, self.document_threshold = _scale(corpus, config)
@@ -97,7 +115,9 @@ class _Training:
         self.head = nn.Linear(self.model.config.hidden_size, 1)  # of joint: the preference; of awr: the value
         self.generator = torch.Generator().manual_seed(config.seed)
         self.every = max(2, round(1 / config.held_out_share))
-        self.held_out = self._held_out()
+        self.done = 0.0  # the share of the steps that lies behind
+        self.tokens = 0  # read so far
+        self.held_out: list[Any] = self._held_out()
 
     def run(self) -> None:
         config = self.config
@@ -106,10 +126,13 @@ class _Training:
         decay = 0.0 if config.objective == "joint" else 0.1
         optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=decay)
         schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, config.steps))
-        stream = batches(self._rows, config.batch_size, config.seed)
+        stream: Iterator[Any] = batches(self.rows, config.batch_size, config.seed, stack=self.stacked)
         self.model.train()
         for step in range(config.steps):
-            loss = self.loss(next(stream))
+            self.done = step / config.steps
+            batch = next(stream)
+            self.tokens += batch.ids.numel()
+            loss = self.loss(batch)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
@@ -122,7 +145,7 @@ class _Training:
             advance(self.reporter, step + 1, config.steps)
         self.model.eval()
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: Any) -> Tensor:
         config = self.config
         wants_states = config.objective in ("awr", "joint")
         out = self.model(input_ids=batch.ids, use_cache=False, output_hidden_states=wants_states)
@@ -158,10 +181,14 @@ class _Training:
         if self.config.objective == "joint":
             _save_preference(output, self.head, self.standard, self.config.context)
 
-    def _rows(self) -> Iterator[Row]:
+    def figures(self) -> dict[str, float]:
+        """What the result says beside perplexity."""
+        return {}
+
+    def rows(self) -> Iterator[Any]:
         mark = self._mark if self.config.objective == "conditional" else None
         packer = Packer(self.plain, self.config.context, mark)
-        return packer.rows(self._kept(self._split(held_out=False)))
+        return packer.rows(self._kept(self.split(held_out=False)))
 
     def _kept(self, documents: Iterable[Document]) -> Iterator[Document]:
         for document in documents:
@@ -173,13 +200,13 @@ class _Training:
             return ""
         return GOOD if score >= self.threshold else BAD
 
-    def _split(self, *, held_out: bool) -> Iterator[Document]:
+    def split(self, *, held_out: bool) -> Iterator[Document]:
         """Every n-th document is held out, so that the same ones are at each reading."""
         for n, document in enumerate(self.corpus):
             if (n % self.every == self.every - 1) == held_out:
                 yield document
 
-    def _held_out(self) -> list[Batch]:
+    def _held_out(self) -> list[Any]:
         """Held-out documents in at most 4096 rows, for all objectives alike; a model that was pretrained with marks
         reads the good one before each document, as when it is sampled from.
 
@@ -187,7 +214,7 @@ class _Training:
         """
         packer = Packer(self.tokenizer, self.config.context)
         while True:
-            plain = (replace(document, scores=()) for document in self._split(held_out=True))
+            plain = (replace(document, scores=()) for document in self.split(held_out=True))
             rows = list(itertools.islice(packer.rows(plain), 4096))
             if rows:
                 size = self.config.batch_size
@@ -203,7 +230,7 @@ class _Training:
         from training.engine.sampling import Policy, generate
 
         self.model.eval()
-        prompt = next(self._split(held_out=True)).prompt
+        prompt = next(self.split(held_out=True)).prompt
         policy = Policy(self.model, self.tokenizer)
         tokens = min(64, self.config.context // 2)
         text = generate(policy, [prompt], max_new_tokens=tokens, seed=self.config.seed)[0][0].text

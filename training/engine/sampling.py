@@ -27,12 +27,17 @@ class Policy:
         return bool(self.model.config.is_encoder_decoder)
 
     @property
+    def latent(self) -> bool:
+        """Whether a latent is drawn for each response before it is written (training.engine.latent_model)."""
+        return hasattr(self.model, "latents")
+
+    @property
     def context(self) -> int:
         return int(getattr(self.model.config, "max_position_embeddings", None) or 1024)
 
     def room(self, max_new_tokens: int) -> int:
         """How many tokens of a prompt fit. Raises ValueError when there is room for none."""
-        room = self.context if self.encoder_decoder else self.context - max_new_tokens
+        room = self.context if self.encoder_decoder else self.context - max_new_tokens - self.latent
         if room < 1:
             raise ValueError(f"max_new_tokens {max_new_tokens} leaves no room in a context of {self.context} tokens")
         return room
@@ -60,6 +65,9 @@ def load_policy(path: str, *, dtype: torch.dtype = torch.float32) -> Policy:
     """Open a causal or encoder–decoder language model (folder or hub name) for sampling and tuning, dropout off."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
+    from training.engine import latent_model
+
+    latent_model.register()
     tokenizer = AutoTokenizer.from_pretrained(path)
     if tokenizer.eos_token_id is None:
         raise ValueError(f"{path}: the tokenizer has no end token, so a response could never end")
@@ -98,7 +106,8 @@ def generate(
         torch.manual_seed(seed)
         for start in range(0, len(order), per_batch):
             chosen = order[start : start + per_batch]
-            rows = sample(policy, [inputs[i] for i in chosen], per_prompt=per_prompt, how=how)
+            heads, of_each = heads_of(policy, [inputs[i] for i in chosen], per_prompt)
+            rows = sample(policy, heads, per_prompt=of_each, how=how)
             for place, i in enumerate(chosen):
                 of_prompt = rows[place * per_prompt : (place + 1) * per_prompt]
                 results[i] = [completion(policy, row.tokens) for row in of_prompt]
@@ -106,8 +115,13 @@ def generate(
     return results
 
 
+def heads_of(policy: Policy, inputs: Sequence[Sequence[int]], per_prompt: int) -> tuple[Sequence[Sequence[int]], int]:
+    """What samples go on from, and how many from each: the prompts, or with a latent one head for each response."""
+    return (policy.model.draw(inputs, per_prompt), 1) if policy.latent else (inputs, per_prompt)
+
+
 def sample(policy: Policy, inputs: Sequence[Sequence[int]], *, per_prompt: int, how: Sampling) -> list[Drawn]:
-    """`per_prompt` samples for each prompt, given as token ids."""
+    """`per_prompt` samples for each head, given as token ids."""
     return decode(
         policy.model,
         inputs,

@@ -19,15 +19,15 @@ from training.engine.documents import Document
 DEMO, STUDY = "demo", "study"
 
 
-def check_corpus(study: Study | None, named: str) -> None:
-    """Raises PalateError when there is nothing to read."""
+def check_corpus(study: Study | None, named: str, flag: str = "--corpus") -> None:
+    """Raises PalateError when there is nothing to read. flag: the option that names it."""
     if named == STUDY:
         if study is None or not _responses(study).exists():
-            raise PalateError("--corpus study: the study has no responses to prompts of its train split")
+            raise PalateError(f"{flag} study: the study has no responses to prompts of its train split")
     elif named != DEMO:
         for path in _files(named):
             if not path.is_file():
-                raise PalateError(f"--corpus {path}: no such file")
+                raise PalateError(f"{flag} {path}: no such file")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Corpus:
     named: str
     documents: int
     seed: int
+    flag: str = "--corpus"
 
     def __iter__(self) -> Iterator[Document]:
         if self.named == DEMO:
@@ -51,7 +52,7 @@ class Corpus:
             empty = False
             yield Document(prompt, (text,))
         if empty:
-            raise PalateError(f"--corpus {self.named}: holds no text")
+            raise PalateError(f"{self.flag} {self.named}: holds no text")
 
 
 def _responses(study: Study) -> QuerySet[Response]:
@@ -74,9 +75,9 @@ def _read(path: Path) -> Iterator[tuple[str, str]]:
             by_lines = path.name.removesuffix(".gz").endswith(".jsonl")
             yield from _json_lines(path, lines) if by_lines else _paragraphs(lines)
     except UnicodeDecodeError as error:
-        raise PalateError(f"--corpus {path}: not UTF-8 text (byte {error.start})") from None
+        raise PalateError(f"{path}: not UTF-8 text (byte {error.start})") from None
     except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError) as error:
-        raise PalateError(f"--corpus {path}: {error}") from None
+        raise PalateError(f"{path}: {error}") from None
 
 
 def _lines(path: Path) -> IO[str]:

@@ -24,12 +24,14 @@ def option(
     of_model: str = "",
     advanced: str = "",
     commands_only: bool = False,
+    on_pages: tuple[str, ...] = (),
 ) -> Any:
     """A field of a job's options. Without a default it is required.
 
     of_model: "policy" or "preference" when the value names a model version, folder or hub name. advanced: pages fold
     it away under this heading. commands_only: the value names something of this machine (a file, a function), which
-    only somebody with a shell on it may do; so does `output` in every job.
+    only somebody with a shell on it may do; so does `output` in every job. on_pages: what pages and the API may choose
+    of such an option, while a command may name anything.
     """
     meta = {
         "help": help,
@@ -39,6 +41,7 @@ def option(
         "of_model": of_model,
         "advanced": advanced,
         "commands_only": commands_only,
+        "on_pages": on_pages,
     }
     return dataclasses.field(default=default, metadata=meta)
 
@@ -113,8 +116,13 @@ def _commands_only(field: dataclasses.Field[Any]) -> bool:
 def refuse_commands_only(options: type, values: Mapping[str, Any]) -> None:
     """Raises PalateError when the values set an option that only a command may set."""
     for field in dataclasses.fields(options):
-        if _commands_only(field) and values.get(field.name) not in (None, "", field.default):
-            raise PalateError(f"{flag_of(field.name)} names something of the server; only a command there can set it")
+        allowed = field.metadata["on_pages"]
+        if not (_commands_only(field) or allowed) or values.get(field.name) in (None, "", field.default, *allowed):
+            continue
+        other = f"; elsewhere it must be one of {', '.join(allowed)}" if allowed else ""
+        raise PalateError(
+            f"{flag_of(field.name)} names something of the server; only a command there can set it{other}"
+        )
 
 
 def _absent(field: dataclasses.Field[Any]) -> Any:
@@ -178,8 +186,8 @@ def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[s
     }
     if kind is bool:
         return forms.BooleanField(**{**common, "required": False})
-    if meta["choices"] or meta["of_model"]:
-        choices = models.get(meta["of_model"], []) if meta["of_model"] else [(c, c) for c in meta["choices"]]
+    if named := meta["choices"] or meta["on_pages"] or meta["of_model"]:
+        choices = models.get(named, []) if isinstance(named, str) else [(c, c) for c in named]
         if meta["of_model"] and not _required(field):
             choices = [("", "–"), *choices]
         return forms.ChoiceField(choices=choices, **common)

@@ -1,6 +1,7 @@
 """Tune a policy by reward under a KL penalty, or straight from the study's judgements."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from annotate.prompts.models import Split
 from annotate.studies.models import Study
 from training import cards, model_versions, snapshots
 from training.engine.progress import Reporter, SilentReporter
+from training.jobs.corpora import DEMO, STUDY, Corpus, check_corpus
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
 from training.models import ModelKind, Run, Snapshot
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
     from training.engine.policy import Material, PolicyConfig, RewardConfig
 
 # The engine's lists, repeated here because importing it imports torch; a test holds them together.
-ON_POLICY = ("rloo", "grpo", "ppo", "reinforce", "expert-iteration")
+ON_POLICY = ("rloo", "grpo", "ppo", "reinforce", "expert-iteration", "pathwise")
 DIRECT = ("dpo", "kto")
-TERMS = ("fluency", "length", "chrf", "bleu", "exact_match", "f1", "accuracy")
+TERMS = ("fluency", "length", "chrf", "bleu", "exact_match", "f1", "accuracy", "discriminator")
+REAL = 20_000  # responses that a discriminator learns from, at most
 NEEDS_REFERENCES = {"chrf", "bleu", "exact_match", "f1", "accuracy"}
 
 
@@ -54,6 +57,10 @@ class Options:
         commands_only=True,
         advanced="Rewards",
     )
+    real: str = option(
+        STUDY, help="what the term discriminator takes for real: 'study' (the study's responses to training prompts), "
+        "'demo', or files as for pretrain", on_pages=(STUDY, DEMO), advanced="Rewards",
+    )  # fmt: skip
     prompts_per_step: int = option(16, help="prompts in one step", minimum=1)
     samples_per_prompt: int = option(4, help="samples of each prompt; rloo and grpo compare them", minimum=1)
     max_new_tokens: int = option(64, help="longest response, in tokens", minimum=1, maximum=4096)
@@ -78,6 +85,10 @@ class Options:
     )
     kl_target: float = option(0.0, help="adapt beta towards this KL a response; 0 keeps beta fixed", minimum=0)
     kl_budget: float = option(0.0, help="the saved policy's KL is never above this; 0 sets no limit", minimum=0)
+    until_quality: float = option(
+        0.0, help="stop once the held-out prompts' responses have this mean quality; 0 takes all steps", minimum=0,
+        maximum=0.999,
+    )  # fmt: skip
     kl_estimator: str = option(
         "auto", help="estimator in the penalty", choices=("auto", "k1", "k2", "k3"), advanced="KL"
     )
@@ -133,13 +144,20 @@ def check(study: Study | None, options: Options) -> None:
         )
     if options.algorithm == "grpo" and options.kl_estimator == "k1":
         raise PalateError("--kl-estimator k1 has no gradient in grpo's loss; expected k2 or k3")
+    named = {name for name, _ in terms_of(options.terms)}
+    if "discriminator" in named:
+        check_corpus(study, options.real, flag="--real")
+    if options.algorithm == "pathwise" and (named or options.more_rewards or options.reward_function):
+        raise PalateError("--algorithm pathwise follows the gradient of one --reward; it takes no further rewards")
+    if options.until_quality and (not options.reward or options.more_rewards):
+        raise PalateError("--until-quality is told by one preference model: give --reward and no --more-rewards")
     if options.sampler == "vllm" and not options.lora_rank:
         raise PalateError("--lora-rank must be at least 1 with --sampler vllm, which is given an adapter each step")
     if options.minibatches > options.prompts_per_step:
         raise PalateError(
             f"--minibatches must be at most --prompts-per-step ({options.prompts_per_step}), not {options.minibatches}"
         )
-    _check_references(study, {name for name, _ in terms_of(options.terms)})
+    _check_references(study, named)
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
@@ -184,7 +202,7 @@ def _tune(
         return rl_finetune(
             policy=model_versions.locate(study, options.policy, flag="--policy", kind=ModelKind.POLICY),
             reward=_reward(study, options),
-            material=_material(study, snapshot),
+            material=_material(study, snapshot, options),
             output=folder,
             config=_config(options),
             guard=_guard_path(study, options),
@@ -237,7 +255,7 @@ def _reward(study: Study, options: Options) -> "RewardConfig":
     )
 
 
-def _material(study: Study, snapshot: Snapshot | None) -> "Material":
+def _material(study: Study, snapshot: Snapshot | None, options: Options) -> "Material":
     from training.engine.policy import Material
 
     prompts = {split: _texts(study, split) for split in (Split.TRAIN, Split.VALIDATION)}
@@ -250,7 +268,13 @@ def _material(study: Study, snapshot: Snapshot | None) -> "Material":
         references={text: reference for rows in prompts.values() for text, reference in rows if reference},
         train=records[Split.TRAIN],
         validation=records[Split.VALIDATION],
+        real=_real(study, options) if "discriminator" in dict(terms_of(options.terms)) else [],
     )
+
+
+def _real(study: Study, options: Options) -> list[tuple[str, str]]:
+    documents = itertools.islice(Corpus(study, options.real, REAL, options.seed, flag="--real"), REAL)
+    return [(document.prompt, document.text) for document in documents]
 
 
 def _texts(study: Study, split: str) -> list[tuple[str, str]]:

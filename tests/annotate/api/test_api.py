@@ -203,7 +203,7 @@ class TestRuns:
         wrong = {"kind": "generate_responses", "options": {"model": "/etc"}}
         assert api("POST", "studies/shop/runs/", wrong).status_code == 400
         wrong = {"kind": "pretrain", "options": {"corpus": "/etc/passwd"}}
-        assert "corpus" in api("POST", "studies/shop/runs/", wrong).json()["detail"]
+        assert "corpus" in api("POST", "studies/shop/runs/", wrong).json()["options"]
         wrong = {"kind": "import_prompts", "options": {"file": "/etc/passwd"}}
         assert api("POST", "studies/shop/runs/", wrong).status_code == 422
         assert not Run.objects.exists()

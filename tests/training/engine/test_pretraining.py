@@ -10,7 +10,7 @@ from tests.training.engine.conftest import BAD, GOOD
 from training.engine import pretraining_objectives as objectives
 from training.engine.documents import Document
 from training.engine.formatting import policy_prompt
-from training.engine.packing import Packer, batches, segments_of
+from training.engine.packing import Packer, batches, segments_of, stacked
 from training.engine.pretraining import PretrainConfig, pretrain, scored
 from training.engine.reward import PreferenceModel
 from training.engine.sampling import generate, load_policy
@@ -86,18 +86,18 @@ class TestPacking:
                 read.append(n)
                 yield [n], [0.0], [0.0], [0.0]
 
-        stream = batches(rows, 5, seed=0, buffer=10)
+        stream = batches(rows, 5, seed=0, stack=stacked, buffer=10)
         first = next(stream).ids.flatten().tolist()
         assert len(read) <= 16
         everything = first + [n for _ in range(19) for n in next(stream).ids.flatten().tolist()]
         assert sorted(everything) == list(range(100))
         assert everything != list(range(100))
-        again = batches(rows, 5, seed=0, buffer=10)
+        again = batches(rows, 5, seed=0, stack=stacked, buffer=10)
         assert next(again).ids.flatten().tolist() == first
 
     def test_a_corpus_without_a_full_row_is_an_error(self):
         with pytest.raises(ValueError, match="too small"):
-            next(batches(lambda: iter(()), 2, seed=0))
+            next(batches(lambda: iter(()), 2, seed=0, stack=stacked))
 
 
 def judged(count=400):

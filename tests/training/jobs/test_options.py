@@ -52,16 +52,16 @@ def test_a_missing_required_option_is_an_error():
 
 def test_lists_of_the_engine_are_those_of_the_jobs():
     from training.engine.policy import DIRECT, ON_POLICY
-    from training.engine.policy.rewards import NEEDS_REFERENCES, TERMS
+    from training.engine.policy.rewards import DISCRIMINATOR, NEEDS_REFERENCES, TERMS
     from training.engine.pretraining_objectives import OBJECTIVES
     from training.jobs import pretrain, rl_finetune
 
     assert (rl_finetune.ON_POLICY, rl_finetune.DIRECT) == (ON_POLICY, DIRECT)
-    assert (set(rl_finetune.TERMS), rl_finetune.NEEDS_REFERENCES) == (set(TERMS), NEEDS_REFERENCES)
+    assert (set(rl_finetune.TERMS), rl_finetune.NEEDS_REFERENCES) == ({*TERMS, DISCRIMINATOR}, NEEDS_REFERENCES)
     assert pretrain.OBJECTIVES == OBJECTIVES
 
 
-@pytest.mark.parametrize(("kind", "name"), [("rl_finetune", "reward_function"), ("pretrain", "corpus")])
+@pytest.mark.parametrize(("kind", "name"), [("rl_finetune", "reward_function"), ("rl_finetune", "sampler_address")])
 def test_what_names_something_of_the_server_is_for_commands_alone(kind, name):
     assert name not in form_of(JOBS[kind].options, models={}).base_fields
     assert "output" not in form_of(JOBS[kind].options, models={}).base_fields
@@ -69,6 +69,15 @@ def test_what_names_something_of_the_server_is_for_commands_alone(kind, name):
         with pytest.raises(PalateError, match="only a command there can set it"):
             refuse_commands_only(JOBS[kind].options, values)
     refuse_commands_only(JOBS[kind].options, {"steps": 3})
+
+
+@pytest.mark.parametrize(("kind", "name"), [("rl_finetune", "real"), ("pretrain", "corpus")])
+def test_of_texts_on_the_server_pages_may_choose_those_of_the_study_and_the_demo(kind, name):
+    offered = form_of(JOBS[kind].options, models={}).base_fields[name].choices
+    assert {value for value, _ in offered} >= {"study", "demo"}
+    refuse_commands_only(JOBS[kind].options, {name: "study"})
+    with pytest.raises(PalateError, match=r"it must be one of .*study"):
+        refuse_commands_only(JOBS[kind].options, {name: "/etc/passwd"})
 
 
 @pytest.mark.parametrize("kind", list(JOBS))

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from training.engine import workers
 from training.engine.decoding import Drawn, Sampling
+from training.engine.latent_model import gaussian_kl, log_density
 from training.engine.policy.config import PolicyConfig
 from training.engine.policy.passes import Group, Passes
 from training.engine.policy.vllm import VllmSampler
-from training.engine.sampling import Policy, banned_tokens, load_policy, sample
+from training.engine.sampling import Policy, banned_tokens, heads_of, load_policy, sample
 
 
 class Actor:
@@ -23,6 +24,8 @@ class Actor:
 
     def __init__(self, policy: Policy, config: PolicyConfig) -> None:
         self.policy, self.config = policy, config
+        if policy.latent and config.lora_rank:
+            raise ValueError("a policy with a latent is trained as a whole: lora_rank must be 0")
         self.adapted = _with_adapter(policy.model, config) if config.lora_rank else None
         self.reference = None if self.adapted else copy.deepcopy(policy.model).requires_grad_(False)
         self.passes = Passes(
@@ -55,17 +58,21 @@ class Actor:
         ids = self.policy.tokenizer(text, add_special_tokens=False)["input_ids"]
         return [*ids[: self.config.max_new_tokens - 1], self.policy.tokenizer.eos_token_id]
 
-    def sample(self, prompts: Sequence[Sequence[int]], per_prompt: int, *, start: bool = False) -> list[Drawn]:
-        """Samples of the policy as it is now, or as it was at the start; draws from torch's global generator."""
+    def sample(
+        self, prompts: Sequence[Sequence[int]], per_prompt: int, *, start: bool = False
+    ) -> tuple[Sequence[Sequence[int]], list[Drawn]]:
+        """Samples of the policy as it is now, or as it was at the start; draws from torch's global generator.
+
+        Returns what they go on from, equally many from each, and the samples: prompts, or prompts with a latent.
+        """
         config = self.config
         banned = banned_tokens(self.policy)
         how = Sampling(config.max_new_tokens, config.temperature, config.top_k, config.top_p, banned)
         if self.server is not None:
-            return self._served(prompts, per_prompt, how, start)
-        if not start:
-            return sample(self.policy, prompts, per_prompt=per_prompt, how=how)
-        with self.as_it_was() as policy:
-            return sample(policy, prompts, per_prompt=per_prompt, how=how)
+            return prompts, self._served(prompts, per_prompt, how, start)
+        with self.as_it_was() if start else nullcontext(self.policy) as policy:
+            heads, of_each = heads_of(policy, prompts, per_prompt)
+            return heads, sample(policy, heads, per_prompt=of_each, how=how)
 
     def _served(self, prompts: Sequence[Sequence[int]], per_prompt: int, how: Sampling, start: bool) -> list[Drawn]:
         assert self.server is not None
@@ -86,6 +93,17 @@ class Actor:
             with self.adapted.disable_adapter():
                 return self.passes.table(groups, width)[0]
         return self.passes.table(groups, width, self.reference)[0]
+
+    def latent_terms(self, groups: Sequence[Group]) -> tuple[Tensor, Tensor]:
+        """Log-density under the policy's prior of the latent that each group's head ends with, and the KL of that prior
+        to the reference's; (G,) each, with gradient where it is enabled."""
+        model = self.policy.model
+        prompts = [group.prompt[:-1] for group in groups]
+        z = model.latents.table[torch.tensor([group.prompt[-1] for group in groups]) - model.config.vocab_size]
+        wanted = model.wants(prompts)
+        with torch.no_grad():
+            before = self.reference.wants(prompts)  # type: ignore[union-attr]
+        return log_density(z.detach(), *wanted), gaussian_kl(*wanted, *before).sum(dim=1)
 
     @torch.no_grad()
     def token_values(self, groups: Sequence[Group], width: int) -> Tensor:

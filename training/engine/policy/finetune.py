@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from training.engine import workers
+from training.engine.observations import Item
 from training.engine.policy import control
 from training.engine.policy.actor import Actor
-from training.engine.policy.config import PolicyConfig
+from training.engine.policy.config import CREDITS, PolicyConfig
 from training.engine.policy.direct import Direct
 from training.engine.policy.measuring import LOOKED_AT, Eye, check_reference, standard_error
 from training.engine.policy.onpolicy import OnPolicy
+from training.engine.policy.pathwise import Pathwise
 from training.engine.policy.rewards import RewardConfig, RewardSum
 from training.engine.policy.state import Look, State, keep, resume
 from training.engine.progress import Reporter, SilentReporter, advance
@@ -29,13 +31,14 @@ class Family(Protocol):
 @dataclass(frozen=True)
 class Material:
     """What a policy is tuned on. references: prompt to its known good answer. The records are judgements, for dpo and
-    kto only."""
+    kto only. real: what a discriminator takes for real, (prompt, response)."""
 
     prompts: Sequence[str]
     held_out_prompts: Sequence[str]
     references: Mapping[str, str]
     train: Sequence[Record] = ()
     validation: Sequence[Record] = ()
+    real: Sequence[Item] = ()
 
 
 def rl_finetune(
@@ -66,9 +69,13 @@ def rl_finetune(
     checkpoint = workers.from_first(checkpoint)
     torch.manual_seed(config.seed)
     actor = Actor.load(policy, config)
-    rewards = RewardSum.load(reward)
+    rewards = RewardSum.load(reward, material.real, config.seed)
+    if rewards.adversary and (workers.processes() > 1 or config.algorithm not in CREDITS):
+        raise ValueError(f"a discriminator learns in one process, with {', '.join(CREDITS)}")
     if config.on_policy and not rewards.terms:
         raise ValueError(f"{config.algorithm} needs a reward: a preference model, a term or a function")
+    if config.until_quality and rewards.calibration is None:
+        raise ValueError("until_quality is told by a preference model's calibration, so exactly one must be given")
     eye = Eye(
         actor,
         rewards,
@@ -100,7 +107,7 @@ class _Run:
         told = check_reference(self.actor, material.prompts[0])
         family = self._family(material)
         if self.checkpoint and self.checkpoint.exists():
-            self.state, self.best = resume(self.checkpoint, self.actor)
+            self.state, self.best = resume(self.checkpoint, self.actor, self.rewards.adversary)
             self.rewards.same = self.state.same
             self.reporter.log(f"going on from step {self.state.step}")
         else:
@@ -115,16 +122,19 @@ class _Run:
                 self._look(family)
             if self.checkpoint and state.step % self.config.checkpoint_every == 0 and workers.first():
                 state.same = self.rewards.same
-                keep(self.checkpoint, self.actor, state, self.best)
+                keep(self.checkpoint, self.actor, state, self.best, self.rewards.adversary)
             advance(self.reporter, state.step, self.config.steps)
         return self._end(output)
 
     def _family(self, material: Material) -> Family:
         if self.config.on_policy:
-            return OnPolicy(self.actor, self.rewards, self.config, material.prompts, material.references)
+            kind = Pathwise if self.config.algorithm == "pathwise" else OnPolicy
+            return kind(self.actor, self.rewards, self.config, material.prompts, material.references)
         return Direct(self.actor, self.config, material.train, material.validation)
 
     def _start(self, family: Family) -> None:
+        if isinstance(family, OnPolicy):
+            family.prepare()
         look = self._look(family)
         if look.rewards:
             spread = standard_error(look.rewards) * len(look.rewards) ** 0.5
@@ -151,6 +161,8 @@ class _Run:
             state.stopped = f"KL {look.kl:.2f} is above the budget of {self.config.kl_budget:g} nats"
         elif control.parted(state.looks):
             state.stopped = "over-optimisation: the held-out preference model fell while the reward rose"
+        elif self.config.until_quality and look.figures.get("quality", 0.0) >= self.config.until_quality:
+            state.stopped = f"quality {look.figures['quality']:.3f} reached {self.config.until_quality:g}"
         return look
 
     def _far(self, figures: Mapping[str, float]) -> bool:

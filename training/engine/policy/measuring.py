@@ -16,6 +16,7 @@ from training.engine.policy.state import Look
 from training.engine.reward import PreferenceModel
 
 LOOKED_AT = 128  # held-out prompts of a look at most
+SELF_BLEU = 32
 BATCH = 64
 
 
@@ -42,10 +43,10 @@ class Eye:
         finished: list[float] = []
         log_reference: list[float] = []
         for rollout in rollouts:
-            total, values = self.rewards(rollout.written)
-            rewards += total.tolist()
+            _, values = self.rewards(rollout.written)
+            rewards += self.rewards.lasting(values).tolist() if values else []
             guards += self._guarded(rollout)
-            kls += (kl_k1(rollout.log_probs, rollout.log_reference) * rollout.mask).sum(dim=1).tolist()
+            kls += rollout.of_responses(kl_k1(rollout.log_probs, rollout.log_reference)).tolist()
             texts += rollout.written.texts
             lengths += [float(n) for n in rollout.written.lengths]
             finished += rollout.finished.float().tolist()
@@ -59,7 +60,11 @@ class Eye:
             "finished": statistics.fmean(finished),
             "perplexity_of_start": math.exp(min(50.0, -sum(log_reference) / sum(lengths))),
             "distinct_2": distinct(texts, 2),
+            "self_bleu": self_bleu(texts),
         }
+        if self.rewards.adversary:
+            told = [self.rewards.adversary.accuracy(rollout.written) for rollout in rollouts]
+            figures["discriminator_accuracy"] = statistics.fmean(told)
         if guards:
             figures["guard_reward"] = statistics.fmean(guards)
         return Look(step, texts, rewards if terms else [], guards, kls, figures)
@@ -72,7 +77,8 @@ class Eye:
         rewards: list[list[float]] = []
         guards: list[list[float]] = []
         for rollout in self._rollouts(self.prompts, per_prompt=n, start=True):
-            rewards += self.rewards(rollout.written)[0].view(-1, n).tolist()
+            _, values = self.rewards(rollout.written)
+            rewards += self.rewards.lasting(values).view(-1, n).tolist()
             if self.guard:
                 guards += torch.tensor(self._guarded(rollout)).view(-1, n).tolist()
         return [self._best_of_row(size, rewards, guards) for size in _doublings(n)]
@@ -106,8 +112,8 @@ class Eye:
             for first in range(0, len(prompts), size):
                 part = prompts[first : first + size]
                 inputs = [self.actor.prompt_ids(prompt) for prompt in part]
-                drawn = self.actor.sample(inputs, per_prompt, start=start)
-                rollouts.append(of_samples(self.actor, part, inputs, drawn, self.references))
+                heads, drawn = self.actor.sample(inputs, per_prompt, start=start)
+                rollouts.append(of_samples(self.actor, part, heads, drawn, self.references))
         return rollouts
 
 
@@ -117,8 +123,7 @@ def check_reference(actor: Actor, prompt: str) -> str:
     Raises RuntimeError when the reference is not the policy itself before the first step: every KL would be wrong.
     """
     inputs = [actor.prompt_ids(prompt)]
-    drawn = actor.sample(inputs, 3)
-    rollout = of_samples(actor, [prompt], inputs, drawn, {})
+    rollout = of_samples(actor, [prompt], *actor.sample(inputs, 3), {})
     told = actor.passes.check(rollout.groups[0])
     log_reference = actor.reference_log_probs(rollout.groups, rollout.width)
     gap = _gap(actor.log_probs(rollout.groups, rollout.width)[0], log_reference)
@@ -134,6 +139,18 @@ def distinct(texts: Sequence[str], n: int) -> float:
     """Different n-grams of words among all of them (Li et al. 2016); 0 when there is none."""
     grams = [tuple(words[i : i + n]) for words in map(str.split, texts) for i in range(len(words) - n + 1)]
     return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def self_bleu(texts: Sequence[str]) -> float:
+    """The mean BLEU of a text against the others, 0 to 1, over the first SELF_BLEU (Zhu et al. 2018): 1 where all are
+    alike."""
+    import sacrebleu
+
+    some = texts[:SELF_BLEU]
+    if len(some) < 2:
+        return 0.0
+    scores = [sacrebleu.sentence_bleu(t, [*some[:n], *some[n + 1 :]]).score for n, t in enumerate(some)]
+    return statistics.fmean(scores) / 100
 
 
 def standard_error(values: Sequence[float]) -> float:

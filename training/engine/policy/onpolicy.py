@@ -34,6 +34,8 @@ from training.engine.policy.rewards import RewardSum
 from training.engine.policy.rollouts import Rollout, dealt, roll_out
 from training.engine.policy.state import State
 
+WARM_UP, WARM_UP_STEPS = 5, 20  # batches of the start's samples, and a discriminator's steps on each
+
 
 @dataclass(frozen=True)
 class Credit:
@@ -58,6 +60,16 @@ class OnPolicy:
         self.prompts, self.references = prompts, references
         self.estimate = KL_ESTIMATORS[config.estimator]
 
+    def prepare(self) -> None:
+        """Let a discriminator first learn to tell the start's samples, or its reward would mean nothing."""
+        if self.rewards.adversary is None:
+            return
+        config = self.config
+        for batch in range(WARM_UP):
+            chosen = dealt(self.prompts, batch, config.prompts_per_step, config.seed + 1)
+            rollout = roll_out(self.actor, chosen, self.references, config.samples_per_prompt)
+            self.rewards.adversary.learn(rollout.written, steps=WARM_UP_STEPS)
+
     def step(self, state: State) -> dict[str, float]:
         """Sample, score, update. Returns the figures of the batch, from before the update."""
         config = self.config
@@ -66,13 +78,15 @@ class OnPolicy:
         rollout = roll_out(self.actor, chosen, self.references, config.samples_per_prompt)
         total, terms = self.rewards(rollout.written)
         self.rewards.watch(terms)
-        kl = (kl_k1(rollout.log_probs, rollout.log_reference) * rollout.mask).sum(dim=1)  # (N,): of whole responses
+        if self.rewards.adversary:
+            self.rewards.adversary.learn(rollout.written)
+        kl = rollout.of_responses(kl_k1(rollout.log_probs, rollout.log_reference))  # (N,)
         credit = self._credit(rollout, self._shaped(total, rollout, state), state.beta)
         figures = {
             "reward": total.mean().item(),
             **({f"reward_{name}": values.mean().item() for name, values in terms.items()} if len(terms) > 1 else {}),
             "kl": kl.mean().item(),
-            "kl_k3": (kl_k3(rollout.log_probs, rollout.log_reference) * rollout.mask).sum(dim=1).mean().item(),
+            "kl_k3": rollout.of_responses(kl_k3(rollout.log_probs, rollout.log_reference)).mean().item(),
             "length": rollout.mask.sum(dim=1).mean().item(),
             "finished": rollout.finished.float().mean().item(),
             "beta": state.beta,
@@ -96,7 +110,7 @@ class OnPolicy:
 
     def _credit(self, rollout: Rollout, rewards: Tensor, beta: float) -> Credit:
         config, mask = self.config, rollout.mask
-        shape = (len(rollout.groups), config.samples_per_prompt)
+        shape = (len(rollout.prompts), config.samples_per_prompt)
         kl = self.estimate(rollout.log_probs, rollout.log_reference) * mask  # (N, T)
         each = mask / len(mask)  # a response's tokens are summed, responses averaged
         if config.algorithm == "ppo":
@@ -124,7 +138,7 @@ class OnPolicy:
 
     def _update(self, rollout: Rollout, credit: Credit, beta: float) -> dict[str, float]:
         """The optimiser steps on one batch; returns means over its tokens, of the last step where there are more."""
-        config, k = self.config, self.config.samples_per_prompt
+        config, k = self.config, len(rollout.mask) // len(rollout.groups)
         generator = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
         figures: dict[str, float] = {}
         for _ in range(config.epochs):
@@ -153,9 +167,20 @@ class OnPolicy:
             (losses * weights[at]).sum().mul(scale).backward()
             entropy += values.entropy.sum().item()
             clipped += ((values.log_probs.detach() - before).exp() - 1).abs().gt(self.config.clip).sum().item()
+        if rollout.log_latent is not None:
+            self._reinforce_latents(rollout, credit, samples, beta)
         tokens = rollout.mask[samples].sum().item()
         figures = {"entropy": entropy / tokens, "grad_norm": self.actor.update()}
         return figures | ({"clipped": clipped / tokens} if self.config.updates > 1 else {})
+
+    def _reinforce_latents(self, rollout: Rollout, credit: Credit, samples: Tensor, beta: float) -> None:
+        """The latent is the first thing that is decided, so it gets the first token's credit. Its divergence from the
+        reference's prior is known exactly and needs no estimate."""
+        assert rollout.log_latent is not None
+        log_density, kl = self.actor.latent_terms([rollout.groups[n] for n in samples.tolist()])
+        before = rollout.log_latent[samples] if self.config.updates > 1 else log_density.detach()
+        losses = clipped_surrogate(log_density, before, credit.advantages[samples, 0], self.config.clip)
+        (losses + beta * kl).mean().backward()
 
     def _value_losses(self, values: TokenValues, credit: Credit, samples: Tensor, at: Tensor) -> Tensor | float:
         if credit.returns is None or credit.old_values is None or self.actor.values is None:

@@ -85,6 +85,10 @@ class Passes:
             entropy = -(log_probs.exp() * log_probs).sum(dim=-1)
         return TokenValues(chosen, entropy, hidden.float())
 
+    def distributions(self, rows: Rows, model: Any) -> Tensor:
+        """Log-probabilities of all tokens (M, V) at the places of the response tokens, in float32."""
+        return torch.log_softmax(self._read(model, rows)[1].float() / self.temperature, dim=-1)
+
     @torch.no_grad()
     def table(self, groups: Sequence[Group], width: int, model: Any = None) -> tuple[Tensor, Tensor]:
         """Log-probabilities and entropies of all responses, (N, T) each, 0 on padding."""

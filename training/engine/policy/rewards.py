@@ -12,8 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training.engine.observations import Item
+from training.engine.policy.discriminator import Discriminator
+from training.engine.policy.written import Written
 from training.engine.reward import PreferenceModel, combined
 
+DISCRIMINATOR = "discriminator"
 PATIENCE = 5  # batches in a row in which a term may say the same of every sample
 
 
@@ -21,24 +25,14 @@ PATIENCE = 5  # batches in a row in which a term may say the same of every sampl
 class RewardConfig:
     """preference: folders of preference models. ensemble: how several models, or the members of one, become one
     reward; caution is λ of "uncertainty": mean - λ · standard deviation. terms: (name, weight) of TERMS. function:
-    dotted path of a callable (prompts, responses) -> rewards, which counts with weight 1."""
+    dotted path of a callable (prompts, responses) -> rewards, which counts with weight 1. The term "discriminator" is
+    a classifier that learns while the policy is tuned."""
 
     preference: tuple[str, ...] = ()
     ensemble: str = "mean"
     caution: float = 1.0
     terms: tuple[tuple[str, float], ...] = ()
     function: str = ""
-
-
-@dataclass(frozen=True)
-class Written:
-    """N texts to judge, with what the terms need of them."""
-
-    prompts: Sequence[str]
-    texts: Sequence[str]
-    references: Sequence[str]  # the known good answers, "" where there is none
-    lengths: Sequence[int]  # tokens
-    log_reference: Sequence[float]  # mean log-probability a token under the reference policy, nats
 
 
 Term = Callable[[Written], Sequence[float]]
@@ -52,15 +46,17 @@ class RewardSum:
         self.same: dict[str, int] = {}
 
     @classmethod
-    def load(cls, config: RewardConfig) -> "RewardSum":
+    def load(cls, config: RewardConfig, real: Sequence[Item] = (), seed: int = 0) -> "RewardSum":
+        """real: what a discriminator takes for real, as (prompt, response)."""
         terms: dict[str, tuple[float, Term]] = {}
         models = [PreferenceModel.load(path) for path in config.preference]
         if models:
             terms["preference"] = (1.0, Preference(models, config.ensemble, config.caution))
         for name, weight in config.terms:
-            if name not in TERMS:
-                raise ValueError(f"reward term {name!r} is unknown; expected one of {', '.join(TERMS)}")
-            terms[name] = (weight, TERMS[name])
+            if name not in (*TERMS, DISCRIMINATOR):
+                expected = ", ".join((*TERMS, DISCRIMINATOR))
+                raise ValueError(f"reward term {name!r} is unknown; expected one of {expected}")
+            terms[name] = (weight, Discriminator(real, seed) if name == DISCRIMINATOR else TERMS[name])
         if config.function:
             terms[config.function] = (1.0, from_path(config.function))
         return cls(terms, models[0] if len(models) == 1 else None)
@@ -73,6 +69,17 @@ class RewardSum:
             total = total + weight * values[name]
         return total, values
 
+    @property
+    def adversary(self) -> Discriminator | None:
+        """The term that changes while the policy is tuned, if there is one."""
+        term = self.terms[DISCRIMINATOR][1] if DISCRIMINATOR in self.terms else None
+        return term if isinstance(term, Discriminator) else None
+
+    def lasting(self, values: dict[str, Tensor]) -> Tensor:
+        """The weighted sum (N,) of the terms that mean the same at every step, by which steps can be compared."""
+        names = [name for name in values if name != DISCRIMINATOR] or list(values)
+        return torch.stack([self.terms[name][0] * values[name] for name in names]).sum(dim=0)
+
     def watch(self, values: dict[str, Tensor]) -> None:
         """Count the training batches in a row in which a term said the same of every sample."""
         for name, of_samples in values.items():
@@ -83,6 +90,10 @@ class RewardSum:
                     f"the reward term {name!r} gave {of_samples[0].item():.4g} to every sample of {PATIENCE} steps in "
                     "a row, so nothing can be learned from it; leave it out, or check what it measures"
                 )
+
+    def differentiable(self) -> PreferenceModel | None:
+        """The preference model that is the whole reward, where there is one."""
+        return self.calibration if len(self.terms) == 1 else None
 
     def quality(self, preference: Sequence[float]) -> list[float] | None:
         """Calibrated quality of preference rewards, where one preference model gives them."""
@@ -99,8 +110,7 @@ class Preference:
     caution: float
 
     def __call__(self, written: Written) -> Sequence[float]:
-        items = list(zip(written.prompts, written.texts, strict=True))
-        of_models = [self._members(model, items) for model in self.models]
+        of_models = [self._members(model, written.items) for model in self.models]
         members = [[reward for row in rows for reward in row] for rows in zip(*of_models, strict=True)]
         return combined(members, self.ensemble, self.caution)
 

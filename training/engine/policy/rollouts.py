@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,49 +10,56 @@ from torch import Tensor
 from training.engine.decoding import Drawn
 from training.engine.policy.actor import Actor
 from training.engine.policy.passes import Group
-from training.engine.policy.rewards import Written
+from training.engine.policy.written import Written
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """B prompts times K samples, N = B·K, prompt by prompt; T is the longest response."""
+    """B prompts times K samples, N = B·K, prompt by prompt; T is the longest response. With a latent every sample is a
+    group of its own, else the samples of a prompt are one."""
 
     prompts: list[str]  # (B,)
-    groups: list[Group]  # (B,)
+    groups: list[Group]  # (B,) or (N,)
     written: Written  # (N,)
     finished: Tensor  # (N,)
     mask: Tensor  # (N, T): 1 on the response's tokens, its end token included
     log_probs: Tensor  # (N, T): as sampled, at the sampling temperature
     log_reference: Tensor  # (N, T)
+    log_latent: Tensor | None = None  # (N,): density of the latents as they were drawn
+    latent_kl: Tensor | None = None  # (N,): of the prior they were drawn from to the reference's
 
     @property
     def width(self) -> int:
         return self.mask.shape[1]
 
+    def of_responses(self, per_token: Tensor) -> Tensor:
+        """A divergence of tokens (N, T) as one of whole responses (N,), their latents included."""
+        total = (per_token * self.mask).sum(dim=1)
+        return total if self.latent_kl is None else total + self.latent_kl
+
 
 def roll_out(actor: Actor, prompts: Sequence[str], references: Mapping[str, str], per_prompt: int) -> Rollout:
     """`per_prompt` samples of each prompt; the log-probabilities are those that sampling found on its way."""
     inputs = [actor.prompt_ids(prompt) for prompt in prompts]
-    drawn = actor.sample(inputs, per_prompt)
-    return of_samples(actor, prompts, inputs, drawn, references)
+    return of_samples(actor, prompts, *actor.sample(inputs, per_prompt), references)
 
 
 def of_samples(
     actor: Actor,
     prompts: Sequence[str],
-    inputs: Sequence[Sequence[int]],
+    heads: Sequence[Sequence[int]],
     drawn: Sequence[Drawn],
     references: Mapping[str, str],
 ) -> Rollout:
-    """Samples in the prompts' order, equally many for each, as one rollout."""
-    k = len(drawn) // len(prompts)
-    groups = [Group(ids, [d.tokens for d in drawn[b * k : (b + 1) * k]]) for b, ids in enumerate(inputs)]
+    """Samples in the prompts' order, equally many for each prompt and each head, as one rollout."""
+    k = len(drawn) // len(heads)
+    groups = [Group(ids, [d.tokens for d in drawn[b * k : (b + 1) * k]]) for b, ids in enumerate(heads)]
     width = max(len(d.tokens) for d in drawn)
     log_probs = torch.tensor([[*d.log_probs, *[0.0] * (width - len(d.log_probs))] for d in drawn])
     lengths = torch.tensor([len(d.tokens) for d in drawn])
     mask = (torch.arange(width) < lengths.unsqueeze(1)).float()
     log_reference = actor.reference_log_probs(groups, width)
-    repeated = [prompt for prompt in prompts for _ in range(k)]
+    repeated = [prompt for prompt in prompts for _ in range(len(drawn) // len(prompts))]
     written = Written(
         prompts=repeated,
         texts=[actor.policy.text(d.tokens) for d in drawn],
@@ -61,7 +68,12 @@ def of_samples(
         log_reference=((log_reference * mask).sum(dim=1) / lengths).tolist(),
     )
     finished = torch.tensor([d.tokens[-1] in actor.policy.end_ids for d in drawn])
-    return Rollout(list(prompts), groups, written, finished, mask, log_probs, log_reference)
+    rollout = Rollout(list(prompts), groups, written, finished, mask, log_probs, log_reference)
+    if not actor.policy.latent:
+        return rollout
+    with torch.no_grad():
+        log_latent, latent_kl = actor.latent_terms(groups)
+    return replace(rollout, log_latent=log_latent, latent_kl=latent_kl)
 
 
 def dealt(items: Sequence[str], step: int, count: int, seed: int) -> list[str]:

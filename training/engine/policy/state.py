@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from training.engine.policy.actor import Actor
+from training.engine.policy.discriminator import Discriminator
 
 
 @dataclass
@@ -41,7 +42,9 @@ class State:
     sample: tuple[str, str, float] | None = None
 
 
-def keep(path: Path, actor: Actor, state: State, best: dict[str, Tensor] | None) -> None:
+def keep(
+    path: Path, actor: Actor, state: State, best: dict[str, Tensor] | None, adversary: Discriminator | None
+) -> None:
     """Write the checkpoint aside and move it into place, so that a crash leaves the old or the new one."""
     aside = path.with_suffix(".partial")
     kept = {
@@ -49,17 +52,20 @@ def keep(path: Path, actor: Actor, state: State, best: dict[str, Tensor] | None)
         "optimizer": actor.optimizer.state_dict(),
         "state": asdict(state),
         "best": best,
+        "adversary": adversary.state() if adversary else None,
     }
     torch.save(kept, aside)
     aside.replace(path)
 
 
-def resume(path: Path, actor: Actor) -> tuple[State, dict[str, Tensor] | None]:
-    """Put actor and optimiser back to where they were. Raises ValueError for another run's checkpoint."""
+def resume(path: Path, actor: Actor, adversary: Discriminator | None) -> tuple[State, dict[str, Tensor] | None]:
+    """Put all back to where they were. Raises ValueError for another run's checkpoint."""
     kept: dict[str, Any] = torch.load(path, weights_only=True)
     if set(kept["weights"]) != set(actor.weights()):
         raise ValueError(f"{path}: this checkpoint was made with another model or other settings")
     actor.set_weights(kept["weights"])
     actor.optimizer.load_state_dict(kept["optimizer"])
+    if adversary:
+        adversary.set_state(kept["adversary"])
     state = State(**{**kept["state"], "looks": [Look(**look) for look in kept["state"]["looks"]]})
     return state, kept["best"]

@@ -123,6 +123,15 @@ def test_the_guard_stops_the_run_and_the_best_step_is_kept(tune, reward_folder, 
     assert any(f"the policy of step {metrics['kept_step']} is kept" in line for line in reporter.lines)
 
 
+def test_a_run_ends_when_the_quality_is_there(tune):
+    config = dataclasses.replace(CONFIG, **{**LEARNS, "steps": 40, "look_every": 2})
+    start = tune(config=dataclasses.replace(config, steps=1))["before"]["quality"]
+    metrics = tune(config=dataclasses.replace(config, until_quality=start + 0.1))
+    assert metrics["stopped"].startswith("quality 0.")
+    assert metrics["steps"] < 40
+    assert metrics["after"]["quality"] >= start + 0.1
+
+
 def test_before_and_after_are_told_for_each_held_out_prompt(tune):
     reporter = Remembering()
     metrics = tune(reporter=reporter)
