@@ -2,10 +2,11 @@
 
     .venv/bin/python bench/policy_reviews.py MODEL movie_reviews.zip [--judge ENCODER] [--work FOLDER] [--json FILE]
 
-The reward is a linear model, on text or with --judge on the frozen states of an encoder, that learned positive from negative passages of one half of the films; the guard,
-which the policy never sees, one of the other half. Prompts are the first words of passages of films that neither
-learned from. With --work the run goes on where it was interrupted. Printed are reward and guard (means over held-out
-prompts), KL, perplexity under the start, distinct-2, seconds and the peak of memory.
+The reward is a linear model, on text or with --judge on the frozen states of an encoder, that learned positive from
+negative passages of one half of the films; the guard, which the policy never sees, one of the other half. Prompts are
+the first words of passages of films that neither learned from. With --work the run goes on where it was interrupted.
+Printed are reward and guard (means over held-out prompts), KL, perplexity under the start, distinct-2, seconds and the
+peak of memory.
 """
 
 import argparse
