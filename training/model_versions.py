@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +56,13 @@ def output_folder(run: Run, wanted: str) -> Path:
     """Where a run saves its model: `wanted`, or else a folder of its own under var/models."""
     if wanted:
         return Path(wanted).expanduser().resolve()
+    place = _own_place(run)
+    if run.attempts > 1:  # the one before may have been killed when its model was whole and not registered yet
+        shutil.rmtree(place, ignore_errors=True)
+    return place
+
+
+def _own_place(run: Run) -> Path:
     owner = run.study.slug if run.study else "shared"
     return Path(settings.MODELS_DIR) / owner / f"{run.kind}-{run.pk}"
 
@@ -73,13 +81,30 @@ def check_output(wanted: str) -> None:
 
 @contextmanager
 def saved_whole(output: Path) -> Iterator[Path]:
-    """A folder to save into that becomes `output` when all went well, so that no half model is ever seen."""
-    partial = output.with_name(output.name + ".partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    yield partial
-    if output.exists():
-        output.rmdir()
-    partial.rename(output)
+    """An empty folder to save into that becomes `output` when all went well, so that no half model is ever seen. What
+    went wrong leaves nothing; what a worker left that was killed is cleared away by the next attempt. Raises
+    PalateError when something is at `output` already."""
+    if output.exists() and any(output.iterdir()):
+        raise PalateError(f"{output} exists and is not an empty folder; models are never overwritten")
+    partial = _partial(output)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if output.exists():
+            output.rmdir()
+        partial.rename(output)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def forget_partial(run: Run) -> None:
+    """Delete the half model of a worker's run that was killed and is not tried again."""
+    shutil.rmtree(_partial(_own_place(run)), ignore_errors=True)
+
+
+def _partial(output: Path) -> Path:
+    return output.with_name(output.name + ".partial")
 
 
 def choices(study: Study | None, kind: ModelKind) -> list[tuple[str, str]]:

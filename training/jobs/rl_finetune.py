@@ -2,8 +2,11 @@
 
 import dataclasses
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
 
 from annotate.errors import PalateError
 from annotate.exchange.records import records_of
@@ -145,13 +148,12 @@ def check(study: Study | None, options: Options) -> None:
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
     study = study_of(run)
     policy = model_versions.locate(study, options.policy, flag="--policy", kind=ModelKind.POLICY)
-    snapshot = snapshots.take(study) if options.algorithm in DIRECT else None
+    snapshot = snapshots.of_run(run, study) if options.algorithm in DIRECT else None
     output = model_versions.output_folder(run, options.output)
     checkpoint = run_folder(run) / "checkpoint.pt"
     with model_versions.saved_whole(output) as folder:
-        metrics = _tune(study, options, snapshot, folder, reporter, checkpoint)
+        metrics = _tune(study, options, _material(study, snapshot, run.created_at), folder, reporter, checkpoint)
         card = _write_card(folder, options.name or output.name, study, policy, options, metrics)
-    checkpoint.unlink(missing_ok=True)
     paths = _preference_paths(study, options)
     version = model_versions.register(
         study=study,
@@ -172,11 +174,11 @@ def assist(study: Study | None, options: Options) -> None:
     """The work of a process that is not the first: the same tuning, but it saves and reports nothing."""
     study = needed(study)
     snapshot = snapshots.take(study) if options.algorithm in DIRECT else None
-    _tune(study, options, snapshot, Path(), SilentReporter(), None)
+    _tune(study, options, _material(study, snapshot, timezone.now()), Path(), SilentReporter(), None)
 
 
 def _tune(
-    study: Study, options: Options, snapshot: Snapshot | None, folder: Path, reporter: Reporter, checkpoint: Path | None
+    study: Study, options: Options, material: "Material", folder: Path, reporter: Reporter, checkpoint: Path | None
 ) -> dict[str, Any]:
     from training.engine.policy import rl_finetune
 
@@ -184,7 +186,7 @@ def _tune(
         return rl_finetune(
             policy=model_versions.locate(study, options.policy, flag="--policy", kind=ModelKind.POLICY),
             reward=_reward(study, options),
-            material=_material(study, snapshot),
+            material=material,
             output=folder,
             config=_config(options),
             guard=_guard_path(study, options),
@@ -237,10 +239,11 @@ def _reward(study: Study, options: Options) -> "RewardConfig":
     )
 
 
-def _material(study: Study, snapshot: Snapshot | None) -> "Material":
+def _material(study: Study, snapshot: Snapshot | None, asked_at: datetime) -> "Material":
+    """The prompts that the study had when the run was asked for: others would not fit the checkpoint it goes on from."""
     from training.engine.policy import Material
 
-    prompts = {split: _texts(study, split) for split in (Split.TRAIN, Split.VALIDATION)}
+    prompts = {split: _texts(study, split, asked_at) for split in (Split.TRAIN, Split.VALIDATION)}
     records = {
         split: list(records_of(snapshots.judgements_of(snapshot, split))) if snapshot else [] for split in prompts
     }
@@ -253,8 +256,9 @@ def _material(study: Study, snapshot: Snapshot | None) -> "Material":
     )
 
 
-def _texts(study: Study, split: str) -> list[tuple[str, str]]:
-    return list(study.prompts.filter(split=split).order_by("id").values_list("text", "reference"))
+def _texts(study: Study, split: str, asked_at: datetime) -> list[tuple[str, str]]:
+    prompts = study.prompts.filter(split=split, created_at__lte=asked_at)
+    return list(prompts.order_by("id").values_list("text", "reference"))
 
 
 def _preference_paths(study: Study, options: Options) -> list[str]:
