@@ -27,6 +27,7 @@ def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None
     version = _registered(study, value, kind)
     path = version.path if version else _resolved(value)
     _check_place(path, flag=flag, value=value)
+    _check_whole(Path(path), flag=flag, value=value)
     config = _config(path, flag=flag, value=value)
     if kind == ModelKind.PREFERENCE and "palate" not in config:
         raise PalateError(f"{flag} {value}: not a preference model; expected a folder that train_preference saved")
@@ -143,6 +144,31 @@ def _check_place(path: str, *, flag: str, value: str) -> None:
     pickles = [file for ending in PICKLES for file in folder.glob(ending)]
     if pickles and not list(folder.glob("*.safetensors")):
         raise PalateError(f"{flag} {value}: its weights are pickles, which can run code; expected safetensors")
+
+
+def _check_whole(folder: Path, *, flag: str, value: str) -> None:
+    """Raises PalateError for weights that were cut off, as by a copy that broke. Reads their headers only."""
+    for file in (*folder.glob("*.safetensors"), *folder.glob("copy-*/*.safetensors")):
+        if wrong := _damage(file):
+            name = file.relative_to(folder)
+            raise PalateError(f"{flag} {value}: {name} is damaged: {wrong}; copy or train the model again")
+
+
+def _damage(file: Path) -> str:
+    """What is wrong with a file of safetensors, "" when nothing is. Its format: eight bytes with the length of the
+    header, the header, which says where each tensor ends, the tensors."""
+    size = file.stat().st_size
+    with file.open("rb") as content:
+        length = int.from_bytes(content.read(8), "little")
+        if not 0 < length <= size - 8:
+            return f"its {size} bytes end within the header"
+        try:
+            tensors = json.loads(content.read(length))
+            end = max((int(t["data_offsets"][1]) for name, t in tensors.items() if name != "__metadata__"), default=0)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+            return "its header cannot be read"
+    whole = 8 + length + end
+    return f"it has {size} bytes of {whole}" if size < whole else ""
 
 
 def _config(path: str, *, flag: str, value: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Starting, executing, cancelling and rescuing runs."""
 
-import traceback
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, TextIO
@@ -22,8 +21,10 @@ from training.jobs.options import parse, refuse_commands_only
 from training.jobs.registry import JOBS
 from training.models import Run, RunKind, RunState
 from training.reporting import RunReporter, forget_checkpoints
+from training.trouble import told
 
 MAX_ATTEMPTS = 3
+WHY = "The system stops a process when memory runs out; its log tells. A smaller model or smaller batches take less."
 IMPORTS = dict.fromkeys((kind for kind in RunKind.values if kind.startswith("import_")), Action.IMPORTED)
 
 
@@ -82,8 +83,7 @@ def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = Fal
         if reraise:
             raise
     except Exception as error:
-        known = isinstance(error, PalateError)
-        _end(run, RunState.FAILED, error=str(error) if known else traceback.format_exc(limit=20))
+        _end(run, RunState.FAILED, error=told(error))
         if reraise:
             raise
     else:
@@ -126,7 +126,7 @@ def requeue_lost_runs() -> int:
         for run in lost:
             if run.attempts >= MAX_ATTEMPTS:
                 model_versions.forget_partial(run)
-                _end(run, RunState.FAILED, error=f"The worker died {run.attempts} times while it did this run.")
+                _end(run, RunState.FAILED, error=f"The worker died {run.attempts} times while it did this run. {WHY}")
                 continue
             run.state = RunState.QUEUED
             run.save(update_fields=["state"])

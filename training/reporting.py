@@ -3,6 +3,7 @@ file, and a bar in the terminal. The engine knows only the Reporter protocol (tr
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,7 +13,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from tqdm import tqdm
 
+from training.engine.progress import Cancelled
 from training.models import Run, RunPoint, RunSample
+from training.trouble import summary
 
 LOG_TAIL = 20_000
 SECONDS_BETWEEN_WRITES = 1.0
@@ -49,7 +52,10 @@ class RunReporter:
         self._heart.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, Cancelled):
+            with suppress(OSError):  # the disk may be full
+                self.log(f"failed: {summary(error)}")
         self._stop.set()
         self._heart.join()
         self._write()

@@ -240,7 +240,8 @@ def _reward(study: Study, options: Options) -> "RewardConfig":
 
 
 def _material(study: Study, snapshot: Snapshot | None, asked_at: datetime) -> "Material":
-    """The prompts that the study had when the run was asked for: others would not fit the checkpoint it goes on from."""
+    """The prompts that the study had when the run was asked for: later ones would not fit the checkpoint of an attempt
+    that was interrupted."""
     from training.engine.policy import Material
 
     prompts = {split: _texts(study, split, asked_at) for split in (Split.TRAIN, Split.VALIDATION)}

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def killed_and_whole(study, start_worker, settings):
-    """Does a run twice: once without a kill, and once with a worker that is killed after a checkpoint, and another that
-    does it to the end, although the study has got prompts and judgements since. `before`: runs whose models it needs."""
+    """Does a run twice: once without a kill, and once by a worker that is killed after a checkpoint and another that
+    does it to the end, when the study has got more prompts and judgements. `before`: runs whose models it needs."""
 
     def queued(kind, values):
         return operations.queue_run(kind=kind, study=Study.objects.get(slug=study), values=values)
@@ -74,10 +74,11 @@ def assert_the_same(killed, whole):
 
 def figures(value, name=""):
     """All numbers of a result, by their place in it; but which model it is."""
-    if isinstance(value, dict):
-        return {k: v for key in value if key != "model_version" for k, v in figures(value[key], f"{name}.{key}").items()}
     if isinstance(value, list):
-        return {k: v for n, item in enumerate(value) for k, v in figures(item, f"{name}.{n}").items()}
+        value = dict(enumerate(value))
+    if isinstance(value, dict):
+        inside = (figures(value[key], f"{name}.{key}") for key in value if key != "model_version")
+        return {place: number for numbers in inside for place, number in numbers.items()}
     return {name: value} if isinstance(value, (int, float)) else {}
 
 

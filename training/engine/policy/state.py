@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training.engine import checkpoints
 from training.engine.policy.actor import Actor
 
 
@@ -42,16 +43,13 @@ class State:
 
 
 def keep(path: Path, actor: Actor, state: State, best: dict[str, Tensor] | None) -> None:
-    """Write the checkpoint aside and move it into place, so that a crash leaves the old or the new one."""
-    aside = path.with_suffix(".partial")
     kept = {
         "weights": actor.weights(),
         "optimizer": actor.optimizer.state_dict(),
         "state": asdict(state),
         "best": best,
     }
-    torch.save(kept, aside)
-    aside.replace(path)
+    checkpoints.write(path, kept)
 
 
 def resume(path: Path, actor: Actor) -> tuple[State, dict[str, Tensor] | None]:
