@@ -11,8 +11,8 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Libraries without Python's exceptions tell the system's error in their text.
 SYSTEM_ERROR = re.compile(r"\bos error (\d+)|\bError code (\d+)")
 WORDS = {
-    "memory": "Memory ran out, and the run ended. A smaller model, shorter texts or smaller batches take less; the job's "
-    "options offer that.",
+    "memory": "Memory ran out, and the run ended. A smaller model, shorter texts or smaller batches take less; the "
+    "job's options offer that.",
     "disk": "The disk is full, or a file may not grow further. What the run had begun to save is deleted; make room "
     "where Palate keeps its models and runs, and start it again.",
 }

@@ -12,7 +12,7 @@ from annotate.errors import PalateError
 from annotate.exchange.records import records_of
 from annotate.prompts.models import Split
 from annotate.studies.models import Study
-from training import cards, model_versions, snapshots
+from training import card_files, cards, model_versions, snapshots
 from training.engine.progress import Reporter, SilentReporter
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
@@ -153,7 +153,9 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     checkpoint = run_folder(run) / "checkpoint.pt"
     with model_versions.saved_whole(output) as folder:
         metrics = _tune(study, options, _material(study, snapshot, run.created_at), folder, reporter, checkpoint)
-        card = _write_card(folder, options.name or output.name, study, policy, options, metrics)
+        card = _card(options.name or output.name, study, policy, options, metrics)
+        facts = cards.policy_facts(study, policy, snapshot, metrics)
+        card_files.write(folder, options.name or output.name, card, facts)
     paths = _preference_paths(study, options)
     version = model_versions.register(
         study=study,
@@ -211,13 +213,9 @@ def terms_of(text: str) -> list[tuple[str, float]]:
     return list(terms.items())
 
 
-def _write_card(
-    folder: Path, name: str, study: Study, policy: str, options: Options, metrics: Mapping[str, Any]
-) -> str:
-    reward = ", ".join(filter(None, [*_preference_paths(study, options), options.terms, options.reward_function]))
-    card = cards.policy_card(name, study, policy, reward or "the study's judgements", metrics)
-    (folder / "README.md").write_text(card, encoding="utf-8")
-    return card
+def _card(name: str, study: Study, policy: str, options: Options, metrics: Mapping[str, Any]) -> str:
+    reward = cards.rewards_shown(_preference_paths(study, options), options.terms, options.reward_function)
+    return cards.policy_card(name, study, policy, reward or "the study's judgements", metrics)
 
 
 def _config(options: Options) -> "PolicyConfig":

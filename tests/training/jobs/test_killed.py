@@ -1,8 +1,10 @@
 """Trainings whose worker is killed in their midst go on from their checkpoint, and end as if nothing had happened."""
 
 import re
+from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 
 from annotate.judgements.operations import Answer, submit
 from annotate.prompts.models import Split
@@ -102,3 +104,5 @@ def test_rl_finetune(killed_and_whole):
     )
     assert_the_same(killed, whole)
     assert [row["step"] for row in killed.result["frontier"]] == [0, 4, 8, 12, 16]
+    card = ModelCard.load(Path(killed.result["model"]) / "README.md")
+    assert (card.data.pipeline_tag, card.data.tags) == ("text-generation", ["palate", "rlhf", "ppo"])
