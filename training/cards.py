@@ -1,10 +1,14 @@
 """Model cards: what a saved model is, from what it was made, and how good it is beside its baselines."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from annotate.studies.models import Study
+from training.card_files import Facts
 from training.models import Snapshot
+
+MEASURED = ("accuracy", "accuracy_clear", "log_loss", "ece", "kendall_tau")
 
 
 def figure(figures: Mapping[str, Any], name: str) -> str:
@@ -35,7 +39,7 @@ def preference_card(name: str, study: Study, snapshot: Snapshot, base: str, metr
 
 A preference model of the study “{study.name}”: a scalar reward for a prompt and a response.
 
-- base model: `{base}`
+- base model: {shown(base) or "none"}
 - snapshot: `{snapshot.sha256}` with {len(snapshot.judgement_ids)} judgements
 - training pairs: {metrics["train_pairs"]}, validation pairs: {metrics["validation_pairs"]}, steps: {metrics["steps"]}
 - quality in (0, 1) is σ((reward − {metrics["centre"]:.4f}) / {metrics["temperature"]:.4f})
@@ -79,8 +83,8 @@ def policy_card(name: str, study: Study, policy: str, reward: str, metrics: Mapp
 
 A policy tuned for the study “{study.name}” by {metrics["algorithm"]}.
 
-- tuned from: `{policy}`
-- reward: `{reward}`
+- tuned from: {shown(policy)}
+- reward: {reward}
 - steps: {metrics["steps"]}, the policy of step {metrics["kept_step"]} was kept{_why(metrics["stopped"])}
 
 Means over the validation prompts. A higher reward is not yet better text: see the blind win rate of its round.
@@ -93,3 +97,43 @@ Means over the validation prompts. A higher reward is not yet better text: see t
 
 def _why(stopped: str) -> str:
     return f"; the run stopped: {stopped}" if stopped else ""
+
+
+def preference_facts(study: Study, snapshot: Snapshot, base: str, metrics: Mapping[str, Any]) -> Facts:
+    evaluation = metrics["evaluation"] or {}
+    return Facts(
+        base=base,
+        tags=["reward-model", "preference-model"],
+        origin=origin(study, snapshot),
+        figures={name: evaluation.get(name) for name in MEASURED},
+        measured_on=f"{study.name}, test split",
+        task="text-classification",
+    )
+
+
+def policy_facts(study: Study, policy: str, snapshot: Snapshot | None, metrics: Mapping[str, Any]) -> Facts:
+    after = metrics["after"]
+    return Facts(
+        base=policy,
+        tags=["rlhf", metrics["algorithm"]],
+        origin=origin(study, snapshot),
+        figures={name: after.get(name) for name in ("reward", "quality", "kl")},
+        measured_on=f"{study.name}, validation split",
+    )
+
+
+def origin(study: Study | None, snapshot: Snapshot | None = None) -> dict[str, Any]:
+    """From what a model was made, as far as it may be told outside."""
+    told: dict[str, Any] = {"study": study.slug} if study else {}
+    if snapshot:
+        told |= {"snapshot": f"sha256:{snapshot.sha256}", "judgements": len(snapshot.judgement_ids)}
+    return told
+
+
+def shown(model: str) -> str:
+    """A model in a card: folders by their last name, since the card may leave this machine."""
+    return f"`{Path(model).name if Path(model).is_dir() else model}`" if model else ""
+
+
+def rewards_shown(models: list[str], *others: str) -> str:
+    return ", ".join(filter(None, [*map(shown, models), *(f"`{other}`" for other in others if other)]))

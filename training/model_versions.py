@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None
     version = _registered(study, value, kind)
     path = version.path if version else _resolved(value)
     _check_place(path, flag=flag, value=value)
+    _check_whole(Path(path), flag=flag, value=value)
     config = _config(path, flag=flag, value=value)
     if kind == ModelKind.PREFERENCE and "palate" not in config:
         raise PalateError(f"{flag} {value}: not a preference model; expected a folder that train_preference saved")
@@ -55,6 +57,13 @@ def output_folder(run: Run, wanted: str) -> Path:
     """Where a run saves its model: `wanted`, or else a folder of its own under var/models."""
     if wanted:
         return Path(wanted).expanduser().resolve()
+    place = _own_place(run)
+    if run.attempts > 1:  # the one before may have been killed when its model was whole and not registered yet
+        shutil.rmtree(place, ignore_errors=True)
+    return place
+
+
+def _own_place(run: Run) -> Path:
     owner = run.study.slug if run.study else "shared"
     return Path(settings.MODELS_DIR) / owner / f"{run.kind}-{run.pk}"
 
@@ -73,13 +82,30 @@ def check_output(wanted: str) -> None:
 
 @contextmanager
 def saved_whole(output: Path) -> Iterator[Path]:
-    """A folder to save into that becomes `output` when all went well, so that no half model is ever seen."""
-    partial = output.with_name(output.name + ".partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    yield partial
-    if output.exists():
-        output.rmdir()
-    partial.rename(output)
+    """An empty folder to save into that becomes `output` when all went well, so that no half model is ever seen. What
+    went wrong leaves nothing; what a worker left that was killed is cleared away by the next attempt. Raises
+    PalateError when something is at `output` already."""
+    if output.exists() and any(output.iterdir()):
+        raise PalateError(f"{output} exists and is not an empty folder; models are never overwritten")
+    partial = _partial(output)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if output.exists():
+            output.rmdir()
+        partial.rename(output)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def forget_partial(run: Run) -> None:
+    """Delete the half model of a worker's run that was killed and is not tried again."""
+    shutil.rmtree(_partial(_own_place(run)), ignore_errors=True)
+
+
+def _partial(output: Path) -> Path:
+    return output.with_name(output.name + ".partial")
 
 
 def choices(study: Study | None, kind: ModelKind) -> list[tuple[str, str]]:
@@ -118,6 +144,31 @@ def _check_place(path: str, *, flag: str, value: str) -> None:
     pickles = [file for ending in PICKLES for file in folder.glob(ending)]
     if pickles and not list(folder.glob("*.safetensors")):
         raise PalateError(f"{flag} {value}: its weights are pickles, which can run code; expected safetensors")
+
+
+def _check_whole(folder: Path, *, flag: str, value: str) -> None:
+    """Raises PalateError for weights that were cut off, as by a copy that broke. Reads their headers only."""
+    for file in (*folder.glob("*.safetensors"), *folder.glob("copy-*/*.safetensors")):
+        if wrong := _damage(file):
+            name = file.relative_to(folder)
+            raise PalateError(f"{flag} {value}: {name} is damaged: {wrong}; copy or train the model again")
+
+
+def _damage(file: Path) -> str:
+    """What is wrong with a file of safetensors, "" when nothing is. Its format: eight bytes with the length of the
+    header, the header, which says where each tensor ends, the tensors."""
+    size = file.stat().st_size
+    with file.open("rb") as content:
+        length = int.from_bytes(content.read(8), "little")
+        if not 0 < length <= size - 8:
+            return f"its {size} bytes end within the header"
+        try:
+            tensors = json.loads(content.read(length))
+            end = max((int(t["data_offsets"][1]) for name, t in tensors.items() if name != "__metadata__"), default=0)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+            return "its header cannot be read"
+    whole = 8 + length + end
+    return f"it has {size} bytes of {whole}" if size < whole else ""
 
 
 def _config(path: str, *, flag: str, value: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Starting, executing, cancelling and rescuing runs."""
 
-import traceback
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, TextIO
@@ -16,13 +15,16 @@ from annotate.errors import PalateError
 from annotate.studies.models import Study
 from annotate.webhooks.models import Event
 from annotate.webhooks.operations import announce
+from training import model_versions
 from training.engine.progress import Cancelled
 from training.jobs.options import parse, refuse_commands_only
 from training.jobs.registry import JOBS
 from training.models import Run, RunKind, RunState
-from training.reporting import RunReporter
+from training.reporting import RunReporter, forget_checkpoints
+from training.trouble import told
 
 MAX_ATTEMPTS = 3
+WHY = "The system stops a process when memory runs out; its log tells. A smaller model or smaller batches take less."
 IMPORTS = dict.fromkeys((kind for kind in RunKind.values if kind.startswith("import_")), Action.IMPORTED)
 
 
@@ -81,8 +83,7 @@ def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = Fal
         if reraise:
             raise
     except Exception as error:
-        known = isinstance(error, PalateError)
-        _end(run, RunState.FAILED, error=str(error) if known else traceback.format_exc(limit=20))
+        _end(run, RunState.FAILED, error=told(error))
         if reraise:
             raise
     else:
@@ -101,6 +102,7 @@ def assist_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> 
 def _end(run: Run, state: RunState, *, error: str = "", result: Mapping[str, Any] | None = None) -> None:
     run.state, run.error, run.result, run.ended_at = state, error, dict(result or {}), timezone.now()
     run.save(update_fields=["state", "error", "result", "ended_at"])
+    forget_checkpoints(run)
     if run.study_id is not None:
         announce(study_id=run.study_id, event=Event.RUN, run=run.pk, kind=run.kind, state=run.state)
 
@@ -123,7 +125,8 @@ def requeue_lost_runs() -> int:
         lost = list(Run.objects.lost().select_for_update(skip_locked=True))
         for run in lost:
             if run.attempts >= MAX_ATTEMPTS:
-                _end(run, RunState.FAILED, error=f"The worker died {run.attempts} times while it did this run.")
+                model_versions.forget_partial(run)
+                _end(run, RunState.FAILED, error=f"The worker died {run.attempts} times while it did this run. {WHY}")
                 continue
             run.state = RunState.QUEUED
             run.save(update_fields=["state"])

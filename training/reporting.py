@@ -3,23 +3,33 @@ file, and a bar in the terminal. The engine knows only the Reporter protocol (tr
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 from tqdm import tqdm
 
+from training.engine.progress import Cancelled
 from training.models import Run, RunPoint, RunSample
+from training.trouble import summary
 
 LOG_TAIL = 20_000
 SECONDS_BETWEEN_WRITES = 1.0
 
 
 def run_folder(run: Run) -> Path:
-    """Where a run keeps its log and its checkpoint."""
+    """Where a run keeps its log and its checkpoints."""
     return Path(settings.RUNS_DIR) / str(run.pk)
+
+
+def forget_checkpoints(run: Run) -> None:
+    """Delete what only another attempt of the run would need."""
+    for checkpoint in (*run_folder(run).glob("*.pt"), *run_folder(run).glob("*.partial")):
+        checkpoint.unlink(missing_ok=True)
 
 
 class RunReporter:
@@ -30,6 +40,7 @@ class RunReporter:
         self._tail = run.log_tail
         self._written_at = 0.0
         self._cancel_seen = False
+        self._begun: set[str] = set()
         self._stop = threading.Event()
         self._bar = tqdm(desc=run.get_kind_display(), file=terminal, dynamic_ncols=True) if terminal else None
         folder = run_folder(run)
@@ -41,7 +52,10 @@ class RunReporter:
         self._heart.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, Cancelled):
+            with suppress(OSError):  # the disk may be full
+                self.log(f"failed: {summary(error)}")
         self._stop.set()
         self._heart.join()
         self._write()
@@ -57,6 +71,7 @@ class RunReporter:
         self._write_now_and_then()
 
     def metric(self, step: int, **values: float) -> None:
+        self._begin("points", self.run.points.filter(step__gte=step))
         RunPoint.objects.create(run=self.run, step=step, values=values)
         if self._bar is not None:
             self._bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()})
@@ -71,11 +86,13 @@ class RunReporter:
         self._write_now_and_then()
 
     def sample(self, step: int, prompt: str, response: str, reward: float | None) -> None:
+        self._begin("samples", self.run.samples.filter(step__gte=step, before=None))
         RunSample.objects.create(
             run=self.run, step=step, prompt=prompt, response=response.replace("\0", ""), reward=reward
         )
 
     def comparison(self, step: int, prompt: str, texts: tuple[str, str], rewards: tuple[float, float] | None) -> None:
+        self._begin("comparisons", self.run.samples.exclude(before=None))
         before, after = (text.replace("\0", "") for text in texts)
         before_reward, reward = rewards or (None, None)
         RunSample.objects.create(
@@ -86,6 +103,12 @@ class RunReporter:
     def cancelled(self) -> bool:
         self._write_now_and_then()
         return self._cancel_seen
+
+    def _begin(self, what: str, told_before: QuerySet[Any]) -> None:
+        """An attempt that goes on from a checkpoint does some steps again: what an earlier one told of them goes."""
+        if what not in self._begun:
+            self._begun.add(what)
+            told_before.delete()
 
     def _write_now_and_then(self) -> None:
         if time.monotonic() - self._written_at >= SECONDS_BETWEEN_WRITES:

@@ -10,7 +10,7 @@ from annotate.judgements.models import Judgement
 from annotate.judgements.queries import JudgementQuerySet
 from annotate.prompts.models import Split
 from annotate.studies.models import Study
-from training.models import Snapshot
+from training.models import Run, Snapshot
 
 HASHED = ("id", "task_id", "rater_id", "shown", "ranks", "scores", "strength", "unacceptable")
 
@@ -38,6 +38,17 @@ def take(study: Study) -> Snapshot:
     snapshot, _made = Snapshot.objects.get_or_create(
         study=study, sha256=digest.hexdigest(), defaults={"judgement_ids": ids}
     )
+    return snapshot
+
+
+def of_run(run: Run, study: Study) -> Snapshot:
+    """The snapshot that a run of the study learns from. An attempt that follows one whose worker died finds the same
+    again: what was judged since would not fit its checkpoint."""
+    if told := run.result.get("snapshot"):
+        return Snapshot.objects.get(study=study, sha256=told)
+    snapshot = take(study)
+    run.result = {**run.result, "snapshot": snapshot.sha256}
+    run.save(update_fields=["result"])
     return snapshot
 
 

@@ -1,7 +1,6 @@
 """A real chromium against a real server."""
 
 import os
-import shutil
 import time
 
 import pytest
@@ -11,8 +10,8 @@ from django.test import Client
 from playwright.sync_api import sync_playwright
 
 from tests.factories import UserFactory
+from tests.tools import program
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -30,12 +29,9 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 @pytest.fixture(scope="session")
 def browser():
-    if CHROMIUM is None:
-        if os.environ.get("PALATE_REQUIRE_TOOLS"):
-            pytest.fail("chromium is not installed")
-        pytest.skip("chromium is not installed")
+    chromium = program("chromium", "google-chrome", package="chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield browser
         browser.close()
 

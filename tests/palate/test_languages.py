@@ -15,6 +15,7 @@ from django.utils import translation
 from django.utils.formats import date_format
 
 from tests.factories import MembershipFactory, StudyFactory
+from tests.tools import program
 from training.jobs.registry import words
 from training.jobs.words import WORDS
 
@@ -26,10 +27,7 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w*\}")
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory):
     """The .po file as it would be if what pages say were collected now."""
-    if shutil.which("xgettext") is None:
-        if os.environ.get("PALATE_REQUIRE_TOOLS"):
-            pytest.fail("gettext is not installed")
-        pytest.skip("gettext is not installed")
+    program("xgettext", package="gettext")
     copy = tmp_path_factory.mktemp("sources")
     for folder in ("annotate", "palate", "training", "templates", "locale"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "*.mo"))

@@ -7,6 +7,8 @@ import pytest
 from annotate.errors import PalateError
 from training.model_versions import locate
 
+EMPTY = (2).to_bytes(8, "little") + b"{}"
+
 pytestmark = pytest.mark.django_db
 
 
@@ -35,5 +37,23 @@ def test_weights_that_are_pickles_are_not_loaded(folder):
     (folder / "pytorch_model.bin").write_bytes(b"cos\nsystem\n")
     with pytest.raises(PalateError, match="safetensors"):
         locate(None, str(folder), flag="--model")
-    (folder / "model.safetensors").write_bytes(b"")
+    (folder / "model.safetensors").write_bytes(EMPTY)
     assert locate(None, str(folder), flag="--model")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "its 0 bytes end within the header"),
+        (EMPTY[:-1], "its 9 bytes end within the header"),
+        ((2).to_bytes(8, "little") + b"{,", "its header cannot be read"),
+        ((2).to_bytes(8, "little") + b"[]", "its header cannot be read"),
+        ((32).to_bytes(8, "little") + b'{"w":   {"data_offsets":[0,16]}}' + bytes(15), "it has 55 bytes of 56"),
+    ],
+)
+def test_weights_that_were_cut_off_are_told_before_they_are_loaded(folder, content, words):
+    (folder / "copy-2").mkdir()
+    (folder / "model.safetensors").write_bytes(EMPTY)
+    (folder / "copy-2" / "model.safetensors").write_bytes(content)
+    with pytest.raises(PalateError, match=f"--model .*: copy-2/model.safetensors is damaged: {words}"):
+        locate(None, str(folder), flag="--model")

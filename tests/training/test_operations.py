@@ -67,6 +67,7 @@ def test_a_failure_is_kept_with_its_traceback():
     run = operations.execute_run(run=a_run(top=3, stumble_at=2))
     assert run.state == RunState.FAILED
     assert "stumbled" in run.error
+    assert "failed: RuntimeError: stumbled" in run.log_tail
     assert run.points.count() == 1
 
 
@@ -115,13 +116,21 @@ def test_a_run_whose_worker_died_is_queued_again(monkeypatch, django_capture_on_
     assert sent == [run.pk]
 
 
-def test_a_run_that_kills_its_workers_fails_in_the_end():
+def test_a_run_that_kills_its_workers_fails_in_the_end_and_leaves_nothing(settings, tmp_path):
+    settings.MODELS_DIR = tmp_path / "models"
     run = a_run()
+    half_model, checkpoint = tmp_path / f"models/shared/count-{run.pk}.partial", run_folder(run) / "checkpoint.pt"
+    for folder in (half_model, run_folder(run)):
+        folder.mkdir(parents=True)
+    checkpoint.touch()
     lost(run, attempts=operations.MAX_ATTEMPTS)
     operations.requeue_lost_runs()
     run.refresh_from_db()
     assert run.state == RunState.FAILED
     assert "worker died 3 times" in run.error
+    assert "memory" in run.error
+    assert not half_model.exists()
+    assert not checkpoint.exists()
 
 
 def test_a_run_in_a_terminal_is_never_queued_by_itself():

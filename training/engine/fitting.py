@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from training.engine import workers
+from training.engine import checkpoints, workers
 from training.engine.likelihood import Likelihood
 from training.engine.observations import Group, Item, deal, items_of
 from training.engine.pretraining import warmup_cosine
@@ -212,12 +212,10 @@ class Fit:
             self.likelihood.load_state_dict(weights.likelihood)
 
     def _keep(self, schedule: LambdaLR) -> None:
-        """Write the checkpoint aside and move it into place, so that a crash leaves the old or the new one."""
         self._kept_at = time.monotonic()
         if self.checkpoint is None or not workers.first():
             return
         last = self._weights()
-        aside = self.checkpoint.with_suffix(".partial")
         kept = {
             "state": vars(self.state),
             "last": vars(last),
@@ -226,8 +224,7 @@ class Fit:
             "optimizer": self.optimizer.state_dict(),
             "schedule": schedule.state_dict()["last_epoch"],
         }
-        torch.save(kept, aside)
-        aside.replace(self.checkpoint)
+        checkpoints.write(self.checkpoint, kept)
 
     def _resume(self, schedule: LambdaLR) -> None:
         if self.checkpoint is None or not self.checkpoint.exists():

@@ -7,7 +7,8 @@ from typing import Any
 
 from annotate.errors import PalateError
 from annotate.studies.models import Study
-from training import model_versions
+from training import card_files, cards, model_versions
+from training.card_files import Facts
 from training.engine.progress import Reporter
 from training.jobs.corpora import DEMO, STUDY, Corpus, check_corpus
 from training.jobs.job import Job
@@ -83,6 +84,10 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     output = model_versions.output_folder(run, options.output)
     with model_versions.saved_whole(output) as folder:
         metrics = pretrain(documents, output=folder, config=_config(options, base), reporter=reporter)
+        card = _card(options, output)
+        figures = {"perplexity": metrics["perplexity"]}
+        facts = Facts(base, [options.objective], cards.origin(run.study), figures, "held-out documents")
+        card_files.write(folder, options.name or output.name, card, facts)
     version = model_versions.register(
         study=run.study,
         kind=ModelKind.POLICY,
@@ -91,7 +96,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         run=run,
         parent=ModelVersion.objects.filter(path=base).order_by("pk").first() if base else None,
         metrics=metrics,
-        card=_card(options, output),
+        card=card,
     )
     if options.objective == "joint":
         model_versions.register(
@@ -114,8 +119,9 @@ def _config(options: Options, base: str) -> Any:
 
 
 def _card(options: Options, output: Path) -> str:
-    by = f", objective {options.objective}, scored by `{options.reward}`" if options.reward else ""
-    return f"# {options.name or output.name}\n\nA causal language model pretrained from {options.corpus}{by}.\n"
+    by = f", objective {options.objective}, scored by {cards.shown(options.reward)}" if options.reward else ""
+    corpus = ", ".join(Path(part).name for part in options.corpus.split(","))
+    return f"# {options.name or output.name}\n\nA causal language model pretrained from {corpus}{by}.\n"
 
 
 JOB = Job(Options, check, perform, "Pretrain a small causal language model from a text corpus.")

@@ -3,14 +3,17 @@
 import dataclasses
 import itertools
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
 
 from annotate.errors import PalateError
 from annotate.exchange.records import records_of
 from annotate.prompts.models import Split
 from annotate.studies.models import Study
-from training import cards, model_versions, snapshots
+from training import card_files, cards, model_versions, snapshots
 from training.engine.progress import Reporter, SilentReporter
 from training.jobs.corpora import DEMO, STUDY, Corpus, check_corpus
 from training.jobs.job import Job, needed, study_of
@@ -163,13 +166,16 @@ def check(study: Study | None, options: Options) -> None:
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
     study = study_of(run)
     policy = model_versions.locate(study, options.policy, flag="--policy", kind=ModelKind.POLICY)
-    snapshot = snapshots.take(study) if options.algorithm in DIRECT else None
+    snapshot = snapshots.of_run(run, study) if options.algorithm in DIRECT else None
     output = model_versions.output_folder(run, options.output)
     checkpoint = run_folder(run) / "checkpoint.pt"
     with model_versions.saved_whole(output) as folder:
-        metrics = _tune(study, options, snapshot, folder, reporter, checkpoint)
-        card = _write_card(folder, options.name or output.name, study, policy, options, metrics)
-    checkpoint.unlink(missing_ok=True)
+        metrics = _tune(
+            study, options, _material(study, options, snapshot, run.created_at), folder, reporter, checkpoint
+        )
+        card = _card(options.name or output.name, study, policy, options, metrics)
+        facts = cards.policy_facts(study, policy, snapshot, metrics)
+        card_files.write(folder, options.name or output.name, card, facts)
     paths = _preference_paths(study, options)
     version = model_versions.register(
         study=study,
@@ -190,11 +196,11 @@ def assist(study: Study | None, options: Options) -> None:
     """The work of a process that is not the first: the same tuning, but it saves and reports nothing."""
     study = needed(study)
     snapshot = snapshots.take(study) if options.algorithm in DIRECT else None
-    _tune(study, options, snapshot, Path(), SilentReporter(), None)
+    _tune(study, options, _material(study, options, snapshot, timezone.now()), Path(), SilentReporter(), None)
 
 
 def _tune(
-    study: Study, options: Options, snapshot: Snapshot | None, folder: Path, reporter: Reporter, checkpoint: Path | None
+    study: Study, options: Options, material: "Material", folder: Path, reporter: Reporter, checkpoint: Path | None
 ) -> dict[str, Any]:
     from training.engine.policy import rl_finetune
 
@@ -202,7 +208,7 @@ def _tune(
         return rl_finetune(
             policy=model_versions.locate(study, options.policy, flag="--policy", kind=ModelKind.POLICY),
             reward=_reward(study, options),
-            material=_material(study, snapshot, options),
+            material=material,
             output=folder,
             config=_config(options),
             guard=_guard_path(study, options),
@@ -227,13 +233,9 @@ def terms_of(text: str) -> list[tuple[str, float]]:
     return list(terms.items())
 
 
-def _write_card(
-    folder: Path, name: str, study: Study, policy: str, options: Options, metrics: Mapping[str, Any]
-) -> str:
-    reward = ", ".join(filter(None, [*_preference_paths(study, options), options.terms, options.reward_function]))
-    card = cards.policy_card(name, study, policy, reward or "the study's judgements", metrics)
-    (folder / "README.md").write_text(card, encoding="utf-8")
-    return card
+def _card(name: str, study: Study, policy: str, options: Options, metrics: Mapping[str, Any]) -> str:
+    reward = cards.rewards_shown(_preference_paths(study, options), options.terms, options.reward_function)
+    return cards.policy_card(name, study, policy, reward or "the study's judgements", metrics)
 
 
 def _config(options: Options) -> "PolicyConfig":
@@ -255,10 +257,12 @@ def _reward(study: Study, options: Options) -> "RewardConfig":
     )
 
 
-def _material(study: Study, snapshot: Snapshot | None, options: Options) -> "Material":
+def _material(study: Study, options: Options, snapshot: Snapshot | None, asked_at: datetime) -> "Material":
+    """The prompts that the study had when the run was asked for: later ones would not fit the checkpoint of an attempt
+    that was interrupted."""
     from training.engine.policy import Material
 
-    prompts = {split: _texts(study, split) for split in (Split.TRAIN, Split.VALIDATION)}
+    prompts = {split: _texts(study, split, asked_at) for split in (Split.TRAIN, Split.VALIDATION)}
     records = {
         split: list(records_of(snapshots.judgements_of(snapshot, split))) if snapshot else [] for split in prompts
     }
@@ -277,8 +281,9 @@ def _real(study: Study, options: Options) -> list[tuple[str, str]]:
     return [(document.prompt, document.text) for document in documents]
 
 
-def _texts(study: Study, split: str) -> list[tuple[str, str]]:
-    return list(study.prompts.filter(split=split).order_by("id").values_list("text", "reference"))
+def _texts(study: Study, split: str, asked_at: datetime) -> list[tuple[str, str]]:
+    prompts = study.prompts.filter(split=split, created_at__lte=asked_at)
+    return list(prompts.order_by("id").values_list("text", "reference"))
 
 
 def _preference_paths(study: Study, options: Options) -> list[str]:

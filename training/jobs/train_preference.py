@@ -11,7 +11,7 @@ from annotate.exchange.records import records_of
 from annotate.prompts.models import Split
 from annotate.studies.models import Study
 from palate.revision import revision
-from training import cards, model_versions, snapshots, tracking
+from training import card_files, cards, model_versions, snapshots, tracking
 from training.engine.progress import Reporter, SilentReporter
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
@@ -182,7 +182,7 @@ def check(study: Study | None, options: Options) -> None:
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
     study = study_of(run)
     base = options.base_model and model_versions.locate(study, options.base_model, flag="--base-model")
-    snapshot = snapshots.take(study)
+    snapshot = snapshots.of_run(run, study)
     reporter.log(f"{snapshot} with {len(snapshot.judgement_ids)} judgements")
     output = model_versions.output_folder(run, options.output)
     with model_versions.saved_whole(output) as folder:
@@ -196,7 +196,8 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         )
         metrics |= {"snapshot": snapshot.sha256, "revision": revision()}
         card = cards.preference_card(options.name or output.name, study, snapshot, base, metrics)
-        (folder / "README.md").write_text(card, encoding="utf-8")
+        facts = cards.preference_facts(study, snapshot, base, metrics)
+        card_files.write(folder, options.name or output.name, card, facts)
         for name, content in (("training", metrics), ("report", report)):
             text = json.dumps(content, indent=2, ensure_ascii=False)
             (folder / f"{name}.json").write_text(text, encoding="utf-8")

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.core.management import CommandError, call_command
+from huggingface_hub import ModelCard
 
 from training.models import ModelVersion, Run
 
@@ -26,6 +27,12 @@ def test_the_folder_tells_what_it_was_made_from_and_the_same_again_gives_the_sam
     assert told["members"] == 2
     assert told["evaluation"]["accuracy"] == 1
     assert first.metrics == second.metrics
+    card = ModelCard.load(tmp_path / "a" / "README.md")
+    assert card.text.strip() == first.card.strip()
+    assert (card.data.library_name, card.data.pipeline_tag) == ("palate", "text-classification")
+    assert (card.data.license, card.data.base_model) == ("other", None)
+    assert card.data.to_dict()["palate"]["snapshot"] == f"sha256:{first.snapshot.sha256}"
+    assert {r.metric_type: r.metric_value for r in card.data.eval_results}["accuracy"] == 1
     assert list((tmp_path / "runs" / str(first.run_id) / "tracked").glob("events*"))
 
 

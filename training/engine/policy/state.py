@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training.engine import checkpoints
 from training.engine.policy.actor import Actor
 from training.engine.policy.discriminator import Discriminator
 
@@ -45,8 +46,6 @@ class State:
 def keep(
     path: Path, actor: Actor, state: State, best: dict[str, Tensor] | None, adversary: Discriminator | None
 ) -> None:
-    """Write the checkpoint aside and move it into place, so that a crash leaves the old or the new one."""
-    aside = path.with_suffix(".partial")
     kept = {
         "weights": actor.weights(),
         "optimizer": actor.optimizer.state_dict(),
@@ -54,8 +53,7 @@ def keep(
         "best": best,
         "adversary": adversary.state() if adversary else None,
     }
-    torch.save(kept, aside)
-    aside.replace(path)
+    checkpoints.write(path, kept)
 
 
 def resume(path: Path, actor: Actor, adversary: Discriminator | None) -> tuple[State, dict[str, Tensor] | None]:

@@ -1,0 +1,108 @@
+"""Trainings whose worker is killed in their midst go on from their checkpoint, and end as if nothing had happened."""
+
+import re
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+
+from annotate.judgements.operations import Answer, submit
+from annotate.prompts.models import Split
+from annotate.studies.models import Study
+from annotate.tasks.operations import lease_next
+from tests.factories import MembershipFactory, PromptFactory, TaskFactory
+from tests.training.real_worker import wait_for
+from training import operations
+from training.models import ModelVersion, RunState
+from training.reporting import run_folder
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def killed_and_whole(study, start_worker, settings):
+    """Does a run twice: once without a kill, and once by a worker that is killed after a checkpoint and another that
+    does it to the end, when the study has got more prompts and judgements. `before`: runs whose models it needs."""
+
+    def queued(kind, values):
+        return operations.queue_run(kind=kind, study=Study.objects.get(slug=study), values=values)
+
+    def done(run):
+        wait_for(run, lambda run: run.ended)
+        assert run.state == RunState.DONE, run.error
+        return run
+
+    def do(kind, values, *, checkpoint, before=()):
+        worker = start_worker()
+        for run in before:
+            done(queued(*run))
+        whole, killed = done(queued(kind, values)), queued(kind, values)
+        wait_for(killed, lambda run: (run_folder(run) / checkpoint).exists())
+        points = killed.points.count()
+        wait_for(killed, lambda run: run.points.count() > points)  # which the next worker makes again
+        worker.kill()
+        killed.refresh_from_db()
+        assert killed.state == RunState.RUNNING
+        go_on_collecting(killed.study)
+        settings.RUN_LOST_AFTER_SECONDS = 0
+        assert operations.requeue_lost_runs() == 1
+        start_worker()
+        return done(killed), whole
+
+    return do
+
+
+def go_on_collecting(study):
+    for split in (Split.TRAIN, Split.VALIDATION):
+        TaskFactory(study=study, prompt=PromptFactory(study=study, split=split))
+    rater = MembershipFactory(study=study)
+    while assignment := lease_next(rater=rater):
+        submit(assignment=assignment, answer=Answer(ranks=[2, 1], scores={"helpful": [20, 80]}))
+
+
+def assert_the_same(killed, whole):
+    assert (killed.attempts, whole.attempts) == (2, 1)
+    going_on = re.search(r"going on from step (\d+)", killed.log_tail)
+    assert going_on, killed.log_tail
+    assert 0 < int(going_on[1]) < whole.step
+    wanted = figures(whole.result)
+    assert figures(killed.result) == pytest.approx(wanted, abs=1e-4)
+    # Each step stands once in the curves and among the samples, though some were done twice.
+    for rows in ("points", "samples"):
+        steps = [list(getattr(run, rows).values_list("step", flat=True)) for run in (killed, whole)]
+        assert steps[0] == steps[1]
+    assert not list(run_folder(killed).glob("*.pt"))
+
+
+def figures(value, name=""):
+    """All numbers of a result, by their place in it; but which model it is."""
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    if isinstance(value, dict):
+        inside = (figures(value[key], f"{name}.{key}") for key in value if key != "model_version")
+        return {place: number for numbers in inside for place, number in numbers.items()}
+    return {name: value} if isinstance(value, (int, float)) else {}
+
+
+def test_train_preference(killed_and_whole):
+    values = {"kind": "cnn", "min_steps": 240, "patience": 0, "explain": 0}
+    killed, whole = killed_and_whole("train_preference", values, checkpoint="preference-1.pt")
+    assert_the_same(killed, whole)
+    assert killed.result["evaluation"]["accuracy"] == 1
+    assert ModelVersion.objects.filter(run=killed).count() == 1
+
+
+def test_rl_finetune(killed_and_whole):
+    before = [
+        ("pretrain", {"documents": 200, "steps": 10, "name": "writer"}),
+        ("train_preference", {"kind": "linear", "explain": 0, "name": "taste"}),
+    ]
+    values = {"policy": "writer", "reward": "taste", "algorithm": "ppo", "kl_target": 1, "steps": 16, "best_of": 2}
+    small = {"prompts_per_step": 4, "samples_per_prompt": 2, "max_new_tokens": 16, "look_every": 4}
+    killed, whole = killed_and_whole(
+        "rl_finetune", {**values, **small, "checkpoint_every": 3}, checkpoint="checkpoint.pt", before=before
+    )
+    assert_the_same(killed, whole)
+    assert [row["step"] for row in killed.result["frontier"]] == [0, 4, 8, 12, 16]
+    card = ModelCard.load(Path(killed.result["model"]) / "README.md")
+    assert (card.data.pipeline_tag, card.data.tags) == ("text-generation", ["palate", "rlhf", "ppo"])
