@@ -193,7 +193,7 @@ TEMPLATES = (
         criteria=(
             {
                 "key": "right",
-                "name": _("Is the label right?"),
+                "name": _("Is the model's label right?"),
                 "minimum": 0,
                 "maximum": 2,
                 "labels": {"0": _("wrong"), "1": _("partly"), "2": _("right")},
