@@ -35,7 +35,8 @@ CASES = {
 
 def prompts(key: str, count: int, seed: int = 0) -> list[Asked]:
     """`count` prompts with different texts. Raises ValueError where the grammar has no more of them."""
-    rng, found, idle = random.Random(seed), {}, 0
+    found: dict[str, Asked] = {}
+    rng, idle = random.Random(seed), 0
     while len(found) < count:
         asked = CASES[key].ask(rng)
         idle = idle + 1 if asked.text in found else 0
