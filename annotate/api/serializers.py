@@ -73,7 +73,7 @@ class PromptSerializer(serializers.ModelSerializer[Prompt]):
 
     class Meta:
         model = Prompt
-        fields = ["id", "prompt_id", "text", "group", "split", "reference", "audience"]
+        fields = ["id", "prompt_id", "text", "group", "split", "reference", "beside", "audience"]
 
 
 class NewPromptSerializer(serializers.Serializer[Any]):
@@ -82,6 +82,7 @@ class NewPromptSerializer(serializers.Serializer[Any]):
     group = serializers.CharField(required=False, max_length=200)
     split = serializers.ChoiceField(required=False, choices=Split.choices)
     reference = serializers.CharField(required=False, trim_whitespace=False, max_length=1_000_000)
+    beside = serializers.CharField(required=False, trim_whitespace=False, max_length=1_000_000)
 
 
 class NewPromptsSerializer(serializers.Serializer[Any]):
@@ -133,7 +134,17 @@ class JudgementSerializer(serializers.ModelSerializer[Judgement]):
         model = Judgement
         fields = [
             *("id", "prompt_id", "task", "rater", "rater_kind", "part", "shown", "ranks", "scores", "strength"),
-            *("unacceptable", "comment", "seconds", "instructions_version", "live", "supersedes", "made_at"),
+            *(
+                "unacceptable",
+                "label",
+                "confidence",
+                "comment",
+                "seconds",
+                "instructions_version",
+                "live",
+                "supersedes",
+                "made_at",
+            ),
         ]
 
     def get_shown(self, judgement: Judgement) -> list[str]:

@@ -39,6 +39,8 @@ class Said:
     standing: str = ""
     strength: int | None = None
     unacceptable: Sequence[bool] = ()
+    label: str = ""
+    confidence: int | None = None
     comment: str = ""
     seconds: float | None = None
     at: datetime | None = None
@@ -61,6 +63,7 @@ class Bundle:
     group: str = ""
     split: str = ""
     reference: str = ""
+    beside: str = ""
     purpose: str = Purpose.COLLECT
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 

@@ -9,7 +9,7 @@ from annotate.members.models import Standing
 from annotate.prompts.models import Split
 from annotate.tasks.models import Part, Purpose
 
-MOST_NAME = 200
+MOST_NAME, MOST_LABEL = 200, 100
 SPLITS, PURPOSES = frozenset(Split.values), frozenset(Purpose.values)
 
 
@@ -57,6 +57,10 @@ def _check_said(bundle: Bundle, said: Said, known: set[str]) -> None:
         row.fail("unacceptable", f"expected one for each of {k} responses")
     if said.strength is not None and (said.strength not in (1, 2, 3) or k != 2 or said.ranks is None):
         row.fail("strength", f"{said.strength!r}; expected 1, 2 or 3, and only for two ranked responses")
+    if len(said.label) > MOST_LABEL:
+        row.fail("label", f"has {len(said.label)} characters; at most {MOST_LABEL} are allowed")
+    if said.confidence is not None and (said.confidence not in (1, 2, 3) or not said.label):
+        row.fail("confidence", f"{said.confidence!r}; expected 1, 2 or 3, and only beside a label")
     if said.seconds is not None and not (is_number(said.seconds) and said.seconds >= 0):
         row.fail("seconds", f"{said.seconds!r}; expected a number of at least 0")
     if said.part not in Part.values:

@@ -1,7 +1,7 @@
 """What leaves Palate, by format: judgements as they are, votes by pair, rankings, scores, and training data."""
 
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,6 +38,8 @@ RAW = {
     "scales": "json",
     "strength": "int",
     "unacceptable": "bool",
+    "label": "text",
+    "confidence": "int",
     "comment": "text",
     "seconds": "float",
 }
@@ -75,6 +77,9 @@ SCORES = {
 }
 
 
+LABELS = {**PROMPT, "label": "text", "share": "float", "votes": "json", "confidence": "float", "raters": "int"}
+
+
 def raw_rows(study: Study, split: str = "all") -> Iterator[Row]:
     """One row a judgement and response, superseded judgements included."""
     scales = {criterion.key: [criterion.minimum, criterion.maximum] for criterion in study.criteria.all()}
@@ -82,7 +87,7 @@ def raw_rows(study: Study, split: str = "all") -> Iterator[Row]:
         *("id", "live", "supersedes", "made_at", "part", "task__purpose"),
         *("task__chosen_by", "instructions_version"),
         *("rater", "rater__kind", "rater__standing", "device"),
-        *("shown", "ranks", "scores", "strength", "unacceptable", "comment", "seconds"),
+        *("shown", "ranks", "scores", "strength", "unacceptable", "label", "confidence", "comment", "seconds"),
     )
     for group, judgements in walk.judgements(study, split, Judgement.objects.of_study(study), *fields):
         for pk, live, supersedes, at, part, purpose, by, version, rater, kind, standing, device, *answer in judgements:
@@ -100,6 +105,8 @@ def _answers(
     scores: dict[str, list[float]],
     strength: int | None,
     unacceptable: list[bool],
+    label: str,
+    confidence: int | None,
     comment: str,
     seconds: float | None,
 ) -> Iterator[Row]:
@@ -109,7 +116,7 @@ def _answers(
         own = {key: values[place] for key, values in scores.items()} or None
         rank = ranks[place] if ranks else None
         text = [place + 1, response.external_id, response.author, response.text]
-        yield [*text, rank, own, own_scales, strength, unacceptable[place], comment, seconds]
+        yield [*text, rank, own, own_scales, strength, unacceptable[place], label, confidence, comment, seconds]
 
 
 def pair_rows(study: Study, split: str = "all", policy: Policy | None = None) -> Iterator[Row]:
@@ -173,6 +180,24 @@ def score_rows(study: Study, split: str = "all", policy: Policy | None = None) -
             ]
 
 
+def label_rows(study: Study, split: str = "all", policy: Policy | None = None) -> Iterator[Row]:
+    """One row a prompt that raters labelled: the label of most raters, none of equals, and how sure they were.
+
+    A rater who met the prompt in several tasks counts once, with the newest answer.
+    """
+    chosen = (policy or Policy()).counted(study).exclude(label="")
+    for group, judgements in walk.judgements(study, split, chosen, "rater", "label", "confidence"):
+        newest = {rater: (label, sure) for rater, label, sure in judgements}
+        votes = Counter(label for label, _ in newest.values()).most_common()
+        alone = len(votes) == 1 or votes[0][1] > votes[1][1]
+        sure = [confidence for _, confidence in newest.values() if confidence is not None]
+        yield [
+            *(group.external_id, group.group, group.split, group.text),
+            *(votes[0][0] if alone else None, round(votes[0][1] / len(newest), 6), dict(votes)),
+            *(statistics.fmean(sure) if sure else None, len(newest)),
+        ]
+
+
 def _raw(study: Study, split: str, policy: Policy, style: Any) -> Table:
     return Table(RAW, raw_rows(study, split))
 
@@ -186,6 +211,7 @@ FORMATS: dict[str, Callable[[Study, str, Policy, trainable.Style], Table]] = {
     "pairs": _of(PAIRS, pair_rows),
     "rankings": _of(RANKINGS, ranking_rows),
     "scores": _of(SCORES, score_rows),
+    "labels": _of(LABELS, label_rows),
     "preference": trainable.preference,
     "unpaired": trainable.unpaired,
     "prompts": trainable.prompts,

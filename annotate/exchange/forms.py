@@ -13,6 +13,7 @@ FORMAT_CHOICES = [
     ("raw", _("All judgements, raw")),
     ("rankings", _("Rankings")),
     ("scores", _("Scores")),
+    ("labels", _("Labels")),
     ("preference", _("Training data: preference")),
     ("unpaired", _("Training data: unpaired")),
     ("prompts", _("Training data: prompts only")),

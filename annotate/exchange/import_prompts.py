@@ -13,7 +13,7 @@ from annotate.exchange.studies import study_for_import
 from annotate.prompts.models import Prompt, Split, split_of
 from annotate.studies.models import Study
 
-FIELDS = {"prompt_id", "text", "group", "debate", "split", "reference", "audience"}
+FIELDS = {"prompt_id", "text", "group", "debate", "split", "reference", "beside", "audience"}
 COLUMNS_OF_SPLITS = {"train", "validation", "test"}
 Report = Callable[[int, int], None]
 
@@ -25,6 +25,7 @@ class NewPrompt:
     group: str
     split: str
     reference: str
+    beside: str
     audience: list[str]
     row: Row
 
@@ -78,6 +79,7 @@ def _prompts_of(row: Row, group_by: str) -> Iterable[NewPrompt]:
             group=_group(row, group_by),
             split=row.name("split", required=False),
             reference=row.text("reference", required=False),
+            beside=row.text("beside", required=False),
             audience=row.tags("audience"),
         )
     ]
@@ -96,12 +98,13 @@ def _prompt(
     group: str = "",
     split: str = "",
     reference: str = "",
+    beside: str = "",
     audience: Sequence[str] = (),
 ) -> NewPrompt:
     if split and split not in Split.values:
         row.fail("split", f"{split!r} is no split; expected {', '.join(Split.values)}")
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return NewPrompt(external_id or digest, text, group, split, reference, list(audience), row)
+    return NewPrompt(external_id or digest, text, group, split, reference, beside, list(audience), row)
 
 
 def save_prompts(study: Study, prompts: list[NewPrompt]) -> int:
@@ -126,6 +129,7 @@ def save_prompts(study: Study, prompts: list[NewPrompt]) -> int:
                     group=prompt.group,
                     split=split,
                     reference=prompt.reference,
+                    beside=prompt.beside,
                     audience=prompt.audience,
                 )
             )

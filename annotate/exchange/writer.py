@@ -95,6 +95,7 @@ class Writer:
             group=bundle.group,
             split=split,
             reference=bundle.reference,
+            beside=bundle.beside,
         )
 
     def _responses(
@@ -297,6 +298,8 @@ def _judgement(said: Said, task: int, rater: int, shown: list[int], scores: dict
         scores=scores,
         strength=said.strength,
         unacceptable=list(said.unacceptable) or [False] * len(shown),
+        label=said.label,
+        confidence=said.confidence,
         comment=said.comment,
         seconds=said.seconds,
         device=said.device if said.device in Device.values else "",

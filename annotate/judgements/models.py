@@ -13,6 +13,12 @@ class Device(models.TextChoices):
     DESKTOP = "desktop", _("computer")
 
 
+class Confidence(models.IntegerChoices):
+    GUESS = 1, _("a guess")
+    FAIRLY = 2, _("fairly sure")
+    SURE = 3, _("sure")
+
+
 class Judgement(models.Model):
     """A rater's answer to a task: ranks and/or scores of the responses shown. Append-only.
 
@@ -31,6 +37,8 @@ class Judgement(models.Model):
     scores = models.JSONField(default=dict, blank=True, help_text=_("Criterion key to one score a response."))
     strength = models.PositiveSmallIntegerField(null=True, blank=True, help_text=_("1 slightly to 3 much better."))
     unacceptable = ArrayField(models.BooleanField(), help_text=_("One flag a response."))
+    label = models.CharField(max_length=100, blank=True, help_text=_("Of the study's labels, the prompt's."))
+    confidence = models.PositiveSmallIntegerField(null=True, blank=True, choices=Confidence)
     comment = models.TextField(blank=True)
     seconds = models.FloatField(null=True, blank=True)
     device = models.CharField(max_length=10, choices=Device, blank=True)
@@ -41,6 +49,8 @@ class Judgement(models.Model):
     supersedes = models.OneToOneField(
         "self", on_delete=models.CASCADE, null=True, blank=True, related_name="superseded_by"
     )
+    # Of a rewrite: the answer that it was given with, and with which it falls.
+    source = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="rewrites")
     made_at = models.DateTimeField(db_index=True)
 
     objects = JudgementQuerySet.as_manager()
@@ -57,6 +67,10 @@ class Judgement(models.Model):
                 condition=Q(strength__isnull=True)
                 | Q(strength__gte=1, strength__lte=3, shown__len=2, ranks__isnull=False),
                 name="judgement_strength_of_a_pair",
+            ),
+            models.CheckConstraint(
+                condition=Q(confidence__isnull=True) | Q(confidence__range=(1, 3)) & ~Q(label=""),
+                name="judgement_confidence_of_a_label",
             ),
             models.CheckConstraint(
                 condition=Q(seconds__isnull=True) | Q(seconds__gte=0), name="judgement_seconds_not_negative"

@@ -10,7 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
-from annotate.judgements.models import Device, Judgement
+from annotate.judgements.models import Confidence, Device, Judgement
+from annotate.judgements.rewrites import drop_rewrites, keep_rewrite
 from annotate.known_answers.operations import grade
 from annotate.members.models import Membership
 from annotate.studies.models import Criterion, Study
@@ -19,7 +20,7 @@ from annotate.tasks.operations import hold
 from annotate.webhooks.models import Event
 from annotate.webhooks.operations import announce
 
-MAX_COMMENT = 10_000
+MAX_COMMENT, MAX_REWRITE = 10_000, 100_000
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Answer:
 
     ranks: one a response, 1 the best, equal ranks are ties; None when the rater only scores.
     scores: criterion key to one score a response. unacceptable: one flag a response, none means all fine.
+    label, confidence: of the prompt, where the study has labels; confidence from 1 to 3.
+    rewrite: a better version of the best response; see annotate.judgements.rewrites.
     submission: the browser's key of this answer, the same whenever it is sent again.
     """
 
@@ -35,6 +38,9 @@ class Answer:
     scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
     strength: int | None = None
     unacceptable: Sequence[bool] = ()
+    label: str = ""
+    confidence: int | None = None
+    rewrite: str = ""
     comment: str = ""
     seconds: float | None = None
     device: str = ""
@@ -66,6 +72,7 @@ def submit(*, assignment: Assignment, answer: Answer) -> Judgement:
     )
     assignment.state, assignment.ended_at, assignment.draft = AssignmentState.JUDGED, judgement.made_at, None
     assignment.save(update_fields=["state", "ended_at", "draft"])
+    keep_rewrite(judgement, _checked_rewrite(assignment.rater.study, answer))
     if assignment.task.purpose in (Purpose.GOLD, Purpose.QUIZ):
         grade(rater=assignment.rater)
     return _announced(judgement, assignment.task.study_id)
@@ -87,6 +94,7 @@ def correct(*, judgement: Judgement, answer: Answer) -> Judgement:
     if task.purpose != Purpose.COLLECT:
         raise PalateError(_("This answer was part of a check and cannot be changed."))
     Judgement.objects.filter(pk=old.pk).update(live=False)
+    drop_rewrites(old)
     judgement = Judgement.objects.create(
         task_id=old.task_id,
         rater_id=old.rater_id,
@@ -97,6 +105,7 @@ def correct(*, judgement: Judgement, answer: Answer) -> Judgement:
         made_at=timezone.now(),
         **_checked(task.study, len(old.shown), answer),
     )
+    keep_rewrite(judgement, _checked_rewrite(task.study, answer))
     return _announced(judgement, task.study_id)
 
 
@@ -161,6 +170,10 @@ def _checked(study: Study, k: int, answer: Answer) -> dict[str, object]:
         raise PalateError(_("There must be one mark “unacceptable” for each response."))
     if len(answer.comment) > MAX_COMMENT:
         raise PalateError(_("The comment may have at most %(n)d characters.") % {"n": MAX_COMMENT})
+    if answer.label and answer.label not in study.labels:
+        raise PalateError(_("This study has no label “%(label)s”.") % {"label": answer.label})
+    if answer.confidence is not None and (not answer.label or answer.confidence not in Confidence.values):
+        raise PalateError(_("The confidence is 1, 2 or 3, and only beside a label."))
     tied = ranks is not None and len(set(ranks)) == 1
     return {
         "ranks": ranks,
@@ -168,12 +181,20 @@ def _checked(study: Study, k: int, answer: Answer) -> dict[str, object]:
         # A tie has no strength.
         "strength": None if tied else answer.strength,
         "unacceptable": unacceptable,
+        "label": answer.label,
+        "confidence": answer.confidence,
         # PostgreSQL stores no NUL character.
         "comment": answer.comment.replace("\0", "").strip(),
         "seconds": _checked_seconds(answer.seconds),
         "device": answer.device if answer.device in Device.values else "",
         "submission": answer.submission,
     }
+
+
+def _checked_rewrite(study: Study, answer: Answer) -> str:
+    if len(answer.rewrite) > MAX_REWRITE:
+        raise PalateError(_("The better version may have at most %(n)d characters.") % {"n": MAX_REWRITE})
+    return answer.rewrite if study.ask_rewrite else ""
 
 
 def _checked_ranks(ranks: Sequence[int] | None, k: int) -> list[int] | None:

@@ -9,6 +9,10 @@ class JudgementQuerySet(models.QuerySet[Any]):
     def live(self) -> "JudgementQuerySet":
         return self.filter(live=True)
 
+    def asked_for(self) -> "JudgementQuerySet":
+        """Without rewrites: what tasks asked for."""
+        return self.exclude(part="rewrite")
+
     def counted(self) -> "JudgementQuerySet":
         """What models learn from: without repeats, tasks with a known answer, excluded raters and machines."""
         counted = self.live().without_machines().exclude(part="repeat").filter(task__purpose="collect")

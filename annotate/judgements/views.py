@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from annotate.errors import PalateError
 from annotate.judgements import operations
 from annotate.judgements.models import Judgement
+from annotate.judgements.rewrites import rewrite_of
 from annotate.members.queries import rating_memberships_of
 from annotate.tasks.forms import AnswerForm, fields_of
 from annotate.tasks.screen import Screen
@@ -23,6 +24,7 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
     rater = get_object_or_404(rating_memberships_of(request.user), study__slug=slug)
     own = (
         Judgement.objects.live()
+        .asked_for()
         .filter(rater=rater)
         .annotate(prompt_start=Left("task__prompt__text", 160))
         .order_by("-id")
@@ -34,7 +36,7 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
 def undo(request: HttpRequest, slug: str) -> HttpResponse:
     """Back to the rater's last answer, to give another."""
     rater = get_object_or_404(rating_memberships_of(request.user), study__slug=slug)
-    last = Judgement.objects.live().filter(rater=rater).order_by("-made_at", "-id").first()
+    last = Judgement.objects.live().asked_for().filter(rater=rater).order_by("-made_at", "-id").first()
     if last is None:
         messages.info(request, _("You have not judged anything yet."))
         return redirect("rate", slug)
@@ -55,14 +57,17 @@ def correct(request: HttpRequest, pk: int) -> HttpResponse:
     if posted is None and not judgement.live:
         messages.info(request, _("This answer has been corrected already."))
         return redirect(after)
-    form = AnswerForm(posted, k=k, study=study, initial=fields_of(judgement))
+    initial = fields_of(judgement)
+    if written := rewrite_of(judgement):
+        initial["rewrite"] = written
+    form = AnswerForm(posted, k=k, study=study, initial=initial)
     problems: list[str] = []
     if posted is not None:
         problems = form.problems() if not form.is_valid() else _corrected(judgement, form)
         if not problems:
             messages.success(request, _("Your new answer counts now."))
             return redirect(after)
-    screen = Screen(study=study, prompt=judgement.task.prompt.text, shown=judgement.shown, form=form, action="")
+    screen = Screen(study=study, prompt=judgement.task.prompt, shown=judgement.shown, form=form, action="")
     context = {**screen.context(problems), "judgement": judgement, "after": after}
     return render(request, "rate/correct.html", context, status=422 if problems else 200)
 

@@ -33,6 +33,6 @@ def practice(request: HttpRequest, slug: str) -> HttpResponse:
             "next": number + 1 if number < count else None,
         }
     problems = form.problems() if form.is_bound else []
-    screen = Screen(study=study, prompt=task.prompt.text, shown=shown, form=form, action="")
+    screen = Screen(study=study, prompt=task.prompt, shown=shown, form=form, action="")
     context = {**screen.context(problems), "number": number, "count": count, "feedback": feedback}
     return render(request, "rate/practice.html", context, status=422 if problems else 200)

@@ -16,9 +16,9 @@ from annotate.tasks.models import Assignment
 def erase_member(*, member: Membership) -> None:
     """Cut the judgements of a person off from the person, for good.
 
-    Ranks, scores and times stay under the pseudonym that they have in exports. Free texts of the person (comments,
-    drafts, reasons, details of flags), tags and the declared group are emptied. An account that takes part in nothing
-    else is deleted.
+    Ranks, scores and times stay under the pseudonym that they have in exports, and rewrites, which are responses. Free
+    texts of the person (comments, drafts, reasons, details of flags), tags and the declared group are emptied. An
+    account that takes part in nothing else is deleted.
     Raises PalateError for the owner.
     """
     locked = Membership.objects.select_for_update(of=("self",)).select_related("user").get(pk=member.pk)

@@ -53,7 +53,7 @@ def progress_of(rater: Membership) -> Progress:
     """A task that the rater holds at the moment counts as open."""
     waiting = _waiting(rater) if rater.study.active and not rater.barred else 0
     held = rater.assignments.live().count()
-    own = rater.judgements.live()
+    own = rater.judgements.live().asked_for()
     newest = own.filter(seconds__isnull=False).order_by("-id").values_list("seconds", flat=True)[:NEWEST]
     return Progress(
         judged=own.count(),

@@ -13,6 +13,8 @@ from annotate.judgements.queries import JudgementQuerySet
 from annotate.members.models import Kind
 from annotate.prompts.authors import lengths_of
 from annotate.quality.checks import order_was_random
+from annotate.quality.labels import Labelled, labelled
+from annotate.quality.second_opinion import Opinion, opinion_of
 from annotate.studies.models import Criterion, Study
 from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose, TaskResponse
 
@@ -68,6 +70,14 @@ class Evidence:
     @cached_property
     def _scores(self) -> dict[str, Answers]:
         return {}
+
+    @cached_property
+    def labelled(self) -> Labelled:
+        return labelled(self.votes)
+
+    @cached_property
+    def opinion(self) -> Opinion:
+        return opinion_of(self.study)
 
     @cached_property
     def adjudications(self) -> Comparisons:

@@ -67,6 +67,7 @@ def judgements_by_day(study: Study, days: int = 30) -> list[Day]:
     first = today - timedelta(days=days - 1)
     counted = dict(
         Judgement.objects.live()
+        .asked_for()
         .without_machines()
         .of_study(study)
         .filter(made_at__date__gte=first)

@@ -15,6 +15,8 @@ from annotate.quality.bootstrap import NOTHING, Clusters, Estimate, share
 from annotate.quality.coefficients import Measure, alpha_nominal, alpha_ordinal, kendalls_w, raw_agreement
 from annotate.quality.consistency import self_consistency
 from annotate.quality.evidence import MONDAY, WEEK, Evidence
+from annotate.quality.labels import specific_agreement
+from annotate.quality.second_opinion import correlation, same_choice
 from annotate.quality.units import numbered, units_of_answers, units_of_comparisons
 from annotate.quality.words import NOT_YET, figure
 from annotate.tasks.models import Part, Purpose
@@ -95,6 +97,35 @@ def criteria_table(evidence: Evidence) -> Table:
         estimate = alpha_ordinal(units).estimate(Clusters(units.cluster))
         lines.append(Line(criterion.name, [figure("alpha-scores", estimate)]))
     return Table("criteria", lines)
+
+
+def label_table(evidence: Evidence) -> Table:
+    """By label: how raters agree on it and how sure they are, after the agreement on all labels."""
+    found = evidence.labelled
+    if not len(found):
+        return Table("labels", [])
+    lines = [Line(_("all labels"), [figure("alpha-labels", alpha_nominal(found.units).estimate(found.clusters))])]
+    for place, name in enumerate(found.names):
+        chosen = found.label == place
+        sure = np.where(chosen & np.isfinite(found.confidence), found.confidence, 0)
+        confidence = share(Clusters(found.prompt), sure, (sure > 0) * 1.0)
+        estimate = specific_agreement(found.units, place).estimate(found.clusters)
+        lines.append(Line(name, [figure("label", estimate), figure("confidence", confidence)]))
+    return Table("labels", lines)
+
+
+def opinion_table(evidence: Evidence) -> Table:
+    """chrF against the references beside what raters say; empty where no judged prompt has a reference."""
+    opinion = evidence.opinion
+    if not len(opinion):
+        return Table("chrf", [])
+    lines = []
+    if len(evidence.ranked):
+        lines.append(Line(_("choices"), [figure("chrf-choice", same_choice(opinion, evidence.ranked))]))
+    for criterion in evidence.criteria:
+        estimate = correlation(opinion, evidence.scores(criterion.key))
+        lines.append(Line(criterion.name, [figure("chrf-score", estimate)]))
+    return Table("chrf", lines)
 
 
 def group_table(evidence: Evidence) -> Table:

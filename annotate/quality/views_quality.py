@@ -9,8 +9,11 @@ from django.utils.translation import gettext as _
 
 from annotate.exchange.tables import Row, Table, csv_lines
 from annotate.members.access import managed_study
+from annotate.prompts.models import Response
 from annotate.quality import summary
 from annotate.quality.evidence import Evidence, who_judged
+from annotate.quality.labels import confusions
+from annotate.quality.second_opinion import widest_gaps
 from annotate.quality.words import told
 from annotate.studies.models import Study
 from palate.figures import Figure
@@ -43,6 +46,10 @@ def quality(request: HttpRequest, slug: str) -> HttpResponse:
         context |= {
             "figures": summary.agreement_figures(evidence),
             "criteria": summary.criteria_table(evidence),
+            "labels": summary.label_table(evidence),
+            "confusions": confusions(evidence.labelled),
+            "opinion": summary.opinion_table(evidence),
+            "gaps": gaps(evidence),
             "groups": groups,
             "audience": summary.audience_table(evidence),
             "weeks": weeks,
@@ -51,6 +58,15 @@ def quality(request: HttpRequest, slug: str) -> HttpResponse:
             "weeks_plot": by_week_plot(weeks),
         }
     return render(request, "manage/quality.html", context)
+
+
+def gaps(evidence: Evidence) -> list[tuple[Response, float, float]]:
+    """Responses on whose first scale raters and chrF part most, with mean score and chrF."""
+    if not evidence.criteria:
+        return []
+    found = widest_gaps(evidence.opinion, evidence.scores(evidence.criteria[0].key))
+    responses = Response.objects.select_related("prompt").in_bulk([pk for pk, *_ in found])
+    return [(responses[pk], score, chrf) for pk, score, chrf in found]
 
 
 def by_group_plot(table: summary.Table) -> Forest | None:
@@ -87,6 +103,8 @@ def rows(evidence: Evidence) -> list[Row]:
     found = [_row("agreement", f.name, f) for f in summary.agreement_figures(evidence)]
     for table in (
         summary.criteria_table(evidence),
+        summary.label_table(evidence),
+        summary.opinion_table(evidence),
         summary.group_table(evidence),
         summary.audience_table(evidence),
         summary.week_table(evidence),

@@ -11,6 +11,7 @@ from annotate.quality.checks import Check
 from palate.figures import Figure
 
 BY_TASK = _("95 % percentile bootstrap of tasks")
+BY_PROMPT = _("95 % percentile bootstrap of prompts")
 BY_RATER = _("95 % percentile bootstrap of raters")
 
 # key: (short name, what it is, of how many, method, why it may be missing)
@@ -45,6 +46,41 @@ FIGURES: dict[str, tuple[Any, Any, Any, Any, Any]] = {
         _("scores"),
         format_lazy("{}; {}", _("Krippendorff 2011, ordinal"), BY_TASK),
         _("not yet, because no two raters have scored the same response, or all scores are alike"),
+    ),
+    "alpha-labels": (
+        _("Krippendorff's α, labels"),
+        _("Agreement on the labels of prompts beyond chance: 1 is perfect, 0 is chance"),
+        _("labels"),
+        format_lazy("{}; {}", _("Krippendorff 2011, nominal"), BY_PROMPT),
+        _("not yet, because no two raters have labelled the same prompt, or all labels are alike"),
+    ),
+    "label": (
+        _("agreement on it"),
+        _("Where one rater chose this label, the share of the other raters of the prompt who chose it too"),
+        _("labels"),
+        format_lazy("{}; {}", _("specific agreement, Cicchetti & Feinstein 1990"), BY_PROMPT),
+        _("not yet, because no second rater has labelled a prompt that has this label"),
+    ),
+    "confidence": (
+        _("confidence"),
+        _("How sure raters are who chose this label: 1 a guess, 2 fairly sure, 3 sure"),
+        _("labels"),
+        format_lazy("{}; {}", _("mean"), BY_PROMPT),
+        _("not asked for"),
+    ),
+    "chrf-choice": (
+        _("chrF prefers the same"),
+        _("How often the response that a rater prefers is also the one closer to the reference, ties left out"),
+        _("comparisons"),
+        format_lazy("{}; {}", _("share; chrF, Popović 2015"), BY_TASK),
+        _("not yet, because no comparison has a winner and two different chrF"),
+    ),
+    "chrf-score": (
+        _("chrF beside the score"),
+        _("Whether responses closer to the reference get higher scores: 1 always, 0 no connection, −1 the reverse"),
+        _("responses"),
+        format_lazy("{}; {}", _("Spearman's correlation of mean score and chrF, Popović 2015"), BY_PROMPT),
+        _("not yet, because fewer than three scored responses have a reference, or all are alike"),
     ),
     "w": (
         _("Kendall's W"),

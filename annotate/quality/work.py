@@ -63,7 +63,7 @@ def work_of(study: Study) -> Work:
     """The people's work; imported and simulated raters are left out."""
     now = timezone.now()
     since = now - timedelta(hours=HOURS)
-    made = Judgement.objects.live().filter(rater__study=study, rater__kind=Kind.PERSON, made_at__gte=since)
+    made = Judgement.objects.live().asked_for().filter(rater__study=study, rater__kind=Kind.PERSON, made_at__gte=since)
     skipped = Assignment.objects.filter(rater__study=study, state=AssignmentState.SKIPPED, ended_at__gte=since)
     skipped = skipped.exclude(skip_reason__startswith="flag: ")
     raters = _raters(study, made, since, now)

@@ -141,6 +141,6 @@ def _expert_screen(
 ) -> HttpResponse:
     # Whatever raters see, an expert judges blind.
     study.blind = True
-    screen = Screen(study=study, prompt=task.prompt.text, shown=shown, form=form, action="")
+    screen = Screen(study=study, prompt=task.prompt, shown=shown, form=form, action="")
     context = {**screen.context(problems), **words}
     return render(request, "manage/expert.html", context, status=422 if problems else 200)

@@ -34,7 +34,7 @@ class Selection:
 
 
 def judgements_for(study: Study, selection: Selection) -> JudgementQuerySet:
-    chosen = Judgement.objects.counted().of_study(study).by(selection.who)
+    chosen = Judgement.objects.counted().asked_for().of_study(study).by(selection.who)
     if selection.group:
         chosen = chosen.filter(task__prompt__group=selection.group)
     return chosen.filter(task__prompt=selection.prompt) if selection.prompt else chosen

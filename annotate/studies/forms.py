@@ -19,6 +19,7 @@ class StudyForm(forms.ModelForm):
         fields = [
             *("name", "slug", "description", "method", "rank_size", "replication"),
             *("text_format", "allow_ties", "use_strength", "instructions"),
+            *("side_by_side", "show_reference", "label_question", "labels", "ask_confidence", "ask_rewrite"),
         ]
         widgets = {"description": forms.Textarea(attrs={"rows": 2}), "instructions": forms.Textarea(attrs={"rows": 8})}
 
@@ -34,10 +35,11 @@ GROUPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (
         _("What raters see"),
         (
-            *("text_format", "allow_ties", "use_strength", "show_diff", "blind", "blur", "content_warning"),
-            *("show_agreement", "break_minutes"),
+            *("text_format", "side_by_side", "show_reference", "allow_ties", "use_strength", "show_diff", "blind"),
+            *("blur", "content_warning", "show_agreement", "break_minutes"),
         ),
     ),
+    (_("Further questions"), ("label_question", "labels", "ask_confidence", "ask_rewrite")),
     (_("Handing out"), ("active", "replication", "rank_size", "lease_minutes", "rater_cap")),
     (_("Checks"), ("repeat_share", "gold_share", "gold_minimum", "gold_rule")),
     (_("Privacy"), ("consent", "flag_personal_data", "retention_days")),
@@ -130,6 +132,7 @@ def _study_initial(template: StudyTemplate | None) -> dict[str, Any]:
         "method": template.method,
         "instructions": template.instructions,
         **template.settings,
+        "labels": ",".join(map(str, template.settings.get("labels", ()))),
     }
 
 

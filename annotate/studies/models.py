@@ -20,6 +20,7 @@ class Method(models.TextChoices):
 class TextFormat(models.TextChoices):
     PLAIN = "plain", _("plain text, as written")
     MARKDOWN = "markdown", _("Markdown")
+    DIALOGUE = "dialogue", _("conversations, turn by turn")
 
 
 class GoldRule(models.TextChoices):
@@ -75,6 +76,31 @@ class Study(models.Model):
     content_warning = models.CharField(_("content warning"), max_length=300, blank=True)
     break_minutes = models.PositiveSmallIntegerField(
         _("remind of a break after this many minutes"), default=45, help_text=_("0 for never.")
+    )
+
+    side_by_side = models.BooleanField(
+        _("the prompt beside the response"),
+        default=False,
+        help_text=_("Where one response is scored and there is room."),
+    )
+    show_reference = models.BooleanField(_("show the known good answer of the prompt"), default=False)
+
+    # What is asked beside ranks and scores.
+    label_question = models.CharField(
+        _("question about the prompt"), max_length=200, blank=True, help_text=_("Such as: can this be answered?")
+    )
+    labels = ArrayField(
+        models.CharField(max_length=100),
+        verbose_name=_("labels to choose from"),
+        default=list,
+        blank=True,
+        help_text=_("With commas between them; none asks for no label."),
+    )
+    ask_confidence = models.BooleanField(_("ask how sure raters are of the label"), default=False)
+    ask_rewrite = models.BooleanField(
+        _("ask for a better version"),
+        default=False,
+        help_text=_("What a rater writes becomes a response that the rater prefers to the one it was made from."),
     )
 
     # Who gets what.

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from annotate.prompts.models import Response
+from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Criterion, Method, Study
 from annotate.studies.templates import BY_KEY, TEMPLATES
 from annotate.tasks.forms import AnswerForm
+from annotate.tasks.screen import shown_of
 
 
 def preview(study: Study, criteria: Sequence[Criterion], *, template: str = "") -> dict[str, Any]:
@@ -14,15 +15,16 @@ def preview(study: Study, criteria: Sequence[Criterion], *, template: str = "") 
 
     The example is the study's newest task; without one, that of the template, or of the first with its method.
     """
-    prompt, responses = _own_example(study) if study.pk else ("", [])
+    prompt, responses = _own_example(study) if study.pk else (Prompt(), [])
     if not responses:
         example = BY_KEY.get(template) or next(t for t in TEMPLATES if t.method == study.method)
-        prompt, responses = example.prompt, example.shown(study.method, study.rank_size)
+        prompt = Prompt(text=example.prompt, beside=example.beside, reference=example.reference)
+        responses = example.shown(study.method, study.rank_size)
     form = AnswerForm(k=len(responses), study=study, criteria=criteria)
     authors = [] if study.blind else [f"model {n}" for n in range(1, len(responses) + 1)]
     return {
         "study": study,
-        "prompt": prompt,
+        **shown_of(study, prompt),
         "form": form,
         "panels": form.panels(responses, authors),
         "action": "",
@@ -31,9 +33,9 @@ def preview(study: Study, criteria: Sequence[Criterion], *, template: str = "") 
     }
 
 
-def _own_example(study: Study) -> tuple[str, list[str]]:
-    task = study.tasks.filter(withdrawn=False).select_related("prompt").order_by("-id").first()
+def _own_example(study: Study) -> tuple[Prompt, list[str]]:
+    task = study.tasks.filter(withdrawn=False, replication__gt=0).select_related("prompt").order_by("-id").first()
     if task is None:
-        return "", []
+        return Prompt(), []
     responses = Response.objects.filter(places__task=task).order_by("places__position")
-    return task.prompt.text, list(responses.values_list("text", flat=True))
+    return task.prompt, list(responses.values_list("text", flat=True))

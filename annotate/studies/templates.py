@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from annotate.studies.models import Method, TextFormat
@@ -11,7 +12,8 @@ from annotate.studies.models import Method, TextFormat
 
 @dataclass(frozen=True)
 class StudyTemplate:
-    """prompt and responses are an example for the preview; a comparison shows the first two, a score the first."""
+    """prompt, responses, beside and reference are an example for the preview; a comparison shows the first two
+    responses, a score the first."""
 
     key: str
     name: Any
@@ -22,11 +24,27 @@ class StudyTemplate:
     responses: Sequence[str]
     criteria: Sequence[Mapping[str, Any]] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    beside: Any = ""
+    reference: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """The arguments of create_study but for slug and name, with words in the language of the moment."""
+        words = {"description": str(self.summary), "instructions": str(self.instructions)}
+        return {"method": self.method, "criteria": _spoken(self.criteria), **words, **_spoken(self.settings)}
 
     def shown(self, method: str, rank_size: int) -> list[str]:
         """The example's responses for a method, as many as a task of it has."""
         wanted = {Method.SCORE: 1, Method.COMPARE: 2}.get(Method(method), rank_size)
         return [self.responses[n % len(self.responses)] for n in range(wanted)]
+
+
+def _spoken(value: Any) -> Any:
+    """The value with its words as plain texts."""
+    if isinstance(value, Mapping):
+        return {key: _spoken(own) for key, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spoken(own) for own in value]
+    return str(value) if isinstance(value, Promise) else value
 
 
 TEMPLATES = (
@@ -74,6 +92,38 @@ TEMPLATES = (
         settings={"use_strength": False},
     ),
     StudyTemplate(
+        key="writing",
+        name=_("Writing assistant"),
+        summary=_("Check the facts of a text, score it, and write it better."),
+        method=Method.SCORE,
+        instructions=_(
+            "Hold the text against the facts that stand beside the request, then score it on both scales.\n\n"
+            "- **Facts**: a wrong or invented fact weighs more than one that is missing.\n"
+            "- **Style**: is it friendly, clear and no longer than it needs to be?\n\n"
+            "Then change in the text what you would change. Your version is taken as better than the one you were "
+            "shown; leave the text as it is when it needs nothing."
+        ),
+        prompt="Write a note for the readers of the town library: new hours from March on.",
+        responses=("Dear readers, from March on we are open until nine on Thursdays. See you soon!",),
+        beside=_("- Closed on Mondays from March on.\n- Open until nine on Thursdays."),
+        criteria=(
+            {
+                "key": "facts",
+                "name": _("Facts"),
+                "description": _("Are the facts right, and are all of them there?"),
+                "maximum": 3,
+                "labels": {"1": _("one is wrong"), "2": _("one is missing"), "3": _("all right")},
+            },
+            {
+                "key": "style",
+                "name": _("Style"),
+                "description": _("Would you send it like this?"),
+                "labels": {"1": _("never"), "5": _("at once")},
+            },
+        ),
+        settings={"ask_rewrite": True},
+    ),
+    StudyTemplate(
         key="translation",
         name=_("Translation"),
         summary=_("Score a translation for what it says and how it reads."),
@@ -99,17 +149,19 @@ TEMPLATES = (
                 "labels": {"1": _("unreadable"), "5": _("flawless")},
             },
         ),
+        settings={"side_by_side": True},
     ),
     StudyTemplate(
         key="questions",
         name=_("Question answering"),
-        summary=_("Which of two answers is right, and helps more?"),
+        summary=_("Which of two answers is right, and can the question be answered at all?"),
         method=Method.COMPARE,
         instructions=_(
-            "Choose the answer that is **right** and helps the person who asked.\n\n"
+            "Choose the answer that is **right** and helps the person who asked. A known good answer stands beside the "
+            "question where there is one.\n\n"
+            "- Say first whether the question **can be answered** from what stands there.\n"
             "- A wrong answer loses against one that says that it does not know.\n"
-            "- If both are right, choose the one that is clearer and no longer than it needs to be.\n"
-            "- Look things up if you are not sure; skip the question if you cannot find out."
+            "- If both are right, choose the one that is clearer and no longer than it needs to be."
         ),
         prompt="Why does the moon always show us the same side?",
         responses=(
@@ -118,15 +170,22 @@ TEMPLATES = (
             "The moon does not turn at all, so we only ever see one side of it.",
             "Nobody knows.",
         ),
-        settings={"text_format": TextFormat.MARKDOWN},
+        reference="It turns once around itself in the time in which it goes once around the Earth.",
+        settings={
+            "text_format": TextFormat.MARKDOWN,
+            "show_reference": True,
+            "label_question": _("Can the question be answered?"),
+            "labels": [_("answerable"), _("not answerable")],
+        },
     ),
     StudyTemplate(
         key="classification",
         name=_("Classification"),
-        summary=_("Is the label that a model gave to a text right?"),
+        summary=_("Which label does a text deserve, and is the one that a model gave to it right?"),
         method=Method.SCORE,
         instructions=_(
-            "The prompt is a text, the response the label that was given to it. Say whether the label is right.\n\n"
+            "The prompt is a text, the response the label that a model gave to it. Choose the label that you would "
+            "give and say how sure you are; then say whether the model's label is right.\n\n"
             "Judge by the text alone, and by what its writer meant, irony included."
         ),
         prompt="The room was tiny, but we have rarely slept better or laughed more at breakfast.",
@@ -134,12 +193,17 @@ TEMPLATES = (
         criteria=(
             {
                 "key": "right",
-                "name": _("Is the label right?"),
+                "name": _("Is the model's label right?"),
                 "minimum": 0,
                 "maximum": 2,
-                "labels": {"0": _("wrong"), "2": _("right")},
+                "labels": {"0": _("wrong"), "1": _("partly"), "2": _("right")},
             },
         ),
+        settings={
+            "label_question": _("Which label is right?"),
+            "labels": [_("positive"), _("negative"), _("mixed")],
+            "ask_confidence": True,
+        },
     ),
     StudyTemplate(
         key="dialogue",
@@ -154,9 +218,34 @@ TEMPLATES = (
             "Choose *both are unacceptable* when you would send neither."
         ),
         prompt=(
-            "**Customer:** My parcel was due on Monday and there is still nothing.\n\n"
-            "**Assistant:** I am sorry to hear that. What is the number of your order?\n\n"
-            "**Customer:** 4471. I need it by tomorrow, it is a present."
+            "Person: I would like to repaint a chair that stands on our balcony.\n\n"
+            "Assistant: A nice plan. Is it made of wood or of metal?\n\n"
+            "Person: Wood, and the old paint comes off in flakes."
+        ),
+        responses=(
+            "Then sand it down to sound paint first, prime the bare wood, and put on two thin coats of paint.",
+            "Any paint will do. Have fun!",
+            "What kind of chair is it?",
+        ),
+        settings={"text_format": TextFormat.DIALOGUE},
+    ),
+    StudyTemplate(
+        key="service",
+        name=_("Customer service"),
+        summary=_("Which of two replies keeps to the policy and helps the customer?"),
+        method=Method.COMPARE,
+        instructions=_(
+            "Read the whole conversation and the policy beside it, then both replies. Choose the reply that you would "
+            "send.\n\n"
+            "- It **keeps to the policy**: a promise against it loses, however friendly it is.\n"
+            "- It **helps**: it says what happens next and does not ask what the customer has said already.\n"
+            "- It is **polite**, also when the customer is not.\n\n"
+            "Choose *both are unacceptable* when you would send neither."
+        ),
+        prompt=(
+            "Customer: My parcel was due on Monday and there is still nothing.\n\n"
+            "Assistant: I am sorry to hear that. What is the number of your order?\n\n"
+            "Customer: 4471. I need it by tomorrow, it is a present."
         ),
         responses=(
             "Thank you. Order 4471 left our warehouse on Saturday, but the carrier has not scanned it since. I can "
@@ -164,7 +253,12 @@ TEMPLATES = (
             "Parcels are sometimes late. Please be patient and have a nice day!",
             "Which order do you mean?",
         ),
-        settings={"text_format": TextFormat.MARKDOWN},
+        beside=_(
+            "- A parcel that is two days late or more is sent again by express, free of charge.\n"
+            "- Money back only when the customer asks for it.\n"
+            "- No discounts on other orders."
+        ),
+        settings={"text_format": TextFormat.DIALOGUE},
     ),
 )
 BY_KEY = {template.key: template for template in TEMPLATES}

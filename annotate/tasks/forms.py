@@ -10,8 +10,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import MAX_COMMENT, Answer
+from annotate.judgements.models import Confidence, Judgement
+from annotate.judgements.operations import MAX_COMMENT, MAX_REWRITE, Answer
 from annotate.review.models import FlagKind
 from annotate.studies.models import Criterion, Study
 
@@ -83,6 +83,12 @@ class AnswerForm(forms.Form):
     ) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
         self.k, self.criteria = k, list(study.criteria.all()) if criteria is None else criteria
+        if study.labels:
+            self.fields["label"] = _label_field(study)
+            if study.ask_confidence:
+                self.fields["confidence"] = _confidence_field()
+        if study.ask_rewrite:
+            self.fields["rewrite"] = _rewrite_field(k)
         if k == 2:
             self.fields["preference"] = _preference_field(study)
         for position in range(k):
@@ -94,6 +100,9 @@ class AnswerForm(forms.Form):
 
     def panels(self, texts: Sequence[str], authors: Sequence[str] = ()) -> list[Panel]:
         """The responses with their fields, for texts in the order shown; authors only where they may be seen."""
+        if self.k == 1:
+            # One response is rewritten where it stands; left as it is, nothing is better.
+            self.initial.setdefault("rewrite", texts[0])
         return [
             Panel(
                 letter=letter(position),
@@ -127,6 +136,9 @@ class AnswerForm(forms.Form):
             scores={c.key: [data[f"score_{position}_{c.key}"] for position in places] for c in self.criteria},
             strength=strength,
             unacceptable=unacceptable,
+            label=data.get("label", ""),
+            confidence=data.get("confidence"),
+            rewrite=data.get("rewrite", ""),
             comment=data["comment"],
             seconds=seconds if data["seconds"] is None else data["seconds"],
             device=data["device"],
@@ -136,7 +148,9 @@ class AnswerForm(forms.Form):
 
 def fields_of(judgement: Judgement) -> dict[str, Any]:
     """The form's values that say what a judgement says."""
-    fields: dict[str, Any] = {"comment": judgement.comment}
+    fields: dict[str, Any] = {"comment": judgement.comment, "label": judgement.label}
+    if judgement.confidence:
+        fields["confidence"] = judgement.confidence
     for position in range(len(judgement.shown)):
         if judgement.ranks and len(judgement.ranks) > 2:
             fields[f"place_{position}"] = judgement.ranks[position]
@@ -147,6 +161,38 @@ def fields_of(judgement: Judgement) -> dict[str, Any]:
         said = (tuple(judgement.ranks), judgement.strength, all(judgement.unacceptable))
         fields["preference"] = next((value for value, means in PREFERENCES.items() if means == said), "")
     return fields
+
+
+def _label_field(study: Study) -> forms.ChoiceField:
+    return forms.ChoiceField(
+        label=study.label_question or _("Which label is right?"),
+        choices=[(label, label) for label in study.labels],
+        widget=forms.RadioSelect,
+        error_messages={"required": _("Choose a label.")},
+    )
+
+
+def _confidence_field() -> forms.TypedChoiceField:
+    return forms.TypedChoiceField(
+        label=_("How sure are you?"),
+        choices=Confidence.choices,
+        coerce=int,
+        widget=forms.RadioSelect,
+        error_messages={"required": _("Say how sure you are of the label.")},
+    )
+
+
+def _rewrite_field(k: int) -> forms.CharField:
+    return forms.CharField(
+        label=_("A better version"),
+        required=False,
+        max_length=MAX_REWRITE,
+        strip=False,
+        widget=forms.Textarea({"rows": 6, "dir": "auto"}),
+        help_text=_("Change what you would change; left as it is, it says that nothing is better.")
+        if k == 1
+        else _("Of the response that you find best, if you can write one. Empty says that there is none."),
+    )
 
 
 def _preference_field(study: Study) -> forms.ChoiceField:

@@ -99,11 +99,13 @@ class TaskResponse(models.Model):
 
 
 class Part(models.TextChoices):
-    """What an answer is in the study: a vote, the same rater's vote on the same task again, or an expert's word."""
+    """What an answer is in the study: a vote, the same rater's vote on the same task again, an expert's word, or a
+    rater's preference for what the rater wrote in a response's place."""
 
     VOTE = "vote", _("vote")
     REPEAT = "repeat", _("repeat")
     ADJUDICATION = "adjudication", _("adjudication")
+    REWRITE = "rewrite", _("rewrite")
 
 
 class AssignmentState(models.TextChoices):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from annotate.prompts.models import Response
+from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Study
 from annotate.tasks.forms import AnswerForm, SkipForm
 from annotate.tasks.models import Assignment
@@ -18,7 +18,7 @@ class Screen:
     """
 
     study: Study
-    prompt: str
+    prompt: Prompt
     shown: Sequence[int]
     form: AnswerForm
     action: str
@@ -35,7 +35,7 @@ class Screen:
         authors = [] if self.study.blind else [by_pk[pk].author for pk in self.shown]
         return {
             "study": self.study,
-            "prompt": self.prompt,
+            **shown_of(self.study, self.prompt),
             "form": self.form,
             "action": self.action,
             "assignment": self.assignment,
@@ -43,3 +43,9 @@ class Screen:
             "panels": self.form.panels(texts, authors),
             "problems": problems,
         }
+
+
+def shown_of(study: Study, prompt: Prompt) -> dict[str, str]:
+    """The prompt's text, what stands beside it, and its reference where raters may see it."""
+    reference = prompt.reference if study.show_reference else ""
+    return {"prompt": prompt.text, "beside": prompt.beside, "reference": reference}

@@ -165,7 +165,7 @@ def _answer_form(
 def _screen(assignment: Assignment, form: AnswerForm, skip_form: SkipForm) -> Screen:
     return Screen(
         study=assignment.rater.study,
-        prompt=assignment.task.prompt.text,
+        prompt=assignment.task.prompt,
         shown=assignment.shown,
         form=form,
         action=reverse("judge", args=[assignment.pk]),

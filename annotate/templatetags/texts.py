@@ -1,9 +1,10 @@
 """How prompts, responses and instructions are put on a page."""
 
 from django import template
-from django.utils.html import conditional_escape
+from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from annotate.prompts.turns import turns
 from annotate.studies.models import Study, TextFormat
 from palate.markdown import sanitised
 
@@ -12,8 +13,19 @@ register = template.Library()
 
 @register.filter
 def as_text_of(text: str, study: Study) -> SafeString:
-    """Hostile text in the study's format: Markdown, sanitised, or as it was written, escaped."""
-    return sanitised(text) if study.text_format == TextFormat.MARKDOWN else conditional_escape(text)
+    """Hostile text in the study's format: Markdown, sanitised; turns of a talk; or as it was written, escaped."""
+    if study.text_format == TextFormat.MARKDOWN:
+        return sanitised(text)
+    if study.text_format == TextFormat.DIALOGUE and (told := turns(text)):
+        return _conversation(told)
+    return conditional_escape(text)
+
+
+def _conversation(told: list[tuple[str, str]]) -> SafeString:
+    """Whoever speaks first is on one side, everybody else on the other."""
+    rows = (("" if name == told[0][0] else " other", name, said) for name, said in told)
+    turn = '<div class="turn{}"><b>{}</b>{}</div>'
+    return format_html('<div class="turns">{}</div>', format_html_join("", turn, rows))
 
 
 @register.filter

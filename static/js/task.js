@@ -16,6 +16,7 @@ export function startTask(form, signal) {
   }
   countSeconds(form, signal);
   joinSliders(form);
+  offerStarts(form);
   form.elements.namedItem("device").value = device();
   form.elements.namedItem("submission").value = crypto.randomUUID?.() ?? uuid();
   const ranking = form.querySelector("[data-ranking]");
@@ -66,6 +67,19 @@ function joinSliders(form) {
       number.value = slider.value;
       follow();
       number.dispatchEvent(new Event("change", { bubbles: true }));
+    });
+  }
+}
+
+// A better version may begin as one of the responses.
+function offerStarts(form) {
+  for (const button of form.querySelectorAll("[data-start-from]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const field = form.elements.namedItem("rewrite");
+      field.value = button.dataset.startFrom;
+      field.dispatchEvent(new Event("change", { bubbles: true }));
+      field.focus();
     });
   }
 }

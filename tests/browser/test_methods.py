@@ -128,3 +128,23 @@ def test_the_controls_stay_in_view_however_long_the_texts(open_page, user, k, lo
         box = control.bounding_box()
         assert 0 <= box["y"] < box["y"] + box["height"] <= bottom
     assert page.evaluate("scrollY") == 0
+
+
+def test_a_better_version_begins_as_one_of_the_responses_and_keys_choose_the_label(open_page, user):
+    study = study_of(user, k=2)
+    study.ask_rewrite, study.labels = True, ["yes", "no"]
+    study.save()
+    page = open_page("/studies/shop/rate/", user=user, **DESK)
+    press(page, "2", "b")
+    page.get_by_text("Write it better").click()
+    page.get_by_role("button", name="Start from B").click()
+    page.keyboard.press("End")
+    page.keyboard.type(" And more.")
+    press(page, "Escape", "Enter")
+    wait_for_the_end(page)
+    vote, rewrite = Judgement.objects.order_by("id")
+    assert (vote.label, vote.ranks, rewrite.part) == ("no", [2, 1], "rewrite")
+    texts = Response.objects.in_bulk(rewrite.shown)
+    better, worse = (texts[pk].text for _, pk in sorted(zip(rewrite.ranks, rewrite.shown, strict=True)))
+    assert better == f"{worse} And more."
+    assert rewrite.shown[rewrite.ranks.index(2)] == vote.shown[1]

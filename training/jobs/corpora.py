@@ -1,4 +1,4 @@
-"""Where pretraining reads its documents: files, which are streamed, the study's responses, or the demo's grammar."""
+"""Where pretraining reads its documents: files, which are streamed, the study's responses, or a demo's grammar."""
 
 import gzip
 import json
@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from annotate.errors import PalateError
 from annotate.prompts.models import Response, Split
 from annotate.studies.models import Study
+from training.demo import cases
 from training.demo import corpus as demo
 from training.engine.documents import Document
 
@@ -24,6 +25,9 @@ def check_corpus(study: Study | None, named: str, flag: str = "--corpus") -> Non
     if named == STUDY:
         if study is None or not _responses(study).exists():
             raise PalateError(f"{flag} study: the study has no responses to prompts of its train split")
+    elif named.startswith(f"{DEMO}:"):
+        if _case(named) not in cases.CASES:
+            raise PalateError(f"{flag} {named}: expected {DEMO}: and one of {', '.join(cases.CASES)}")
     elif named != DEMO:
         for path in _files(named):
             if not path.is_file():
@@ -43,6 +47,8 @@ class Corpus:
     def __iter__(self) -> Iterator[Document]:
         if self.named == DEMO:
             pairs: Iterator[tuple[str, str]] = iter(demo.documents(self.documents, self.seed))
+        elif self.named.startswith(f"{DEMO}:"):
+            pairs = iter(cases.documents(_case(self.named), self.documents, self.seed))
         elif self.named == STUDY and self.study is not None:
             pairs = _responses(self.study).values_list("prompt__text", "text").iterator(chunk_size=2000)
         else:
@@ -53,6 +59,10 @@ class Corpus:
             yield Document(prompt, (text,))
         if empty:
             raise PalateError(f"{self.flag} {self.named}: holds no text")
+
+
+def _case(named: str) -> str:
+    return named.removeprefix(f"{DEMO}:")
 
 
 def _responses(study: Study) -> QuerySet[Response]:

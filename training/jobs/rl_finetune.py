@@ -170,9 +170,8 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     output = model_versions.output_folder(run, options.output)
     checkpoint = run_folder(run) / "checkpoint.pt"
     with model_versions.saved_whole(output) as folder:
-        metrics = _tune(
-            study, options, _material(study, options, snapshot, run.created_at), folder, reporter, checkpoint
-        )
+        material = _material(study, options, snapshot, run.created_at)
+        metrics = _tune(study, options, material, folder, reporter, checkpoint)
         card = _card(options.name or output.name, study, policy, options, metrics)
         facts = cards.policy_facts(study, policy, snapshot, metrics)
         card_files.write(folder, options.name or output.name, card, facts)

@@ -42,6 +42,8 @@ def raw(row: Row) -> list[Bundle]:
         standing=first.name("rater_standing", required=False),
         strength=told["strength"],
         unacceptable=[bool(own.values["unacceptable"]) for own in rows],
+        label=first.name("label", required=False),
+        confidence=told["confidence"],
         comment=first.text("comment", required=False),
         seconds=told["seconds"],
         at=_moment(first),
@@ -68,7 +70,7 @@ def raw(row: Row) -> list[Bundle]:
 
 NUMBERS = {
     **dict.fromkeys(("judgement", "live", "supersedes", "instructions_version", "position", "rank"), int),
-    "strength": int,
+    **dict.fromkeys(("strength", "confidence"), int),
     "unacceptable": int,
     "seconds": float,
 }

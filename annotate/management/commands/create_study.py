@@ -8,6 +8,8 @@ from annotate.errors import PalateError
 from annotate.management.palate_command import PalateCommand, scale_argument
 from annotate.studies.models import Method
 from annotate.studies.operations import create_study
+from annotate.studies.templates import BY_KEY
+from training.demo_study import demo_prompts, fill_with_demo
 
 
 class Command(PalateCommand):
@@ -17,7 +19,8 @@ class Command(PalateCommand):
         super().add_arguments(parser)
         parser.add_argument("study", help="short name, used in addresses and commands")
         parser.add_argument("--name", default="", help="name on the pages (default: the short name)")
-        parser.add_argument("--method", choices=Method.values, default=Method.COMPARE, help="how new tasks are judged")
+        parser.add_argument("--template", choices=list(BY_KEY), help="a study to start from; other flags change it")
+        parser.add_argument("--method", choices=Method.values, help="how new tasks are judged (default: compare)")
         parser.add_argument("--replication", type=int, default=3, help="raters a task (default: 3)")
         for split in ("validation", "test"):
             parser.add_argument(
@@ -37,20 +40,35 @@ class Command(PalateCommand):
             help="a scale to score on; may be given several times",
         )
 
+        demo = parser.add_argument_group("demo", "a study with something to rate at once; needs --template")
+        demo.add_argument(
+            "--demo",
+            action="store_true",
+            help="fill it: prompts of the template's own grammar, responses of a small model pretrained on the spot",
+        )
+        demo.add_argument("--demo-prompts", type=int, default=60, help="prompts to make (default: 60)")
+        demo.add_argument("--demo-steps", type=int, default=200, help="optimiser steps of the model (default: 200)")
+
     def perform(self, **options: Any) -> Mapping[str, Any]:
+        prompts = demo_prompts(options["template"], options["demo_prompts"]) if options["demo"] else []
         owner = get_user_model().objects.filter(username=options["owner"]).first()
         if options["owner"] and owner is None:
             raise PalateError(f"--owner {options['owner']}: no such account")
-        study = create_study(
-            slug=options["study"],
-            name=options["name"] or options["study"],
-            method=options["method"],
-            owner=owner,
-            replication=options["replication"],
-            instructions=options["instructions"],
-            validation_share=options["validation_share"],
-            test_share=options["test_share"],
-            criteria=[{"key": k, "minimum": low, "maximum": high} for k, (low, high) in options["criterion"]],
-        )
+        study = create_study(slug=options["study"], owner=owner, **_fields(options))
+        if options["demo"]:
+            fill_with_demo(study, options["template"], prompts, steps=options["demo_steps"])
         self.stdout.write(f"study {study.slug} is there")
         return {"study": study.slug}
+
+
+def _fields(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template says, and above it what the flags say."""
+    template = BY_KEY.get(options["template"])
+    given = {
+        "name": options["name"] or (str(template.name) if template else options["study"]),
+        "method": options["method"],
+        "instructions": options["instructions"],
+        "criteria": [{"key": key, "minimum": low, "maximum": high} for key, (low, high) in options["criterion"]],
+    }
+    shares = {name: options[name] for name in ("replication", "validation_share", "test_share")}
+    return {**(template.fields() if template else {}), **{k: v for k, v in given.items() if v}, **shares}

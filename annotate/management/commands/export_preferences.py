@@ -25,8 +25,8 @@ class Command(PalateCommand):
             "--format",
             choices=list(exports.FORMATS),
             required=True,
-            help="raw: a row a judgement and response; pairs, rankings, scores: what raters say together; preference, "
-            "unpaired, prompts: training data as TRL's trainers take it",
+            help="raw: a row a judgement and response; pairs, rankings, scores, labels: what raters say together; "
+            "preference, unpaired, prompts: training data as TRL's trainers take it",
         )
         parser.add_argument("--output", required=True, metavar="FILE", help="file or folder; - for standard output")
         parser.add_argument(

@@ -61,3 +61,5 @@ def test_a_studys_responses_to_training_prompts():
         check_corpus(StudyFactory(), "study")
     with pytest.raises(PalateError, match="no such file"):
         check_corpus(None, "nowhere.txt")
+    with pytest.raises(PalateError, match="demo: and one of writing"):
+        check_corpus(None, "demo:letters")

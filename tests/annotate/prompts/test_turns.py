@@ -1,0 +1,37 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotate.exchange.bundles import dialogue
+from annotate.prompts.turns import turns
+from annotate.studies.models import Study
+from annotate.templatetags.texts import as_text_of
+
+TALK = "Customer: Hello.\n\nNote: this stays\nand this: too\n\nAssistant: Yes?"
+
+
+def test_an_empty_line_and_a_name_begin_a_turn():
+    assert turns(TALK) == [("Customer", "Hello."), ("Note", "this stays\nand this: too"), ("Assistant", "Yes?")]
+    assert turns("Customer: one\nNote: two") == [("Customer", "one\nNote: two")]
+
+
+@pytest.mark.parametrize("text", ["", "Hello.", "Hello.\n\nCustomer: late", "https://example.org: x", "12:30"])
+def test_what_does_not_begin_with_a_turn_is_no_conversation(text):
+    assert turns(text) == []
+
+
+@given(st.text(max_size=200))
+def test_no_text_breaks_it(text):
+    assert all(name for name, _ in turns(text))
+
+
+def test_what_imports_make_of_messages_is_read_as_turns():
+    messages = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello.\n\nWhat now?"}]
+    assert turns(dialogue(messages)) == [("User", "Hi."), ("Assistant", "Hello.\n\nWhat now?")]
+
+
+def test_a_page_shows_turns_on_two_sides_and_escapes_them():
+    html = as_text_of("A: <b>x</b>\n\nB: y", Study(text_format="dialogue"))
+    assert html.count('class="turn"') == html.count('class="turn other"') == 1
+    assert "&lt;b&gt;x" in html
+    assert as_text_of("<i>plain", Study(text_format="dialogue")) == "&lt;i&gt;plain"
