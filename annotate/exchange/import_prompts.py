@@ -24,6 +24,7 @@ class NewPrompt:
     text: str
     group: str
     split: str
+    divided: bool  # a part of the split train, by the stable hash, is for validation
     reference: str
     beside: str
     audience: list[str]
@@ -70,7 +71,12 @@ def _prompts_of(row: Row, group_by: str) -> Iterable[NewPrompt]:
     columns = [name for name in ("train", "validation", "test") if name in row.values]
     if columns and "text" not in row.values:
         # The article's data.csv: a column a split, each cell a text; the shorter columns end in empty cells.
-        return [_prompt(row, row.text(c), split=c) for c in columns if str(row.values[c]).strip()]
+        divided = "validation" not in columns
+        return [
+            _prompt(row, row.text(c), split=c, divided=divided and c == Split.TRAIN)
+            for c in columns
+            if str(row.values[c]).strip()
+        ]
     return [
         _prompt(
             row,
@@ -97,6 +103,7 @@ def _prompt(
     external_id: str = "",
     group: str = "",
     split: str = "",
+    divided: bool = False,
     reference: str = "",
     beside: str = "",
     audience: Sequence[str] = (),
@@ -104,7 +111,7 @@ def _prompt(
     if split and split not in Split.values:
         row.fail("split", f"{split!r} is no split; expected {', '.join(Split.values)}")
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return NewPrompt(external_id or digest, text, group, split, reference, beside, list(audience), row)
+    return NewPrompt(external_id or digest, text, group, split, divided, reference, beside, list(audience), row)
 
 
 def save_prompts(study: Study, prompts: list[NewPrompt]) -> int:
@@ -114,11 +121,13 @@ def save_prompts(study: Study, prompts: list[NewPrompt]) -> int:
     new = []
     for prompt in prompts:
         if prompt.external_id not in there:
-            split = prompt.split or split_of(
-                prompt.group or prompt.external_id,
-                validation_share=study.validation_share,
-                test_share=study.test_share,
-            )
+            split = prompt.split
+            if not split or prompt.divided:
+                split = split_of(
+                    prompt.group or prompt.external_id,
+                    validation_share=study.validation_share,
+                    test_share=0 if prompt.divided else study.test_share,
+                )
             if prompt.group and splits.setdefault(prompt.group, split) != split:
                 prompt.row.fail("split", f"{split!r}, but group {prompt.group!r} is in {splits[prompt.group]!r}")
             new.append(

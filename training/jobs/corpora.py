@@ -11,6 +11,7 @@ from typing import IO
 from django.db.models import QuerySet
 
 from annotate.errors import PalateError
+from annotate.exchange.files import csv_rows
 from annotate.prompts.models import Response, Split
 from annotate.studies.models import Study
 from training.demo import cases
@@ -74,12 +75,15 @@ def _files(named: str) -> list[Path]:
 
 
 def _read(path: Path) -> Iterator[tuple[str, str]]:
-    """(prompt, text) of each document of a .txt, .jsonl (also .gz) file, or of a .zip with a document in each .txt."""
+    """(prompt, text) of each document of a .txt, .jsonl or .csv, also .gz, or of a .zip with a document a .txt."""
     try:
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive:
                 names = sorted(name for name in archive.namelist() if name.endswith(".txt"))
                 yield from (("", archive.read(name).decode("utf-8").strip()) for name in names)
+            return
+        if path.name.removesuffix(".gz").endswith(".csv"):
+            yield from _cells(path)
             return
         with _lines(path) as lines:
             by_lines = path.name.removesuffix(".gz").endswith(".jsonl")
@@ -105,6 +109,18 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
             held = []
     if held:
         yield "", "".join(held).strip()
+
+
+def _cells(path: Path) -> Iterator[tuple[str, str]]:
+    """Of the article's data.csv the column train; else prompt and response, or text."""
+    for row in csv_rows(path, {"train", "validation", "test", "prompt", "response", "text", "rating"}):
+        if "train" in row.values:
+            if str(row.values["train"]).strip():
+                yield "", row.text("train")
+        elif "response" in row.values:
+            yield row.text("prompt", required=False), row.text("response")
+        else:
+            yield "", row.text("text")
 
 
 def _json_lines(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, str]]:

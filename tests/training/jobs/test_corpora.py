@@ -28,6 +28,15 @@ def test_plain_text_json_lines_gzip_and_zip(tmp_path):
     assert read(f"{tmp_path / 'c.zip'}, {tmp_path / 'a.txt'}")[:3] == [("", "first"), ("", "second"), ("", "one\ntwo")]
 
 
+def test_csv_of_the_article_of_ratings_and_of_responses(tmp_path):
+    (tmp_path / "data.csv").write_text('train,test\n"one, two",held out\nthree,\n,held out too\n')
+    (tmp_path / "preferences.csv").write_text("text,rating\ngood,1\nbad,0\n")
+    (tmp_path / "pairs.csv").write_text("prompt,response\np,r\n,alone\n")
+    assert read(tmp_path / "data.csv") == [("", "one, two"), ("", "three")]
+    assert read(tmp_path / "preferences.csv") == [("", "good"), ("", "bad")]
+    assert read(tmp_path / "pairs.csv") == [("p", "r"), ("", "alone")]
+
+
 def test_a_corpus_can_be_read_again(tmp_path):
     (tmp_path / "a.txt").write_text("one")
     corpus = Corpus(None, str(tmp_path / "a.txt"), 1, 0)
@@ -42,6 +51,8 @@ def test_a_corpus_can_be_read_again(tmp_path):
         ("a.jsonl", b'{"prompt": "x"}', "line 1: expected"),
         ("a.jsonl", b"[1]", "line 1: expected"),
         ("a.zip", b"PK", "zip"),
+        ("a.csv", b"prompt,answer\na,b\n", "unknown column 'answer'"),
+        ("a.csv", b'text\n""\n \n', "line 3, field text: is blank"),
         ("a.txt.gz", b"no", "gzip"),
     ],
 )

@@ -17,7 +17,7 @@ from training.models import Round, RunKind
 
 class Command(BaseCommand):
     help = (
-        "Turn the loop once on a fresh demo study, with simulated raters: pretrain, generate, judge, train the "
+        "Turn the loop on a fresh demo study, with simulated raters: pretrain, generate, judge, train the "
         "preference model, tune the policy, judge the tuned policy blind against its start."
     )
 
@@ -27,6 +27,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--pretrain-steps", type=int, default=0, help="0 takes the default")
         parser.add_argument("--rl-steps", type=int, default=60, help="optimiser steps of rl_finetune (default: 60)")
+        parser.add_argument(
+            "--rounds", type=int, default=1, help="turns; each starts from the last policy (default: 1)"
+        )
         parser.add_argument("--seed", type=int, default=0, help="seed of every step (default: 0)")
         parser.add_argument("--json", metavar="FILE", help="write the figures to this file")
 
@@ -36,8 +39,14 @@ class Command(BaseCommand):
             check_writable(flags["json"])
             study = make_loop_study(prompts=flags["prompts"])
             self.stdout.write(f"study {study.slug}")
-            figures = turn(
-                study, pretrain_steps=flags["pretrain_steps"], rl_steps=flags["rl_steps"], seed=flags["seed"]
+            if flags["rounds"] < 1:
+                raise PalateError(f"--rounds must be at least 1, not {flags['rounds']}")
+            figures = turned(
+                study,
+                rounds=flags["rounds"],
+                pretrain_steps=flags["pretrain_steps"],
+                rl_steps=flags["rl_steps"],
+                seed=flags["seed"],
             )
         except (PalateError, ValueError) as error:
             raise CommandError(str(error)) from error
@@ -46,23 +55,28 @@ class Command(BaseCommand):
         self.stdout.write(table(figures))
 
 
-def turn(study: Study, *, pretrain_steps: int, rl_steps: int, seed: int) -> dict[str, Any]:
-    """One turn of the loop; returns its figures."""
-    base = run_job(RunKind.PRETRAIN, study, {"steps": pretrain_steps, "seed": seed}).result["model"]
-    run_job(RunKind.GENERATE, study, {"model": base, "per_prompt": 4, "seed": seed})
+def turned(study: Study, *, rounds: int, pretrain_steps: int, rl_steps: int, seed: int) -> dict[str, Any]:
+    """The figures of the last turn; those of the ones before in "earlier"."""
+    policy = run_job(RunKind.PRETRAIN, study, {"steps": pretrain_steps, "seed": seed}).result["model"]
+    run_job(RunKind.GENERATE, study, {"model": policy, "per_prompt": 4, "seed": seed})
     judge_all(study, seed)
-    preference = run_job(RunKind.TRAIN_PREFERENCE, study, {"base_model": base, "seed": seed}).result
-    tuned = run_job(
-        RunKind.RL_FINETUNE,
-        study,
-        {"policy": base, "reward": preference["model"], "steps": rl_steps, "seed": seed},
-    ).result
+    turns = []
+    for number in range(rounds):
+        policy, figures = turn(study, policy, rl_steps=rl_steps, seed=seed + number)
+        turns.append(figures)
+    return {"study": study.slug, **turns[-1], "earlier": turns[:-1]}
+
+
+def turn(study: Study, policy: str, *, rl_steps: int, seed: int) -> tuple[str, dict[str, Any]]:
+    """One turn of the loop from a policy whose responses are judged: the next policy, and the turn's figures."""
+    preference = run_job(RunKind.TRAIN_PREFERENCE, study, {"base_model": policy, "seed": seed}).result
+    values = {"policy": policy, "reward": preference["model"], "steps": rl_steps, "seed": seed}
+    tuned = run_job(RunKind.RL_FINETUNE, study, values).result
     number = run_job(RunKind.NEXT_ROUND, study, {"policy": tuned["model"], "seed": seed}).result["round"]
     # Other raters than those whose judgements the preference model learned from.
     judge_all(study, seed + 1)
     rate = win_rate(Round.objects.get(study=study, number=number))
-    return {
-        "study": study.slug,
+    return tuned["model"], {
         "preference": preference["evaluation"],
         "policy": {"before": tuned["before"], "after": tuned["after"]},
         "win_rate": {
@@ -81,9 +95,9 @@ def judge_all(study: Study, seed: int) -> None:
 
 
 def table(figures: dict[str, Any]) -> str:
+    earlier = [_won(turn["win_rate"]) for turn in figures["earlier"]]
     preference, before, after = figures["preference"], figures["policy"]["before"], figures["policy"]["after"]
     rate = figures["win_rate"]
-    low, high = rate["interval"]
     rows = [
         ("preference accuracy, held-out prompts", figure(preference, "accuracy")),
         ("  baseline: longer wins", figure(preference, "baselines.longer")),
@@ -93,9 +107,15 @@ def table(figures: dict[str, Any]) -> str:
         ("quality before → after", f"{before['quality']:.3f} → {after['quality']:.3f}"),
         ("KL before → after (nats a response)", f"{before['kl']:.3f} → {after['kl']:.3f}"),
         ("length before → after (tokens)", f"{before['length']:.1f} → {after['length']:.1f}"),
-        ("blind win rate of the tuned policy", f"{rate['value']:.3f} [{low:.3f}, {high:.3f}]"),
+        *((f"blind win rate, turn {n}", told) for n, told in enumerate(earlier, start=1)),
+        ("blind win rate of the tuned policy", _won(figures["win_rate"])),
         ("  judgements, prompts", f"{rate['judgements']}, {rate['prompts']}"),
         ("time", f"{figures['seconds']:.0f} s"),
     ]
     width = max(len(label) for label, _ in rows)
     return "\n" + "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
+
+
+def _won(rate: dict[str, Any]) -> str:
+    low, high = rate["interval"]
+    return f"{rate['value']:.3f} [{low:.3f}, {high:.3f}]"
