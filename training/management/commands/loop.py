@@ -14,6 +14,9 @@ from training.cards import figure
 from training.demo_study import STUDIES, make_loop_study, run_job
 from training.models import Round, RunKind
 
+# Prompts to which the policy of a further turn writes for the preference model.
+JUDGED_AGAIN = {"train": 120, "validation": 40}
+
 
 class Command(BaseCommand):
     help = (
@@ -62,6 +65,12 @@ def turned(study: Study, *, rounds: int, pretrain_steps: int, rl_steps: int, see
     judge_all(study, seed)
     turns = []
     for number in range(rounds):
+        if number:
+            # What the preference model knows is of the policy before; people judge some of what this one writes.
+            for split, limit in JUDGED_AGAIN.items():
+                again = {"model": policy, "per_prompt": 2, "split": split, "limit": limit, "seed": seed + number}
+                run_job(RunKind.GENERATE, study, again)
+            judge_all(study, seed + number)
         policy, figures = turn(study, policy, rl_steps=rl_steps, seed=seed + number)
         turns.append(figures)
     return {"study": study.slug, **turns[-1], "earlier": turns[:-1]}
