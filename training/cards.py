@@ -64,6 +64,57 @@ def _evaluation_table(figures: Mapping[str, Any] | None) -> str:
     )
 
 
+def student_card(
+    name: str, study: Study, snapshot: Snapshot, teacher: str, kind: str, metrics: Mapping[str, Any]
+) -> str:
+    beside = metrics["teacher"]
+    rows = {"accuracy": "accuracy", "log loss": "log_loss"}
+    lines = "\n".join(
+        f"| {words} | {_told(beside['student'][key])} | {_told(beside['teacher'][key])} |"
+        for words, key in rows.items()
+    )
+    speed = beside["speed"]
+    return f"""# {name}
+
+A preference model of the study “{study.name}”: a scalar reward for a prompt and a response, distilled.
+
+- kind: {kind}; teacher: `{teacher}`, whose rewards it learned by squared error on {metrics["train_texts"]} texts
+- calibrated on the judgements of the validation split in snapshot `{snapshot.sha256}`
+- quality in (0, 1) is σ((reward − {metrics["centre"]:.4f}) / {metrics["temperature"]:.4f})
+
+On {beside["pairs"]} held-out pairs, 95 % bootstrap intervals by group of prompts:
+
+| figure | student | teacher |
+|---|---|---|
+{lines}
+| responses a second, {speed["texts"]} texts | {speed["student"]:.0f} | {speed["teacher"]:.0f} |
+
+- accuracy, student minus teacher: {_told(beside["accuracy_difference"])}
+- correlation of their rewards on {beside["responses"]} held-out responses: Pearson {_told(beside["pearson"])}, Spearman
+  {_told(beside["spearman"])}
+- {speed["ratio"]:.1f} times as fast as its teacher
+
+{_evaluation_table(metrics["evaluation"])}
+"""
+
+
+def beside_teacher(beside: Mapping[str, Any]) -> str:
+    """Student and teacher in one line for a log."""
+    return (
+        f"accuracy {_told(beside['student']['accuracy'])}, teacher {_told(beside['teacher']['accuracy'])}, difference "
+        f"{_told(beside['accuracy_difference'])} on {beside['pairs']} held-out pairs; correlation of rewards "
+        f"{_told(beside['pearson'])}; {beside['speed']['ratio']:.1f} times as fast"
+    )
+
+
+def _told(figure: Mapping[str, Any] | None) -> str:
+    """A figure of a report, {"value", "low", "high"} or None."""
+    if figure is None:
+        return "–"
+    interval = "" if figure["low"] is None else f" [{figure['low']:.3f}, {figure['high']:.3f}]"
+    return f"{figure['value']:.3f}{interval}"
+
+
 def policy_card(name: str, study: Study, policy: str, reward: str, metrics: Mapping[str, Any]) -> str:
     before, after = metrics["before"], metrics["after"]
     lines = "\n".join(f"| {key} | {before[key]:.3f} | {after[key]:.3f} |" for key in before if key in after)

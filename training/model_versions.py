@@ -82,6 +82,14 @@ def saved_whole(output: Path) -> Iterator[Path]:
     partial.rename(output)
 
 
+def write_papers(folder: Path, card: str, **papers: Any) -> None:
+    """Put what is known of a model beside it: the card, and each of the papers as a JSON file of its name."""
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    for name, content in papers.items():
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        (folder / f"{name}.json").write_text(text, encoding="utf-8")
+
+
 def choices(study: Study | None, kind: ModelKind) -> list[tuple[str, str]]:
     """The registered models that a page offers: (number, name)."""
     versions = ModelVersion.objects.filter(in_reach(study), kind=kind)

@@ -39,6 +39,7 @@ def sections(report: Row) -> list[Section]:
         return []
     by = report["by"]
     made = [
+        _beside_teacher(report.get("teacher")),
         _beside_baselines(report["baselines"], report["overall"]["pairs"]),
         _reliability(report["reliability"]),
         _by_margin(by["margin"]),
@@ -55,6 +56,37 @@ def sections(report: Row) -> list[Section]:
         ),
     ]
     return [section for section in made if section.lines]
+
+
+def _beside_teacher(row: Row | None) -> Section:
+    """Of a distilled model."""
+    title = _("Beside its teacher")
+    if row is None:
+        return Section("teacher", title, "", [])
+    names = {"student": _("this model"), "teacher": _("its teacher")}
+    lines = [
+        Line(name, [_figure(row[key], figure, row["pairs"]) for figure in ("accuracy", "log_loss")])
+        for key, name in names.items()
+    ]
+    drawn = [(line.name, *_ends(line.figures[0])) for line in lines if line.figures[0].value is not None]
+    note = _(
+        "This model learned the rewards of its teacher by squared error. On %(responses)s held-out responses their "
+        "rewards correlate by %(pearson)s (ranks: %(spearman)s). On the same %(texts)s texts it scores %(student)s "
+        "responses a second, its teacher %(teacher)s."
+    ) % {
+        "responses": intcomma(row["responses"]),
+        "pearson": _rounded(row["pearson"]),
+        "spearman": _rounded(row["spearman"]),
+        "texts": intcomma(row["speed"]["texts"]),
+        "student": intcomma(round(row["speed"]["student"])),
+        "teacher": intcomma(round(row["speed"]["teacher"])),
+    }
+    plot = forest(drawn, axis=_("accuracy, interval at 95 %"), reference=0.5)
+    return Section("teacher", title, note, lines, _("Pairs"), plot, "forest")
+
+
+def _rounded(figure: Row | None) -> str:
+    return f"{figure['value']:.3f}" if figure else "–"
 
 
 def _beside_baselines(rows: Sequence[Row], pairs: int) -> Section:

@@ -24,13 +24,14 @@ MOST_RESPONSES = 50_000
 
 @dataclass(frozen=True)
 class Trained:
-    """A model in `folder`, and what it was trained from and how."""
+    """A model in `folder`, and what it was trained from and how. A student learned from its teacher, not from votes."""
 
     study: Study
     snapshot: Snapshot
     base: str
     folder: Path
     config: Any
+    learned_from_votes: bool = True
 
     def records(self, split: str) -> Iterator[Record]:
         return records_of(snapshots.judgements_of(self.snapshot, split))
@@ -81,7 +82,7 @@ class Beside:
     def linear(self) -> Any:
         """A bag-of-tokens model of the same snapshot, or None when it would be the model itself or too large."""
         config = self.trained.config
-        if config.kind == "linear" and not self.trained.base:
+        if config.kind == "linear" and not self.trained.base and self.trained.learned_from_votes:
             return None
         count = Response.objects.filter(prompt__study=self.trained.study).count()
         if count > MOST_RESPONSES:
