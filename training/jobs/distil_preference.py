@@ -18,7 +18,7 @@ from training.jobs.corpora import Corpus, check_corpus
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
 from training.jobs.preference_report import Trained, report_on
-from training.models import ModelKind, ModelVersion, Run
+from training.models import ModelKind, Run
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,7 @@ def teacher(encoder_folder, tmp_path_factory):
 def test_a_student_scores_new_texts_as_its_teacher_does(kind, teacher, tmp_path):
     train, held_out = items(records(48)), records(20, 60)
     config = dataclasses.replace(CONFIG, kind=kind)
-    metrics = distil(
-        teacher, train, items(records(8, 48)), records(8, 48), output=tmp_path / "student", config=config
-    )
+    metrics = distil(teacher, train, items(records(8, 48)), records(8, 48), output=tmp_path / "student", config=config)
     student = PreferenceModel.load(tmp_path / "student")
     assert metrics["train_texts"] == 96
     assert metrics["validation_loss"] < 0.05, "a constant has 0.5"
