@@ -67,13 +67,12 @@ def _evaluation_table(figures: Mapping[str, Any] | None) -> str:
 def student_card(
     name: str, study: Study, snapshot: Snapshot, teacher: str, kind: str, metrics: Mapping[str, Any]
 ) -> str:
-    beside = metrics["teacher"]
+    found = metrics["teacher"]
     rows = {"accuracy": "accuracy", "log loss": "log_loss"}
     lines = "\n".join(
-        f"| {words} | {_told(beside['student'][key])} | {_told(beside['teacher'][key])} |"
-        for words, key in rows.items()
+        f"| {words} | {_told(found['model'][key])} | {_told(found['reference'][key])} |" for words, key in rows.items()
     )
-    speed = beside["speed"]
+    speed = found["speed"]
     return f"""# {name}
 
 A preference model of the study “{study.name}”: a scalar reward for a prompt and a response, distilled.
@@ -82,28 +81,28 @@ A preference model of the study “{study.name}”: a scalar reward for a prompt
 - calibrated on the judgements of the validation split in snapshot `{snapshot.sha256}`
 - quality in (0, 1) is σ((reward − {metrics["centre"]:.4f}) / {metrics["temperature"]:.4f})
 
-On {beside["pairs"]} held-out pairs, 95 % bootstrap intervals by group of prompts:
+On {found["pairs"]} held-out pairs, 95 % bootstrap intervals by group of prompts:
 
 | figure | student | teacher |
 |---|---|---|
 {lines}
-| responses a second, {speed["texts"]} texts | {speed["student"]:.0f} | {speed["teacher"]:.0f} |
+| responses a second, {speed["texts"]} texts | {speed["model"]:.0f} | {speed["reference"]:.0f} |
 
-- accuracy, student minus teacher: {_told(beside["accuracy_difference"])}
-- correlation of their rewards on {beside["responses"]} held-out responses: Pearson {_told(beside["pearson"])}, Spearman
-  {_told(beside["spearman"])}
+- accuracy, student minus teacher: {_told(found["accuracy_difference"])}
+- correlation of their rewards on {found["responses"]} held-out responses: Pearson {_told(found["pearson"])}, Spearman
+  {_told(found["spearman"])}
 - {speed["ratio"]:.1f} times as fast as its teacher
 
 {_evaluation_table(metrics["evaluation"])}
 """
 
 
-def beside_teacher(beside: Mapping[str, Any]) -> str:
-    """Student and teacher in one line for a log."""
+def beside(name: str, found: Mapping[str, Any]) -> str:
+    """A model beside its teacher or its own float32 (training.engine.comparing) in one line for a log."""
     return (
-        f"accuracy {_told(beside['student']['accuracy'])}, teacher {_told(beside['teacher']['accuracy'])}, difference "
-        f"{_told(beside['accuracy_difference'])} on {beside['pairs']} held-out pairs; correlation of rewards "
-        f"{_told(beside['pearson'])}; {beside['speed']['ratio']:.1f} times as fast"
+        f"accuracy {_told(found['model']['accuracy'])}, {name} {_told(found['reference']['accuracy'])}, difference "
+        f"{_told(found['accuracy_difference'])} on {found['pairs']} held-out pairs; correlation of rewards "
+        f"{_told(found['pearson'])}; {found['speed']['ratio']:.1f} times as fast"
     )
 
 

@@ -63,7 +63,7 @@ def _beside_teacher(row: Row | None) -> Section:
     title = _("Beside its teacher")
     if row is None:
         return Section("teacher", title, "", [])
-    names = {"student": _("this model"), "teacher": _("its teacher")}
+    names = {"model": _("this model"), "reference": _("its teacher")}
     lines = [
         Line(name, [_figure(row[key], figure, row["pairs"]) for figure in ("accuracy", "log_loss")])
         for key, name in names.items()
@@ -78,8 +78,8 @@ def _beside_teacher(row: Row | None) -> Section:
         "pearson": _rounded(row["pearson"]),
         "spearman": _rounded(row["spearman"]),
         "texts": intcomma(row["speed"]["texts"]),
-        "student": intcomma(round(row["speed"]["student"])),
-        "teacher": intcomma(round(row["speed"]["teacher"])),
+        "student": intcomma(round(row["speed"]["model"])),
+        "teacher": intcomma(round(row["speed"]["reference"])),
     }
     plot = forest(drawn, axis=_("accuracy, interval at 95 %"), reference=0.5)
     return Section("teacher", title, note, lines, _("Pairs"), plot, "forest")

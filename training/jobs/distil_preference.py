@@ -63,7 +63,8 @@ def check(study: Study | None, options: Options) -> None:
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
-    from training.engine.distilling import compare, distil, speeds
+    from training.engine.comparing import compare, speeds
+    from training.engine.distilling import distil
     from training.engine.preference_training import PreferenceConfig
     from training.engine.reward import PreferenceModel
 
@@ -94,8 +95,8 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         )
         student = PreferenceModel.load(folder)
         tested = list(records_of(Judgement.objects.counted().of_study(study).in_split(Split.TEST)))
-        beside = compare(teacher, student, tested, held_out, clusters, seed=options.seed)
-        beside["speed"] = speeds(teacher, student, [*held_out, *train])
+        beside = compare(student, teacher, tested, held_out, clusters, seed=options.seed)
+        beside["speed"] = speeds(student, teacher, [*held_out, *train])
         trained = Trained(study, snapshot, "", folder, config, learned_from_votes=False)
         metrics["evaluation"], report = report_on(trained, reporter, curve=0, explain=options.explain)
         if report:
@@ -115,7 +116,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         report=report,
         card=card,
     )
-    reporter.log(cards.beside_teacher(beside))
+    reporter.log(cards.beside("teacher", beside))
     return {"model": str(output), "model_version": version.pk, **metrics}
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.training.engine.conftest import records
-from training.engine.distilling import compare, distil, speeds
+from training.engine.comparing import compare, speeds
+from training.engine.distilling import distil
 from training.engine.preference_training import PreferenceConfig, train_preference
 from training.engine.reward import PreferenceModel
 
@@ -37,9 +38,9 @@ def test_a_student_scores_new_texts_as_its_teacher_does(kind, teacher, tmp_path)
     learned = np.array(student.score(train))
     assert (learned.mean(), learned.std()) == pytest.approx((0, 1), abs=0.15), "in spreads of the teacher's rewards"
 
-    beside = compare(teacher, student, held_out, items(held_out), [str(n // 2) for n in range(40)])
+    beside = compare(student, teacher, held_out, items(held_out), [str(n // 2) for n in range(40)])
     assert (beside["pairs"], beside["responses"]) == (20, 40)
-    assert beside["student"]["accuracy"]["value"] == beside["teacher"]["accuracy"]["value"] == 1
+    assert beside["model"]["accuracy"]["value"] == beside["reference"]["accuracy"]["value"] == 1
     assert beside["accuracy_difference"] == {"value": 0, "low": 0, "high": 0}
     assert beside["pearson"]["low"] > 0.9
     assert beside["pearson"]["value"] == pytest.approx(
@@ -49,11 +50,11 @@ def test_a_student_scores_new_texts_as_its_teacher_does(kind, teacher, tmp_path)
 
 def test_without_anything_held_out_there_are_no_figures_but_a_speed(teacher):
     beside = compare(teacher, teacher, [], [], [])
-    assert beside["student"] == {"accuracy": None, "log_loss": None}
+    assert beside["model"] == {"accuracy": None, "log_loss": None}
     assert (beside["accuracy_difference"], beside["pearson"], beside["spearman"]) == (None, None, None)
     measured = speeds(teacher, teacher, items(records(8)) * 2)
     assert measured["texts"] == 16
-    assert measured["ratio"] == pytest.approx(measured["student"] / measured["teacher"])
+    assert measured["ratio"] == pytest.approx(measured["model"] / measured["reference"])
 
 
 @pytest.mark.parametrize(

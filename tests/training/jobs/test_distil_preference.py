@@ -32,7 +32,7 @@ def test_the_student_stands_beside_its_teacher_in_result_card_and_page(study, te
     # Of the three new texts the one that also answers a prompt of the test split is left out.
     assert run.result["train_texts"] == 2 * train + 2
     assert (beside["pairs"], beside["responses"]) == (tested, 2 * tested)
-    assert beside["student"]["accuracy"]["value"] == beside["teacher"]["accuracy"]["value"] == 1
+    assert beside["model"]["accuracy"]["value"] == beside["reference"]["accuracy"]["value"] == 1
     assert beside["pearson"]["value"] > 0.99
     assert beside["speed"]["ratio"] > 0
     assert version.report["teacher"] == beside == json.loads(json.dumps(version.metrics["teacher"]))
