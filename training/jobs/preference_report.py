@@ -3,6 +3,7 @@ snapshot, and the same model on fewer judgements."""
 
 import dataclasses
 import random
+import statistics
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,9 +69,19 @@ def report_on(
             linear=beside.linear(),
             seed=trained.config.seed,
         )
+        found["counterfactuals"] = _counterfactuals(remembered, records, trained.config.seed)
         found["learning_curve"] = beside.curve(curve, records, found["overall"]) if curve else []
     found["explained"] = explanations(model, records, found["errors"], prompts=explain, seed=trained.config.seed)
     return evaluate(remembered, records), found
+
+
+def _counterfactuals(model: Any, records: list[Record], seed: int) -> list[dict[str, Any]]:
+    """Gaps in spreads of the held-out responses' rewards; none where all of them have the same reward."""
+    from training.engine.counterfactuals import counterfactuals
+
+    items = {(record.prompt, text) for record in records for text in record.responses}
+    spread = statistics.pstdev(model.score(sorted(items)))
+    return counterfactuals(model, spread, seed=seed) if spread > 0 else []
 
 
 class Beside:
