@@ -119,6 +119,8 @@ class RunSample(models.Model):
     reward = models.FloatField(null=True)
     before = models.TextField(null=True)
     before_reward = models.FloatField(null=True)
+    # Of `before` and `after` the pieces with how much likelier tuning made each (training.engine.policy.changes).
+    changes = models.JSONField(default=dict, blank=True)
 
     class Meta:
         ordering = ["run_id", "step", "id"]

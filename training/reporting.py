@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 from tqdm import tqdm
 
+from training.engine.progress import Pieces
 from training.models import Run, RunPoint, RunSample
 
 LOG_TAIL = 20_000
@@ -20,6 +21,11 @@ SECONDS_BETWEEN_WRITES = 1.0
 def run_folder(run: Run) -> Path:
     """Where a run keeps its log and its checkpoint."""
     return Path(settings.RUNS_DIR) / str(run.pk)
+
+
+def _plain(pieces: Pieces) -> Pieces:
+    """Without what PostgreSQL cannot keep; a hundredth of a nat is as fine as a page tells it."""
+    return [(text.replace("\0", ""), round(value, 2)) for text, value in pieces]
 
 
 class RunReporter:
@@ -75,12 +81,19 @@ class RunReporter:
             run=self.run, step=step, prompt=prompt, response=response.replace("\0", ""), reward=reward
         )
 
-    def comparison(self, step: int, prompt: str, texts: tuple[str, str], rewards: tuple[float, float] | None) -> None:
+    def comparison(
+        self,
+        step: int,
+        prompt: str,
+        texts: tuple[str, str],
+        rewards: tuple[float, float] | None,
+        changes: tuple[Pieces, Pieces],
+    ) -> None:
         before, after = (text.replace("\0", "") for text in texts)
         before_reward, reward = rewards or (None, None)
         RunSample.objects.create(
             run=self.run, step=step, prompt=prompt, response=after, reward=reward, before=before,
-            before_reward=before_reward,
+            before_reward=before_reward, changes={"before": _plain(changes[0]), "after": _plain(changes[1])},
         )  # fmt: skip
 
     def cancelled(self) -> bool:
