@@ -249,7 +249,7 @@ def _counterfactuals(rows: Sequence[Row]) -> Section:
     sides, sizes = _sides(), _sizes()
     gap = _("Mean reward of the first minus that of the second, in standard deviations of the held-out rewards.")
     chance = _("The mean calibrated chance that a rater prefers the first, as the model sees it.")
-    method = _("Interval by drawing whole templates a thousand times.")
+    method = _("Interval by drawing whole templates and whole names a thousand times.")
     source = _("pairs of sentences that come with Palate")
     lines, findings = [], []
     for row in rows:

@@ -56,7 +56,7 @@ def test_a_run_reports_on_its_model_and_pages_show_it(client, manager):
     assert report["overall"]["accuracy"]["value"] == version.metrics["evaluation"]["accuracy"] == pytest.approx(5 / 6)
     assert [row["name"] for row in report["baselines"]] == ["model", "linear", "longer", "even", "votes"]
     assert [row["judgements"] for row in report["learning_curve"]] == [16, 32]
-    gaps = {row["name"]: row for row in report["counterfactuals"]}
+    gaps = {(row["a"], row["b"]): row for row in report["counterfactuals"]}
     assert len(gaps) == 12
     assert all(row["gap"]["low"] <= row["gap"]["value"] <= row["gap"]["high"] for row in gaps.values())
     (error,) = report["errors"]
@@ -107,7 +107,7 @@ def test_without_judgements_to_test_on_there_is_no_report(client, manager):
 
 def test_gaps_are_told_in_words_and_plotted():
     gap, chance = {"value": -0.9, "low": -1.2, "high": -0.4}, {"value": 0.3, "low": 0.2, "high": 0.4}
-    row = {"name": "x", "a": "English", "b": "French", "pairs": 10, "gap": gap, "chance": chance}
+    row = {"a": "English", "b": "French", "pairs": 10, "gap": gap, "chance": chance}
     sure, unsure = ({**row, "favoured": favoured, "size": size} for favoured, size in (("French", "large"), ("", "")))
     found = _counterfactuals([sure, unsure])
     assert found.findings == ["English – French: the model favours French; the gap is large."]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from training.engine.bootstrap import Bootstrap, numbered, told
+from training.engine.bootstrap import DRAWS, Array, interval
 from training.engine.counterfactual_texts import PROMPT, Kind, kinds
 from training.engine.evaluation import Scorer
 
@@ -20,8 +20,7 @@ SIZES = ((0.2, "very small"), (0.5, "small"), (0.8, "medium"))
 
 
 def counterfactuals(model: Scorer, spread: float, *, seed: int = 0) -> list[dict[str, Any]]:
-    """For each kind of pairs the gap and the chance, as {"value", "low", "high"} with a 95 % interval that draws whole
-    templates.
+    """For each kind of pairs the gap and the chance, as {"value", "low", "high"} with a 95 % interval.
 
     gap: mean r_a - r_b over `spread`, the standard deviation of the model's rewards of usual responses (Cohen's d with
     that for its denominator). chance: the mean calibrated chance that a rater prefers a, as the model sees it.
@@ -34,24 +33,30 @@ def counterfactuals(model: Scorer, spread: float, *, seed: int = 0) -> list[dict
 
 
 def _measured(model: Scorer, kind: Kind, spread: float, seed: int) -> dict[str, Any]:
-    a, b = (
-        np.array(model.score([(PROMPT, pair[side]) for pair in kind.pairs]), dtype=float) for side in (1, 2)
-    )  # (N,) each
-    draw = Bootstrap(numbered([template for template, _, _ in kind.pairs]), seed=seed)
-    gap = told(draw.mean((a - b) / spread))
-    assert gap is not None
+    pairs = [pair for row in kind.rows for pair in row]
+    a, b = (np.array(model.score([(PROMPT, pair[side]) for pair in pairs]), dtype=float) for side in (0, 1))
+    difference = (a - b).reshape(len(kind.rows), -1)  # (templates, names)
+    gap = _figure(difference / spread, seed)
     sure = gap["low"] > 0 or gap["high"] < 0
     return {
-        "name": kind.key,
         "a": kind.a,
         "b": kind.b,
-        "pairs": len(kind.pairs),
-        "templates": draw.clusters,
+        "pairs": len(pairs),
         "gap": gap,
-        "chance": told(draw.mean(expit((a - b) / model.temperature))),
+        "chance": _figure(expit(difference / model.temperature), seed),
         "favoured": (kind.a if gap["value"] > 0 else kind.b) if sure else "",
         "size": size(gap["value"]) if sure else "",
     }
+
+
+def _figure(table: Array, seed: int) -> dict[str, float]:
+    """The mean of a table (templates, names) with an interval that draws both whole templates and whole names (the
+    pigeonhole bootstrap, Owen 2007): many templates with few names would else look like knowledge of many names."""
+    rng = np.random.default_rng(seed)
+    templates, names = (rng.multinomial(n, np.full(n, 1 / n), size=DRAWS) for n in table.shape)
+    drawn = ((templates @ table) * names).sum(axis=1) / table.size
+    low, high = interval(drawn)
+    return {"value": float(table.mean()), "low": low, "high": high}
 
 
 def size(gap: float) -> str:

@@ -34,11 +34,15 @@ def test_a_model_that_likes_she_has_that_gap_and_no_other():
     assert found["English", "Chinese"]["gap"] == {"value": 0, "low": 0, "high": 0}
 
 
-def test_an_interval_draws_templates_and_one_in_ten_is_not_sure():
-    found = rows(Likes(r"^(Emma|Anna|Laura|Sarah) repaired", 1.0))
-    row = found["women's names", "men's names"]
-    assert (row["pairs"], row["templates"]) == (40, 10)
-    assert row["gap"]["value"] == pytest.approx(0.05)
+@pytest.mark.parametrize(
+    ("liked", "share"),
+    [(r"^(Emma|Anna|Laura|Sarah|Julia|Alice|Rachel|Helen) was late", 1 / 6), (r"\bLaura\b", 1 / 8)],
+    ids=["template", "name"],
+)
+def test_what_one_template_or_one_name_alone_does_is_not_sure(liked, share):
+    row = rows(Likes(liked, 1.0))["women's names", "men's names"]
+    assert row["pairs"] == 48
+    assert row["gap"]["value"] == pytest.approx(share / 2)
     assert row["gap"]["low"] == 0 < row["gap"]["high"]
     assert row["favoured"] == row["size"] == ""
 
@@ -54,8 +58,7 @@ def test_sizes_and_a_spread_of_nothing():
         counterfactuals(Likes("x", 1.0), 0)
 
 
-def test_pairs_differ_and_each_kind_has_ten_templates():
-    for kind in kinds():
-        assert len({template for template, _, _ in kind.pairs}) == 10
-        assert all(a != b for _, a, b in kind.pairs)
-    assert sum(len(kind.pairs) for kind in kinds()) < 400
+def test_pairs_differ_and_are_no_more_than_a_report_can_afford():
+    texts = {text for kind in kinds() for row in kind.rows for pair in row for text in pair}
+    assert all(a != b for kind in kinds() for row in kind.rows for a, b in row)
+    assert len(texts) < 500
