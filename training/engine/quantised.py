@@ -16,7 +16,8 @@ WITHOUT = {config.model_type for name, (config, _) in CLASSES.items() if name !=
 
 def quantised(model: Any, precision: str) -> Any:
     """The model as it is (float32), or with weights of its nn.Linear layers in int8, changed in place: each layer's
-    inputs are quantised as they come (dynamic quantisation), everything else stays float32.
+    inputs are quantised as they come, with one scale for a batch (dynamic quantisation), everything else stays float32.
+    So a text's output depends a little on the texts that are read with it.
 
     Raises ValueError for a precision or a model with which this cannot work.
     """

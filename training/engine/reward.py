@@ -98,7 +98,8 @@ class PreferenceModel:
         """One row an item, one reward for each member of the ensemble."""
         for reader in self.readers:
             reader.model.eval()
-        distinct = sorted(set(items), key=lambda item: (item[0], len(item[1])))
+        # In one order always: in int8 a batch has one scale, so that the rounding depends on what is read together.
+        distinct = sorted(set(items), key=lambda item: (item[0], len(item[1]), item[1]))
         found: dict[Item, list[float]] = {}
         for start in range(0, len(distinct), batch):
             part = distinct[start : start + batch]
