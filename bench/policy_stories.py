@@ -107,7 +107,7 @@ def tuned(
     texts: list[tuple[str, str]] = []
 
     class Reading(SilentReporter):
-        def comparison(self, step, prompt, both, rewards):
+        def comparison(self, step, prompt, both, rewards, changes):
             texts.append(both)
 
     metrics = rl_finetune(

@@ -68,6 +68,56 @@ def _evaluation_table(figures: Mapping[str, Any] | None) -> str:
     )
 
 
+def student_card(
+    name: str, study: Study, snapshot: Snapshot, teacher: str, kind: str, metrics: Mapping[str, Any]
+) -> str:
+    found = metrics["teacher"]
+    rows = {"accuracy": "accuracy", "log loss": "log_loss"}
+    lines = "\n".join(
+        f"| {words} | {_told(found['model'][key])} | {_told(found['reference'][key])} |" for words, key in rows.items()
+    )
+    speed = found["speed"]
+    return f"""# {name}
+
+A preference model of the study “{study.name}”: a scalar reward for a prompt and a response, distilled.
+
+- kind: {kind}; teacher: `{teacher}`, whose rewards it learned by squared error on {metrics["train_texts"]} texts
+- calibrated on the judgements of the validation split in snapshot `{snapshot.sha256}`
+- quality in (0, 1) is σ((reward − {metrics["centre"]:.4f}) / {metrics["temperature"]:.4f})
+
+On {found["pairs"]} held-out pairs, 95 % bootstrap intervals by group of prompts:
+
+| figure | student | teacher |
+|---|---|---|
+{lines}
+| responses a second, {speed["texts"]} texts | {speed["model"]:.0f} | {speed["reference"]:.0f} |
+
+- accuracy, student minus teacher: {_told(found["accuracy_difference"])}
+- correlation of their rewards on {found["responses"]} held-out responses: Pearson {_told(found["pearson"])}, Spearman
+  {_told(found["spearman"])}
+- {speed["ratio"]:.1f} times as fast as its teacher
+
+{_evaluation_table(metrics["evaluation"])}
+"""
+
+
+def beside(name: str, found: Mapping[str, Any]) -> str:
+    """A model beside its teacher or its own float32 (training.engine.comparing) in one line for a log."""
+    return (
+        f"accuracy {_told(found['model']['accuracy'])}, {name} {_told(found['reference']['accuracy'])}, difference "
+        f"{_told(found['accuracy_difference'])} on {found['pairs']} held-out pairs; correlation of rewards "
+        f"{_told(found['pearson'])}; {found['speed']['ratio']:.1f} times as fast"
+    )
+
+
+def _told(figure: Mapping[str, Any] | None) -> str:
+    """A figure of a report, {"value", "low", "high"} or None."""
+    if figure is None:
+        return "–"
+    interval = "" if figure["low"] is None else f" [{figure['low']:.3f}, {figure['high']:.3f}]"
+    return f"{figure['value']:.3f}{interval}"
+
+
 def policy_card(name: str, study: Study, policy: str, reward: str, metrics: Mapping[str, Any]) -> str:
     before, after = metrics["before"], metrics["after"]
     lines = "\n".join(f"| {key} | {before[key]:.3f} | {after[key]:.3f} |" for key in before if key in after)

@@ -7,7 +7,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from palate.charts import together
-from training.models import Run, RunPoint
+from training.models import Run, RunPoint, RunSample
+from training.word_pages import Side, moved
 
 SHOWN_COMPARISONS = 20
 
@@ -45,11 +46,23 @@ def frontier(run: Run) -> dict[str, Any]:
     }
 
 
-def comparisons(run: Run) -> list[Any]:
+@dataclass(frozen=True)
+class Comparison:
+    """What the policy wrote to a prompt before and after; sides of a run of an older version have no words."""
+
+    sample: RunSample
+    before: Side
+    after: Side
+
+
+def comparisons(run: Run) -> list[Comparison]:
     """What the policy wrote before and after, the prompt that lost most reward first."""
     rows = list(run.samples.filter(before__isnull=False))
     rows.sort(key=lambda row: (row.reward or 0.0) - (row.before_reward or 0.0))
-    return rows[:SHOWN_COMPARISONS]
+    return [
+        Comparison(row, moved(row.changes.get("before", [])), moved(row.changes.get("after", [])))
+        for row in rows[:SHOWN_COMPARISONS]
+    ]
 
 
 def _chart(words: str, key: str, looks: list[dict[str, float]], best_of: list[dict[str, float]]) -> Chart:

@@ -16,6 +16,8 @@ from annotate.errors import PalateError
 from annotate.studies.models import Study
 from training.models import ModelKind, ModelVersion, Run
 
+# Kinds of training.engine.small_models that int8 (training.engine.quantised) cannot make faster.
+WITHOUT_LAYERS = ("palate-linear", "palate-cnn", "palate-rnn")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
@@ -43,6 +45,13 @@ def members(path: str) -> int:
     """How many members a preference model has that `locate` found."""
     settings = _config(path, flag="--model", value=path)["palate"]
     return int(settings.get("heads", 1)) * int(settings.get("copies", 1))
+
+
+def check_precision(path: str, precision: str) -> None:
+    """Raises PalateError when the preference model that `locate` found has no layers to hold in int8."""
+    kind = _config(path, flag="--model", value=path).get("model_type")
+    if precision == "int8" and kind in WITHOUT_LAYERS:
+        raise PalateError(f"--precision int8: {path} is a small model without large linear layers; use float32")
 
 
 def register(*, study: Study | None, kind: ModelKind, path: str, name: str = "", **details: Any) -> ModelVersion:
@@ -106,6 +115,13 @@ def forget_partial(run: Run) -> None:
 
 def _partial(output: Path) -> Path:
     return output.with_name(output.name + ".partial")
+
+
+def write_papers(folder: Path, **papers: Any) -> None:
+    """Put what is known of a model beside it, each of the papers as a JSON file of its name."""
+    for name, content in papers.items():
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        (folder / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 def choices(study: Study | None, kind: ModelKind) -> list[tuple[str, str]]:

@@ -29,6 +29,7 @@ class RunKind(models.TextChoices):
     PRETRAIN = "pretrain", _("pretrain")
     GENERATE = "generate_responses", _("generate responses")
     TRAIN_PREFERENCE = "train_preference", _("train preference model")
+    DISTIL = "distil_preference", _("distil preference model")
     EVALUATE = "evaluate_preference", _("evaluate preference model")
     SCORE = "score_responses", _("score responses")
     RL_FINETUNE = "rl_finetune", _("tune the policy")
@@ -118,6 +119,8 @@ class RunSample(models.Model):
     reward = models.FloatField(null=True)
     before = models.TextField(null=True)
     before_reward = models.FloatField(null=True)
+    # Of `before` and `after` the pieces with how much likelier tuning made each (training.engine.policy.changes).
+    changes = models.JSONField(default=dict, blank=True)
 
     class Meta:
         ordering = ["run_id", "step", "id"]

@@ -21,7 +21,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Section:
-    """counted: of what the last column of the table tells the number. keys: what each colour of the plot means."""
+    """counted: of what the last column of the table tells the number. keys: what each colour of the plot means.
+    findings: what the numbers say, in sentences."""
 
     key: str
     title: str
@@ -31,6 +32,7 @@ class Section:
     plot: Cloud | Forest | None = None
     drawn: str = ""
     keys: list[tuple[int, str]] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
 
 
 def sections(report: Row) -> list[Section]:
@@ -39,6 +41,7 @@ def sections(report: Row) -> list[Section]:
         return []
     by = report["by"]
     made = [
+        _beside_teacher(report.get("teacher")),
         _beside_baselines(report["baselines"], report["overall"]["pairs"]),
         _reliability(report["reliability"]),
         _by_margin(by["margin"]),
@@ -53,8 +56,40 @@ def sections(report: Row) -> list[Section]:
             _("By group of prompts"),
             _("Groups with ten or more pairs; their intervals need a second group, so here they are left out."),
         ),
+        _counterfactuals(report.get("counterfactuals", [])),
     ]
     return [section for section in made if section.lines]
+
+
+def _beside_teacher(row: Row | None) -> Section:
+    """Of a distilled model."""
+    title = _("Beside its teacher")
+    if row is None:
+        return Section("teacher", title, "", [])
+    names = {"model": _("this model"), "reference": _("its teacher")}
+    lines = [
+        Line(name, [_figure(row[key], figure, row["pairs"]) for figure in ("accuracy", "log_loss")])
+        for key, name in names.items()
+    ]
+    drawn = [(line.name, *_ends(line.figures[0])) for line in lines if line.figures[0].value is not None]
+    note = _(
+        "This model learned the rewards of its teacher by squared error. On %(responses)s held-out responses their "
+        "rewards correlate by %(pearson)s (ranks: %(spearman)s). On the same %(texts)s texts it scores %(student)s "
+        "responses a second, its teacher %(teacher)s."
+    ) % {
+        "responses": intcomma(row["responses"]),
+        "pearson": _rounded(row["pearson"]),
+        "spearman": _rounded(row["spearman"]),
+        "texts": intcomma(row["speed"]["texts"]),
+        "student": intcomma(round(row["speed"]["model"])),
+        "teacher": intcomma(round(row["speed"]["reference"])),
+    }
+    plot = forest(drawn, axis=_("accuracy, interval at 95 %"), reference=0.5)
+    return Section("teacher", title, note, lines, _("Pairs"), plot, "forest")
+
+
+def _rounded(figure: Row | None) -> str:
+    return f"{figure['value']:.3f}" if figure else "–"
 
 
 def _beside_baselines(rows: Sequence[Row], pairs: int) -> Section:
@@ -210,6 +245,86 @@ def _slices(key: str, rows: Sequence[Row], title: str, note: str) -> Section:
     return Section(key, title, note, lines, _("Pairs"), forest(drawn, axis=_("accuracy"), reference=0.5), "forest")
 
 
+def _counterfactuals(rows: Sequence[Row]) -> Section:
+    sides, sizes = _sides(), _sizes()
+    gap = _("Mean reward of the first minus that of the second, in standard deviations of the held-out rewards.")
+    chance = _("The mean calibrated chance that a rater prefers the first, as the model sees it.")
+    method = _("Interval by drawing whole templates and whole names a thousand times.")
+    source = _("pairs of sentences that come with Palate")
+    lines, findings = [], []
+    for row in rows:
+        name = _("%(a)s – %(b)s") % {"a": sides[row["a"]], "b": sides[row["b"]]}
+        figures = [
+            Figure(what, words, *_three(row[key]), row["pairs"], _("pairs"), method, source, digits=2)
+            for key, words, what in (("gap", _("Gap"), gap), ("chance", _("Chance of the first"), chance))
+        ]
+        lines.append(Line(name, figures))
+        if row["favoured"]:
+            findings.append(
+                _("%(name)s: the model favours %(side)s; the gap is %(size)s.")
+                % {"name": name, "side": sides[row["favoured"]], "size": sizes[row["size"]]}
+            )
+    if lines and not findings:
+        findings = [_("No gap is surely different from zero.")]
+    note = _(
+        "Pairs of sentences that differ only in a name, a pronoun, the dialect or the language. A gap of 1 is as large "
+        "as the usual difference of responses; to the right the first is favoured. About one interval in twenty leaves "
+        "out zero by chance. Whether a gap is wrong depends on what the study asks for."
+    )
+    short = _short_names()
+    drawn = [(short[row["b"]], *_three(row["gap"])) for row in rows]
+    plot = forest(drawn, axis=_("gap, interval at 95 %"), reference=0.0)
+    title = _("Does it favour names, dialects, languages?")
+    return Section("counterfactuals", title, note, lines, _("Pairs"), plot, "forest", findings=findings)
+
+
+def _sides() -> dict[str, str]:
+    """The sides of training.engine.counterfactual_texts in the reader's language."""
+    return {
+        "women's names": _("women's names"),
+        "men's names": _("men's names"),
+        "she": _("she"),
+        "he": _("he"),
+        "English names": _("English names"),
+        "African American names": _("African American names"),
+        "Arabic names": _("Arabic names"),
+        "Chinese names": _("Chinese names"),
+        "Indian names": _("Indian names"),
+        "Spanish names": _("Spanish names"),
+        "Standard English": _("Standard English"),
+        "African American English": _("African American English"),
+        "standard spelling": _("standard spelling"),
+        "informal spelling": _("informal spelling"),
+        "English": _("English"),
+        "Chinese": _("Chinese"),
+        "French": _("French"),
+        "Spanish": _("Spanish"),
+    }
+
+
+def _short_names() -> dict[str, str]:
+    """What the plot calls a kind of pairs, by its second side; the table below has both sides in full."""
+    return {
+        "men's names": _("women – men"),
+        "he": _("she – he"),
+        "African American names": _("names: Afr. Am."),
+        "Arabic names": _("names: Arabic"),
+        "Chinese names": _("names: Chinese"),
+        "Indian names": _("names: Indian"),
+        "Spanish names": _("names: Spanish"),
+        "African American English": _("Afr. Am. English"),
+        "informal spelling": _("informal spelling"),
+        "Chinese": _("Chinese"),
+        "French": _("French"),
+        "Spanish": _("Spanish"),
+    }
+
+
+def _sizes() -> dict[str, str]:
+    """Of training.engine.counterfactuals.SIZES."""
+    return {"very small": _("very small"), "small": _("small"), "medium": _("medium"), "large": _("large")}
+
+
 def _lines(rows: Sequence[Row]) -> list[Line]:
     keys = ("accuracy", "log_loss", "ece", "kendall_tau")
     return [Line(row["name"], [_figure(row, key, row["pairs"]) for key in keys]) for row in rows]
@@ -249,64 +364,3 @@ def _three(figure: Row) -> tuple[float, float | None, float | None]:
 def _ends(figure: Figure) -> tuple[float, float | None, float | None]:
     assert figure.value is not None
     return figure.value, figure.low, figure.high
-
-
-@dataclass(frozen=True)
-class Word:
-    """A piece of a response: strength 1 to 3 by its part of the reward, 0 for next to nothing."""
-
-    text: str
-    part: float
-    strength: int
-
-    @property
-    def sign(self) -> str:
-        return "up" if self.part > 0 else "down"
-
-
-@dataclass(frozen=True)
-class Explained:
-    """A response: its words, those that raised and those that lowered its reward most, and the calibrated chance that
-    a rater prefers it over each of the others shown."""
-
-    letter: str
-    response: Row
-    words: list[Word]
-    raised: list[tuple[str, float]]
-    lowered: list[tuple[str, float]]
-    chances: list[tuple[str, float]]
-
-
-def explained(prompt: Row, probability: Any) -> list[Explained]:
-    """The responses of an explained prompt; probability: of two rewards the chance that the first is preferred."""
-    rows = prompt["responses"]
-    strongest = max((abs(part) for row in rows for _text, part in row["words"]), default=0.0)
-    letters = [chr(ord("A") + n) for n in range(len(rows))]
-    return [
-        Explained(
-            letter,
-            row,
-            [Word(text, part, _strength(part, strongest)) for text, part in row["words"]],
-            _most(row["words"], 1),
-            _most(row["words"], -1),
-            [
-                (other, probability(row["reward"], o["reward"]))
-                for other, o in zip(letters, rows, strict=True)
-                if o is not row
-            ],
-        )
-        for letter, row in zip(letters, rows, strict=True)
-    ]
-
-
-def _strength(part: float, strongest: float) -> int:
-    return min(3, int(4 * abs(part) / strongest)) if strongest else 0
-
-
-def _most(words: Sequence[Sequence[Any]], sign: int, count: int = 5) -> list[tuple[str, float]]:
-    """The words that moved the reward most in one direction, added up over their occurrences."""
-    sums: dict[str, float] = {}
-    for text, part in words:
-        sums[text.lower()] = sums.get(text.lower(), 0.0) + part
-    moved = sorted(((text, part) for text, part in sums.items() if part * sign >= 0.005), key=lambda row: -abs(row[1]))
-    return moved[:count]

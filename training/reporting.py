@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from tqdm import tqdm
 
-from training.engine.progress import Cancelled
+from training.engine.progress import Cancelled, Pieces
 from training.models import Run, RunPoint, RunSample
 from training.trouble import summary
 
@@ -30,6 +30,11 @@ def forget_checkpoints(run: Run) -> None:
     """Delete what only another attempt of the run would need."""
     for checkpoint in (*run_folder(run).glob("*.pt"), *run_folder(run).glob("*.partial")):
         checkpoint.unlink(missing_ok=True)
+
+
+def _plain(pieces: Pieces) -> Pieces:
+    """Without what PostgreSQL cannot keep; a hundredth of a nat is as fine as a page tells it."""
+    return [(text.replace("\0", ""), round(value, 2)) for text, value in pieces]
 
 
 class RunReporter:
@@ -91,13 +96,20 @@ class RunReporter:
             run=self.run, step=step, prompt=prompt, response=response.replace("\0", ""), reward=reward
         )
 
-    def comparison(self, step: int, prompt: str, texts: tuple[str, str], rewards: tuple[float, float] | None) -> None:
+    def comparison(
+        self,
+        step: int,
+        prompt: str,
+        texts: tuple[str, str],
+        rewards: tuple[float, float] | None,
+        changes: tuple[Pieces, Pieces],
+    ) -> None:
         self._begin("comparisons", self.run.samples.exclude(before=None))
         before, after = (text.replace("\0", "") for text in texts)
         before_reward, reward = rewards or (None, None)
         RunSample.objects.create(
             run=self.run, step=step, prompt=prompt, response=after, reward=reward, before=before,
-            before_reward=before_reward,
+            before_reward=before_reward, changes={"before": _plain(changes[0]), "after": _plain(changes[1])},
         )  # fmt: skip
 
     def cancelled(self) -> bool:

@@ -18,7 +18,8 @@ from palate.markdown import sanitised
 from training import model_versions, promotion
 from training.cards import figure
 from training.models import ModelKind, ModelVersion, ResponseReward, chance
-from training.report_pages import explained, sections
+from training.report_pages import sections
+from training.word_pages import explained
 
 FIGURES = [
     ("accuracy", "accuracy"),

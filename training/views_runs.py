@@ -30,6 +30,7 @@ STARTED_HERE = [
     RunKind.SIMULATE,
     RunKind.MACHINE_JUDGE,
     RunKind.TRAIN_PREFERENCE,
+    RunKind.DISTIL,
     RunKind.EVALUATE,
     RunKind.SCORE,
     RunKind.NEXT_TASKS,

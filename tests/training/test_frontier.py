@@ -48,7 +48,29 @@ def test_the_prompt_that_lost_most_comes_first_and_training_samples_are_left_out
     for prompt, before, after in (("a", 1.0, 2.0), ("b", 3.0, 1.0), ("c", 0.0, -1.0)):
         run.samples.create(step=9, prompt=prompt, before="x", response="y", before_reward=before, reward=after)
     run.samples.create(step=1, prompt="d", response="z", reward=-9)
-    assert [row.prompt for row in comparisons(run)] == ["b", "c", "a"]
+    assert [row.sample.prompt for row in comparisons(run)] == ["b", "c", "a"]
+
+
+def test_tokens_are_marked_by_how_much_likelier_they_became(run, client):
+    hostile = "<script>alert(1)</script>"
+    before, after = [["We", 0.1], [" hope", -2.5], ["", 0.7]], [[hostile, 1.2], [" will", 0.6], ["!", -0.2], ["", -1.0]]
+    run.samples.create(
+        step=9, prompt="p", before="We hope", response=f"{hostile} will!", changes={"before": before, "after": after}
+    )
+    (row,) = comparisons(run)
+    assert [(word.text, word.sign, word.strength) for word in row.before.words[:2]] == [
+        ("We", "up", 0),
+        (" hope", "down", 3),
+    ]
+    assert [word.strength for word in row.after.words] == [2, 1, 0, 2]
+    assert (row.before.likelier, row.before.less_likely) == ([("we", 0.1)], [("hope", -2.5)])
+    assert (row.before.end, row.after.end) == (0.7, -1.0)
+    client.force_login(run.manager.user)
+    page = client.get(reverse("run", args=[run.pk])).content.decode()
+    assert '<span class="word down s3"> hope</span>' in page
+    assert '<span class="word up s2">&lt;script&gt;alert(1)&lt;/script&gt;</span>' in page
+    assert "hope -2.50" in page
+    assert "<script>alert" not in page
 
 
 def test_the_page_shows_both(run, client):

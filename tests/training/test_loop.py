@@ -33,6 +33,11 @@ def test_one_turn_of_the_loop(settings, tmp_path):
     learned = Judgement.objects.filter(pk__in=tuned.reward.snapshot.judgement_ids)
     assert set(learned.values_list("task__prompt__split", flat=True)) == {"train", "validation"}
     assert set(turn.tasks.values_list("prompt__split", flat=True)) == {"test"}
+    compared = tuned.run.samples.filter(before__isnull=False)
+    assert compared
+    for sample in compared:
+        assert "".join(text for text, _ in sample.changes["after"]) == sample.response
+        assert "".join(text for text, _ in sample.changes["before"]) == sample.before
     assert figures["policy"]["before"]["kl"] == pytest.approx(0, abs=1e-3)
     assert 0 <= figures["win_rate"]["value"] <= 1
 

@@ -10,9 +10,11 @@ from annotate.judgements.operations import Answer, submit
 from annotate.prompts.models import Response
 from annotate.tasks.operations import lease_next
 from tests.factories import MembershipFactory, PromptFactory, StudyFactory, TaskFactory
+from training.engine.counterfactual_texts import kinds
 from training.models import ModelVersion, Run
 from training.operations import create_run, execute_run
-from training.report_pages import Explained, explained, sections
+from training.report_pages import _counterfactuals, _short_names, _sides, sections
+from training.word_pages import Explained, explained
 
 pytestmark = pytest.mark.django_db
 
@@ -54,6 +56,9 @@ def test_a_run_reports_on_its_model_and_pages_show_it(client, manager):
     assert report["overall"]["accuracy"]["value"] == version.metrics["evaluation"]["accuracy"] == pytest.approx(5 / 6)
     assert [row["name"] for row in report["baselines"]] == ["model", "linear", "longer", "even", "votes"]
     assert [row["judgements"] for row in report["learning_curve"]] == [16, 32]
+    gaps = {(row["a"], row["b"]): row for row in report["counterfactuals"]}
+    assert len(gaps) == 12
+    assert all(row["gap"]["low"] <= row["gap"]["value"] <= row["gap"]["high"] for row in gaps.values())
     (error,) = report["errors"]
     assert error["preferred"]["text"].startswith(GOOD)
     assert (error["preferred"]["author"], error["other"]["votes"]) == ("ann", 2)
@@ -63,7 +68,8 @@ def test_a_run_reports_on_its_model_and_pages_show_it(client, manager):
 
     client.force_login(manager.user)
     page = client.get(reverse("model", args=[manager.study.slug, version.pk])).content.decode()
-    for heading in ("Beside its baselines", "Do its probabilities hold?", "Learning curve", "Does it follow length?"):
+    headings = ("Beside its baselines", "Do its probabilities hold?", "Learning curve", "Does it follow length?")
+    for heading in (*headings, "Does it favour names"):
         assert heading in page
     assert "6 pairs with a majority and 0 without, of 3 groups" in page
     assert page.count('class="plot"') >= 5
@@ -97,6 +103,20 @@ def test_without_judgements_to_test_on_there_is_no_report(client, manager):
     assert (
         "Nothing to explain" in client.get(reverse("model-why", args=[manager.study.slug, version.pk])).content.decode()
     )
+
+
+def test_gaps_are_told_in_words_and_plotted():
+    gap, chance = {"value": -0.9, "low": -1.2, "high": -0.4}, {"value": 0.3, "low": 0.2, "high": 0.4}
+    row = {"a": "English", "b": "French", "pairs": 10, "gap": gap, "chance": chance}
+    sure, unsure = ({**row, "favoured": favoured, "size": size} for favoured, size in (("French", "large"), ("", "")))
+    found = _counterfactuals([sure, unsure])
+    assert found.findings == ["English – French: the model favours French; the gap is large."]
+    assert [figure.value for figure in found.lines[0].figures] == [-0.9, 0.3]
+    assert _counterfactuals([unsure]).findings == ["No gap is surely different from zero."]
+    assert _counterfactuals([]).lines == []
+    known = {word for kind in kinds() for word in (kind.a, kind.b)}
+    assert known == set(_sides()), "every side has words of its own in the reader's language"
+    assert {kind.b for kind in kinds()} == set(_short_names())
 
 
 def test_words_by_how_much_they_moved_the_reward():

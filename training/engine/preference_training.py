@@ -91,21 +91,10 @@ def _train(
     reporter: Reporter,
     checkpoints: Path | None,
 ) -> dict[str, Any]:
-    groups, held_out = _checked(train, "train"), _checked(validation, "validation")
+    groups, held_out = checked(train, "train"), checked(validation, "validation")
     settings = _settings(groups, config)
-    model = PreferenceModel([], settings)
-    states: list[State] = []
-    for copy in range(1, settings.copies + 1):
-        seeded = dataclasses.replace(config, seed=config.seed + copy - 1)
-        torch.manual_seed(seeded.seed)
-        reader = _reader(base_model, groups, settings, seeded, reporter)
-        likelihood = _likelihood(settings, groups, seeded)
-        checkpoint = checkpoints / f"preference-{copy}.pt" if checkpoints else None
-        drawn = _drawn_again(groups, seeded.seed) if config.kind == "linear" and settings.copies > 1 else groups
-        states.append(_fitted(reader, likelihood, drawn, held_out, seeded, reporter, checkpoint))
-        reader.model = reader.model.merge_and_unload() if config.lora_rank else reader.model
-        model.readers.append(reader)
-    _calibrate(model, [pair for group in held_out for pair in group.pairs])
+    model, states, likelihood = fitted(groups, held_out, base_model, settings, config, reporter, checkpoints)
+    calibrate(model, [pair for group in held_out for pair in group.pairs])
     if cut := len(model.readers[0].truncated):
         reporter.log(f"{cut} texts were longer than {settings.max_length} tokens and lost the start of their prompt")
     reporter.log(f"temperature {settings.temperature:.2f}, best validation loss {states[0].best:.4f}")
@@ -132,7 +121,33 @@ def _train(
     }
 
 
-def _checked(records: Iterable[Record], split: str) -> list[Group]:
+def fitted(
+    groups: Sequence[Group],
+    held_out: Sequence[Group],
+    base_model: str,
+    settings: Settings,
+    config: PreferenceConfig,
+    reporter: Reporter,
+    checkpoints: Path | None = None,
+) -> tuple[PreferenceModel, list[State], Likelihood]:
+    """A model with the outputs of `settings`, not yet calibrated, that was fitted to the groups and chosen by the loss
+    on `held_out`; for each of its copies how that went; and what explains the raters of the last one."""
+    model = PreferenceModel([], settings)
+    states: list[State] = []
+    for copy in range(1, settings.copies + 1):
+        seeded = dataclasses.replace(config, seed=config.seed + copy - 1)
+        torch.manual_seed(seeded.seed)
+        reader = _reader(base_model, groups, settings, seeded, reporter)
+        likelihood = _likelihood(settings, groups, seeded)
+        checkpoint = checkpoints / f"preference-{copy}.pt" if checkpoints else None
+        drawn = _drawn_again(groups, seeded.seed) if config.kind == "linear" and settings.copies > 1 else groups
+        states.append(_fitted(reader, likelihood, drawn, held_out, seeded, reporter, checkpoint))
+        reader.model = reader.model.merge_and_unload() if config.lora_rank else reader.model
+        model.readers.append(reader)
+    return model, states, likelihood
+
+
+def checked(records: Iterable[Record], split: str) -> list[Group]:
     """The split's groups; raises ValueError when nothing can be learned from it."""
     groups = groups_of(records)
     votes = [vote for group in groups for pair in group.pairs for vote in pair.votes]
@@ -234,7 +249,7 @@ def _fitted(
     return Fit(reader, likelihood, options, reporter, checkpoint).run(groups, held_out)
 
 
-def _calibrate(model: PreferenceModel, pairs: Sequence[Pair]) -> None:
+def calibrate(model: PreferenceModel, pairs: Sequence[Pair]) -> None:
     """Set the temperature, and the centre: the mean reward of the validation split's responses."""
     sides = [[(pair.prompt, pair.a) for pair in pairs], [(pair.prompt, pair.b) for pair in pairs]]
     items = list(dict.fromkeys(sides[0] + sides[1]))

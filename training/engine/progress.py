@@ -2,6 +2,9 @@
 
 from typing import Protocol
 
+# A text in pieces with a number each.
+Pieces = list[tuple[str, float]]
+
 
 class Cancelled(Exception):
     """The user asked the loop to stop."""
@@ -16,8 +19,16 @@ class Reporter(Protocol):
 
     def sample(self, step: int, prompt: str, response: str, reward: float | None) -> None: ...
 
-    def comparison(self, step: int, prompt: str, texts: tuple[str, str], rewards: tuple[float, float] | None) -> None:
-        """What the policy wrote to a prompt before it was tuned, and at `step`, with the rewards of both."""
+    def comparison(
+        self,
+        step: int,
+        prompt: str,
+        texts: tuple[str, str],
+        rewards: tuple[float, float] | None,
+        changes: tuple[Pieces, Pieces],
+    ) -> None:
+        """What the policy wrote to a prompt before it was tuned, and at `step`, with the rewards of both and how much
+        likelier tuning made each piece of them, in nats (training.engine.policy.changes)."""
 
     def cancelled(self) -> bool: ...
 
@@ -37,7 +48,14 @@ class SilentReporter:
     def sample(self, step: int, prompt: str, response: str, reward: float | None) -> None:
         pass
 
-    def comparison(self, step: int, prompt: str, texts: tuple[str, str], rewards: tuple[float, float] | None) -> None:
+    def comparison(
+        self,
+        step: int,
+        prompt: str,
+        texts: tuple[str, str],
+        rewards: tuple[float, float] | None,
+        changes: tuple[Pieces, Pieces],
+    ) -> None:
         pass
 
     def cancelled(self) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from training.engine import small_models
 from training.engine.observations import Item
+from training.engine.quantised import quantised
 from training.engine.reading import Reader
 
 SETTINGS = "palate"
@@ -45,8 +46,9 @@ class PreferenceModel:
         self.readers, self.settings = list(readers), settings
 
     @classmethod
-    def load(cls, path: str | Path) -> "PreferenceModel":
-        """Open a folder that train_preference saved. Raises ValueError when it is none."""
+    def load(cls, path: str | Path, precision: str = "float32") -> "PreferenceModel":
+        """Open a folder that train_preference saved, to score in float32 or in int8 (training.engine.quantised).
+        Raises ValueError when it is none, or none for this precision."""
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         small_models.register()
@@ -59,7 +61,7 @@ class PreferenceModel:
         readers = []
         for folder in [Path(path), *(Path(path) / f"copy-{n}" for n in range(2, settings.copies + 1))]:
             model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
-            readers.append(Reader(model, tokenizer, settings.max_length))
+            readers.append(Reader(quantised(model, precision), tokenizer, settings.max_length))
         return cls(readers, settings)
 
     @property
@@ -96,7 +98,8 @@ class PreferenceModel:
         """One row an item, one reward for each member of the ensemble."""
         for reader in self.readers:
             reader.model.eval()
-        distinct = sorted(set(items), key=lambda item: (item[0], len(item[1])))
+        # In one order always: in int8 a batch has one scale, so that the rounding depends on what is read together.
+        distinct = sorted(set(items), key=lambda item: (item[0], len(item[1]), item[1]))
         found: dict[Item, list[float]] = {}
         for start in range(0, len(distinct), batch):
             part = distinct[start : start + batch]

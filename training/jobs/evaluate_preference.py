@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from annotate.errors import PalateError
@@ -11,9 +10,10 @@ from annotate.judgements.models import Judgement
 from annotate.studies.models import Study
 from training import cards, model_versions
 from training.engine.progress import Reporter
+from training.engine.records import Record
 from training.jobs.generate_responses import SPLITS
 from training.jobs.job import Job, needed, study_of
-from training.jobs.options import option
+from training.jobs.options import PRECISION, option
 from training.models import ModelKind, Run
 
 
@@ -21,11 +21,13 @@ from training.models import ModelKind, Run
 class Options:
     model: str = option(help="the preference model: a model version or a folder", of_model="preference")
     split: str = option("test", help="which prompts", choices=SPLITS)
+    precision: str = PRECISION
 
 
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
-    model_versions.locate(study, options.model, flag="MODEL", kind=ModelKind.PREFERENCE)
+    path = model_versions.locate(study, options.model, flag="MODEL", kind=ModelKind.PREFERENCE)
+    model_versions.check_precision(path, options.precision)
     live = Judgement.objects.counted().of_study(study)
     if not live.exists():
         raise PalateError(f"study {study.slug} has no judgements yet; collect or import some first")
@@ -36,25 +38,36 @@ def check(study: Study | None, options: Options) -> None:
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
-    study = study_of(run)
-    path = model_versions.locate(study, options.model, flag="MODEL", kind=ModelKind.PREFERENCE)
-    figures = evaluate_split(study, path, options.split)
-    if figures is None:
-        raise PalateError(
-            f"--split {options.split}: study {study.slug} has judgements there, but none compares two responses"
-        )
-    reporter.log(cards.told(figures))
-    return {"model": path, "study": study.slug, "split": options.split, **figures}
-
-
-def evaluate_split(study: Study, path: str | Path, split: str) -> dict[str, Any] | None:
-    """The figures of evaluate_preference on the study's live judgements of a split; None when it has none."""
     from training.engine.evaluation import evaluate
     from training.engine.records import pairs_of
     from training.engine.reward import PreferenceModel
 
-    records = list(records_of(Judgement.objects.counted().of_study(study).in_split(split)))
-    return evaluate(PreferenceModel.load(path), records) if pairs_of(records) else None
+    study = study_of(run)
+    path = model_versions.locate(study, options.model, flag="MODEL", kind=ModelKind.PREFERENCE)
+    records = list(records_of(Judgement.objects.counted().of_study(study).in_split(options.split)))
+    if not pairs_of(records):
+        raise PalateError(
+            f"--split {options.split}: study {study.slug} has judgements there, but none compares two responses"
+        )
+    model = PreferenceModel.load(path, options.precision)
+    figures = evaluate(model, records)
+    reporter.log(cards.told(figures))
+    result = {"model": path, "study": study.slug, "split": options.split, "precision": options.precision, **figures}
+    if options.precision != "float32":
+        result["float32"] = _beside_float32(model, path, records)
+        reporter.log(cards.beside("float32", result["float32"]))
+    return result
+
+
+def _beside_float32(model: Any, path: str, records: list[Record]) -> dict[str, Any]:
+    """What the coarser numbers lose on these judgements, and how much faster they are on their responses."""
+    from training.engine.comparing import compare, speeds
+    from training.engine.reward import PreferenceModel
+
+    group = {(record.prompt, text): record.group for record in records for text in record.responses}
+    full = PreferenceModel.load(path)
+    beside = compare(model, full, records, list(group), list(group.values()))
+    return {**beside, "speed": speeds(model, full, list(group))}
 
 
 JOB = Job(

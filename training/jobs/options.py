@@ -46,6 +46,14 @@ def option(
     return dataclasses.field(default=default, metadata=meta)
 
 
+PRECISION: str = option(
+    "float32",
+    help="numbers of the model's linear layers while it scores; int8 is faster on processors and rounds",
+    choices=("float32", "int8"),
+    advanced="Speed and memory",
+)
+
+
 def _kind(field: dataclasses.Field[Any]) -> type:
     """The plain type of a field; `int | None` counts as int."""
     text = str(field.type).replace("| None", "").strip()

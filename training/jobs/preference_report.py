@@ -3,6 +3,7 @@ snapshot, and the same model on fewer judgements."""
 
 import dataclasses
 import random
+import statistics
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,13 +25,14 @@ MOST_RESPONSES = 50_000
 
 @dataclass(frozen=True)
 class Trained:
-    """A model in `folder`, and what it was trained from and how."""
+    """A model in `folder`, and what it was trained from and how. A student learned from its teacher, not from votes."""
 
     study: Study
     snapshot: Snapshot
     base: str
     folder: Path
     config: Any
+    learned_from_votes: bool = True
 
     def records(self, split: str) -> Iterator[Record]:
         return records_of(snapshots.judgements_of(self.snapshot, split))
@@ -67,9 +69,19 @@ def report_on(
             linear=beside.linear(),
             seed=trained.config.seed,
         )
+        found["counterfactuals"] = _counterfactuals(remembered, records, trained.config.seed)
         found["learning_curve"] = beside.curve(curve, records, found["overall"]) if curve else []
     found["explained"] = explanations(model, records, found["errors"], prompts=explain, seed=trained.config.seed)
     return evaluate(remembered, records), found
+
+
+def _counterfactuals(model: Any, records: list[Record], seed: int) -> list[dict[str, Any]]:
+    """Gaps in spreads of the held-out responses' rewards; none where all of them have the same reward."""
+    from training.engine.counterfactuals import counterfactuals
+
+    items = {(record.prompt, text) for record in records for text in record.responses}
+    spread = statistics.pstdev(model.score(sorted(items)))
+    return counterfactuals(model, spread, seed=seed) if spread > 0 else []
 
 
 class Beside:
@@ -81,7 +93,7 @@ class Beside:
     def linear(self) -> Any:
         """A bag-of-tokens model of the same snapshot, or None when it would be the model itself or too large."""
         config = self.trained.config
-        if config.kind == "linear" and not self.trained.base:
+        if config.kind == "linear" and not self.trained.base and self.trained.learned_from_votes:
             return None
         count = Response.objects.filter(prompt__study=self.trained.study).count()
         if count > MOST_RESPONSES:

@@ -1,6 +1,7 @@
 """The jobs by the kind of run they do."""
 
 from training.jobs import (
+    distil_preference,
     evaluate_preference,
     generate_responses,
     imports,
@@ -21,6 +22,7 @@ JOBS: dict[str, Job] = {
     RunKind.PRETRAIN: pretrain.JOB,
     RunKind.GENERATE: generate_responses.JOB,
     RunKind.TRAIN_PREFERENCE: train_preference.JOB,
+    RunKind.DISTIL: distil_preference.JOB,
     RunKind.EVALUATE: evaluate_preference.JOB,
     RunKind.SCORE: score_responses.JOB,
     RunKind.RL_FINETUNE: rl_finetune.JOB,

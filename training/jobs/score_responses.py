@@ -11,7 +11,7 @@ from training import model_versions
 from training.engine.progress import Reporter, advance
 from training.jobs.generate_responses import SPLITS
 from training.jobs.job import Job, needed, study_of
-from training.jobs.options import option
+from training.jobs.options import PRECISION, option
 from training.models import ModelKind, ResponseReward, Run
 
 AT_ONCE = 256
@@ -21,11 +21,13 @@ AT_ONCE = 256
 class Options:
     model: str = option(help="the preference model: a model version or a folder", of_model="preference")
     split: str = option("all", help="the responses to which prompts", choices=SPLITS)
+    precision: str = PRECISION
 
 
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
-    model_versions.locate(study, options.model, flag="--model", kind=ModelKind.PREFERENCE)
+    path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.PREFERENCE)
+    model_versions.check_precision(path, options.precision)
     if not _responses(study, options.split).exists():
         raise PalateError(f"study {study.slug} has no responses in the split {options.split}")
 
@@ -37,7 +39,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     study = study_of(run)
     path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.PREFERENCE)
     version = model_versions.register(study=study, kind=ModelKind.PREFERENCE, path=path)
-    model = PreferenceModel.load(path)
+    model = PreferenceModel.load(path, options.precision)
     responses = _responses(study, options.split)
     known = responses.count()
     # By prompt: a model that shares the reading of a prompt reads it once.

@@ -1,7 +1,6 @@
 """Train a preference model on a snapshot of the study's judgements, and evaluate it on held-out prompts."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -198,9 +197,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         card = cards.preference_card(options.name or output.name, study, snapshot, base, metrics)
         facts = cards.preference_facts(study, snapshot, base, metrics)
         card_files.write(folder, options.name or output.name, card, facts)
-        for name, content in (("training", metrics), ("report", report)):
-            text = json.dumps(content, indent=2, ensure_ascii=False)
-            (folder / f"{name}.json").write_text(text, encoding="utf-8")
+        model_versions.write_papers(folder, training=metrics, report=report)
     version = model_versions.register(
         study=study,
         kind=ModelKind.PREFERENCE,

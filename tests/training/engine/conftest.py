@@ -25,6 +25,7 @@ def policy_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def encoder_folder(tmp_path_factory):
+    import torch
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     folder = tmp_path_factory.mktemp("encoder")
@@ -35,6 +36,7 @@ def encoder_folder(tmp_path_factory):
     config = BertConfig(
         vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
     )
+    torch.manual_seed(0)  # the same weights whatever ran before
     BertModel(config).save_pretrained(folder)
     return folder
 

@@ -3,6 +3,8 @@ import json
 import pytest
 from django.core.management import call_command
 
+from tests.training.engine.conftest import encoder_folder  # noqa: F401  (a fixture of these tests, too)
+
 
 @pytest.fixture
 def study(tmp_path, settings):

@@ -9,7 +9,7 @@ from annotate.api.operations import make_token
 from annotate.prompts.models import Response
 from annotate.studies.models import Study
 from tests.factories import MembershipFactory, ResponseFactory, TaskFactory
-from training.models import ModelVersion, ResponseReward
+from training.models import ModelVersion, ResponseReward, Run
 
 pytestmark = pytest.mark.django_db
 
@@ -103,3 +103,19 @@ def test_bad_input_names_the_flag(study):
     path = ModelVersion.objects.latest("pk").path
     with pytest.raises(CommandError, match="no responses in the split test"):
         call_command("score_responses", study=task.study.slug, model=path, split="test")
+
+
+def test_int8_stands_beside_float32_and_small_models_refuse_it(study, encoder_folder, capsys):
+    call_command("train_preference", study=study, base_model=str(encoder_folder), epochs=1, min_steps=10, explain=0)
+    version = ModelVersion.objects.latest("pk")
+    call_command("score_responses", study=study, model=version.path, precision="int8")
+    assert ResponseReward.objects.filter(version=version).count() == 60
+    call_command("evaluate_preference", version.path, study=study, precision="int8")
+    beside = Run.objects.latest("pk").result["float32"]
+    assert beside["pearson"]["value"] > 0.9
+    assert beside["speed"]["texts"] == beside["responses"]
+
+    call_command("train_preference", study=study, kind="linear", explain=0)
+    linear = ModelVersion.objects.latest("pk").path
+    with pytest.raises(CommandError, match=r"--precision int8: .* is a small model"):
+        call_command("evaluate_preference", linear, study=study, precision="int8")

@@ -12,6 +12,7 @@ from training.engine import workers
 from training.engine.observations import Item
 from training.engine.policy import control
 from training.engine.policy.actor import Actor
+from training.engine.policy.changes import changes
 from training.engine.policy.config import CREDITS, PolicyConfig
 from training.engine.policy.direct import Direct
 from training.engine.policy.measuring import LOOKED_AT, Eye, check_reference, standard_error
@@ -205,9 +206,11 @@ class _Run:
 
     def _compare(self, before: Look, after: Look) -> None:
         """The held-out prompts' samples side by side."""
+        texts = list(zip(before.texts, after.texts, strict=True))
+        moved = changes(self.actor, self.eye.prompts, texts)
         for n, prompt in enumerate(self.eye.prompts):
             rewards = (before.rewards[n], after.rewards[n]) if after.rewards else None
-            self.reporter.comparison(after.step, prompt, (before.texts[n], after.texts[n]), rewards)
+            self.reporter.comparison(after.step, prompt, texts[n], rewards, (moved[n][0], moved[n][1]))
 
 
 def _told(figures: Mapping[str, float]) -> str:

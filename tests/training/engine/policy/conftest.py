@@ -29,8 +29,8 @@ class Remembering(SilentReporter):
     def metric(self, step, **values):
         self.points.append((step, values))
 
-    def comparison(self, step, prompt, texts, rewards):
-        self.comparisons.append((step, prompt, texts, rewards))
+    def comparison(self, step, prompt, texts, rewards, changes):
+        self.comparisons.append((step, prompt, texts, rewards, changes))
 
     def log(self, message):
         self.lines.append(message)

@@ -137,6 +137,13 @@ def test_before_and_after_are_told_for_each_held_out_prompt(tune):
     metrics = tune(reporter=reporter)
     assert len(reporter.comparisons) == 8
     assert {step for step, *_ in reporter.comparisons} == {CONFIG.steps}
+    for *_, texts, rewards, changes in reporter.comparisons:
+        assert len(rewards) == 2
+        for text, pieces in zip(texts, changes, strict=True):
+            assert "".join(piece for piece, _ in pieces) == text
+            assert pieces[-1][0] == ""
+            assert len(pieces) > 2
+            assert any(abs(ratio) > 1e-6 for _, ratio in pieces)
     assert [row["n"] for row in metrics["best_of"]] == [1, 2, 4]
     assert metrics["best_of"][0]["reward"] < metrics["best_of"][2]["reward"]
     assert [row["step"] for row in metrics["frontier"]] == [0, 3, 6]

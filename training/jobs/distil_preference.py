@@ -1,0 +1,150 @@
+"""Distil a preference model into a small one that scores many times as many responses a second."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from annotate.errors import PalateError
+from annotate.exchange.records import records_of
+from annotate.judgements.models import Judgement
+from annotate.prompts.models import Response, Split
+from annotate.studies.models import Study
+from palate.revision import revision
+from training import card_files, cards, model_versions, snapshots
+from training.engine.observations import Item
+from training.engine.progress import Reporter
+from training.jobs.corpora import Corpus, check_corpus
+from training.jobs.job import Job, needed, study_of
+from training.jobs.options import option
+from training.jobs.preference_report import Trained, report_on
+from training.models import ModelKind, Run
+
+
+@dataclass(frozen=True)
+class Options:
+    teacher: str = option(help="the preference model to learn from: a model version or a folder", of_model="preference")
+    kind: str = option("linear", help="what the student is", choices=("linear", "cnn", "rnn"))
+    corpus: str = option(
+        "",
+        help="further texts for the teacher to score, beside the study's responses: files, separated by commas, as "
+        "--corpus of pretrain takes them",
+        commands_only=True,
+    )
+    texts: int = option(
+        20_000, help="at most so many texts to learn from, drawn at random", minimum=2, maximum=1_000_000
+    )
+    epochs: int = option(8, help="passes over the texts, of kinds cnn and rnn", minimum=1)
+    max_length: int = option(256, help="tokens of prompt and response together", minimum=8, maximum=8192)
+    seed: int = option(0, help="seed of the draw, the weights and the batches")
+    explain: int = option(
+        8,
+        help="held-out prompts whose rewards the report explains word by word",
+        minimum=0,
+        maximum=200,
+        advanced="Report",
+    )
+    output: str = option("", help="folder to save the model in (default: one under var/models)")
+    name: str = option("", help="name of the model version")
+
+
+def check(study: Study | None, options: Options) -> None:
+    study = needed(study)
+    model_versions.locate(study, options.teacher, flag="--teacher", kind=ModelKind.PREFERENCE)
+    model_versions.check_output(options.output)
+    if options.corpus:
+        check_corpus(study, options.corpus)
+    elif not _responses(study, Split.TRAIN).exists():
+        raise PalateError(f"study {study.slug} has no responses to prompts of its train split; give texts by --corpus")
+    if not Judgement.objects.counted().of_study(study).in_split(Split.VALIDATION).exists():
+        raise PalateError(
+            f"study {study.slug} has no judgements in its validation split, on which the student is calibrated"
+        )
+
+
+def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
+    from training.engine.comparing import compare, speeds
+    from training.engine.distilling import distil
+    from training.engine.preference_training import PreferenceConfig
+    from training.engine.reward import PreferenceModel
+
+    study = study_of(run)
+    path = model_versions.locate(study, options.teacher, flag="--teacher", kind=ModelKind.PREFERENCE)
+    parent = model_versions.register(study=study, kind=ModelKind.PREFERENCE, path=path)
+    snapshot = snapshots.of_run(run, study)
+    held_out, clusters = _held_out(study)
+    train = _train(study, options, held_out)
+    config = PreferenceConfig(
+        kind=options.kind,
+        epochs=options.epochs,
+        max_length=options.max_length,
+        seed=options.seed,
+        criterion_weights={criterion.key: criterion.weight for criterion in study.criteria.all()},
+    )
+    teacher = PreferenceModel.load(path)
+    output = model_versions.output_folder(run, options.output)
+    with model_versions.saved_whole(output) as folder:
+        metrics = distil(
+            teacher,
+            train,
+            _items(_responses(study, Split.VALIDATION)),
+            records_of(snapshots.judgements_of(snapshot, Split.VALIDATION)),
+            output=folder,
+            config=config,
+            reporter=reporter,
+        )
+        student = PreferenceModel.load(folder)
+        tested = list(records_of(Judgement.objects.counted().of_study(study).in_split(Split.TEST)))
+        beside = compare(student, teacher, tested, held_out, clusters, seed=options.seed)
+        beside["speed"] = speeds(student, teacher, [*held_out, *train])
+        trained = Trained(study, snapshot, "", folder, config, learned_from_votes=False)
+        metrics["evaluation"], report = report_on(trained, reporter, curve=0, explain=options.explain)
+        if report:
+            report["teacher"] = beside
+        metrics |= {"teacher": beside, "snapshot": snapshot.sha256, "revision": revision()}
+        card = cards.student_card(options.name or output.name, study, snapshot, parent.name, options.kind, metrics)
+        facts = cards.preference_facts(study, snapshot, "", metrics)
+        card_files.write(folder, options.name or output.name, card, facts)
+        model_versions.write_papers(folder, training=metrics, report=report)
+    version = model_versions.register(
+        study=study,
+        kind=ModelKind.PREFERENCE,
+        path=str(output),
+        name=options.name,
+        run=run,
+        snapshot=snapshot,
+        parent=parent,
+        metrics=metrics,
+        report=report,
+        card=card,
+    )
+    reporter.log(cards.beside("teacher", beside))
+    return {"model": str(output), "model_version": version.pk, **metrics}
+
+
+def _train(study: Study, options: Options, held_out: list[Item]) -> list[Item]:
+    """What the student learns from: responses of the train split, and the corpus without texts of the test split."""
+    items = _items(_responses(study, Split.TRAIN))
+    if options.corpus:
+        tested = {text for _, text in held_out}
+        documents = Corpus(study, options.corpus, documents=0, seed=options.seed)
+        items += [(document.prompt, document.text) for document in documents if document.text not in tested]
+    items = list(dict.fromkeys(items))
+    return random.Random(options.seed).sample(items, min(options.texts, len(items)))
+
+
+def _held_out(study: Study) -> tuple[list[Item], list[str]]:
+    """The responses to prompts of the test split, and the group of each: its prompt where that has none."""
+    rows = _responses(study, Split.TEST).values_list("prompt__text", "text", "prompt__group", "prompt__external_id")
+    return [(prompt, text) for prompt, text, _, _ in rows], [group or prompt for _, _, group, prompt in rows]
+
+
+def _responses(study: Study, split: str) -> Any:
+    return Response.objects.filter(prompt__study=study, prompt__split=split).order_by("prompt_id", "id")
+
+
+def _items(responses: Any) -> list[Item]:
+    return list(dict.fromkeys(responses.values_list("prompt__text", "text")))
+
+
+JOB = Job(Options, check, perform, "Distil a preference model into a small, fast one that learns its rewards.")
