@@ -207,7 +207,8 @@ class _Run:
     def _compare(self, before: Look, after: Look) -> None:
         """The held-out prompts' samples side by side."""
         texts = list(zip(before.texts, after.texts, strict=True))
-        moved = changes(self.actor, self.eye.prompts, texts)
+        # What a token's chance is without its latent says nothing.
+        moved = [([], [])] * len(texts) if self.actor.policy.latent else changes(self.actor, self.eye.prompts, texts)
         for n, prompt in enumerate(self.eye.prompts):
             rewards = (before.rewards[n], after.rewards[n]) if after.rewards else None
             self.reporter.comparison(after.step, prompt, texts[n], rewards, (moved[n][0], moved[n][1]))
