@@ -1,6 +1,6 @@
 """Policy networks side by side: plain, with a latent (VAE), and against a discriminator (GAN), at equal samples.
 
-    .venv/bin/python bench/policy_kinds.py [--seeds 5] [--steps 40] [--json FILE]
+    .venv/bin/python bench/policy_kinds.py [--seeds 5] [--steps 40] [--beta 0.05] [--json FILE]
 
 A plain policy is pretrained on the demo's corpus and carried on as one with a latent, each for --pretrain-steps. A
 simulated rater compares pairs of the plain one's responses; a causal preference model made from it is the reward, a
@@ -49,9 +49,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--pretrain-steps", type=int, default=200)
+    parser.add_argument("--beta", type=float, default=0.05)
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--json", help="write the figures to this file")
     arguments = parser.parse_args()
-    rows: dict[str, list[dict]] = {name: [] for name in KINDS}
+    rows: dict[str, list[dict]] = {name: [] for name in arguments.kinds}
     for seed in range(arguments.seeds):
         with tempfile.TemporaryDirectory() as folder:
             for name, row in one_seed(Path(folder), arguments, seed):
@@ -79,7 +81,8 @@ def one_seed(folder: Path, arguments: argparse.Namespace, seed: int):
     prompts = corpus.prompts(400, seed)
     held_out, train = prompts[:100], prompts[100:]
     judges(folder, train, seed)
-    for name, (start, changes, terms) in KINDS.items():
+    for name in arguments.kinds:
+        start, changes, terms = KINDS[name]
         yield name, tuned(folder, arguments, start, changes, terms, train, held_out, texts, seed)
 
 
@@ -119,7 +122,12 @@ def tuned(folder, arguments, start, changes, terms, train, held_out, texts, seed
 
     started = time.perf_counter()
     config = PolicyConfig(
-        steps=arguments.steps, max_new_tokens=TOKENS, beta=0.05, look_every=arguments.steps, best_of=1, seed=seed
+        steps=arguments.steps,
+        max_new_tokens=TOKENS,
+        beta=arguments.beta,
+        look_every=arguments.steps,
+        best_of=1,
+        seed=seed,
     )
     metrics = rl_finetune(
         policy=str(folder / start), reward=RewardConfig((str(folder / "reward"),), terms=terms),

@@ -8,17 +8,27 @@ import torch
 
 from training.engine import small_models
 from training.engine.observations import Item
-from training.engine.reading import Reader
+from training.engine.reading import Reader, device
 
 KINDS = ("auto", "encoder", "causal", *small_models.KINDS)
 SEPARATOR, PADDING = "<|sep|>", "<|padding|>"
 
 
 def pretrained(
-    base: str, *, outputs: int, kind: str, max_length: int, layers: int, lora_rank: int, checkpointing: bool
+    base: str,
+    *,
+    outputs: int,
+    kind: str,
+    max_length: int,
+    layers: int,
+    lora_rank: int,
+    checkpointing: bool,
+    load_in_4bit: bool = False,
+    placed: bool = False,
 ) -> Reader:
     """A pretrained model with a fresh head, its first `layers` layers or with 0 all. `checkpointing` computes
-    activations twice to keep fewer of them.
+    activations twice to keep fewer of them. `load_in_4bit`: the layers that adapters are put on are quantised.
+    `placed`: the model stays in the processor's memory, for others to shard.
 
     Raises ValueError when the base is of another kind.
     """
@@ -31,13 +41,22 @@ def pretrained(
     kept = {"num_hidden_layers": layers} if layers else {}
     if layers > config.num_hidden_layers:
         raise ValueError(f"{base} has {config.num_hidden_layers} layers, not {layers}")
-    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=outputs, dtype=torch.float32, **kept)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        base, num_labels=outputs, dtype=torch.float32, **kept, **(_in_4bit(config) if load_in_4bit else {})
+    )
+    for module in model.modules():
+        # On processors bitsandbytes lays weights out anew at the first pass in evaluation, and from then on its layers
+        # pass no gradient on to the adapters below them.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     if tokenizer.pad_token_id is None:
         raise ValueError(f"{base}: the tokenizer has neither a padding nor an end token")
     model.config.pad_token_id = tokenizer.pad_token_id
-    reader = Reader(model, tokenizer, min(max_length, _context(model.config, max_length)))
+    reader = Reader(
+        model, tokenizer, min(max_length, _context(model.config, max_length)), placed=placed or load_in_4bit
+    )
     if kind not in ("auto", "causal" if reader.causal else "encoder"):
         raise ValueError(f"{base} is {'a causal model' if reader.causal else 'an encoder'}, not of kind {kind}")
     if lora_rank:
@@ -118,6 +137,24 @@ def _context(config: Any, otherwise: int) -> int:
     if config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
         longest -= (config.pad_token_id or 0) + 1
     return longest
+
+
+def _in_4bit(config: Any) -> dict[str, Any]:
+    """How to load the body of a model in normal floats of 4 bits with quantised scales (Dettmers et al. 2023, sec. 3),
+    on this device, and its fresh head as it is."""
+    from transformers import AutoModelForSequenceClassification, BitsAndBytesConfig
+
+    with torch.device("meta"):
+        empty = AutoModelForSequenceClassification.from_config(config)
+    heads = [name for name, _ in empty.named_children() if name != empty.base_model_prefix]
+    quantised = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.float32,
+        llm_int8_skip_modules=heads,
+    )
+    return {"quantization_config": quantised, "device_map": {"": device()}}
 
 
 def _with_adapters(model: Any, rank: int) -> Any:

@@ -77,7 +77,7 @@ class Fit:
         self.reader, self.likelihood, self.options = reader, likelihood, options
         self.reporter, self.checkpoint = reporter, checkpoint
         self.trainable = {n: p for n, p in reader.model.named_parameters() if p.requires_grad}
-        self.optimizer = _optimizer(reader.model, self.trainable, likelihood, options)
+        self.optimizer = self._optimizer()
         self.state, self.best = State(), Weights()
         self.average: dict[str, Tensor] = {}
         self._kept_at = time.monotonic()
@@ -85,26 +85,31 @@ class Fit:
     def run(self, train: Sequence[Group], validation: Sequence[Group]) -> State:
         """Train, leave the best weights in the model, return how it went."""
         self.reader.prepare(items_of([*train, *validation]))
-        batches = len(self._dealt(train, 0))
-        steps_an_epoch = math.ceil(batches / self.options.accumulate)
-        epochs = max(self.options.epochs, math.ceil(self.options.min_steps / steps_an_epoch))
-        total = epochs * steps_an_epoch
-        schedule = LambdaLR(self.optimizer, lambda step: warmup_cosine(step, total, warmup_share=0.1))
+        epochs, total = self._planned(train)
+        schedule = scheduled(self.optimizer, total)
         self._resume(schedule)
-        # With few steps an epoch, a look at the validation split after each would cost more than the training.
-        look_every = max(1, epochs // 12)
         workers.agree(self.reader.model)
         while self.state.epoch < epochs and not self.state.stopped:
             self._epoch(train, schedule, total)
             if self.state.stopped:
                 break
             self.state.epoch, self.state.batch = self.state.epoch + 1, 0
-            if self.state.epoch % look_every == 0 or self.state.epoch == epochs:
+            if looks_after(self.state.epoch, epochs):
                 self._look(validation, epochs)
                 self._keep(schedule)
         self._restore(self.best)
         self.reader.model.eval()
         return self.state
+
+    def _planned(self, train: Sequence[Group]) -> tuple[int, int]:
+        """Epochs, and about how many steps they take."""
+        steps_an_epoch = math.ceil(len(self._dealt(train, 0)) / self.options.accumulate)
+        epochs = max(self.options.epochs, math.ceil(self.options.min_steps / steps_an_epoch))
+        return epochs, epochs * steps_an_epoch
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        model_groups = body_and_head(self.reader.model, self.trainable, self.options)
+        return torch.optim.AdamW([*model_groups, of_likelihood(self.likelihood)])
 
     def _dealt(self, groups: Sequence[Group], epoch: int) -> list[list[Group]]:
         rng = random.Random(f"{self.options.seed} {epoch}")
@@ -238,20 +243,31 @@ class Fit:
         self.reporter.log(f"going on from step {self.state.step}")
 
 
-def _optimizer(
-    model: Any, trainable: Mapping[str, Tensor], likelihood: Likelihood, options: FitOptions
-) -> torch.optim.Optimizer:
-    """The fresh head learns faster than what was pretrained; what explains the raters faster still."""
+def scheduled(optimizer: torch.optim.Optimizer, total: int, done: int = 0) -> LambdaLR:
+    """Warm-up over a tenth of `total` steps, then half a cosine; `done` steps are behind already."""
+    return LambdaLR(optimizer, lambda step: warmup_cosine(done + step, total, warmup_share=0.1))
+
+
+def looks_after(epoch: int, epochs: int) -> bool:
+    """Whether the validation split is looked at after so many epochs: with few steps an epoch, a look after each would
+    cost more than the training."""
+    return epoch % max(1, epochs // 12) == 0 or epoch == epochs
+
+
+def body_and_head(model: Any, trainable: Mapping[str, Tensor], options: FitOptions) -> list[dict[str, Any]]:
+    """Parameter groups of an optimiser: the fresh head learns faster than what was pretrained."""
     prefix = model.base_model_prefix and f"{model.base_model_prefix}."
     body: list[Tensor] = []
     head: list[Tensor] = []
     for name, parameter in trainable.items():
         pretrained = prefix and name.removeprefix("base_model.model.").startswith(prefix)
         (body if pretrained else head).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {"params": body, "lr": options.learning_rate, "weight_decay": options.weight_decay},
-            {"params": head, "lr": options.head_learning_rate, "weight_decay": options.weight_decay},
-            {"params": list(likelihood.parameters()), "lr": 2e-2, "weight_decay": 0.0},
-        ]
-    )
+    return [
+        {"params": body, "lr": options.learning_rate, "weight_decay": options.weight_decay},
+        {"params": head, "lr": options.head_learning_rate, "weight_decay": options.weight_decay},
+    ]
+
+
+def of_likelihood(likelihood: Likelihood) -> dict[str, Any]:
+    """The parameter group of what explains the raters, which learns fastest."""
+    return {"params": list(likelihood.parameters()), "lr": 2e-2, "weight_decay": 0.0}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from training.engine import bases, workers
 from training.engine.calibration import fit_temperature
@@ -25,6 +26,7 @@ from training.engine.scores import ScoreOptions
 from training.engine.votes import VoteOptions, raters_of
 
 ENSEMBLES = ("heads", "copies")
+ENGINES = ("palate", "trainer")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,9 @@ class PreferenceConfig:
     """kind: bases.KINDS. learning_rate 0 takes 1e-4 for 22 million parameters, falling with the root of the model's
     size, and 3e-3 for a small model made from nothing. layers: how many of a pretrained encoder's layers to keep, 0
     for all. ensemble: members, which are heads on one backbone or whole copies. criterion_weights: in the weighted
-    total of a study without ranks. centring, debias: weights of the penalties (training.engine.likelihood)."""
+    total of a study without ranks. centring, debias: weights of the penalties (training.engine.likelihood). engine:
+    whose loop trains, of ENGINES; Trainer's shards encoders and causal models over processes (training.engine.trainer).
+    load_in_4bit: adapters on a base of 4 bits (Dettmers et al. 2023, QLoRA), which bitsandbytes reads."""
 
     kind: str = "auto"
     epochs: int = 8
@@ -49,6 +53,8 @@ class PreferenceConfig:
     lora_rank: int = 0
     checkpointing: bool = False
     share_prompts: bool = True
+    engine: str = "palate"
+    load_in_4bit: bool = False
     ensemble: int = 1
     ensemble_of: str = "copies"
     centring: float = 0.0
@@ -94,12 +100,12 @@ def _train(
     groups, held_out = checked(train, "train"), checked(validation, "validation")
     settings = _settings(groups, config)
     model, states, likelihood = fitted(groups, held_out, base_model, settings, config, reporter, checkpoints)
-    calibrate(model, [pair for group in held_out for pair in group.pairs])
+    if workers.first():
+        calibrate(model, [pair for group in held_out for pair in group.pairs])
+        model.save(output)
     if cut := len(model.readers[0].truncated):
         reporter.log(f"{cut} texts were longer than {settings.max_length} tokens and lost the start of their prompt")
     reporter.log(f"temperature {settings.temperature:.2f}, best validation loss {states[0].best:.4f}")
-    if workers.first():
-        model.save(output)
     return {
         "validation_loss": float(np.mean([state.best for state in states])),
         "steps": sum(state.step for state in states),
@@ -141,8 +147,12 @@ def fitted(
         likelihood = _likelihood(settings, groups, seeded)
         checkpoint = checkpoints / f"preference-{copy}.pt" if checkpoints else None
         drawn = _drawn_again(groups, seeded.seed) if config.kind == "linear" and settings.copies > 1 else groups
-        states.append(_fitted(reader, likelihood, drawn, held_out, seeded, reporter, checkpoint))
-        reader.model = reader.model.merge_and_unload() if config.lora_rank else reader.model
+        state, weights = _fitted(reader, likelihood, drawn, held_out, seeded, reporter, checkpoint)
+        states.append(state)
+        if weights:
+            reader = _with_weights(weights, base_model, groups, settings, seeded)
+        if config.lora_rank and workers.first():
+            reader.model = reader.model.merge_and_unload()
         model.readers.append(reader)
     return model, states, likelihood
 
@@ -205,13 +215,26 @@ def _reader(
             layers=config.layers,
             lora_rank=config.lora_rank,
             checkpointing=config.checkpointing,
+            load_in_4bit=config.load_in_4bit,
+            placed=config.engine == "trainer",
         )
-        if config.share_prompts and reader.causal and not config.lora_rank:
+        if config.share_prompts and reader.causal and not config.lora_rank and config.engine == "palate":
             difference = reader.try_trees(items[:64])
             if difference is not None:
                 said = "are shared" if reader.trees else "are read again for each response"
                 reporter.log(f"prompts {said}: outputs differ by {difference:.1g} from reading apart")
     settings.max_length = reader.max_length
+    return reader
+
+
+def _with_weights(
+    weights: dict[str, Tensor], base: str, groups: Sequence[Group], settings: Settings, config: PreferenceConfig
+) -> Reader:
+    """The base in float32 on this device, with what was learned in shards or on a base of 4 bits."""
+    plain = dataclasses.replace(config, engine="palate", load_in_4bit=False, share_prompts=False)
+    reader = _reader(base, groups, settings, plain, SilentReporter())
+    _, unknown = reader.model.load_state_dict(weights, strict=False)
+    assert not unknown, unknown
     return reader
 
 
@@ -227,9 +250,10 @@ def _fitted(
     config: PreferenceConfig,
     reporter: Reporter,
     checkpoint: Path | None,
-) -> State:
+) -> tuple[State, dict[str, Tensor] | None]:
+    """How the fit went, and its weights where those of the reader's model are sharded or rest on 4 bits."""
     if config.kind == "linear":
-        return State(best=fit_linear(reader, likelihood, groups, held_out, reporter))
+        return State(best=fit_linear(reader, likelihood, groups, held_out, reporter)), None
     made_here = config.kind in ("cnn", "rnn")
     size = sum(p.numel() for p in reader.model.parameters())
     rate = config.learning_rate or (3e-3 if made_here else 1e-4 * (22e6 / size) ** 0.5)
@@ -246,7 +270,13 @@ def _fitted(
         bfloat16=autocast_pays(config.precision) and not made_here,
         seed=config.seed,
     )
-    return Fit(reader, likelihood, options, reporter, checkpoint).run(groups, held_out)
+    if config.engine == "trainer":
+        from training.engine.trainer import ShardedFit
+
+        sharded = ShardedFit(reader, likelihood, options, reporter, checkpoint)
+        return sharded.run(groups, held_out), sharded.whole
+    fit = Fit(reader, likelihood, options, reporter, checkpoint)
+    return fit.run(groups, held_out), fit.trainable if config.load_in_4bit else None
 
 
 def calibrate(model: PreferenceModel, pairs: Sequence[Pair]) -> None:

@@ -27,11 +27,13 @@ class Reader:
 
     `causal` models read prompt, response and end token; encoders the text pair of their pretraining. A text that is
     too long loses the prompt's beginning, then the response's end; `truncated` counts the items that lost something.
-    `trees` says whether the responses of a prompt share the reading of it (training.engine.trees).
+    `trees` says whether the responses of a prompt share the reading of it (training.engine.trees). `placed` says that
+    the model is where it should be already, or is put there by somebody else.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, max_length: int) -> None:
-        self.model, self.tokenizer, self.max_length = model.to(device()), tokenizer, max_length
+    def __init__(self, model: Any, tokenizer: Any, max_length: int, *, placed: bool = False) -> None:
+        self.model = model if placed else model.to(device())
+        self.tokenizer, self.max_length = tokenizer, max_length
         self.causal = not hasattr(tokenizer, "sep_token_id") or tokenizer.sep_token_id is None
         self.trees = False
         self.truncated: set[Item] = set()

@@ -30,7 +30,8 @@ def alone() -> Iterator[None]:
 def join() -> None:
     """Meet the other processes, if the launcher started any."""
     if not _alone and int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        dist.init_process_group("gloo")
+        # Outputs are exchanged in the processor's memory; shards of a model (training.engine.trainer) where they lie.
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
 
 def leave() -> None:
@@ -56,7 +57,7 @@ def share(items: Sequence[T]) -> Sequence[T]:
     """This process's part of the items; the parts of all, one after another, are the items."""
     if not together():
         return items
-    size = _size(len(items))
+    size = share_size(len(items))
     return items[size * rank() : size * (rank() + 1)]
 
 
@@ -65,7 +66,7 @@ def gathered(outputs: Tensor, total: int) -> Tensor:
     process's own part."""
     if not together():
         return outputs
-    padded = outputs.new_zeros(_size(total), *outputs.shape[1:])
+    padded = outputs.new_zeros(share_size(total), *outputs.shape[1:])
     padded = torch.cat([outputs, padded[len(outputs) :]])
     with torch.no_grad():
         parts = [torch.empty_like(padded) for _ in range(dist.get_world_size())]
@@ -92,8 +93,9 @@ def agree(model: Any) -> None:
             dist.broadcast(value, src=0)
 
 
-def _size(total: int) -> int:
-    return -(-total // dist.get_world_size())
+def share_size(total: int) -> int:
+    """The most items that a process has of so many."""
+    return -(-total // processes())
 
 
 def processes() -> int:
@@ -106,6 +108,15 @@ def from_first(value: T) -> T:
     if together():
         dist.broadcast_object_list(held, src=0)
     return held[0]
+
+
+def from_all(value: T) -> list[T]:
+    """Every process's value, in every process."""
+    if not together():
+        return [value]
+    values: list[Any] = [None] * processes()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def average_gradients(parameters: Sequence[Tensor]) -> None:

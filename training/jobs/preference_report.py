@@ -126,13 +126,14 @@ class Beside:
         from training.engine.reward import PreferenceModel
 
         try:
+            # Trainer would wait for the other processes, which have left.
             with workers.alone():
                 train_preference(
                     records,
                     self.trained.records(Split.VALIDATION),
                     base_model=base,
                     output=self.folder / name,
-                    config=config,
+                    config=dataclasses.replace(config, engine="palate"),
                     reporter=Aside(self.reporter),
                 )
         except ValueError as error:

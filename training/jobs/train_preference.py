@@ -1,6 +1,7 @@
 """Train a preference model on a snapshot of the study's judgements, and evaluate it on held-out prompts."""
 
 import dataclasses
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,17 @@ class Options:
         minimum=0,
         advanced="Speed and memory",
     )
+    load_in_4bit: bool = option(
+        False,
+        help="keep the base model in 4 bits under its adapters (QLoRA); needs the package bitsandbytes",
+        advanced="Speed and memory",
+    )
+    engine: str = option(
+        "palate",
+        help="whose training loop: palate's own, or trainer, which shards a model over processes of accelerate launch",
+        choices=("palate", "trainer"),
+        advanced="Speed and memory",
+    )
     checkpointing: bool = option(
         False, help="keep fewer activations in memory and compute them twice", advanced="Speed and memory"
     )
@@ -170,12 +182,28 @@ def check(study: Study | None, options: Options) -> None:
     model_versions.check_output(options.output)
     _criterion_weights(study, options.criteria)
     tracking.check(options.track)
+    _check_memory_options(options)
     if options.base_model:
         if options.kind in ("cnn", "rnn"):
             raise PalateError(f"--base-model: a model of kind {options.kind} starts from nothing; leave it out")
         model_versions.locate(study, options.base_model, flag="--base-model")
     elif options.kind not in FROM_NOTHING:
         raise PalateError(f"--base-model is needed for --kind {options.kind}; linear, cnn and rnn need none")
+
+
+def _check_memory_options(options: Options) -> None:
+    if options.engine == "trainer" and options.kind in FROM_NOTHING:
+        raise PalateError(f"--engine trainer trains encoders and causal models; leave it out for --kind {options.kind}")
+    if not options.load_in_4bit:
+        return
+    if not options.lora_rank:
+        raise PalateError(
+            "--load-in-4bit: a base of 4 bits learns nothing itself; add adapters by --lora-rank, such as 16"
+        )
+    if options.engine == "trainer" or options.kind in FROM_NOTHING:
+        raise PalateError("--load-in-4bit goes with --engine palate and an encoder or a causal model")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise PalateError("--load-in-4bit: the package bitsandbytes is not installed; pip install bitsandbytes")
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.training.engine.conftest import BAD, GOOD, records
 from training.engine import bases, small_models
@@ -220,6 +221,42 @@ class TestRuns:
         train(tmp_path, policy_folder, config={"lora_rank": 4, "checkpointing": True, "learning_rate": 5e-3})
         assert accuracy(PreferenceModel.load(tmp_path)) >= 0.9
         assert not list(tmp_path.glob("adapter*"))
+
+    def test_adapters_on_a_base_of_4_bits_are_merged_into_the_float_base(self, policy_folder, tmp_path):
+        pytest.importorskip("bitsandbytes", reason="needs bitsandbytes, which is optional")
+        config = {"lora_rank": 4, "learning_rate": 5e-3, "load_in_4bit": True}
+        train(tmp_path, policy_folder, config=config)
+        assert accuracy(PreferenceModel.load(tmp_path)) >= 0.9
+        saved, base = (
+            {name: value for name, value in load_file(folder / "model.safetensors").items() if "layers" in name}
+            for folder in (tmp_path, policy_folder)
+        )
+        assert {value.dtype for value in saved.values()} == {torch.float32}
+        for name, value in saved.items():
+            change = value - base[name]
+            if value.dim() == 2:
+                assert 0 < torch.linalg.matrix_rank(change, rtol=1e-4) <= 4
+            else:
+                assert not change.any()
+
+    def test_a_base_of_4_bits_passes_gradients_on_after_a_look(self, policy_folder):
+        pytest.importorskip("bitsandbytes", reason="needs bitsandbytes, which is optional")
+        reader = bases.pretrained(
+            str(policy_folder), outputs=1, kind="auto", max_length=64, layers=0, lora_rank=4, checkpointing=False,
+            load_in_4bit=True,
+        )  # fmt: skip
+        found = []
+        for _ in range(2):
+            reader.model.train()
+            reader.outputs([("What can I do?", GOOD)]).sum().backward()
+            found.append({n: p.grad.clone() for n, p in reader.model.named_parameters() if p.requires_grad})
+            reader.model.zero_grad()
+            reader.model.eval()
+            with torch.no_grad():
+                reader.outputs([("What can I do?", GOOD)])
+        before, after = found
+        assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
+        assert any(gradient.any() for name, gradient in after.items() if "layers.0." in name)
 
     def test_a_debiased_reward_follows_length_less(self, tmp_path):
         """Where the longer response always wins, the penalty takes away what follows length alone."""

@@ -1,6 +1,7 @@
 """The command over a study in the database."""
 
 import json
+from importlib.util import find_spec
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -47,12 +48,22 @@ def test_the_folder_tells_what_it_was_made_from_and_the_same_again_gives_the_sam
         ({"kind": "linear", "track": "trackio"}, "--track trackio: the package is not installed"),
         ({"kind": "linear", "ties": "coin"}, "--ties must be one of davidson, rao-kupper, half"),
         ({"kind": "linear", "smoothing": "0.9"}, "--smoothing must be at most 0.5"),
+        ({"kind": "linear", "engine": "trainer"}, "--engine trainer trains encoders and causal models"),
+        ({"base_model": "x", "load_in_4bit": True}, "--load-in-4bit: a base of 4 bits learns nothing itself"),
+        ({"kind": "cnn", "load_in_4bit": True, "lora_rank": 4}, "--load-in-4bit goes with --engine palate"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_written(study, options, message):
     with pytest.raises(CommandError) as error:
         train(study, **options)
     assert message in str(error.value)
+    assert not Run.objects.exists()
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed here")
+def test_a_base_of_4_bits_needs_bitsandbytes(study):
+    with pytest.raises(CommandError, match="the package bitsandbytes is not installed; pip install bitsandbytes"):
+        train(study, base_model="x", load_in_4bit=True, lora_rank=4)
     assert not Run.objects.exists()
 
 

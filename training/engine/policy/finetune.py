@@ -208,7 +208,8 @@ class _Run:
         """The held-out prompts' samples side by side."""
         texts = list(zip(before.texts, after.texts, strict=True))
         # What a token's chance is without its latent says nothing.
-        moved = [([], [])] * len(texts) if self.actor.policy.latent else changes(self.actor, self.eye.prompts, texts)
+        latent = self.actor.policy.latent
+        moved = [[[], []] for _ in texts] if latent else changes(self.actor, self.eye.prompts, texts)
         for n, prompt in enumerate(self.eye.prompts):
             rewards = (before.rewards[n], after.rewards[n]) if after.rewards else None
             self.reporter.comparison(after.step, prompt, texts[n], rewards, (moved[n][0], moved[n][1]))
