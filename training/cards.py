@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from annotate.studies.models import Study
+from training import snapshots
 from training.models import Snapshot
 
 
@@ -36,7 +37,7 @@ def preference_card(name: str, study: Study, snapshot: Snapshot, base: str, metr
 A preference model of the study “{study.name}”: a scalar reward for a prompt and a response.
 
 - base model: `{base}`
-- snapshot: `{snapshot.sha256}` with {len(snapshot.judgement_ids)} judgements
+- snapshot: `{snapshot.sha256}` with {snapshots.size(snapshot)} judgements
 - training pairs: {metrics["train_pairs"]}, validation pairs: {metrics["validation_pairs"]}, steps: {metrics["steps"]}
 - quality in (0, 1) is σ((reward − {metrics["centre"]:.4f}) / {metrics["temperature"]:.4f})
 
