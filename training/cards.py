@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from annotate.studies.models import Study
+from training import snapshots
 from training.card_files import Facts
 from training.models import Snapshot
 
@@ -40,7 +41,7 @@ def preference_card(name: str, study: Study, snapshot: Snapshot, base: str, metr
 A preference model of the study “{study.name}”: a scalar reward for a prompt and a response.
 
 - base model: {shown(base) or "none"}
-- snapshot: `{snapshot.sha256}` with {len(snapshot.judgement_ids)} judgements
+- snapshot: `{snapshot.sha256}` with {snapshots.size(snapshot)} judgements
 - training pairs: {metrics["train_pairs"]}, validation pairs: {metrics["validation_pairs"]}, steps: {metrics["steps"]}
 - quality in (0, 1) is σ((reward − {metrics["centre"]:.4f}) / {metrics["temperature"]:.4f})
 
@@ -176,7 +177,7 @@ def origin(study: Study | None, snapshot: Snapshot | None = None) -> dict[str, A
     """From what a model was made, as far as it may be told outside."""
     told: dict[str, Any] = {"study": study.slug} if study else {}
     if snapshot:
-        told |= {"snapshot": f"sha256:{snapshot.sha256}", "judgements": len(snapshot.judgement_ids)}
+        told |= {"snapshot": f"sha256:{snapshot.sha256}", "judgements": snapshots.size(snapshot)}
     return told
 
 

@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+from typing import Any
 
-from django.db.models import Func
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db import transaction
+from django.db.models import Func, IntegerField, QuerySet
 
 from annotate.errors import PalateError
 from annotate.judgements.models import Judgement
@@ -28,17 +31,31 @@ def check_trainable(study: Study) -> None:
             )
 
 
+@transaction.atomic
 def take(study: Study) -> Snapshot:
-    """The snapshot of the study's live judgements outside the test split; the same content gives the same one."""
-    digest, ids = hashlib.sha256(), []
-    training = Judgement.objects.counted().of_study(study).exclude(task__prompt__split=Split.TEST).order_by("id")
-    for row in training.values_list(*HASHED).iterator(chunk_size=5000):
-        digest.update(json.dumps(row, sort_keys=True).encode())
-        ids.append(row[0])
-    snapshot, _made = Snapshot.objects.get_or_create(
-        study=study, sha256=digest.hexdigest(), defaults={"judgement_ids": ids}
-    )
-    return snapshot
+    """The snapshot of the study's live judgements outside the test split; the same content gives the same one.
+
+    The ids never leave the database, and the judgements pass through here as a stream: a study may have millions.
+    """
+    # One after another: two that take the same content at once get the same snapshot.
+    Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+    training = Judgement.objects.counted().of_study(study).exclude(task__prompt__split=Split.TEST)
+    new = Snapshot.objects.create(study=study, sha256="", judgement_ids=[])
+    ids = ArraySubquery(training.order_by("id").values("id"))
+    Snapshot.objects.filter(pk=new.pk).update(judgement_ids=ids)
+    sha256 = _digest(Judgement.objects.filter(pk__in=_ids(new)))
+    known = Snapshot.objects.filter(study=study, sha256=sha256).defer("judgement_ids").first()
+    if known:
+        new.delete()
+        return known
+    Snapshot.objects.filter(pk=new.pk).update(sha256=sha256)
+    return Snapshot.objects.defer("judgement_ids").get(pk=new.pk)
+
+
+def size(snapshot: Snapshot) -> int:
+    """How many judgements it holds."""
+    count = Func("judgement_ids", function="cardinality", output_field=IntegerField())
+    return Snapshot.objects.filter(pk=snapshot.pk).values_list(count, flat=True).get()
 
 
 def of_run(run: Run, study: Study) -> Snapshot:
@@ -53,6 +70,15 @@ def of_run(run: Run, study: Study) -> Snapshot:
 
 
 def judgements_of(snapshot: Snapshot, split: str) -> JudgementQuerySet:
-    # The ids stay in the database: a snapshot may have millions.
-    chosen = Snapshot.objects.filter(pk=snapshot.pk).values(chosen=Func("judgement_ids", function="unnest"))
-    return Judgement.objects.filter(pk__in=chosen).in_split(split)
+    return Judgement.objects.filter(pk__in=_ids(snapshot)).in_split(split)
+
+
+def _ids(snapshot: Snapshot) -> QuerySet[Snapshot, Any]:
+    return Snapshot.objects.filter(pk=snapshot.pk).values(chosen=Func("judgement_ids", function="unnest"))
+
+
+def _digest(judgements: JudgementQuerySet) -> str:
+    digest = hashlib.sha256()
+    for row in judgements.order_by("id").values_list(*HASHED).iterator(chunk_size=5000):
+        digest.update(json.dumps(row, sort_keys=True).encode())
+    return digest.hexdigest()

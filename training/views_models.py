@@ -15,7 +15,7 @@ from annotate.errors import PalateError
 from annotate.members.access import managed_study
 from annotate.quality.win_rate import win_rate
 from palate.markdown import sanitised
-from training import model_versions, promotion
+from training import model_versions, promotion, snapshots
 from training.cards import figure
 from training.models import ModelKind, ModelVersion, ResponseReward, chance
 from training.report_pages import sections
@@ -39,7 +39,7 @@ def models(request: HttpRequest, slug: str) -> HttpResponse:
     versions = (
         ModelVersion.objects.filter(model_versions.in_reach(study))
         .select_related("parent", "reward", "snapshot")
-        .defer("card", *(f"{model}report" for model in ("", "parent__", "reward__")))
+        .defer("card", "snapshot__judgement_ids", *(f"{model}report" for model in ("", "parent__", "reward__")))
     )
     context = {
         "study": study,
@@ -54,9 +54,9 @@ def model(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """A model of the study, or one that all studies share, with what it came from and what came of it here."""
     study = managed_study(request, slug)
     version = get_object_or_404(
-        ModelVersion.objects.filter(model_versions.in_reach(study)).select_related(
-            "parent", "reward", "snapshot", "run"
-        ),
+        ModelVersion.objects.filter(model_versions.in_reach(study))
+        .select_related("parent", "reward", "snapshot", "run")
+        .defer("snapshot__judgement_ids"),
         pk=pk,
     )
     evaluation = version.metrics.get("evaluation")
@@ -68,7 +68,7 @@ def model(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "evaluation": evaluation,
         "change": _change(version.metrics),
         "card": sanitised(version.card),
-        "judgements": len(version.snapshot.judgement_ids) if version.snapshot else 0,
+        "judgements": snapshots.size(version.snapshot) if version.snapshot else 0,
         "responses": version.responses.filter(prompt__study=study),
         "tuned": version.tuned_policies.filter(study=study),
         "children": version.children.filter(study=study),

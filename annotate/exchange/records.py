@@ -19,6 +19,7 @@ def records_of(judgements: JudgementQuerySet) -> Iterator[Record]:
         .iterator()
     }
     prompts = _prompts(judgements)
+    raters: dict[int, str] = {}
     rows = judgements.order_by("id").values_list(
         "task__study",
         "task__prompt",
@@ -38,7 +39,7 @@ def records_of(judgements: JudgementQuerySet) -> Iterator[Record]:
             response_ids=tuple(texts[pk][0] for pk in shown),
             responses=tuple(texts[pk][1] for pk in shown),
             ranks=tuple(ranks) if ranks is not None else None,
-            rater=f"r{rater}",
+            rater=raters.setdefault(rater, f"r{rater}"),
             scores={key: _in_unit(values, scales[study, key]) for key, values in scores.items()},
             strength=strength,
             unacceptable=tuple(unacceptable),

@@ -12,7 +12,7 @@ Item = tuple[str, str]  # a prompt and a response
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """A rater's order of three or more responses of a prompt; ranks run in the order of items."""
+    """An order of three or more responses of a prompt, by all raters who gave it; ranks run in the order of items."""
 
     items: tuple[Item, ...]
     ranks: tuple[int, ...]
@@ -41,30 +41,39 @@ class Group:
     ordered: bool = False
 
 
-def groups_of(records: Iterable[Record]) -> list[Group]:
-    """The records by prompt, read once: what stays in memory are texts and votes, not records. Pairs come with the
-    votes of every kind of judgement (records.pairs_of)."""
+def groups_of(records: Iterable[Record], *, raters: bool = True) -> list[Group]:
+    """The records by prompt, read once: what stays in memory are texts, votes and scores, not records. Pairs come with
+    the votes of every kind of judgement (records.pairs_of); without `raters`, votes that say the same are one."""
     groups: dict[str, Group] = {}
+    rankings: dict[str, dict[tuple[tuple[Item, ...], tuple[int, ...]], float]] = {}
 
     def noted() -> Iterator[Record]:
         for record in records:
-            _note(groups.setdefault(record.prompt_id, Group()), record)
+            group = groups.setdefault(record.prompt_id, Group())
+            group.ordered |= record.ranks is not None
+            if record.ranks is not None and len(record.ranks) > 2:
+                same = rankings.setdefault(record.prompt_id, {})
+                order = _ranked(record, record.ranks)
+                same[order] = same.get(order, 0.0) + record.weight
+            _note_scores(group, record)
             yield record
 
-    for pair in pairs_of(noted()):
+    for pair in pairs_of(noted(), raters=raters):
         groups[pair.prompt_id].pairs.append(pair)
-    for group in groups.values():
+    for prompt_id, group in groups.items():
+        group.rankings = [Ranking(*order, weight) for order, weight in rankings.get(prompt_id, {}).items()]
         group.items = list(dict.fromkeys(_items_of(group)))
     return [group for group in groups.values() if group.items]
 
 
-def _note(group: Group, record: Record) -> None:
-    """Add the record's ranking and scores to its group; pairs are added up elsewhere."""
-    items = tuple((record.prompt, text) for text in record.responses)
-    if record.ranks is not None:
-        group.ordered = True
-        if len(items) > 2:
-            group.rankings.append(Ranking(items, record.ranks, record.weight))
+def _ranked(record: Record, ranks: tuple[int, ...]) -> tuple[tuple[Item, ...], tuple[int, ...]]:
+    """The responses in an order that does not depend on how they were shown, and their ranks."""
+    rows = sorted(zip(record.response_ids, record.responses, ranks, strict=True))
+    return tuple((record.prompt, text) for _id, text, _rank in rows), tuple(rank for _id, _text, rank in rows)
+
+
+def _note_scores(group: Group, record: Record) -> None:
+    items = [(record.prompt, text) for text in record.responses] if record.scores else []
     for criterion, values in record.scores.items():
         group.scores += [
             Score(item, criterion, record.rater, value, record.weight)

@@ -97,7 +97,8 @@ def _train(
     reporter: Reporter,
     checkpoints: Path | None,
 ) -> dict[str, Any]:
-    groups, held_out = checked(train, "train"), checked(validation, "validation")
+    raters = config.votes.reliability
+    groups, held_out = checked(train, "train", raters), checked(validation, "validation", raters)
     settings = _settings(groups, config)
     model, states, likelihood = fitted(groups, held_out, base_model, settings, config, reporter, checkpoints)
     if workers.first():
@@ -157,17 +158,17 @@ def fitted(
     return model, states, likelihood
 
 
-def checked(records: Iterable[Record], split: str) -> list[Group]:
+def checked(records: Iterable[Record], split: str, raters: bool = True) -> list[Group]:
     """The split's groups; raises ValueError when nothing can be learned from it."""
-    groups = groups_of(records)
-    votes = [vote for group in groups for pair in group.pairs for vote in pair.votes]
-    if not votes:
+    groups = groups_of(records, raters=raters)
+    pairs = [pair for group in groups for pair in group.pairs]
+    if not pairs:
         raise ValueError(
             f"the {split} split has judgements, but none compares two responses of a prompt; it takes rankings, "
             f"comparisons, or one rater's scores of two responses to the same prompt"
         )
-    if all(vote.outcome == 0.5 for vote in votes):
-        raise ValueError(f"all {len(votes)} votes of the {split} split are ties: no response is better than another")
+    if all(vote.outcome == 0.5 for pair in pairs for vote in pair.votes):
+        raise ValueError(f"all votes of the {split} split are ties: no response is better than another")
     return groups
 
 

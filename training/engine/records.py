@@ -1,7 +1,7 @@
 """The one record to which every kind of judgement reduces, and its votes by pair. Imports nothing heavy."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 
@@ -87,32 +87,38 @@ class Pair:
         return (self.wins_a + self.ties / 2) / self.votes_weight
 
 
-def pairs_of(records: Iterable[Record]) -> list[Pair]:
-    """The pairs that the records compare, each with its votes.
+def pairs_of(records: Iterable[Record], *, raters: bool = True) -> list[Pair]:
+    """The pairs that the records compare, each with its votes; the records are read once and not kept. Without
+    `raters`, votes that say the same are added up into one of nobody's, so memory grows with the pairs alone.
 
     A ranking of K responses gives its K(K-1)/2 pairs, each weighing 2/K of a vote: a ranking holds about K/2
     independent comparisons' worth of a rater's attention, and a pair of two keeps the weight 1. Scores without
     ranks are compared by their mean over the criteria, also between judgements of one rater on the same prompt.
     """
     pairs: dict[tuple[str, str, str], Pair] = {}
+    said: dict[tuple[str, str, str], dict[Vote, float]] = {}
     for record in _with_single_scores_joined(records):
         ranks = record.ranks or _ranks_of_scores(record)
         if ranks is None:
             continue
         k = len(ranks)
         for i, j in combinations(range(k), 2):
-            _add_vote(pairs, record, i, j, ranks, record.weight * 2 / k)
+            pair, vote = _vote(pairs, record, i, j, ranks, record.weight * 2 / k)
+            if raters:
+                pair.votes.append(vote)
+            else:
+                same = replace(vote, rater="", weight=0.0)
+                of_pair = said.setdefault((pair.prompt_id, pair.a_id, pair.b_id), {})
+                of_pair[same] = of_pair.get(same, 0.0) + vote.weight
+    for key, weights in said.items():
+        pairs[key].votes = [replace(vote, weight=weight) for vote, weight in weights.items()]
     return list(pairs.values())
 
 
-def _add_vote(
-    pairs: dict[tuple[str, str, str], Pair],
-    record: Record,
-    i: int,
-    j: int,
-    ranks: Sequence[int],
-    weight: float,
-) -> None:
+def _vote(
+    pairs: dict[tuple[str, str, str], Pair], record: Record, i: int, j: int, ranks: Sequence[int], weight: float
+) -> tuple[Pair, Vote]:
+    """What the record says of two of its responses, and their pair, which is new if they were never compared."""
     first_is_a = record.response_ids[i] < record.response_ids[j]
     a, b = (i, j) if first_is_a else (j, i)
     key = (record.prompt_id, record.response_ids[a], record.response_ids[b])
@@ -131,7 +137,7 @@ def _add_vote(
         )
     ranked = record.ranks is not None and len(ranks) > 2
     outcome = 0.5 if ranks[a] == ranks[b] else float(ranks[a] < ranks[b])
-    pair.votes.append(Vote(record.rater, outcome, first_is_a, weight, record.strength or 0, ranked))
+    return pair, Vote(record.rater, outcome, first_is_a, weight, record.strength or 0, ranked)
 
 
 def _ranks_of_scores(record: Record) -> list[int] | None:

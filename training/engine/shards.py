@@ -1,16 +1,27 @@
 """Models whose weights are sharded over processes (FSDP 2): reading them whole, and each process's part on the disk."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import DistributedType
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
 from training.engine import workers
+
+
+def check_launch(state: Any) -> None:
+    """Raises ValueError for launches that would not shard a model as it is done here. state: accelerate's."""
+    sharded = os.environ.get("ACCELERATE_USE_FSDP") == "true"
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true" or (sharded and os.environ.get("FSDP_VERSION") != "2"):
+        raise ValueError("the engine trainer shards by FSDP 2: accelerate launch --use_fsdp --fsdp_version 2")
+    if sharded and state.distributed_type == DistributedType.MULTI_CPU:
+        raise ValueError("accelerate shards over accelerators, and there are none: leave out --use_fsdp")
 
 
 def whole(model: torch.nn.Module) -> dict[str, Any] | None:

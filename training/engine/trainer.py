@@ -22,10 +22,9 @@ from training.engine.reading import ROWS
 
 
 class ShardedFit(Fit):
-    """A fit whose steps Trainer makes. Where the model is sharded, `whole` has its best weights in the first process.
-    `model` is the reader's as Trainer wrapped it."""
+    """A fit whose steps Trainer makes. If the model is sharded, `whole` has its best weights in the first process."""
 
-    model: Any = None
+    model: Any = None  # the reader's, as Trainer wrapped it
     loss = 0.0
     whole: dict[str, Tensor] | None = None
 
@@ -170,15 +169,12 @@ class _Trainer(Trainer):
             seed=fit.options.seed,
             save_strategy="no",
             logging_strategy="no",
-            report_to="none",
             disable_tqdm=True,
         )
+        shards.check_launch(arguments.distributed_state)
         super().__init__(model=fit.reader.model, train_dataset=batches, args=arguments)
         self.loss_is_scaled_for_ga = False
         self.remove_callback(PrinterCallback)
-        plugin = self.accelerator.state.fsdp_plugin if self.is_fsdp_enabled else None
-        if self.is_deepspeed_enabled or (plugin and plugin.fsdp_version != 2):
-            raise ValueError("the engine trainer shards by FSDP 2: accelerate launch --use_fsdp --fsdp_version 2")
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The batches as they were dealt, all of them in every process, which reads its share of the items."""
@@ -197,4 +193,4 @@ class _Trainer(Trainer):
         return self.fit.training_loss(inputs["groups"]).to(self.args.device)
 
     def floating_point_ops(self, inputs: Any) -> int:
-        return 0  # Trainer would look for tokens among the inputs
+        return 0  # else it looks for tokens among the inputs

@@ -210,7 +210,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     study = study_of(run)
     base = options.base_model and model_versions.locate(study, options.base_model, flag="--base-model")
     snapshot = snapshots.of_run(run, study)
-    reporter.log(f"{snapshot} with {len(snapshot.judgement_ids)} judgements")
+    reporter.log(f"{snapshot} with {snapshots.size(snapshot)} judgements")
     output = model_versions.output_folder(run, options.output)
     with model_versions.saved_whole(output) as folder:
         with tracking.tracked(

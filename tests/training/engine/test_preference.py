@@ -295,7 +295,7 @@ class TestBadInput:
 
     def test_nothing_but_ties(self, encoder_folder, tmp_path):
         ties = [dataclasses.replace(record, ranks=(1, 1)) for record in records(4)]
-        with pytest.raises(ValueError, match="all 4 votes of the train split are ties"):
+        with pytest.raises(ValueError, match="all votes of the train split are ties"):
             train(tmp_path, encoder_folder, judged=ties)
 
     def test_one_rater_has_no_reliability(self, encoder_folder, tmp_path):

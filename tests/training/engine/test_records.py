@@ -1,7 +1,10 @@
 import dataclasses
+from itertools import product
 
 import pytest
+import torch
 
+from training.engine.observations import groups_of, items_of
 from training.engine.records import Record, pairs_of
 
 
@@ -40,3 +43,34 @@ def test_single_scores_of_one_rater_are_compared_with_each_other_and_with_nobody
 def test_weights_count():
     (pair,) = pairs_of([record((1, 2), weight=0.25)])
     assert pair.wins_a == 0.25
+
+
+def test_without_raters_what_was_said_alike_is_one_vote_and_one_ranking_of_the_same_likelihood():
+    from training.engine.likelihood import Likelihood
+    from training.engine.reward import Settings
+    from training.engine.scores import ScoreOptions
+    from training.engine.votes import VoteOptions
+
+    shown = [("1", "2", "3"), ("3", "1", "2")]
+    said = [
+        *(record((1, 2), rater=f"r{n}", strength=n % 2) for n in range(40)),
+        *(record((1, 1), ids=("2", "1"), rater=f"r{n}") for n in range(9)),
+        *(record(r, ids=ids, rater=f"r{n}") for n, ids, r in product(range(20), shown, [(1, 2, 2), (3, 1, 2)])),
+    ]
+    apart, together = groups_of(said), groups_of(iter(said), raters=False)
+    assert [len(group.rankings) for group in apart + together] == [4, 4]
+    assert sum(len(pair.votes) for pair in apart[0].pairs) == 40 + 9 + 3 * 80
+    assert sum(len(pair.votes) for pair in together[0].pairs) <= 2 + 1 + 3 * 6
+    assert {vote.rater for pair in together[0].pairs for vote in pair.votes} == {""}
+    rewards = torch.tensor([[[0.3]], [[-1.0]], [[0.5]]])
+    for options in (
+        VoteOptions(position=True, margin=0.5),
+        VoteOptions(whole_rankings=True),
+        VoteOptions(majority=True),
+    ):
+        losses = []
+        for groups in (apart, together):
+            likelihood = Likelihood(Settings(max_length=8), groups, options, ScoreOptions())
+            items = items_of(groups)
+            losses.append(likelihood(rewards, likelihood.prepare(groups, items)).item())
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)

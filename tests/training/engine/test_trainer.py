@@ -1,7 +1,6 @@
 """The engine trainer beside the project's own loop, in one process and in two."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -12,7 +11,9 @@ from training.engine.progress import Cancelled
 from training.engine.reward import PreferenceModel
 
 OWN, TRAINER = ({"engine": engine, "precision": "float32"} for engine in ("palate", "trainer"))
-FSDP = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP"}
+TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+FSDP = ["--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"]
+ACCELERATE = ["accelerate.commands.launch", "--num_processes", "2", "--main_process_port", "0", *FSDP]
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +36,15 @@ def test_one_process_has_the_losses_and_the_model_of_the_own_loop(own, policy_fo
     assert PreferenceModel.load(tmp_path).score(items) == pytest.approx(model.score(items), abs=1e-3)
 
 
-def in_two_processes(*arguments, **environment):
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+def in_two_processes(launcher, *arguments):
     script = ["-m", "tests.training.engine.trainer_process", *map(str, arguments)]
-    done = subprocess.run([*launch, *script], capture_output=True, text=True, timeout=400, env=os.environ | environment)
+    done = subprocess.run([sys.executable, "-m", *launcher, *script], capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_two_processes_with_the_whole_model_each_have_the_losses_of_one(own, policy_folder, tmp_path):
     losses, _metrics, _model = own
-    in_two_processes(policy_folder, tmp_path)
+    in_two_processes(TORCHRUN, policy_folder, tmp_path)
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert first == second
     assert first["losses"] == pytest.approx(losses, rel=1e-4)
@@ -53,8 +53,8 @@ def test_two_processes_with_the_whole_model_each_have_the_losses_of_one(own, pol
 
 def test_two_processes_that_share_the_weights_have_the_losses_of_one_also_after_a_break(own, policy_folder, tmp_path):
     losses, metrics, _model = own
-    in_two_processes(policy_folder, tmp_path, 14, **FSDP)
-    in_two_processes(policy_folder, tmp_path, **FSDP)
+    in_two_processes(ACCELERATE, policy_folder, tmp_path, 14)
+    in_two_processes(ACCELERATE, policy_folder, tmp_path)
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert first["losses"] == second["losses"]
     assert 3 < len(first["losses"]) < len(losses)  # from the look before step 14
@@ -82,3 +82,9 @@ def test_a_resumed_run_equals_an_unbroken_one(encoder_folder, tmp_path):
         train(tmp_path / "no", encoder_folder, checkpoints=tmp_path, reporter=CancelAt(11), config=TRAINER)
     resumed = train(tmp_path / "resumed", encoder_folder, checkpoints=tmp_path, config=TRAINER)
     assert resumed == train(tmp_path / "whole", encoder_folder, config=TRAINER)
+
+
+def test_launches_that_would_not_shard_are_refused(encoder_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(ValueError, match=r"shards by FSDP 2: .* --fsdp_version 2"):
+        train(tmp_path, encoder_folder, config=TRAINER)

@@ -46,13 +46,16 @@ def _shard_on_processors() -> None:
     """accelerate takes up FSDP where there are accelerators: let it think that these processes have some."""
     from accelerate import state, utils
 
-    make = state.AcceleratorState.__init__
+    make = state.PartialState.__init__
 
     def made(self, *args, **kwargs):
-        state.PartialState._shared_state["distributed_type"] = utils.DistributedType.MULTI_GPU
         make(self, *args, **kwargs)
+        if self.distributed_type == utils.DistributedType.MULTI_CPU:
+            self.distributed_type = state.PartialState._shared_state["distributed_type"] = (
+                utils.DistributedType.MULTI_GPU
+            )
 
-    state.AcceleratorState.__init__ = made
+    state.PartialState.__init__ = made
 
 
 if __name__ == "__main__":
