@@ -173,11 +173,14 @@ class TestStart:
 
     def test_files_of_the_server_cannot_be_named(self, client, manager):
         client.force_login(manager.user)
-        client.post(
-            reverse("run-start", args=[manager.study.slug, "pretrain"]),
-            {"corpus": "/etc/passwd", "output": "/etc/x", "documents": "200", "steps": "3", "seed": "1"},
-        )
-        assert not {"corpus", "output"} & set(Run.objects.get().config)
+        address = reverse("run-start", args=[manager.study.slug, "pretrain"])
+        values = {"output": "/etc/x", "documents": "200", "steps": "3", "seed": "1"}
+        assert "corpus" in client.post(address, values | {"corpus": "/etc/passwd"}).context["form"].errors
+        assert not Run.objects.exists()
+        client.post(address, values | {"corpus": "study"})
+        client.post(address, values | {"corpus": "demo"})
+        assert Run.objects.get().config["corpus"] == "demo"  # the study has no responses to learn from
+        assert "output" not in Run.objects.get().config
         address = reverse("run-start", args=[manager.study.slug, "import_prompts"])
         assert client.get(address).status_code == 404
 
