@@ -200,7 +200,8 @@ class TestSources:
     @pytest.mark.parametrize(("name", "data", "words"), [
         ("a.jsonl", b"", "no rows"), ("a.csv", b"a,a\n1,2\n", "twice"), ("a.csv", b'a\n"x', "not CSV"),
         ("a.jsonl", b'{"a": "\xff"}', "UTF-8"), ("a.parquet", b"PAR1junk", "whole Parquet"),
-        ("a.jsonl.gz", b"{}", "no gzip data"), ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99, mtime=0)[:-20], "damaged"),
+        ("a.jsonl.gz", b"{}", "no gzip data"),
+        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99, mtime=0)[:-20], "damaged"),
         ("a.json", b"[1,", "not JSON"),
     ])  # fmt: skip
     def test_what_is_no_table_is_named(self, tmp_path, name, data, words):
