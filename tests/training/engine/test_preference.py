@@ -20,6 +20,7 @@ from training.engine.reading import Reader
 from training.engine.records import Record, pairs_of
 from training.engine.reward import PreferenceModel, combined, spread
 from training.engine.scores import ScoreOptions
+from training.engine.trees import Tree, _passes
 from training.engine.votes import VoteOptions
 
 CONFIG = PreferenceConfig(epochs=2, min_steps=20, learning_rate=2e-3, max_length=64, tokens_per_step=400)
@@ -103,6 +104,13 @@ class TestReading:
         assert all(
             torch.allclose(p.grad, g, atol=1e-4) for p, g in zip(reader.model.parameters(), gradients, strict=True)
         )
+
+    def test_passes_over_trees_hold_each_once_with_little_padding(self):
+        made = [Tree((), [0] * n, [[0] * 10, [0] * 10]) for n in (20, 20, 20, 20, 60, 61, 62, 300)]
+        passes = list(_passes(made, 80))
+        assert [tree for part in passes for tree in part] == made
+        assert [len(part) for part in passes] == [4, 3, 1]
+        assert [len(part) for part in _passes(made, 10_000)] == [8]
 
     def test_a_model_that_reads_trees_differently_keeps_to_rows(self, policy_folder):
         from transformers import AutoTokenizer, BloomConfig, BloomForSequenceClassification
