@@ -116,7 +116,8 @@ def _train(
         model.readers.append(reader)
     if workers.first():
         for reader in model.readers:
-            reader.model = reader.model.merge_and_unload() if config.lora_rank else reader.model
+            if hasattr(reader.model, "merge_and_unload"):  # it has adapters
+                reader.model = reader.model.merge_and_unload()
         _calibrate(model, [pair for group in held_out for pair in group.pairs])
         model.save(output)
     if cut := len(model.readers[0].truncated):

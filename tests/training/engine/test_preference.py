@@ -230,6 +230,11 @@ class TestRuns:
         assert accuracy(PreferenceModel.load(tmp_path)) >= 0.9
         assert not list(tmp_path.glob("adapter*"))
 
+    def test_a_linear_model_beside_one_with_adapters_has_none(self, tmp_path):
+        """The report trains its baseline with the options of the model."""
+        train(tmp_path, config={"kind": "linear", "lora_rank": 4})
+        assert accuracy(PreferenceModel.load(tmp_path)) >= 0.9
+
     def test_adapters_on_a_base_of_4_bits_are_merged_into_the_float_base(self, policy_folder, tmp_path):
         pytest.importorskip("bitsandbytes", reason="needs bitsandbytes, which is optional")
         config = {"lora_rank": 4, "learning_rate": 5e-3, "load_in_4bit": True}
