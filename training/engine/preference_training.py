@@ -152,7 +152,7 @@ def fitted(
         states.append(state)
         if weights:
             reader = _with_weights(weights, base_model, groups, settings, seeded)
-        if config.lora_rank and workers.first():
+        if workers.first() and hasattr(reader.model, "merge_and_unload"):  # it has adapters
             reader.model = reader.model.merge_and_unload()
         model.readers.append(reader)
     return model, states, likelihood

@@ -12,6 +12,9 @@ from training.engine.tree_rows import tree_rows
 
 # Cells of the masks of one pass: rows of like length share a pass.
 CELLS = 2_000_000
+# Tokens with which a pass is at full speed: from there on a new pass is cheaper than this share of padding.
+ENOUGH = {"cpu": 1024, "cuda": 16_384}
+PADDING = 0.03
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class Tree:
 
 def read_trees(model: Any, trees: Sequence[Tree]) -> Iterator[tuple[Item, Tensor]]:
     """Each item of the trees with its outputs (H,). `model` is one for sequence classification over a causal base."""
-    for part in _passes(sorted(trees, key=lambda tree: tree.length)):
-        like = next(model.parameters())
+    like = next(model.parameters())
+    for part in _passes(sorted(trees, key=lambda tree: tree.length), ENOUGH.get(like.device.type, 16_384)):
         batch, ends = joined(part, like.dtype, model.config.pad_token_id or 0)
         batch = {name: value.to(like.device) for name, value in batch.items()}
         base = getattr(model, model.base_model_prefix)
@@ -62,13 +65,17 @@ def joined(trees: Sequence[Tree], dtype: torch.dtype, pad: int) -> tuple[dict[st
     return inputs, [end - 1 for spans in rows.spans for _, end in spans]
 
 
-def _passes(trees: Sequence[Tree]) -> Iterator[list[Tree]]:
-    """The trees, shortest first, in parts that fit one pass."""
+def _passes(trees: Sequence[Tree], enough: int) -> Iterator[list[Tree]]:
+    """The trees, shortest first, in parts that fit one pass and have little padding, but `enough` tokens."""
     part: list[Tree] = []
+    tokens = 0
     for tree in trees:
-        if part and (len(part) + 1) * tree.length**2 > CELLS:
+        padded = (len(part) + 1) * tree.length
+        wasteful = tokens >= enough and padded > (1 + PADDING) * (tokens + tree.length)
+        if part and (wasteful or padded * tree.length > CELLS):
             yield part
-            part = []
+            part, tokens = [], 0
         part.append(tree)
+        tokens += tree.length
     if part:
         yield part

@@ -20,6 +20,7 @@ from training.engine.reading import Reader
 from training.engine.records import Record, pairs_of
 from training.engine.reward import PreferenceModel, combined, spread
 from training.engine.scores import ScoreOptions
+from training.engine.trees import Tree, _passes
 from training.engine.votes import VoteOptions
 
 CONFIG = PreferenceConfig(epochs=2, min_steps=20, learning_rate=2e-3, max_length=64, tokens_per_step=400)
@@ -103,6 +104,13 @@ class TestReading:
         assert all(
             torch.allclose(p.grad, g, atol=1e-4) for p, g in zip(reader.model.parameters(), gradients, strict=True)
         )
+
+    def test_passes_over_trees_hold_each_once_with_little_padding(self):
+        made = [Tree((), [0] * n, [[0] * 10, [0] * 10]) for n in (20, 20, 20, 20, 60, 61, 62, 300)]
+        passes = list(_passes(made, 80))
+        assert [tree for part in passes for tree in part] == made
+        assert [len(part) for part in passes] == [4, 3, 1]
+        assert [len(part) for part in _passes(made, 10_000)] == [8]
 
     def test_a_model_that_reads_trees_differently_keeps_to_rows(self, policy_folder):
         from transformers import AutoTokenizer, BloomConfig, BloomForSequenceClassification
@@ -221,6 +229,11 @@ class TestRuns:
         train(tmp_path, policy_folder, config={"lora_rank": 4, "checkpointing": True, "learning_rate": 5e-3})
         assert accuracy(PreferenceModel.load(tmp_path)) >= 0.9
         assert not list(tmp_path.glob("adapter*"))
+
+    def test_a_linear_model_beside_one_with_adapters_has_none(self, tmp_path):
+        """The report trains its baseline with the options of the model."""
+        train(tmp_path, config={"kind": "linear", "lora_rank": 4})
+        assert accuracy(PreferenceModel.load(tmp_path)) >= 0.9
 
     def test_adapters_on_a_base_of_4_bits_are_merged_into_the_float_base(self, policy_folder, tmp_path):
         pytest.importorskip("bitsandbytes", reason="needs bitsandbytes, which is optional")
