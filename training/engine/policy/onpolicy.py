@@ -31,7 +31,7 @@ from training.engine.policy.actor import Actor
 from training.engine.policy.config import PolicyConfig
 from training.engine.policy.passes import TokenValues
 from training.engine.policy.rewards import RewardSum
-from training.engine.policy.rollouts import Rollout, dealt, roll_out
+from training.engine.policy.rollouts import Rollout, dealt, roll_out, roll_out_step
 from training.engine.policy.state import State
 
 WARM_UP, WARM_UP_STEPS = 5, 20  # batches of the start's samples, and a discriminator's steps on each
@@ -73,9 +73,7 @@ class OnPolicy:
     def step(self, state: State) -> dict[str, float]:
         """Sample, score, update. Returns the figures of the batch, from before the update."""
         config = self.config
-        torch.manual_seed((config.seed * 1_000_003 + state.step) * workers.processes() + workers.rank())
-        chosen = workers.share(dealt(self.prompts, state.step, config.prompts_per_step, config.seed))
-        rollout = roll_out(self.actor, chosen, self.references, config.samples_per_prompt)
+        rollout = roll_out_step(self.actor, self.prompts, self.references, state.step)
         total, terms = self.rewards(rollout.written)
         self.rewards.watch(terms)
         if self.rewards.adversary:

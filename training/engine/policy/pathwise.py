@@ -22,7 +22,7 @@ from training.engine.policy.actor import Actor
 from training.engine.policy.config import PolicyConfig
 from training.engine.policy.passes import Group
 from training.engine.policy.rewards import RewardSum
-from training.engine.policy.rollouts import Rollout, dealt, roll_out
+from training.engine.policy.rollouts import Rollout, roll_out_step
 from training.engine.policy.state import State
 from training.engine.reward import PreferenceModel
 
@@ -88,13 +88,11 @@ class Pathwise:
 
     def step(self, state: State) -> dict[str, float]:
         """Sample, follow the gradient. Returns the figures of the batch, from before the update."""
-        config = self.config
-        torch.manual_seed((config.seed * 1_000_003 + state.step) * workers.processes() + workers.rank())
-        chosen = workers.share(dealt(self.prompts, state.step, config.prompts_per_step, config.seed))
-        rollout = roll_out(self.actor, chosen, self.references, config.samples_per_prompt)
+        rollout = roll_out_step(self.actor, self.prompts, self.references, state.step)
         total, _ = self.rewards(rollout.written)
-        for start in range(0, len(rollout.groups), ROWS):
-            part = rollout.groups[start : start + ROWS]
+        size = max(1, ROWS * len(rollout.groups) // len(total))
+        for start in range(0, len(rollout.groups), size):
+            part = rollout.groups[start : start + size]
             loss = self._loss(rollout, part, state.beta) * (sum(len(g.responses) for g in part) / len(total))
             loss.backward()
         state.sample = (rollout.prompts[0], rollout.written.texts[0], total[0].item())

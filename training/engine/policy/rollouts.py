@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from training.engine import workers
 from training.engine.decoding import Drawn
 from training.engine.policy.actor import Actor
 from training.engine.policy.passes import Group
@@ -42,6 +43,14 @@ def roll_out(actor: Actor, prompts: Sequence[str], references: Mapping[str, str]
     """`per_prompt` samples of each prompt; the log-probabilities are those that sampling found on its way."""
     inputs = [actor.prompt_ids(prompt) for prompt in prompts]
     return of_samples(actor, prompts, *actor.sample(inputs, per_prompt), references)
+
+
+def roll_out_step(actor: Actor, prompts: Sequence[str], references: Mapping[str, str], step: int) -> Rollout:
+    """This process's share of a step's samples: a function of seed and step alone."""
+    config = actor.config
+    torch.manual_seed((config.seed * 1_000_003 + step) * workers.processes() + workers.rank())
+    chosen = workers.share(dealt(prompts, step, config.prompts_per_step, config.seed))
+    return roll_out(actor, chosen, references, config.samples_per_prompt)
 
 
 def of_samples(
