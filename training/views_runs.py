@@ -17,7 +17,7 @@ from annotate.standings.reading import ballot_of, read, standings_of
 from annotate.standings.views import selection_of
 from annotate.studies.models import Study
 from palate.charts import line
-from training import model_versions, operations
+from training import model_versions, operations, run_words
 from training.frontier import comparisons, frontier
 from training.jobs.options import form_of
 from training.jobs.registry import JOBS
@@ -94,12 +94,12 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "study": shown.study,
         "tab": "runs",
         "run": shown,
-        "config": [(name.replace("_", " "), value) for name, value in shown.config.items()],
+        "config": run_words.options(shown),
         "curves": curves(shown),
         "frontier": frontier(shown),
         "comparisons": comparisons(shown),
         "samples": shown.samples.filter(before=None).order_by("-step", "-id")[:SHOWN_SAMPLES],
-        "result": [(name, value) for name, value in shown.result.items() if isinstance(value, (str, int, float))],
+        "result": run_words.results(shown),
         "seconds": (shown.ended_at - shown.started_at).total_seconds() if shown.ended_at and shown.started_at else None,
         "version": version,
         "rounds": [(turn, win_rate(turn), win_rate(turn, kinds=["person", "imported"])) for turn in _rounds(version)],
@@ -164,7 +164,7 @@ def _curve(name: str, points: list[tuple[float, float]]) -> dict[str, Any]:
     every = max(1, len(points) // SHOWN_POINTS)
     drawn = line(_thinned(points, every))
     return {
-        "name": name.replace("_", " "),
+        "name": run_words.measure(name),
         "points": drawn.points if drawn else "",
         "low": f"{min(y for _, y in points):.3g}",
         "high": f"{max(y for _, y in points):.3g}",

@@ -133,7 +133,7 @@ def test_live_tells_progress_and_curves(client, manager, study):
     client.force_login(manager.user)
     live = client.get(reverse("run-live", args=[study.runs.get().pk])).json()
     assert (live["percent"], live["ended"], live["state"]) == (50, False, "running")
-    assert [(curve["name"], curve["now"]) for curve in live["curves"]] == [("reward", "1")]
+    assert [(curve["name"], curve["now"]) for curve in live["curves"]] == [("Reward", "1")]
 
 
 def test_cancel_asks_the_run_to_stop(client, manager, study):

@@ -12,6 +12,8 @@ from django.utils.translation import gettext, gettext_lazy
 from annotate.errors import PalateError
 
 C = TypeVar("C")
+# Words that are not written as they are pronounced.
+SPELLED = {"kl": "KL", "lora": "LoRA", "4bit": "4-bit"}
 
 
 def option(
@@ -70,7 +72,8 @@ def flag_of(name: str) -> str:
 
 def label_of(name: str) -> str:
     """What a page calls an option."""
-    return name.replace("_", " ").capitalize()
+    first, *others = [SPELLED.get(word, word) for word in name.split("_")]
+    return " ".join([first[:1].upper() + first[1:], *others])
 
 
 def words_of(options: type) -> set[str]:

@@ -1,0 +1,96 @@
+"""What the page of a run calls the options it was given, the figures it measured and the models it names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from training import model_versions
+from training.jobs.options import label_of
+from training.models import ModelVersion, Run
+
+MEASURES = {
+    "accuracy": _("Accuracy"),
+    "accuracy_clear": _("Accuracy, vote margin of two or more"),
+    "against": _("Against"),
+    "beta": _("Weight of the KL penalty"),
+    "clipped": _("Share of tokens clipped"),
+    "discriminator_accuracy": _("Discriminator's accuracy"),
+    "ece": _("Calibration error"),
+    "entropy": _("Entropy, nats a token"),
+    "finished": _("Share of responses finished"),
+    "first_place": _("Pull of the place shown first"),
+    "float32": _("In float32"),
+    "grad_norm": _("Norm of the gradient"),
+    "held_out_kl": _("KL to the start, held-out prompts"),
+    "held_out_reward": _("Reward, held-out prompts"),
+    "held_out_guard_reward": _("Held-out model's reward"),
+    "judge": _("Judge"),
+    "judgements": _("Judgements"),
+    "kendall_tau": _("Kendall's τ"),
+    "kept_step": _("Step kept"),
+    "kl": _("KL to the start, nats"),
+    "kl_k3": _("KL to the start, estimate k3"),
+    "kl_origin": _("KL that KTO compares with"),
+    "length": _("Length, tokens"),
+    "log_loss": _("Log loss"),
+    "loss": _("Loss"),
+    "model": _("Model"),
+    "pairs": _("Pairs"),
+    "pairs_clear": _("Pairs, vote margin of two or more"),
+    "preference_accuracy": _("Pairs the policy orders as raters do"),
+    "prompts": _("Prompts"),
+    "raters": _("Raters"),
+    "responses": _("Responses"),
+    "reward": _("Reward"),
+    "round": _("Round"),
+    "scored": _("Scored"),
+    "scored_before": _("Scored before"),
+    "snapshot": _("Snapshot"),
+    "tasks": _("Tasks"),
+    "temperature": _("Temperature of the calibration"),
+    "train_pairs": _("Pairs trained on"),
+    "train_responses": _("Responses trained on"),
+    "truncated": _("Texts cut short"),
+    "validation_loss": _("Validation loss"),
+    "validation_pairs": _("Pairs of the validation split"),
+}
+# Shown elsewhere on the page: the button to the model.
+ELSEWHERE = {"model", "model_version"}
+# Options and results that hold the folder or the number of a model version.
+MODELS = {"policy", "reward", "guard", "against", "base_model", "teacher", "model"}
+
+
+def measure(name: str) -> str:
+    """The words for a measured figure; a term of the reward, which anybody may name, keeps its name."""
+    if name.startswith("reward_"):
+        return f"{gettext('Reward')}: {name.removeprefix('reward_').replace('_', ' ')}"
+    return str(MEASURES.get(name) or gettext(label_of(name)))
+
+
+def options(run: Run) -> list[tuple[str, Any]]:
+    """What the run was started with."""
+    named = _names(run, run.config)
+    return [(gettext(label_of(name)), named.get(name, value)) for name, value in run.config.items()]
+
+
+def results(run: Run) -> list[tuple[str, Any]]:
+    """The plain values of its result, in words; tables and lists have places of their own."""
+    hidden = ELSEWHERE if hasattr(run, "model_version") else set()
+    kept = {name: value for name, value in run.result.items() if isinstance(value, (str, int, float)) and value != ""}
+    named = _names(run, kept)
+    return [(measure(name), named.get(name, _rounded(value))) for name, value in kept.items() if name not in hidden]
+
+
+def _rounded(value: Any) -> Any:
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+def _names(run: Run, values: Mapping[str, Any]) -> dict[str, str]:
+    """The name of the model version for each value that is its folder or number."""
+    held = {name: value for name, value in values.items() if name in MODELS}
+    known = ModelVersion.objects.filter(model_versions.in_reach(run.study))
+    folders = dict(known.filter(path__in=[v for v in held.values() if isinstance(v, str)]).values_list("path", "name"))
+    numbers = dict(known.filter(pk__in=[v for v in held.values() if isinstance(v, int)]).values_list("pk", "name"))
+    return {name: found for name, value in held.items() if (found := folders.get(value) or numbers.get(value))}
