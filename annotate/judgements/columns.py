@@ -51,6 +51,8 @@ def columns(sql: str, parameters: tuple[Any, ...], types: str) -> list[NDArray[A
     with transaction.atomic(), connection.cursor() as cursor:
         # The planner takes an array for a thousand elements and would compile the query for longer than it runs.
         cursor.execute("SET LOCAL jit = off")
+        # Of a study just imported it knows nothing, and would look up each of many judgements one by one, in vain.
+        cursor.execute("SET LOCAL enable_nestloop = off")
         cursor.execute(f"SELECT {sent} FROM ({sql}) rows({', '.join(names)})", parameters)  # noqa: S608
         found = cursor.fetchone()
     return [_array(data, kind) for data, kind in zip(found or [], types, strict=True)]
