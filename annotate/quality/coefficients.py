@@ -6,7 +6,7 @@ import numpy as np
 
 from annotate.judgements.comparisons import Answers, Floats, Ints
 from annotate.quality.bootstrap import NOTHING, Clusters, Estimate, Statistic, ratio
-from annotate.quality.units import Units
+from annotate.quality.units import Graded, Units
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,29 @@ def alpha_nominal(units: Units) -> Measure:
     return Measure(alpha, np.column_stack([inside, same]), np.where(total > 1, total, 0))
 
 
-def alpha_ordinal(units: Units) -> Measure:
+def same_grade(units: Graded) -> Measure:
+    """The share of pairs of raters of the same unit who give it exactly the same value."""
+    total = units.total
+    pairs = total * (total - 1) // 2
+    cell, count = np.unique(units.unit * len(units.values) + units.code, return_counts=True)
+    agreeing = np.bincount(cell // max(len(units.values), 1), count * (count - 1) / 2, len(units))
+    return Measure(ratio, np.stack([agreeing, pairs], axis=1), pairs)
+
+
+def alpha_ordinal(units: Graded) -> Measure:
     """Krippendorff's α for ranks and scores.
 
     The ordinal metric (Σ_{g=c..k} n_g - (n_c + n_k)/2)² is the squared difference of mid-ranks, so α is that of
     interval data on mid-ranks, and needs no table of coincidences. Draws keep the mid-ranks of the data.
     """
-    total = units.counts.sum(axis=1)
+    total = units.total
     paired = total > 1
-    inside = np.where(paired[:, None], units.counts, 0).astype(np.float64)
-    marginal = inside.sum(axis=0)
+    counted = paired[units.unit]
+    unit, code = units.unit[counted], units.code[counted]
+    marginal = np.bincount(code, minlength=len(units.values)).astype(np.float64)
     middle = np.cumsum(marginal) - marginal / 2
-    middle -= middle.mean()
-    one, two = inside @ middle, inside @ middle**2
+    middle -= middle.mean() if len(middle) else 0
+    one, two = (np.bincount(unit, value, len(units)) for value in (middle[code], middle[code] ** 2))
     within = np.where(paired, 2 * (total * two - one**2) / np.maximum(total - 1, 1), 0)
 
     def alpha(sums: Floats) -> Floats:

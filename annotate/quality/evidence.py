@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from django.db.models import F
 
-from annotate.judgements.columns import comparisons_of, ranks_of, scores_of
+from annotate.judgements.columns import comparisons_of, ranks_of, scores_by
 from annotate.judgements.comparisons import Answers, Comparisons, Flags, Floats, Ints, compared
 from annotate.judgements.models import Judgement
 from annotate.judgements.queries import JudgementQuerySet
@@ -63,13 +63,11 @@ class Evidence:
         return ranks_of(self.votes)
 
     def scores(self, criterion: str) -> Answers:
-        if criterion not in self._scores:
-            self._scores[criterion] = scores_of(self.votes, criterion)
         return self._scores[criterion]
 
     @cached_property
     def _scores(self) -> dict[str, Answers]:
-        return {}
+        return scores_by(self.votes, [criterion.key for criterion in self.criteria])
 
     @cached_property
     def labelled(self) -> Labelled:
