@@ -77,7 +77,8 @@ def main() -> None:
         gap = np.abs(fit.strengths - np.array(peer["strengths"])).max()
         print(
             f"{name:11} {peer['seconds'][0]:6.2f} s, {peer['seconds'][1]:6.2f} s of processor (first run "
-            f"{peer['first'][1]:.2f} s), {peer['seconds'][1] / own[1]:.1f} times palate's, strengths differ by {gap:.1e}"
+            f"{peer['first'][1]:.2f} s), {peer['seconds'][1] / own[1]:.1f} times palate's; strengths differ by "
+            f"{gap:.1e}"
         )
     tied = np.where(np.random.default_rng(1).random(VOTES) < 0.2, 0.5, outcome)
     for model in (davidson, rao_kupper):

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from annotate.judgements.comparisons import Floats, Ints
 
 GROUPS, DRAWS = 2000, 1000
-# Fewer clusters say too little about how much they vary.
-FEWEST = 2
+# Fewer clusters say too little about how much they vary: four lean the same way by chance once in eight times.
+FEWEST = 5
 
 
 @dataclass(frozen=True)
@@ -80,25 +82,27 @@ class Clusters:
             value, draws = statistic(sums.sum(axis=0)), statistic(drawn)
         counts = np.bincount(label, n, labels)
         clusters = np.bincount(np.unique(np.stack([self._cluster, label]), axis=1)[1], minlength=labels)
-        return [
-            estimate(float(value[k]), draws[:, k], int(clusters[k]) if clusters[k] >= FEWEST else 0, int(counts[k]))
-            for k in range(labels)
-        ]
+        return [estimate(float(value[k]), draws[:, k], int(clusters[k]), int(counts[k])) for k in range(labels)]
 
     def estimate(self, statistic: Statistic, values: Floats, n: int) -> Estimate:
         """values (C, k): what the statistic sums; n: the observations that are told of."""
         value, draws = self.drawn(statistic, values)
-        return estimate(value, draws, n if self.count >= FEWEST else 0, n)
+        return estimate(value, draws, self.count, n)
 
 
-def estimate(value: float, draws: Floats, trusted: int, n: int) -> Estimate:
-    """An estimate with the percentile interval of its draws, without one where nothing is to be trusted."""
+def estimate(value: float, draws: Floats, clusters: int, n: int) -> Estimate:
+    """An estimate with the percentile interval of its draws, none for fewer than FEWEST clusters.
+
+    Few clusters vary less among draws than they would among studies, by √((c-1)/c), and their spread is itself
+    uncertain: the percentiles are those that Student's t asks for (Hesterberg 2015, the expanded percentile interval).
+    """
     if not np.isfinite(value):
         return Estimate(None, None, None, n)
     draws = draws[np.isfinite(draws)]
-    if not trusted or len(draws) < DRAWS / 2:
+    if clusters < FEWEST or len(draws) < DRAWS / 2:
         return Estimate(value, None, None, n)
-    low, high = np.quantile(draws, [0.025, 0.975])
+    tail = float(norm.cdf(student.ppf(0.025, clusters - 1) * np.sqrt(clusters / (clusters - 1))))
+    low, high = np.quantile(draws, [tail, 1 - tail])
     return Estimate(value, float(low), float(high), n)
 
 

@@ -22,6 +22,10 @@ class Measure:
         n = int(self.n.sum())
         return clusters.estimate(self.statistic, self.values, n) if n else NOTHING
 
+    def estimates(self, clusters: Clusters, label: Ints, labels: int) -> list[Estimate]:
+        """One estimate for each label from 0, of the units that bear it; label (U,)."""
+        return clusters.estimates(self.statistic, self.values, label, labels, self.n)
+
 
 def raw_agreement(units: Units) -> Measure:
     """The share of pairs of raters of the same unit who say the same."""
@@ -67,10 +71,14 @@ def alpha_ordinal(units: Graded) -> Measure:
     paired = total > 1
     counted = paired[units.unit]
     unit, code = units.unit[counted], units.code[counted]
-    marginal = np.bincount(code, minlength=len(units.values)).astype(np.float64)
-    middle = np.cumsum(marginal) - marginal / 2
-    middle -= middle.mean() if len(middle) else 0
-    one, two = (np.bincount(unit, value, len(units)) for value in (middle[code], middle[code] ** 2))
+    # Of units of another label are other mid-ranks.
+    place = units.label[unit] * len(units.values) + code
+    labels = int(units.label.max(initial=0)) + 1
+    marginal = np.bincount(place, minlength=labels * len(units.values)).astype(np.float64).reshape(labels, -1)
+    middle = np.cumsum(marginal, axis=1) - marginal / 2
+    # About the middle, where their squares lose no digits.
+    middle = (middle - marginal.sum(axis=1, keepdims=True) / 2).ravel()[place]
+    one, two = np.bincount(unit, middle, len(units)), np.bincount(unit, middle**2, len(units))
     within = np.where(paired, 2 * (total * two - one**2) / np.maximum(total - 1, 1), 0)
 
     def alpha(sums: Floats) -> Floats:
@@ -81,28 +89,41 @@ def alpha_ordinal(units: Graded) -> Measure:
     return Measure(alpha, np.column_stack([within, np.where(paired, total, 0), one, two]), np.where(paired, total, 0))
 
 
-def kendalls_w(answers: Answers) -> Estimate:
-    """Kendall's coefficient of concordance W, corrected for ties, averaged over the tasks that two raters or more have
-    ranked, with an interval by task. 1 is the same order by all; chance gives 1 over the number of raters."""
+@dataclass(frozen=True)
+class Concordance:
+    """Kendall's W of T tasks: a measure of their mean, the tasks and the label of each, (T,)."""
+
+    measure: Measure
+    task: Ints
+    label: Ints
+
+
+def concordances(answers: Answers, label: Ints | None = None) -> Concordance:
+    """W, corrected for ties, of every task of three responses or more that two raters or more have ordered; without
+    those in which every rater ties everything. label (A,): what raters said under another label is held apart."""
+    apart = np.zeros(len(answers), np.int64) if label is None else label
     answered = np.flatnonzero(answers.size > 2)
-    if not len(answered):
-        return NOTHING
-    order = answered[np.lexsort((answers.response[answered], answers.judgement[answered], answers.task[answered]))]
-    task, size, value = answers.task[order], answers.size[order], answers.value[order]
-    starts = np.flatnonzero(np.append(True, np.diff(task) != 0))
+    keys = (answers.response, answers.judgement, apart, answers.task)
+    order = answered[np.lexsort([key[answered] for key in keys])]
+    task, part, size, value = answers.task[order], apart[order], answers.size[order], answers.value[order]
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = (np.diff(task) != 0) | (np.diff(part) != 0)
+    starts = np.flatnonzero(fresh)
     raters = np.diff(np.append(starts, len(task))) // size[starts]
-    found, tasks = [], []
+    found = np.full(len(starts), np.nan)
     for m, k in {(int(m), int(k)) for m, k in zip(raters, size[starts], strict=True) if m > 1}:
-        chosen = starts[(raters == m) & (size[starts] == k)]
-        w = concordance(value[chosen[:, None] + np.arange(m * k)].reshape(-1, m, k))
-        found.append(w)
-        tasks.append(task[chosen])
-    w = np.concatenate(found) if found else np.zeros(0)
-    defined = np.isfinite(w)
-    if not defined.any():
-        return NOTHING
-    values = np.column_stack([w[defined], np.ones(defined.sum())])
-    return Clusters(np.concatenate(tasks)[defined]).estimate(ratio, values, int(defined.sum()))
+        chosen = (raters == m) & (size[starts] == k)
+        found[chosen] = concordance(value[starts[chosen][:, None] + np.arange(m * k)].reshape(-1, m, k))
+    starts, w = starts[np.isfinite(found)], found[np.isfinite(found)]
+    measure = Measure(ratio, np.column_stack([w, np.ones(len(w))]), np.ones(len(w), np.int64))
+    return Concordance(measure, task[starts], part[starts])
+
+
+def kendalls_w(answers: Answers) -> Estimate:
+    """Kendall's coefficient of concordance W, averaged over tasks, with an interval by task. 1 is the same order by
+    all; chance gives 1 over the number of raters."""
+    found = concordances(answers)
+    return found.measure.estimate(Clusters(found.task))
 
 
 def concordance(values: Floats) -> Floats:

@@ -1,9 +1,9 @@
 """How reliable is each rater? Dawid & Skene 1979 with one parameter a rater, from choices alone. Pure functions.
 
 Every unit (two responses of a task) has a true answer: a, b or, where anybody ever said so, a tie. Rater u says the
-truth with probability α_u and otherwise one of the other answers, each as likely. EM finds the truths and the α together. An α has a beta prior,
-so that few votes leave it near what is usual; its interval is that of its posterior, in which the truths of the
-rater's units are those that the other raters' votes make likely.
+truth with probability α_u and otherwise one of the other answers, each as likely. EM finds the truths and the α
+together. An α has a beta prior, so that few votes leave it near what is usual; its interval is that of its posterior,
+in which the truths of the rater's units are those that the other raters' votes make likely.
 """
 
 from dataclasses import dataclass
@@ -114,8 +114,8 @@ def _posterior(
 
 
 def _add_likelihood(log: Floats, rater: Ints, agreed: Floats, answers: int) -> None:
-    """Add to (R, grid) the log-probability of each vote: P(said) = α·q + (1-α)/(answers-1)·(1-q), q being how likely the others
-    make what was said. The votes' q are rounded to hundredths, so that the cost does not grow with the votes."""
+    """Add to (R, grid) the log-probability of each vote: P(said) = α·q + (1-α)/(answers-1)·(1-q), q being how likely
+    the others make what was said. The votes' q are rounded to hundredths, so that the cost grows not with the votes."""
     levels = np.round(agreed * 100).astype(np.int64)
     counts = np.bincount(rater * 101 + levels, minlength=len(log) * 101).reshape(len(log), 101)
     q = np.arange(101) / 100

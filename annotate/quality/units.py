@@ -9,14 +9,13 @@ from annotate.judgements.comparisons import Answers, Comparisons, Floats, Ints
 
 @dataclass(frozen=True)
 class Units:
-    """U things that raters gave one of V values: counts (U, V), of votes. cluster, prompt (U,): the task and prompt.
+    """U things that raters gave one of V values: counts (U, V), of votes. cluster (U,): the task.
 
     label (U,): a part of the data that the unit is counted in. values (V,): what the columns stand for, ascending.
     """
 
     counts: Ints
     cluster: Ints
-    prompt: Ints
     label: Ints
     values: Floats
 
@@ -27,12 +26,13 @@ class Units:
 @dataclass(frozen=True)
 class Graded:
     """A answers to U things, each one of V ordered values, which may be nearly as many as the answers: no table of
-    U by V is ever made. unit, code (A,): which thing, which value. cluster, prompt (U,). values (V,): ascending."""
+    U by V is ever made. unit, code (A,): which thing, which value. cluster (U,): the task; label (U,): as for Units.
+    values (V,): ascending."""
 
     unit: Ints
     code: Ints
     cluster: Ints
-    prompt: Ints
+    label: Ints
     values: Floats
 
     def __len__(self) -> int:
@@ -55,14 +55,15 @@ def units_of_comparisons(comparisons: Comparisons, label: Ints | None = None) ->
     codes = (2 * outcome).astype(np.int64)
     counts = np.bincount(number * 3 + codes, minlength=len(first) * 3).reshape(-1, 3)
     values = np.array([0, 0.5, 1])
-    return Units(counts, comparisons.cluster[first], comparisons.prompt[first], apart[first], values)
+    return Units(counts, comparisons.cluster[first], apart[first], values)
 
 
-def units_of_answers(answers: Answers) -> Graded:
-    """Every response of a task is a unit; its value is its score or rank."""
+def units_of_answers(answers: Answers, label: Ints | None = None) -> Graded:
+    """Every response of a task is a unit; its value is its score or rank. label (A,): held apart, as above."""
     values, code = np.unique(answers.value, return_inverse=True)
-    number, first = numbered(np.stack([answers.task, answers.response], axis=1))
-    return Graded(number, code, answers.task[first], answers.prompt[first], values)
+    apart = np.zeros(len(answers), np.int64) if label is None else label
+    number, first = numbered(np.stack([answers.task, answers.response, apart], axis=1))
+    return Graded(number, code, answers.task[first], apart[first], values)
 
 
 def numbered(keys: Ints) -> tuple[Ints, Ints]:

@@ -66,7 +66,7 @@ def fairness(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _results(evidence: Evidence) -> dict[str, Any]:
     study, selection = evidence.study, Selection(who=evidence.who)
-    ballot = ballot_of(study, selection, evidence.ranked)
+    ballot = ballot_of(study, selection, evidence.comparisons)
     missing = not_yet(ballot.votes, ballot.names)
     if missing or len(ballot.names) > MOST_AUTHORS:
         return {"missing": missing or _("More authors than can be shown by group: %(n)d.") % {"n": len(ballot.names)}}

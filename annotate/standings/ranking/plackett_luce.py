@@ -15,7 +15,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit, logsumexp
 
 from annotate.judgements.comparisons import Floats, Ints
-from annotate.standings.ranking.newton import STEPS, TOLERANCE, robust
+from annotate.standings.ranking.newton import STEPS, TOLERANCE, sandwiched
 from annotate.standings.ranking.votes import Fit
 
 
@@ -75,7 +75,7 @@ def fit(
     at[:n] -= at[:n].mean()
     tie = float(at[n]) if orders else None
     bread = cho_solve(cho_factor(sums.hessian), np.eye(len(at)))
-    covariance = robust(bread, sums.scores.T @ sums.scores, clusters, n)[:n, :n]
+    covariance = sandwiched(bread, sums.scores.T @ sums.scores, clusters, n)[:n, :n]
     return Fit(at[:n], np.zeros(0), tie, covariance, sums.value, iterations, prior)
 
 
