@@ -73,6 +73,14 @@ class Evidence:
     def ranks(self) -> Answers:
         return ranks_of(self.votes)
 
+    @property
+    def judgements(self) -> int:
+        """How many judgements the comparisons come from."""
+        if len(self.ranked):
+            return len(np.unique(self.ranked.judgement))
+        scored = [answers.judgement for answers in self._scores.values()]
+        return len(np.unique(np.concatenate(scored))) if scored else 0
+
     @cached_property
     def graded(self) -> Answers | None:
         """What of a study has an order beyond pairs: its ranks; where it only scores, the scores by its first

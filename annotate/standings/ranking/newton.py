@@ -92,8 +92,8 @@ def _differences(rows: Votes, at: Floats) -> Floats:
 
 
 def _objective(rows: Votes, model: Model, at: Floats, ties: bool, prior: float) -> tuple[float, Floats, Floats]:
-    """The log-likelihood, its gradient, and minus its Hessian made definite: only differences of strengths matter,
-    so a term that pulls their mean to 0 changes nothing else."""
+    """The log-likelihood, its gradient, and minus its Hessian made definite: without a prior only differences of
+    strengths matter, so a term that holds their mean changes nothing else. A prior holds it itself."""
     n, w = rows.n, rows.weight
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         terms = model(_differences(rows, at), rows.outcome, float(at[-1]) if ties else 0.0)
@@ -122,7 +122,7 @@ def _objective(rows: Votes, model: Model, at: Floats, ties: bool, prior: float) 
     value -= float(effects @ effects) / 2 / EFFECT_SPREAD**2
     gradient[n : n + len(effects)] -= effects / EFFECT_SPREAD**2
     hessian[n : n + len(effects), n : n + len(effects)] += np.eye(len(effects)) / EFFECT_SPREAD**2
-    hessian[:n, :n] += curve.sum() / n**2 + 1e-12
+    hessian[:n, :n] += 1e-12 if prior else curve.sum() / n**2 + 1e-12
     return value, gradient, hessian
 
 
