@@ -10,6 +10,7 @@ from django.db.models import F
 
 from annotate.exchange.import_prompts import Report, read_prompts, save_prompts
 from annotate.exchange.judgement_files import NewJudgement, NewResponse, read_judgements, read_responses
+from annotate.exchange.planning import analyse
 from annotate.exchange.studies import study_for_import
 from annotate.judgements.models import Judgement
 from annotate.members.models import Kind, Membership
@@ -55,6 +56,7 @@ def import_judgements(
         saved = save_prompts(study, new_prompts)
         ids, added = _save_responses(study, new_responses)
         counts = _save_judgements(study, new, ids, report)
+        analyse(saved + added + counts["judgements"])
     return {"study": study.slug, "study_created": int(made), "prompts": saved, "responses": added, **counts}
 
 

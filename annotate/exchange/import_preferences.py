@@ -14,6 +14,7 @@ from annotate.exchange.bundles import Bundle
 from annotate.exchange.checks import check
 from annotate.exchange.files import Row
 from annotate.exchange.import_prompts import Report
+from annotate.exchange.planning import analyse
 from annotate.exchange.shapes import registry
 from annotate.exchange.shapes.fields import Fields
 from annotate.exchange.sources import rows, rows_about
@@ -95,6 +96,8 @@ def import_preferences(
                 report(min(chunk[-1].row.line, total), total)
         if way.dry_run:
             transaction.set_rollback(True)
+        else:
+            analyse(sum(counts.get(name, 0) for name in ("prompts", "responses", "judgements", "tasks")))
     if not counts and not problems.count:
         raise PalateError(f"{path}: holds nothing to import")
     return {

@@ -4,6 +4,7 @@ PostgreSQL gathers each column into an array and sends it in its binary form: a 
 width and its value.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,14 +35,15 @@ WHERE ranks IS NOT NULL
 ORDER BY judgement, place
 """
 
+# One row a response shown, one column a criterion: seven criteria cost hardly more than one.
 SCORES = """
 SELECT judgement, task, prompt, rater::int8, response, place - 1, cardinality(shown)::int8,
-       (scores -> %s ->> (place - 1)::int)::float8, extract(epoch FROM at)::float8
+       extract(epoch FROM at)::float8, {values}
 FROM ({selected}) v(judgement, task, prompt, rater, shown, scores, at),
      unnest(shown) WITH ORDINALITY AS s(response, place)
-WHERE jsonb_exists(scores, %s)
-ORDER BY judgement, place
+WHERE scores <> '{{}}'
 """
+VALUE = "coalesce((scores -> %s ->> (place - 1)::int)::float8, 'NaN')"
 
 
 def columns(sql: str, parameters: tuple[Any, ...], types: str) -> list[NDArray[Any]]:
@@ -51,6 +53,8 @@ def columns(sql: str, parameters: tuple[Any, ...], types: str) -> list[NDArray[A
     with transaction.atomic(), connection.cursor() as cursor:
         # The planner takes an array for a thousand elements and would compile the query for longer than it runs.
         cursor.execute("SET LOCAL jit = off")
+        # Of a study just imported it knows nothing, and would look up each of many judgements one by one, in vain.
+        cursor.execute("SET LOCAL enable_nestloop = off")
         cursor.execute(f"SELECT {sent} FROM ({sql}) rows({', '.join(names)})", parameters)  # noqa: S608
         found = cursor.fetchone()
     return [_array(data, kind) for data, kind in zip(found or [], types, strict=True)]
@@ -75,8 +79,23 @@ def ranks_of(judgements: JudgementQuerySet) -> Answers:
 
 def scores_of(judgements: JudgementQuerySet, criterion: str) -> Answers:
     """The scores by one criterion in these judgements."""
+    return scores_by(judgements, [criterion])[criterion]
+
+
+def scores_by(judgements: JudgementQuerySet, criteria: Sequence[str]) -> dict[str, Answers]:
+    """The scores by each of these criteria, in one read."""
+    if not criteria:
+        return {}
     selected, parameters = _selected(judgements, "shown", "scores", "made_at")
-    return Answers(*columns(SCORES.format(selected=selected), (criterion, *parameters, criterion), "iiiiiiiff"))
+    sql = SCORES.format(selected=selected, values=", ".join([VALUE] * len(criteria)))
+    found = columns(sql, (*criteria, *parameters), "iiiiiiif" + "f" * len(criteria))
+    order = np.lexsort((found[5], found[0]))
+    *places, at = (column[order] for column in found[:8])
+    answers = {}
+    for key, column in zip(criteria, found[8:], strict=True):
+        given = np.isfinite(value := column[order])
+        answers[key] = Answers(*(of[given] for of in places), value=value[given], at=at[given])
+    return answers
 
 
 def _selected(judgements: JudgementQuerySet, *names: str) -> tuple[str, tuple[Any, ...]]:

@@ -33,6 +33,9 @@ class Answers:
     def __len__(self) -> int:
         return len(self.judgement)
 
+    def __getitem__(self, chosen: Any) -> "Answers":
+        return _chosen(self, chosen)
+
 
 @dataclass(frozen=True)
 class Comparisons:
@@ -59,7 +62,7 @@ class Comparisons:
         return len(self.judgement)
 
     def __getitem__(self, chosen: Any) -> "Comparisons":
-        return replace(self, **{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+        return _chosen(self, chosen)
 
     @property
     def weight(self) -> Floats:
@@ -80,6 +83,11 @@ class Comparisons:
         swapped = self.first > self.second
         a, b = np.where(swapped, self.second, self.first), np.where(swapped, self.first, self.second)
         return a, b, np.where(swapped, 1 - self.outcome, self.outcome)
+
+
+def _chosen(of: Any, chosen: Any) -> Any:
+    """The same columns, of the chosen rows only."""
+    return replace(of, **{field.name: getattr(of, field.name)[chosen] for field in fields(of)})
 
 
 def joined(*parts: Comparisons) -> Comparisons:

@@ -47,7 +47,9 @@ def position_bias(comparisons: Comparisons, random: Flags) -> Check:
     without the habit. For the imported, each task's two orders weigh the same, so that quality cancels."""
     counted = random & comparisons.decided
     if not counted.any():
-        return Check("position", NOTHING, 0.5, "no-random-order" if comparisons.decided.any() else "no-decided")
+        apart = comparisons.decided.any() and not (comparisons.size > 1).any()
+        why = "one-by-one" if apart else "no-random-order" if comparisons.decided.any() else "no-decided"
+        return Check("position", NOTHING, 0.5, why)
     chosen = comparisons[counted]
     weight = _balanced(chosen)
     hits = weight * (chosen.outcome == 1)
@@ -166,7 +168,7 @@ def after_a_side(comparisons: Comparisons) -> Check:
     again, minus how often that rater's own habit alone would bring it. 0 without such an effect."""
     pairs = np.flatnonzero((comparisons.size == 2) & comparisons.decided)
     if len(pairs) < 2:
-        return Check("carry-over", NOTHING, 0.0, "no-decided")
+        return Check("carry-over", NOTHING, 0.0, "no-pairs")
     chosen = comparisons[pairs]
     order = np.lexsort((chosen.at, chosen.rater))
     rater, side, at = chosen.rater[order], chosen.outcome[order], chosen.at[order]

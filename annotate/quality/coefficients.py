@@ -6,7 +6,7 @@ import numpy as np
 
 from annotate.judgements.comparisons import Answers, Floats, Ints
 from annotate.quality.bootstrap import NOTHING, Clusters, Estimate, Statistic, ratio
-from annotate.quality.units import Units
+from annotate.quality.units import Graded, Units
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,10 @@ class Measure:
     def estimate(self, clusters: Clusters) -> Estimate:
         n = int(self.n.sum())
         return clusters.estimate(self.statistic, self.values, n) if n else NOTHING
+
+    def estimates(self, clusters: Clusters, label: Ints, labels: int) -> list[Estimate]:
+        """One estimate for each label from 0, of the units that bear it; label (U,)."""
+        return clusters.estimates(self.statistic, self.values, label, labels, self.n)
 
 
 def raw_agreement(units: Units) -> Measure:
@@ -48,19 +52,33 @@ def alpha_nominal(units: Units) -> Measure:
     return Measure(alpha, np.column_stack([inside, same]), np.where(total > 1, total, 0))
 
 
-def alpha_ordinal(units: Units) -> Measure:
+def same_grade(units: Graded) -> Measure:
+    """The share of pairs of raters of the same unit who give it exactly the same value."""
+    total = units.total
+    pairs = total * (total - 1) // 2
+    cell, count = np.unique(units.unit * len(units.values) + units.code, return_counts=True)
+    agreeing = np.bincount(cell // max(len(units.values), 1), count * (count - 1) / 2, len(units))
+    return Measure(ratio, np.stack([agreeing, pairs], axis=1), pairs)
+
+
+def alpha_ordinal(units: Graded) -> Measure:
     """Krippendorff's α for ranks and scores.
 
     The ordinal metric (Σ_{g=c..k} n_g - (n_c + n_k)/2)² is the squared difference of mid-ranks, so α is that of
     interval data on mid-ranks, and needs no table of coincidences. Draws keep the mid-ranks of the data.
     """
-    total = units.counts.sum(axis=1)
+    total = units.total
     paired = total > 1
-    inside = np.where(paired[:, None], units.counts, 0).astype(np.float64)
-    marginal = inside.sum(axis=0)
-    middle = np.cumsum(marginal) - marginal / 2
-    middle -= middle.mean()
-    one, two = inside @ middle, inside @ middle**2
+    counted = paired[units.unit]
+    unit, code = units.unit[counted], units.code[counted]
+    # Of units of another label are other mid-ranks.
+    place = units.label[unit] * len(units.values) + code
+    labels = int(units.label.max(initial=0)) + 1
+    marginal = np.bincount(place, minlength=labels * len(units.values)).astype(np.float64).reshape(labels, -1)
+    middle = np.cumsum(marginal, axis=1) - marginal / 2
+    # About the middle, where their squares lose no digits.
+    middle = (middle - marginal.sum(axis=1, keepdims=True) / 2).ravel()[place]
+    one, two = np.bincount(unit, middle, len(units)), np.bincount(unit, middle**2, len(units))
     within = np.where(paired, 2 * (total * two - one**2) / np.maximum(total - 1, 1), 0)
 
     def alpha(sums: Floats) -> Floats:
@@ -71,28 +89,41 @@ def alpha_ordinal(units: Units) -> Measure:
     return Measure(alpha, np.column_stack([within, np.where(paired, total, 0), one, two]), np.where(paired, total, 0))
 
 
-def kendalls_w(answers: Answers) -> Estimate:
-    """Kendall's coefficient of concordance W, corrected for ties, averaged over the tasks that two raters or more have
-    ranked, with an interval by task. 1 is the same order by all; chance gives 1 over the number of raters."""
+@dataclass(frozen=True)
+class Concordance:
+    """Kendall's W of T tasks: a measure of their mean, the tasks and the label of each, (T,)."""
+
+    measure: Measure
+    task: Ints
+    label: Ints
+
+
+def concordances(answers: Answers, label: Ints | None = None) -> Concordance:
+    """W, corrected for ties, of every task of three responses or more that two raters or more have ordered; without
+    those in which every rater ties everything. label (A,): what raters said under another label is held apart."""
+    apart = np.zeros(len(answers), np.int64) if label is None else label
     answered = np.flatnonzero(answers.size > 2)
-    if not len(answered):
-        return NOTHING
-    order = answered[np.lexsort((answers.response[answered], answers.judgement[answered], answers.task[answered]))]
-    task, size, value = answers.task[order], answers.size[order], answers.value[order]
-    starts = np.flatnonzero(np.append(True, np.diff(task) != 0))
+    keys = (answers.response, answers.judgement, apart, answers.task)
+    order = answered[np.lexsort([key[answered] for key in keys])]
+    task, part, size, value = answers.task[order], apart[order], answers.size[order], answers.value[order]
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = (np.diff(task) != 0) | (np.diff(part) != 0)
+    starts = np.flatnonzero(fresh)
     raters = np.diff(np.append(starts, len(task))) // size[starts]
-    found, tasks = [], []
+    found = np.full(len(starts), np.nan)
     for m, k in {(int(m), int(k)) for m, k in zip(raters, size[starts], strict=True) if m > 1}:
-        chosen = starts[(raters == m) & (size[starts] == k)]
-        w = concordance(value[chosen[:, None] + np.arange(m * k)].reshape(-1, m, k))
-        found.append(w)
-        tasks.append(task[chosen])
-    w = np.concatenate(found) if found else np.zeros(0)
-    defined = np.isfinite(w)
-    if not defined.any():
-        return NOTHING
-    values = np.column_stack([w[defined], np.ones(defined.sum())])
-    return Clusters(np.concatenate(tasks)[defined]).estimate(ratio, values, int(defined.sum()))
+        chosen = (raters == m) & (size[starts] == k)
+        found[chosen] = concordance(value[starts[chosen][:, None] + np.arange(m * k)].reshape(-1, m, k))
+    starts, w = starts[np.isfinite(found)], found[np.isfinite(found)]
+    measure = Measure(ratio, np.column_stack([w, np.ones(len(w))]), np.ones(len(w), np.int64))
+    return Concordance(measure, task[starts], part[starts])
+
+
+def kendalls_w(answers: Answers) -> Estimate:
+    """Kendall's coefficient of concordance W, averaged over tasks, with an interval by task. 1 is the same order by
+    all; chance gives 1 over the number of raters."""
+    found = concordances(answers)
+    return found.measure.estimate(Clusters(found.task))
 
 
 def concordance(values: Floats) -> Floats:

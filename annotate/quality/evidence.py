@@ -5,8 +5,9 @@ from functools import cached_property
 
 import numpy as np
 from django.db.models import F
+from django.utils.translation import gettext as _
 
-from annotate.judgements.columns import comparisons_of, ranks_of, scores_of
+from annotate.judgements.columns import comparisons_of, ranks_of, scores_by
 from annotate.judgements.comparisons import Answers, Comparisons, Flags, Floats, Ints, compared
 from annotate.judgements.models import Judgement
 from annotate.judgements.queries import JudgementQuerySet
@@ -59,17 +60,46 @@ class Evidence:
         return compared(self.scores(self.criteria[0].key))
 
     @cached_property
+    def source(self) -> str:
+        """Which data all figures of the votes come from, in words."""
+        words = _("votes of people, imported ones included") if self.who == "people" else _("votes of simulated raters")
+        left_out = _("without repeats, known answers, experts' decisions and excluded raters")
+        if len(self.ranked) or not self.criteria:
+            return f"{words}; {left_out}"
+        implied = _("choices are those that the scores by %(name)s imply") % {"name": self.criteria[0].name}
+        return f"{words}; {left_out}; {implied}"
+
+    @cached_property
     def ranks(self) -> Answers:
         return ranks_of(self.votes)
 
+    @property
+    def judgements(self) -> int:
+        """How many judgements the comparisons come from."""
+        if len(self.ranked):
+            return len(np.unique(self.ranked.judgement))
+        scored = [answers.judgement for answers in self._scores.values()]
+        return len(np.unique(np.concatenate(scored))) if scored else 0
+
+    @cached_property
+    def graded(self) -> Answers | None:
+        """What of a study has an order beyond pairs: its ranks; where it only scores, the scores by its first
+        criterion; None where two responses are compared at a time."""
+        if (self.ranked.size > 2).any():
+            return self.ranks
+        return self.scores(self.criteria[0].key) if self.criteria and not len(self.ranked) else None
+
     def scores(self, criterion: str) -> Answers:
-        if criterion not in self._scores:
-            self._scores[criterion] = scores_of(self.votes, criterion)
         return self._scores[criterion]
 
     @cached_property
+    def scored_together(self) -> bool:
+        """Whether scores were given to three responses or more at once, so that they order them."""
+        return any((answers.size > 2).any() for answers in self._scores.values())
+
+    @cached_property
     def _scores(self) -> dict[str, Answers]:
-        return {}
+        return scores_by(self.votes, [criterion.key for criterion in self.criteria])
 
     @cached_property
     def labelled(self) -> Labelled:
@@ -82,7 +112,9 @@ class Evidence:
     @cached_property
     def adjudications(self) -> Comparisons:
         live = Judgement.objects.live().of_study(self.study).filter(part=Part.ADJUDICATION)
-        return comparisons_of(live)
+        if len(self.ranked) or not self.criteria:
+            return comparisons_of(live)
+        return compared(scores_by(live, [self.criteria[0].key])[self.criteria[0].key])
 
     @cached_property
     def _lengths(self) -> tuple[Ints, Floats]:

@@ -44,7 +44,7 @@ def labelled(votes: JudgementQuerySet) -> Labelled:
     prompts, row = np.unique(np.array([prompt for prompt, _ in newest], np.int64), return_inverse=True)
     counts = np.zeros((len(prompts), max(len(names), 1)), np.int64)
     np.add.at(counts, (row, label), 1)
-    units = Units(counts, prompts, prompts, np.zeros(len(prompts), np.int64), np.arange(len(names), dtype=np.float64))
+    units = Units(counts, prompts, np.zeros(len(prompts), np.int64), np.arange(len(names), dtype=np.float64))
     sure = np.array([np.nan if sure is None else sure for _, sure in newest.values()], np.float64)
     return Labelled(names, units, label, prompts[row], sure)
 

@@ -1,44 +1,26 @@
 """All figures of the quality page, in one place for the page, its file and the report."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-
 import numpy as np
 from django.utils.translation import gettext as _
 
-from annotate.judgements.comparisons import Comparisons, Ints
+from annotate.judgements.comparisons import Comparisons
 from annotate.judgements.models import Judgement
 from annotate.known_answers.operations import graded
 from annotate.quality import checks
 from annotate.quality.agreement import Agreement
 from annotate.quality.bootstrap import NOTHING, Clusters, Estimate, share
-from annotate.quality.coefficients import Measure, alpha_nominal, alpha_ordinal, kendalls_w, raw_agreement
+from annotate.quality.coefficients import alpha_nominal, alpha_ordinal, kendalls_w, raw_agreement, same_grade
 from annotate.quality.consistency import self_consistency
-from annotate.quality.evidence import MONDAY, WEEK, Evidence
+from annotate.quality.evidence import Evidence
 from annotate.quality.labels import specific_agreement
 from annotate.quality.second_opinion import correlation, same_choice
 from annotate.quality.units import numbered, units_of_answers, units_of_comparisons
-from annotate.quality.words import NOT_YET, figure
+from annotate.quality.words import NOT_YET, Line, Table, figure
 from annotate.tasks.models import Part, Purpose
 from palate.figures import Figure
 
 # The newest gold answers; each is an object of its own to grade.
 GOLD = 2000
-MOST_ROWS = 26
-
-
-@dataclass(frozen=True)
-class Line:
-    """A row of a table of figures. key: of the words in `words`."""
-
-    name: str
-    figures: list[Figure]
-
-
-@dataclass(frozen=True)
-class Table:
-    key: str
-    lines: list[Line]
 
 
 def agreement_figures(evidence: Evidence) -> list[Figure]:
@@ -46,18 +28,20 @@ def agreement_figures(evidence: Evidence) -> list[Figure]:
     units = units_of_comparisons(evidence.comparisons)
     clusters = Clusters(units.cluster)
     found = [
-        figure("raw", raw_agreement(units).estimate(clusters)),
-        figure("alpha-nominal", alpha_nominal(units).estimate(clusters)),
+        ("raw", raw_agreement(units).estimate(clusters)),
+        ("alpha-nominal", alpha_nominal(units).estimate(clusters)),
     ]
-    if (evidence.comparisons.size > 2).any():
-        ranks = evidence.ranks
-        ranked = units_of_answers(ranks)
-        found.append(figure("alpha-ranks", alpha_ordinal(ranked).estimate(Clusters(ranked.cluster))))
-        found.append(figure("w", kendalls_w(ranks)))
-    found.append(figure("consistency", _estimate(self_consistency(evidence.study))))
-    found.append(figure("gold", gold(evidence)))
-    found.append(figure("adjudication", with_adjudication(evidence.comparisons, evidence.adjudications)))
-    return found
+    if (evidence.ranked.size > 2).any():
+        ranked = units_of_answers(evidence.ranks)
+        found.append(("alpha-ranks", alpha_ordinal(ranked).estimate(Clusters(ranked.cluster))))
+        found.append(("w", kendalls_w(evidence.ranks)))
+    adjudicated = with_adjudication(evidence.comparisons, evidence.adjudications)
+    return [
+        *(figure(key, estimate, source=evidence.source) for key, estimate in found),
+        figure("consistency", _estimate(self_consistency(evidence.study)), source=_("tasks shown to a rater again")),
+        figure("gold", gold(evidence), source=_("the newest answers to tasks with a known answer")),
+        figure("adjudication", adjudicated, source=evidence.source),
+    ]
 
 
 def _estimate(agreement: Agreement) -> Estimate:
@@ -81,7 +65,7 @@ def with_adjudication(votes: Comparisons, experts: Comparisons) -> Estimate:
         return NOTHING
     a, b, outcome = votes.pair
     x, y, decided = experts.pair
-    keys = np.concatenate([np.stack([votes.task, a, b], 1), np.stack([experts.task, x, y], 1)])
+    keys = np.concatenate([np.stack([votes.cluster, a, b], 1), np.stack([experts.cluster, x, y], 1)])
     number, _first = numbered(keys)
     verdict = np.full(number.max() + 1, -1.0)
     verdict[number[len(votes) :]] = decided
@@ -90,12 +74,19 @@ def with_adjudication(votes: Comparisons, experts: Comparisons) -> Estimate:
 
 
 def criteria_table(evidence: Evidence) -> Table:
-    """By criterion: α of the scores, and raw agreement of the choices that the scores imply."""
+    """By criterion: α of the scores, how often two raters give the same one; W where several were scored at once."""
     lines = []
     for criterion in evidence.criteria:
-        units = units_of_answers(evidence.scores(criterion.key))
-        estimate = alpha_ordinal(units).estimate(Clusters(units.cluster))
-        lines.append(Line(criterion.name, [figure("alpha-scores", estimate)]))
+        answers = evidence.scores(criterion.key)
+        units = units_of_answers(answers)
+        clusters = Clusters(units.cluster)
+        found = [
+            ("alpha-scores", alpha_ordinal(units).estimate(clusters)),
+            ("same-score", same_grade(units).estimate(clusters)),
+        ]
+        if evidence.scored_together:
+            found.append(("w-scores", kendalls_w(answers)))
+        lines.append(Line(criterion.name, [figure(key, of, source=evidence.source) for key, of in found]))
     return Table("criteria", lines)
 
 
@@ -126,59 +117,6 @@ def opinion_table(evidence: Evidence) -> Table:
         estimate = correlation(opinion, evidence.scores(criterion.key))
         lines.append(Line(criterion.name, [figure("chrf-score", estimate)]))
     return Table("chrf", lines)
-
-
-def group_table(evidence: Evidence) -> Table:
-    """By group of prompts."""
-    names, number = evidence.prompt_group
-    units = units_of_comparisons(evidence.comparisons)
-    label = np.array([number.get(prompt, -1) for prompt in units.prompt.tolist()], np.int64)
-    return _by_label("groups", evidence.comparisons, names, label, None)
-
-
-def audience_table(evidence: Evidence) -> Table:
-    """By the tags that prompts ask of their raters; a prompt may stand in several rows."""
-    names, prompts = evidence.audience
-    lines = []
-    for k, name in enumerate(names[:MOST_ROWS]):
-        chosen = evidence.comparisons[np.isin(evidence.comparisons.prompt, prompts[k])]
-        units = units_of_comparisons(chosen)
-        clusters = Clusters(units.cluster)
-        measures = raw_agreement(units), alpha_nominal(units)
-        lines.append(Line(name, _pair(*(measure.estimate(clusters) for measure in measures))))
-    return Table("audience", lines)
-
-
-def week_table(evidence: Evidence) -> Table:
-    """By the week in which judgements were made: raters are compared within a week. The newest weeks."""
-    weeks = np.unique(evidence.week)[-MOST_ROWS:]
-    newest = evidence.week >= weeks[0] if len(weeks) else np.zeros(0, bool)
-    chosen, week = evidence.comparisons[newest], evidence.week[newest]
-    apart = np.searchsorted(weeks, week)
-    names = [f"{datetime.fromtimestamp(w * WEEK - MONDAY, UTC):%Y-%m-%d}" for w in weeks.tolist()]
-    units = units_of_comparisons(chosen, apart)
-    return _by_label("weeks", chosen, names, units.label, apart)
-
-
-def _by_label(key: str, comparisons: Comparisons, names: list[str], label: Ints, apart: Ints | None) -> Table:
-    units = units_of_comparisons(comparisons, apart)
-    if not len(units) or not names:
-        return Table(key, [])
-    # One more label for what belongs to none.
-    label = np.where(label < 0, len(names), label)
-    clusters, columns = Clusters(units.cluster), []
-    for measure in (raw_agreement(units), alpha_nominal(units)):
-        columns.append(_estimates(measure, clusters, label, len(names)))
-    lines = [Line(name, _pair(raw, alpha)) for name, raw, alpha in zip(names, *columns, strict=True) if raw.n]
-    return Table(key, lines[:MOST_ROWS] if key == "groups" else lines)
-
-
-def _estimates(measure: Measure, clusters: Clusters, label: Ints, labels: int) -> list[Estimate]:
-    return clusters.estimates(measure.statistic, measure.values, label, labels + 1, measure.n)[:labels]
-
-
-def _pair(raw: Estimate, alpha: Estimate) -> list[Figure]:
-    return [figure("raw", raw), figure("alpha-nominal", alpha)]
 
 
 def all_checks(evidence: Evidence) -> list[checks.Check]:

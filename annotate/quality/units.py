@@ -9,19 +9,39 @@ from annotate.judgements.comparisons import Answers, Comparisons, Floats, Ints
 
 @dataclass(frozen=True)
 class Units:
-    """U things that raters gave one of V values: counts (U, V), of votes. cluster, prompt (U,): the task and prompt.
+    """U things that raters gave one of V values: counts (U, V), of votes. cluster (U,): the task.
 
     label (U,): a part of the data that the unit is counted in. values (V,): what the columns stand for, ascending.
     """
 
     counts: Ints
     cluster: Ints
-    prompt: Ints
     label: Ints
     values: Floats
 
     def __len__(self) -> int:
         return len(self.counts)
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A answers to U things, each one of V ordered values, which may be nearly as many as the answers: no table of
+    U by V is ever made. unit, code (A,): which thing, which value. cluster (U,): the task; label (U,): as for Units.
+    values (V,): ascending."""
+
+    unit: Ints
+    code: Ints
+    cluster: Ints
+    label: Ints
+    values: Floats
+
+    def __len__(self) -> int:
+        return len(self.cluster)
+
+    @property
+    def total(self) -> Ints:
+        """(U,): how many answers."""
+        return np.bincount(self.unit, minlength=len(self))
 
 
 def units_of_comparisons(comparisons: Comparisons, label: Ints | None = None) -> Units:
@@ -31,26 +51,19 @@ def units_of_comparisons(comparisons: Comparisons, label: Ints | None = None) ->
     """
     a, b, outcome = comparisons.pair
     apart = np.zeros(len(a), np.int64) if label is None else label
-    keys = np.stack([comparisons.cluster, a, b, apart], axis=1)
+    number, first = numbered(np.stack([comparisons.cluster, a, b, apart], axis=1))
     codes = (2 * outcome).astype(np.int64)
-    return _counted(keys, codes, comparisons.cluster, comparisons.prompt, apart, np.array([0, 0.5, 1]))
+    counts = np.bincount(number * 3 + codes, minlength=len(first) * 3).reshape(-1, 3)
+    values = np.array([0, 0.5, 1])
+    return Units(counts, comparisons.cluster[first], apart[first], values)
 
 
-def units_of_answers(answers: Answers) -> Units:
-    """Every response of a task is a unit; its value is its score or rank."""
-    values, codes = np.unique(answers.value, return_inverse=True)
-    keys = np.stack([answers.task, answers.response], axis=1)
-    return _counted(keys, codes, answers.task, answers.prompt, np.zeros(len(keys), np.int64), values)
-
-
-def _counted(keys: Ints, codes: Ints, cluster: Ints, prompt: Ints, label: Ints, values: Floats) -> Units:
-    if not len(keys):
-        nothing = np.zeros(0, np.int64)
-        return Units(np.zeros((0, max(len(values), 1)), np.int64), nothing, nothing, nothing, values)
-    number, first = numbered(keys)
-    size = len(first), len(values)
-    counts = np.bincount(number * size[1] + codes, minlength=size[0] * size[1]).reshape(size)
-    return Units(counts, cluster[first], prompt[first], label[first], values)
+def units_of_answers(answers: Answers, label: Ints | None = None) -> Graded:
+    """Every response of a task is a unit; its value is its score or rank. label (A,): held apart, as above."""
+    values, code = np.unique(answers.value, return_inverse=True)
+    apart = np.zeros(len(answers), np.int64) if label is None else label
+    number, first = numbered(np.stack([answers.task, answers.response, apart], axis=1))
+    return Graded(number, code, answers.task[first], apart[first], values)
 
 
 def numbered(keys: Ints) -> tuple[Ints, Ints]:

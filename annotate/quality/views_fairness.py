@@ -1,5 +1,6 @@
 """The page that shows whether groups want different things, and the rater's page about themselves."""
 
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from annotate.members.queries import rating_memberships_of
 from annotate.quality.evidence import Evidence
 from annotate.quality.fairness import Preference, labels, preferences, shown_groups
 from annotate.quality.fairness_operations import declare_group, set_groups
+from annotate.quality.power import Enough, need_of_agreement
 from annotate.quality.views_quality import evidence_for
+from annotate.quality.words import figure
 from annotate.standings.power import TARGET, Need, needs
 from annotate.standings.ranking import davidson
 from annotate.standings.ranking.graph import connection
@@ -66,17 +69,31 @@ def fairness(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _results(evidence: Evidence) -> dict[str, Any]:
     study, selection = evidence.study, Selection(who=evidence.who)
-    ballot = ballot_of(study, selection, evidence.ranked)
+    ballot = ballot_of(study, selection, evidence.comparisons)
+    known = {"power": _of_agreement(evidence), "judgements": evidence.judgements}
     missing = not_yet(ballot.votes, ballot.names)
     if missing or len(ballot.names) > MOST_AUTHORS:
-        return {"missing": missing or _("More authors than can be shown by group: %(n)d.") % {"n": len(ballot.names)}}
+        many = _("More authors than can be shown by group: %(n)d.") % {"n": len(ballot.names)}
+        return {**known, "missing": missing or many}
     by_rater, hidden = _by_raters(study, ballot)
+    pairs, why_not = _needs(ballot, evidence.judgements)
     return {
+        **known,
         "by_rater": [(p, *_figures(p, _("raters"))) for p in by_rater],
         "hidden": hidden,
         "by_prompt": [(p, *_figures(p, _("tasks"))) for p in _by_prompts(evidence, ballot)],
-        "needs": _needs(ballot),
+        "needs": pairs,
+        "no_needs": why_not,
+        "all_pairs": max((more for *_names, _need, more in pairs), default=0),
     }
+
+
+def _of_agreement(evidence: Evidence) -> tuple[Figure, Enough] | None:
+    """Agreement as it is known now, and how many more judgements it needs; None while it has no interval."""
+    if not len(evidence.comparisons):
+        return None
+    enough = need_of_agreement(evidence.comparisons, evidence.judgements, target=TARGET)
+    return enough and (figure("alpha-nominal", enough.now, source=evidence.source), enough)
 
 
 def _by_raters(study: Study, ballot: Ballot) -> tuple[list[Preference], bool]:
@@ -116,13 +133,17 @@ def _figures(found: Preference, drawn: str) -> tuple[Figure, Figure]:
     )  # fmt: skip
 
 
-def _needs(ballot: Ballot) -> list[tuple[str, str, Need]]:
-    """For each pair of authors, how many more votes its interval needs; nothing where the votes fall apart."""
+def _needs(ballot: Ballot, judgements: int) -> tuple[list[tuple[str, str, Need, int]], str]:
+    """For each pair of authors, how many more judgements its interval needs; or why that cannot be told."""
     linked = connection(ballot.votes)
-    if linked.parts > 1 or linked.separated:
-        return []
-    fit = davidson.fit(ballot.votes)
-    return [(ballot.names[need.a], ballot.names[need.b], need) for need in needs(ballot.votes, fit)]
+    if linked.parts > 1:
+        return [], _("Not yet by pair, because the comparisons fall into parts that were never compared.")
+    if linked.separated:
+        return [], _("Not yet by pair, because somebody never lost or never won: no votes of the model can be drawn.")
+    # A judgement brings as many votes on authors as it does now.
+    each = judgements / float(ballot.votes.weight.sum())
+    found = needs(ballot.votes, davidson.fit(ballot.votes))
+    return [(ballot.names[need.a], ballot.names[need.b], need, ceil(need.more * each)) for need in found], ""
 
 
 def about_me(request: HttpRequest, slug: str) -> HttpResponse:

@@ -1,5 +1,6 @@
 """The page that says whether a study's judgements can be trusted, its file, and the pages of its raters."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -10,21 +11,29 @@ from django.utils.translation import gettext as _
 from annotate.exchange.tables import Row, Table, csv_lines
 from annotate.members.access import managed_study
 from annotate.prompts.models import Response
-from annotate.quality import summary
+from annotate.quality import parts, summary
 from annotate.quality.evidence import Evidence, who_judged
 from annotate.quality.labels import confusions
 from annotate.quality.second_opinion import widest_gaps
+from annotate.quality.words import Table as Lines
 from annotate.quality.words import told
 from annotate.studies.models import Study
 from palate.figures import Figure
 from palate.plots import Cloud, Forest, Point, cloud, forest
 
 WHO = ("people", "simulated")
+# Each is a table of the page with a plot of its own.
+TABLES: dict[str, Callable[[Evidence], Lines]] = {
+    "criteria": summary.criteria_table,
+    "groups": parts.group_table,
+    "audience": parts.audience_table,
+    "weeks": parts.week_table,
+}
 COLUMNS = {
     **dict.fromkeys(("section", "row", "what"), "text"),
     **dict.fromkeys(("value", "low", "high"), "float"),
     "n": "int",
-    **dict.fromkeys(("unit", "method", "missing"), "text"),
+    **dict.fromkeys(("unit", "method", "source", "missing"), "text"),
 }
 
 
@@ -42,20 +51,16 @@ def quality(request: HttpRequest, slug: str) -> HttpResponse:
     context: dict[str, Any] = {"study": study, "tab": "quality", "who": evidence.who}
     context["missing"] = summary.not_yet(evidence)
     if len(evidence.comparisons) or evidence.criteria:
-        groups, weeks = summary.group_table(evidence), summary.week_table(evidence)
+        tables = {key: of(evidence) for key, of in TABLES.items()}
         context |= {
             "figures": summary.agreement_figures(evidence),
-            "criteria": summary.criteria_table(evidence),
             "labels": summary.label_table(evidence),
             "confusions": confusions(evidence.labelled),
             "opinion": summary.opinion_table(evidence),
             "gaps": gaps(evidence),
-            "groups": groups,
-            "audience": summary.audience_table(evidence),
-            "weeks": weeks,
-            "checks": [told(check) for check in summary.all_checks(evidence)],
-            "groups_plot": by_group_plot(groups),
-            "weeks_plot": by_week_plot(weeks),
+            "checks": [told(check, source=evidence.source) for check in summary.all_checks(evidence)],
+            **tables,
+            **{f"{key}_plot": plot_of(table) for key, table in tables.items()},
         }
     return render(request, "manage/quality.html", context)
 
@@ -69,13 +74,17 @@ def gaps(evidence: Evidence) -> list[tuple[Response, float, float]]:
     return [(responses[pk], score, chrf) for pk, score, chrf in found]
 
 
-def by_group_plot(table: summary.Table) -> Forest | None:
-    rows = [(line.name, line.figures[0]) for line in table.lines]
-    drawn = [(name, raw.value, raw.low, raw.high) for name, raw in rows if raw.value is not None]
-    return forest(drawn, axis=_("raw agreement, interval at 95 %"))
+def plot_of(table: Lines) -> Forest | Cloud | None:
+    """The first figure of every line: weeks along a line, all else one below the other. None for nothing to draw."""
+    if table.key == "weeks":
+        return by_week_plot(table)
+    known = [(line.name, line.figures[0]) for line in table.lines]
+    drawn = [(name, number.value, number.low, number.high) for name, number in known if number.value is not None]
+    name = _("%(name)s, interval at 95 %%") % {"name": known[0][1].name} if known else ""
+    return forest(drawn, axis=name)
 
 
-def by_week_plot(table: summary.Table) -> Cloud | None:
+def by_week_plot(table: Lines) -> Cloud | None:
     known = [(k, line) for k, line in enumerate(table.lines) if line.figures[0].value is not None]
     points = [Point(k, f.value or 0.0, f.low, f.high, line.name) for k, line in known for f in line.figures[:1]]
     words = [line.name for line in table.lines]
@@ -83,14 +92,13 @@ def by_week_plot(table: summary.Table) -> Cloud | None:
 
 
 def quality_file(request: HttpRequest, slug: str, file_type: str) -> HttpResponse:
-    """Every figure of the page as CSV, or its plot by group of prompts as SVG."""
+    """Every figure of the page as CSV, or one of its plots as SVG: `?plot=groups`, `criteria`, `audience`, `weeks`."""
     study = managed_study(request, slug)
     evidence = evidence_for(request, study)
     if file_type == "csv":
         body, kind = b"".join(csv_lines(Table(COLUMNS, rows(evidence)))), "text/csv"
-    elif file_type == "svg" and (plot := by_group_plot(summary.group_table(evidence))):
-        drawn = {"plot": plot, "title": _("Agreement by group of prompts"), "standalone": True}
-        body, kind = render_to_string("plots/forest.svg", drawn).encode(), "image/svg+xml"
+    elif file_type == "svg":
+        body, kind = _picture(evidence, request.GET.get("plot", "groups")), "image/svg+xml"
     else:
         raise Http404
     response = HttpResponse(body, content_type=f"{kind}; charset=utf-8")
@@ -98,20 +106,27 @@ def quality_file(request: HttpRequest, slug: str, file_type: str) -> HttpRespons
     return response
 
 
+def _picture(evidence: Evidence, key: str) -> bytes:
+    if key not in TABLES or (plot := plot_of(TABLES[key](evidence))) is None:
+        raise Http404
+    template = "plots/forest.svg" if isinstance(plot, Forest) else "plots/cloud.svg"
+    titles = {
+        "criteria": _("Agreement by criterion"),
+        "groups": _("Agreement by group of prompts"),
+        "audience": _("Agreement by language and other tags"),
+        "weeks": _("Agreement by week"),
+    }
+    return render_to_string(template, {"plot": plot, "title": titles[key], "standalone": True}).encode()
+
+
 def rows(evidence: Evidence) -> list[Row]:
     """One row a figure of the page."""
     found = [_row("agreement", f.name, f) for f in summary.agreement_figures(evidence)]
-    for table in (
-        summary.criteria_table(evidence),
-        summary.label_table(evidence),
-        summary.opinion_table(evidence),
-        summary.group_table(evidence),
-        summary.audience_table(evidence),
-        summary.week_table(evidence),
-    ):
+    for of in (*TABLES.values(), summary.label_table, summary.opinion_table):
+        table = of(evidence)
         found += [_row(table.key, line.name, number) for line in table.lines for number in line.figures]
     for check in summary.all_checks(evidence):
-        words = told(check)
+        words = told(check, source=evidence.source)
         found.append(_row("checks", words.name, words.figure))
     return found
 
@@ -119,5 +134,5 @@ def rows(evidence: Evidence) -> list[Row]:
 def _row(section: str, name: str, number: Figure) -> Row:
     return [
         *(section, name, number.what, number.value, number.low, number.high, number.n, number.unit),
-        *(number.method, number.missing if number.value is None else ""),
+        *(number.method, number.source, number.missing if number.value is None else ""),
     ]

@@ -39,7 +39,7 @@ def report(request: HttpRequest, slug: str) -> HttpResponse:
         "missing": summary.not_yet(evidence),
         "figures": summary.agreement_figures(evidence) if judged else [],
         "criteria": summary.criteria_table(evidence).lines if judged else [],
-        "checks": [told(check) for check in summary.all_checks(evidence)] if judged else [],
+        "checks": [told(check, source=evidence.source) for check in summary.all_checks(evidence)] if judged else [],
         "found": found,
         "method": method_of(selection),
         "parts": [

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from annotate.quality.bootstrap import Estimate
+from annotate.quality.bootstrap import FEWEST, Estimate
 from annotate.quality.checks import Check
 from palate.figures import Figure
 
@@ -81,6 +81,20 @@ FIGURES: dict[str, tuple[Any, Any, Any, Any, Any]] = {
         _("responses"),
         format_lazy("{}; {}", _("Spearman's correlation of mean score and chrF, Popović 2015"), BY_PROMPT),
         _("not yet, because fewer than three scored responses have a reference, or all are alike"),
+    ),
+    "same-score": (
+        _("same score"),
+        _("The share of pairs of raters who give a response exactly the same score"),
+        _("pairs of scores"),
+        format_lazy("{}; {}", _("count of pairs"), BY_TASK),
+        _("not yet, because no two raters have scored the same response"),
+    ),
+    "w-scores": (
+        _("Kendall's W, scores"),
+        _("How alike raters order the same responses by their scores: 1 is the same order by all"),
+        _("tasks"),
+        format_lazy("{}; {}", _("Kendall & Babington Smith 1939, corrected for ties, mean over tasks"), BY_TASK),
+        _("not yet, because no two raters have scored the responses of one task"),
     ),
     "w": (
         _("Kendall's W"),
@@ -200,6 +214,8 @@ NOT_YET = {
     "no-random-order": _(
         "cannot be told: every imported task was shown in one order only, so that place and quality go together"
     ),
+    "one-by-one": _("cannot be told: responses were judged one by one, so that none stood before another"),
+    "no-pairs": _("not yet, because nobody has preferred one of two responses"),
     "no-rankings": _("not yet, because no ranking of three or more has been made in a random order"),
     "no-others": _("not yet, because no two raters have judged the same task"),
     "no-sessions": _("not yet, because nobody has given two answers within a session"),
@@ -281,6 +297,30 @@ ADVICE = {
 }
 
 
+@dataclass(frozen=True)
+class Line:
+    """A row of a table of figures."""
+
+    name: str
+    figures: list[Figure]
+
+
+@dataclass(frozen=True)
+class Table:
+    """key: of the part of the page."""
+
+    key: str
+    lines: list[Line]
+
+
+def _method(words: Any, estimate: Estimate) -> str:
+    """How the number was found, and why it has no interval where it has none."""
+    if estimate.value is None or estimate.low is not None:
+        return str(words)
+    few = _("no interval, because there are fewer than %(n)d tasks or raters to draw from")
+    return f"{words}; {few % {'n': FEWEST}}"
+
+
 def figure(key: str, estimate: Estimate, *, source: str = "") -> Figure:
     name, what, unit, method, missing = FIGURES[key]
     return Figure(
@@ -291,7 +331,7 @@ def figure(key: str, estimate: Estimate, *, source: str = "") -> Figure:
         high=estimate.high,
         n=estimate.n,
         unit=str(unit),
-        method=str(method),
+        method=_method(method, estimate),
         source=source,
         missing=str(missing),
     )
@@ -307,7 +347,7 @@ class Told:
     advice: str
 
 
-def told(check: Check) -> Told:
+def told(check: Check, *, source: str = "") -> Told:
     name, what, unit, method, digits = CHECKS[check.key]
     estimate = check.estimate
     number = Figure(
@@ -317,7 +357,8 @@ def told(check: Check) -> Told:
         high=estimate.high,
         n=estimate.n,
         unit=str(unit),
-        method=str(method),
+        method=_method(method, estimate),
+        source=source,
         missing=str(NOT_YET.get(check.missing, "")),
         digits=digits,
     )

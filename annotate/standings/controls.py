@@ -29,7 +29,11 @@ def controls_of(study: Study, comparisons: Comparisons, chosen: tuple[str, ...])
     if "position" in chosen:
         columns.append(np.where(comparisons.size > 1, 1.0, 0.0))
         names.append("position")
-    kept = [k for k, column in enumerate(columns) if np.ptp(column) or (names[k] == "position" and column.any())]
+    kept = [
+        k
+        for k, column in enumerate(columns)
+        if (column != column[:1]).any() or (names[k] == "position" and column.any())
+    ]
     table = np.stack([columns[k] for k in kept], axis=1) if kept else np.zeros((len(comparisons), 0))
     return table, tuple(names[k] for k in kept)
 

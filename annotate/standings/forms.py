@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from annotate.members.models import Kind
 from annotate.quality.evidence import who_judged
 from annotate.standings.controls import CONTROLS
-from annotate.standings.reading import PREFERENCE, Selection
+from annotate.standings.reading import PREFERENCE, Selection, usual_criterion
 from annotate.studies.models import Study
 
 WHO = {
@@ -40,6 +40,11 @@ class SelectionForm(forms.Form):
         choices=[(name, WORDS[name]) for name in CONTROLS],
         widget=forms.CheckboxSelectMultiple,
     )
+    weights = forms.ChoiceField(
+        label=_("Votes count"),
+        required=False,
+        choices=[("", _("all the same")), ("reliability", _("as far as the rater is reliable"))],
+    )
     interval = forms.ChoiceField(
         label=_("Intervals"),
         required=False,
@@ -55,9 +60,11 @@ class SelectionForm(forms.Form):
         ]
         groups = study.prompts.exclude(group="").order_by("group").values_list("group", flat=True).distinct()
         prompts = study.prompts.order_by("pk").values_list("pk", "text")[: MOST_PROMPTS + 1]
+        criteria = [(PREFERENCE, _("preference")), *((c.key, c.name) for c in study.criteria.all())]
+        usual = usual_criterion(study)
         choices: dict[str, list[tuple[str, Any]]] = {
             "who": here,
-            "criterion": [(PREFERENCE, _("preference")), *((c.key, c.name) for c in study.criteria.all())],
+            "criterion": sorted(criteria, key=lambda choice: choice[0] != usual),
             "group": [("", _("all groups")), *((group, group) for group in groups[:MOST_PROMPTS])],
             "prompt": [
                 ("", _("the authors")),
@@ -84,10 +91,11 @@ class SelectionForm(forms.Form):
         data = self.cleaned_data
         return Selection(
             who=data.get("who") or who_judged(self.study),
-            criterion=data["criterion"] or PREFERENCE,
+            criterion=data["criterion"] or usual_criterion(self.study),
             model=data["model"] or MODELS[0][0],
             controls=tuple(data["controls"]),
             group=data.get("group", ""),
             prompt=data["prompt"],
+            reliability=data["weights"] == "reliability",
             bootstrap=data["interval"] == "bootstrap",
         )

@@ -1,10 +1,10 @@
 """How standings came about: strengths as votes arrived, and the promoted policies' reward beside people's word."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from annotate.judgements.comparisons import Comparisons, Floats
+from annotate.judgements.comparisons import Floats
 from annotate.quality.win_rate import WinRate, win_rate
 from annotate.standings.ranking.online import Online
 from annotate.standings.ranking.votes import Votes
@@ -24,29 +24,20 @@ class Moment:
     spread: Floats
 
 
-def as_they_came(votes: Votes, comparisons: Comparisons, moments: int = MOMENTS) -> list[Moment]:
+def as_they_came(votes: Votes, at: Floats, online: Online, moments: int = MOMENTS) -> list[Moment]:
     """The online strengths after each of `moments` equal shares of the votes, in the order of time.
 
-    comparisons: those that the votes were made of, one a vote.
+    at (V,): when each vote was cast, seconds since 1970. online: of the same items, without a vote yet.
     """
     if not len(votes):
         return []
-    order, online = np.argsort(comparisons.at, kind="stable"), Online(votes.n)
+    order = np.argsort(at, kind="stable")
     found: list[Moment] = []
     for share in np.array_split(order, min(moments, len(order))):
-        online.add(
-            replace(
-                votes,
-                **{
-                    name: getattr(votes, name)[share]
-                    for name in ("left", "right", "outcome", "weight", "cluster", "controls")
-                },
-            )
-        )
+        online.add(votes[share])
         centred = online.strengths - online.strengths.mean()
-        so_far = share[-1]
         before = found[-1].comparisons if found else 0
-        found.append(Moment(float(comparisons.at[so_far]), before + len(share), centred, online.spread))
+        found.append(Moment(float(at[share[-1]]), before + len(share), centred, online.spread))
     return found
 
 

@@ -12,6 +12,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from annotate.judgements.comparisons import Floats
+from annotate.quality.bootstrap import redrawn
 from annotate.standings.ranking import davidson
 from annotate.standings.ranking.votes import Fit, Votes
 
@@ -19,8 +20,8 @@ from annotate.standings.ranking.votes import Fit, Votes
 TARGET = 0.05
 MULTIPLES = (1.0, 2.0, 4.0, 8.0)
 DRAWS = 5
-# More votes than this are simulated as so many, and widths scaled: they fall with the root of the votes.
-MOST_VOTES = 20_000
+# More votes than this are simulated as so many (and their multiples), and widths scaled by the root of the votes.
+MOST_VOTES = 5_000
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,7 @@ def needs(votes: Votes, fit: Fit, *, target: float = TARGET, seed: int = 0) -> l
 def _drawn(votes: Votes, fit: Fit, multiple: float, rng: np.random.Generator) -> Fit:
     """A fit to votes drawn from the fitted model, with `multiple` times as many tasks drawn from those there are."""
     clusters = int(votes.cluster.max()) + 1
-    chosen = rng.integers(clusters, size=max(2, round(clusters * multiple)))
-    order = np.argsort(votes.cluster, kind="stable")
-    starts = np.searchsorted(votes.cluster[order], np.arange(clusters + 1))
-    sizes = np.diff(starts)[chosen]
-    ends = np.cumsum(sizes)
-    within = np.arange(ends[-1]) - np.repeat(ends - sizes, sizes)
-    rows = order[np.repeat(starts[chosen], sizes) + within]
+    rows, cluster = redrawn(votes.cluster, max(2, round(clusters * multiple)), rng)
     d = fit.strengths[votes.left[rows]] - fit.strengths[votes.right[rows]]
     tie = -np.inf if fit.tie is None else fit.tie
     odds = np.stack([np.exp(d / 2), np.exp(-d / 2), np.full(len(d), np.exp(tie))])
@@ -82,7 +77,7 @@ def _drawn(votes: Votes, fit: Fit, multiple: float, rng: np.random.Generator) ->
         right=votes.right[rows],
         outcome=np.array([1.0, 0.0, 0.5])[side],
         weight=votes.weight[rows],
-        cluster=np.repeat(np.arange(len(chosen)), sizes),
+        cluster=cluster,
         controls=np.zeros((len(rows), 0)),
         names=(),
     )

@@ -10,6 +10,7 @@ from annotate.judgements.models import Judgement
 from annotate.judgements.queries import JudgementQuerySet
 from annotate.prompts.authors import authors_of
 from annotate.prompts.models import Prompt
+from annotate.quality.reliability import reliability
 from annotate.standings.controls import controls_of
 from annotate.standings.ranking.votes import Votes, votes_of
 from annotate.standings.table import Rankings, Standings, standings
@@ -18,10 +19,18 @@ from annotate.studies.models import Study
 PREFERENCE = "preference"
 
 
+def usual_criterion(study: Study) -> str:
+    """By what a study is ranked unless asked otherwise: preference; the first criterion where raters only score."""
+    ranked = Judgement.objects.live().of_study(study).filter(ranks__isnull=False).exists()
+    first = None if ranked else study.criteria.first()
+    return first.key if first else PREFERENCE
+
+
 @dataclass(frozen=True)
 class Selection:
     """What is ranked, by what, and how. criterion: PREFERENCE (ranks) or a criterion's key. prompt: rank the
-    responses to this prompt instead of authors. group: only prompts of this group."""
+    responses to this prompt instead of authors. group: only prompts of this group. reliability: votes weigh as much as
+    their raters are reliable, instead of all the same."""
 
     who: str = "people"
     criterion: str = PREFERENCE
@@ -50,28 +59,26 @@ def read(study: Study, selection: Selection) -> Comparisons:
 
 @dataclass(frozen=True)
 class Ballot:
-    """votes: on what is ranked, one for each of `comparisons`; names: n words for the items."""
+    """votes: on what is ranked, one for each of `comparisons`; names: n words for the items. rater_weight: how much a
+    rater's votes count, 1 for those who are not named."""
 
     votes: Votes
     comparisons: Comparisons
     names: list[str]
+    rater_weight: dict[int, float]
 
 
-def standings_of(
-    study: Study, selection: Selection, ballot: Ballot, rater_weight: dict[int, float] | None = None
-) -> Standings:
-    """The standings of a ballot that was read with the same selection and weights."""
+def standings_of(study: Study, selection: Selection, ballot: Ballot) -> Standings:
+    """The standings of a ballot that was read with the same selection."""
     whole = None
     if selection.model == "plackett-luce" and len(ballot.votes):
-        whole = _rankings(study, selection, rater_weight)
+        whole = _rankings(study, selection, ballot.rater_weight)
     return standings(ballot.votes, ballot.names, model=selection.model, rankings=whole, bootstrap=selection.bootstrap)
 
 
-def ballot_of(
-    study: Study, selection: Selection, comparisons: Comparisons, rater_weight: dict[int, float] | None = None
-) -> Ballot:
-    """Votes on what is ranked. Comparisons of two responses by one author say nothing of authors and are left out.
-    rater_weight: how much each rater's votes count, 1 for others."""
+def ballot_of(study: Study, selection: Selection, comparisons: Comparisons) -> Ballot:
+    """Votes on what is ranked. Comparisons of two responses by one author say nothing of authors and are left out."""
+    rater_weight = reliability(comparisons).weights() if selection.reliability else {}
     items = Items(study, selection, np.concatenate([comparisons.first, comparisons.second]))
     left, right = items.of(comparisons.first), items.of(comparisons.second)
     apart = left != right
@@ -90,7 +97,7 @@ def ballot_of(
         controls=controls,
         names=names,
     )
-    return Ballot(votes, comparisons, items.names)
+    return Ballot(votes, comparisons, items.names, rater_weight)
 
 
 def weights_of(raters: Ints, weight: dict[int, float]) -> Floats:
@@ -123,7 +130,7 @@ class Items:
         return np.asarray(self._number[np.searchsorted(self._ids, responses)], np.int64)
 
 
-def _rankings(study: Study, selection: Selection, rater_weight: dict[int, float] | None) -> Rankings:
+def _rankings(study: Study, selection: Selection, rater_weight: dict[int, float]) -> Rankings:
     judgements = judgements_for(study, selection)
     ranked = selection.criterion == PREFERENCE
     answers: Answers = ranks_of(judgements) if ranked else scores_of(judgements, selection.criterion)
@@ -137,5 +144,5 @@ def _rankings(study: Study, selection: Selection, rater_weight: dict[int, float]
         ranks.append((np.unique(-values, return_inverse=True)[1] + 1).tolist())
         tasks.append(answers.task[start])
         raters.append(answers.rater[start])
-    weight = weights_of(np.array(raters, np.int64), rater_weight or {})
+    weight = weights_of(np.array(raters, np.int64), rater_weight)
     return Rankings(items_of, ranks, np.unique(tasks, return_inverse=True)[1], weight)

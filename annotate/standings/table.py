@@ -12,12 +12,14 @@ from scipy.stats import t as student
 from annotate.judgements.comparisons import Floats, Ints
 from annotate.standings.ranking import bradley_terry, davidson, intervals, plackett_luce, rao_kupper
 from annotate.standings.ranking.graph import connection, wins
+from annotate.standings.ranking.online import Online
 from annotate.standings.ranking.votes import Fit, Votes
 
 # Where some author never loses (or never wins) no maximum of the likelihood exists.
 WEAK_PRIOR = 1.0
 
 FITS = {"bradley-terry": bradley_terry.fit, "davidson": davidson.fit, "rao-kupper": rao_kupper.fit}
+WITH_TIES = {"davidson": davidson.terms, "rao-kupper": rao_kupper.terms}
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def standings(
     for number in range(linked.parts):
         items = np.flatnonzero(linked.part == number)
         if len(items) > 1:
-            own, own_rankings = _within(votes, items), rankings and _rankings_within(rankings, items, votes.n)
+            own, own_rankings = within(votes, items), rankings and _rankings_within(rankings, items, votes.n)
             parts.append(_part(own, items, names, model, own_rankings, prior, bootstrap))
     return Standings(parts, notes)
 
@@ -136,20 +138,17 @@ def not_yet(votes: Votes, names: Sequence[str]) -> str:
     return ""
 
 
-def _within(votes: Votes, items: Ints) -> Votes:
+def within(votes: Votes, items: Ints) -> Votes:
     """The votes on these items, numbered anew."""
     number = np.full(votes.n, -1)
     number[items] = np.arange(len(items))
-    kept = number[votes.left] >= 0
+    kept = votes[number[votes.left] >= 0]
     return replace(
-        votes,
+        kept,
         n=len(items),
-        left=number[votes.left[kept]],
-        right=number[votes.right[kept]],
-        outcome=votes.outcome[kept],
-        weight=votes.weight[kept],
-        cluster=np.unique(votes.cluster[kept], return_inverse=True)[1],
-        controls=votes.controls[kept],
+        left=number[kept.left],
+        right=number[kept.right],
+        cluster=np.unique(kept.cluster, return_inverse=True)[1],
     )
 
 
@@ -205,6 +204,13 @@ def _part(
         for k in np.argsort(ranks.rank)
     ]
     return Part(places, items, fit, table, _effects(fit, votes.n), round(float(votes.weight.sum())), tasks)
+
+
+def online_of(part: Part, model: str) -> Online:
+    """Strengths for the votes of a part to arrive at, by the model of pairs that the part was fitted with."""
+    if part.fit.tie is None:
+        return Online(len(part.items), effects=part.fit.effects)
+    return Online(len(part.items), WITH_TIES[model], tie=part.fit.tie, effects=part.fit.effects)
 
 
 def _interval(fit: Fit, n: int, reach: float | None) -> tuple[Floats, Floats]:

@@ -1,8 +1,10 @@
 """The page that says who is preferred to whom, and its files."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -10,10 +12,10 @@ from django.utils.translation import gettext as _
 
 from annotate.exchange.tables import Table, csv_lines
 from annotate.members.access import managed_study
-from annotate.standings.forms import MODELS, SelectionForm
+from annotate.standings.forms import MODELS, WORDS, SelectionForm
 from annotate.standings.history import Turn, as_they_came, turns
 from annotate.standings.reading import Ballot, Selection, ballot_of, read, standings_of
-from annotate.standings.table import Part, Place, Standings
+from annotate.standings.table import Part, Place, Standings, online_of, within
 from palate.figures import Figure
 from palate.plots import Cloud, Forest, Point, cloud, forest
 
@@ -36,11 +38,12 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     ballot = ballot_of(study, selection, read(study, selection))
     found = standings_of(study, selection, ballot)
     rounds = turns(study)
-    history = history_plot(ballot, found)
+    history = history_of(ballot, found, selection.model)
     context |= {
         "found": found,
         "who": selection.who,
         "parts": [_part_context(part, selection) for part in found.parts],
+        "weighed": selection.reliability,
         "history": history,
         "rounds": [(turn, _win_figure(turn)) for turn in rounds],
         "rounds_plot": rounds_plot(rounds),
@@ -83,8 +86,10 @@ def method_of(selection: Selection) -> str:
     """The model and the interval in words."""
     model = str(dict(MODELS)[selection.model])
     interval = _("bootstrap of tasks") if selection.bootstrap else _("sandwich covariance clustered by task")
-    controls = _(", controlled for %(names)s") % {"names": ", ".join(selection.controls)} if selection.controls else ""
-    return f"{model}{controls}; {interval}"
+    names = ", ".join(str(WORDS[name]) for name in selection.controls)
+    controls = _(", controlled for %(names)s") % {"names": names} if names else ""
+    weights = _(", votes weighed by the reliability of their raters") if selection.reliability else ""
+    return f"{model}{controls}{weights}; {interval}"
 
 
 def place_figures(place: Place, part: Part, selection: Selection) -> tuple[Figure, Figure]:
@@ -131,31 +136,43 @@ def strengths_plot(part: Part) -> Forest | None:
     return forest(rows, axis=_("strength, interval at 95 %"), reference=0.0)
 
 
-def history_plot(ballot: Ballot, found: Standings) -> dict[str, Any] | None:
-    """The strengths of the best of the first part as votes arrived."""
-    if not found.parts:
+@dataclass(frozen=True)
+class History:
+    """How the strengths of the best came about. rows: comparisons so far, until when, the strengths."""
+
+    plot: Cloud | None
+    names: list[str]
+    rows: list[tuple[int, datetime, list[float]]]
+
+
+def history_of(ballot: Ballot, found: Standings, model: str) -> History | None:
+    """The strengths of the best of the first part as its votes arrived, by the model of its table; none for whole
+    rankings, which are no votes on pairs."""
+    if not found.parts or model == "plackett-luce":
         return None
-    moments = as_they_came(ballot.votes, ballot.comparisons)
-    best = [place.item for place in found.parts[0].places[:MOST_LINES]]
+    part = found.parts[0]
+    at = ballot.comparisons.at[np.isin(ballot.votes.left, part.items)]
+    moments = as_they_came(within(ballot.votes, part.items), at, online_of(part, model))
+    best = [(list(part.items).index(place.item), place.name) for place in part.places[:MOST_LINES]]
     points = [
         Point(
             k,
             float(moment.strengths[item]),
             float(moment.strengths[item] - 1.96 * moment.spread[item]),
             float(moment.strengths[item] + 1.96 * moment.spread[item]),
-            ballot.names[item],
+            name,
             series,
         )
-        for series, item in enumerate(best)
+        for series, (item, name) in enumerate(best)
         for k, moment in enumerate(moments)
     ]
     words = [f"{moment.comparisons}" for moment in moments]
     plot = cloud(points, x_axis=_("comparisons so far"), y_axis=_("strength"), x_words=words, joined=True)
     rows = [
-        (moment.comparisons, datetime.fromtimestamp(moment.at, UTC), [float(moment.strengths[i]) for i in best])
+        (moment.comparisons, datetime.fromtimestamp(moment.at, UTC), [float(moment.strengths[i]) for i, _name in best])
         for moment in moments
     ]
-    return {"plot": plot, "names": [ballot.names[item] for item in best], "rows": rows}
+    return History(plot, [name for _item, name in best], rows)
 
 
 def rounds_plot(rounds: list[Turn]) -> Cloud | None:
@@ -182,23 +199,73 @@ def _win_figure(turn: Turn) -> Figure:
 
 
 def download(request: HttpRequest, slug: str, file_type: str) -> HttpResponse:
-    """The standings as CSV or as a picture (SVG), with the same selection as the page."""
+    """The standings as CSV or as a picture (SVG), with the same selection as the page. `?plot=history` and `rounds`
+    are the other plots of the page; `part` chooses another part of standings that fall apart."""
     study = managed_study(request, slug)
     chosen = SelectionForm(request.GET or None, study=study)
     if chosen.is_bound and not chosen.is_valid():
         return HttpResponse(str(chosen.errors.as_text()), status=422, content_type="text/plain; charset=utf-8")
-    selection = selection_of(chosen)
-    found = standings_of(study, selection, ballot_of(study, selection, read(study, selection)))
+    selection, plot = selection_of(chosen), request.GET.get("plot", "strengths")
+    if plot == "rounds":
+        made = rounds_file(turns(study))
+    else:
+        ballot = ballot_of(study, selection, read(study, selection))
+        found = standings_of(study, selection, ballot)
+        if plot == "history":
+            made = history_file(history_of(ballot, found, selection.model))
+        elif plot == "strengths":
+            made = strengths_file(found, request.GET.get("part", "1"))
+        else:
+            raise Http404
     if file_type == "csv":
-        body, kind = b"".join(csv_lines(Table(COLUMNS, _rows(found)))), "text/csv"
-    elif file_type == "svg" and found.parts:
-        drawn = {"plot": strengths_plot(found.parts[0]), "title": _("Standings"), "standalone": True}
-        body, kind = render_to_string("plots/forest.svg", drawn).encode(), "image/svg+xml"
+        body, kind = b"".join(csv_lines(made.table)), "text/csv"
+    elif file_type == "svg" and made.plot:
+        drawn = {"plot": made.plot, "title": made.title, "standalone": True}
+        template = "plots/forest.svg" if isinstance(made.plot, Forest) else "plots/cloud.svg"
+        body, kind = render_to_string(template, drawn).encode(), "image/svg+xml"
     else:
         raise Http404
     response = HttpResponse(body, content_type=f"{kind}; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{study.slug}-standings.{file_type}"'
+    name = f"{study.slug}-standings" + ("" if plot == "strengths" else f"-{plot}")
+    response["Content-Disposition"] = f'attachment; filename="{name}.{file_type}"'
     return response
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a file may hold: the table, and the plot of it where there is anything to draw."""
+
+    table: Table
+    plot: Forest | Cloud | None
+    title: str
+
+
+def strengths_file(found: Standings, part: str) -> Made:
+    number = int(part) if part.isdecimal() else 0
+    if not 0 < number <= max(len(found.parts), 1):
+        raise Http404
+    plot = strengths_plot(found.parts[number - 1]) if found.parts else None
+    return Made(Table(COLUMNS, _rows(found)), plot, _("Standings"))
+
+
+def history_file(history: History | None) -> Made:
+    columns = {"comparisons": "int", "until": "text", "author": "text", "strength": "float"}
+    if history is None:
+        return Made(Table(columns, []), None, "")
+    rows: list[list[Any]] = [
+        [n, at.isoformat(), name, value]
+        for n, at, values in history.rows
+        for name, value in zip(history.names, values, strict=True)
+    ]
+    return Made(Table(columns, rows), history.plot, _("Strengths as votes arrived"))
+
+
+def rounds_file(rounds: list[Turn]) -> Made:
+    columns = {"round": "int", "policy": "text", "gain": "float", **dict.fromkeys(("people", "low", "high"), "float")}
+    rows: list[list[Any]] = [
+        [turn.number, turn.policy, turn.gain, turn.people.value, turn.people.low, turn.people.high] for turn in rounds
+    ]
+    return Made(Table(columns, rows), rounds_plot(rounds), _("People's win rate against the gain in reward"))
 
 
 def _rows(found: Standings) -> list[list[Any]]:

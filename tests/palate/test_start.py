@@ -60,3 +60,12 @@ with connection.cursor() as cursor:
     print(given_up, cursor.fetchone())
 """
     assert python(code) == "['pg_ctl'] (42,)"
+
+
+def test_a_web_process_has_no_threads_of_linear_algebra():
+    code = (
+        "import os; [os.environ.pop(name, None) for name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS')];"
+        "import palate.wsgi, numpy; square = numpy.ones((600, 600)); square @ square;"
+        "print(len(os.listdir('/proc/self/task')))"
+    )
+    assert python(code) == "1"

@@ -13,8 +13,8 @@ def terms(d: Floats, outcome: Floats, tie: float) -> Terms:
     return Terms(outcome * log_expit(d) + (1 - outcome) * log_expit(-d), outcome - won, -won * (1 - won))
 
 
-def fit(votes: Votes, *, prior: float = 0.0) -> Fit:
-    return maximise(votes, terms, tie=None, prior=prior)
+def fit(votes: Votes, *, prior: float = 0.0, robust: bool = True) -> Fit:
+    return maximise(votes, terms, tie=None, prior=prior, robust=robust)
 
 
 def win_probability(d: Floats) -> Floats:

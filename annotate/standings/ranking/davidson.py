@@ -25,8 +25,8 @@ def terms(d: Floats, outcome: Floats, tie: float) -> Terms:
     )
 
 
-def fit(votes: Votes, *, prior: float = 0.0) -> Fit:
+def fit(votes: Votes, *, prior: float = 0.0, robust: bool = True) -> Fit:
     """Without a single tie ν is 0, and the model is Bradley and Terry's."""
     if not votes.ties:
-        return bradley_terry.fit(votes, prior=prior)
-    return maximise(votes, terms, tie=-1.0, prior=prior)
+        return bradley_terry.fit(votes, prior=prior, robust=robust)
+    return maximise(votes, terms, tie=-1.0, prior=prior, robust=robust)

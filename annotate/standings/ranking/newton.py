@@ -41,8 +41,9 @@ class Terms:
 Model = Callable[[Floats, Floats, float], Terms]  # d (V,), outcome (V,), tie
 
 
-def maximise(votes: Votes, model: Model, *, tie: float | None, prior: float = 0.0) -> Fit:
-    """Fit a model of pairs. tie: where its tie parameter starts, None when it has none.
+def maximise(votes: Votes, model: Model, *, tie: float | None, prior: float = 0.0, robust: bool = True) -> Fit:
+    """Fit a model of pairs. tie: where its tie parameter starts, None when it has none. robust: with the sandwich
+    covariance; otherwise with the model's own, which costs no look at the single votes.
 
     prior: so many votes of each item against an imagined average one, half of them won; 0 for maximum likelihood,
     which exists only where the votes connect all items both ways (Ford 1957).
@@ -68,7 +69,10 @@ def maximise(votes: Votes, model: Model, *, tie: float | None, prior: float = 0.
         if np.abs(step).max(initial=0) < TOLERANCE:
             break
     at[:n] -= at[:n].mean()
-    covariance = sandwich(votes, model, at, hessian, tie is not None)
+    if robust:
+        covariance = sandwich(votes, model, at, hessian, tie is not None)
+    else:
+        covariance = cho_solve(cho_factor(hessian), np.eye(len(at)))
     return Fit(
         strengths=at[:n],
         effects=at[n : n + p],
@@ -88,8 +92,8 @@ def _differences(rows: Votes, at: Floats) -> Floats:
 
 
 def _objective(rows: Votes, model: Model, at: Floats, ties: bool, prior: float) -> tuple[float, Floats, Floats]:
-    """The log-likelihood, its gradient, and minus its Hessian made definite: only differences of strengths matter,
-    so a term that pulls their mean to 0 changes nothing else."""
+    """The log-likelihood, its gradient, and minus its Hessian made definite: without a prior only differences of
+    strengths matter, so a term that holds their mean changes nothing else. A prior holds it itself."""
     n, w = rows.n, rows.weight
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         terms = model(_differences(rows, at), rows.outcome, float(at[-1]) if ties else 0.0)
@@ -118,7 +122,7 @@ def _objective(rows: Votes, model: Model, at: Floats, ties: bool, prior: float) 
     value -= float(effects @ effects) / 2 / EFFECT_SPREAD**2
     gradient[n : n + len(effects)] -= effects / EFFECT_SPREAD**2
     hessian[n : n + len(effects), n : n + len(effects)] += np.eye(len(effects)) / EFFECT_SPREAD**2
-    hessian[:n, :n] += curve.sum() / n**2 + 1e-12
+    hessian[:n, :n] += 1e-12 if prior else curve.sum() / n**2 + 1e-12
     return value, gradient, hessian
 
 
@@ -137,10 +141,10 @@ def sandwich(votes: Votes, model: Model, at: Floats, hessian: Floats, ties: bool
         votes, len(at), votes.weight * terms.d, votes.weight * terms.t if terms.t is not None else None
     )
     bread = cho_solve(cho_factor(hessian), np.eye(len(at)))
-    return robust(bread, (scores.T @ scores).toarray(), scores.shape[0], votes.n)
+    return sandwiched(bread, (scores.T @ scores).toarray(), scores.shape[0], votes.n)
 
 
-def robust(bread: Floats, meat: Floats, clusters: int, n: int) -> Floats:
+def sandwiched(bread: Floats, meat: Floats, clusters: int, n: int) -> Floats:
     """The sandwich of `clusters` clusters, strengths (the first n) relative to their mean; the model's own covariance
     where that is wider and the clusters are too few to speak for themselves."""
     centred = np.eye(len(bread))

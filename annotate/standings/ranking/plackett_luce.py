@@ -15,7 +15,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit, logsumexp
 
 from annotate.judgements.comparisons import Floats, Ints
-from annotate.standings.ranking.newton import STEPS, TOLERANCE, robust
+from annotate.standings.ranking.newton import STEPS, TOLERANCE, sandwiched
 from annotate.standings.ranking.votes import Fit
 
 
@@ -75,7 +75,7 @@ def fit(
     at[:n] -= at[:n].mean()
     tie = float(at[n]) if orders else None
     bread = cho_solve(cho_factor(sums.hessian), np.eye(len(at)))
-    covariance = robust(bread, sums.scores.T @ sums.scores, clusters, n)[:n, :n]
+    covariance = sandwiched(bread, sums.scores.T @ sums.scores, clusters, n)[:n, :n]
     return Fit(at[:n], np.zeros(0), tie, covariance, sums.value, iterations, prior)
 
 
@@ -124,8 +124,8 @@ def _picked(size: int, orders: Sequence[int], tied: int) -> int:
 
 
 def _sums(choices: Sequence[Choices], n: int, at: Floats, prior: float, clusters: int) -> Sums:
-    """Log-likelihood, gradient and minus the Hessian; only differences of strengths matter, and the Hessian is made
-    definite by a term that holds their mean."""
+    """Log-likelihood, gradient and minus the Hessian; without a prior only differences of strengths matter, and the
+    Hessian is made definite by a term that holds their mean."""
     width = len(at)
     value, gradient, hessian = 0.0, np.zeros(width), np.full((width, width), 0.0)
     scores = np.zeros((clusters, width))
@@ -149,5 +149,5 @@ def _sums(choices: Sequence[Choices], n: int, at: Floats, prior: float, clusters
         value += prior * float(np.log(won * (1 - won)).sum()) / 2
         gradient[:n] += prior * (0.5 - won)
         hessian[:n, :n] += np.diag(prior * won * (1 - won))
-    hessian[:n, :n] += np.trace(hessian) / n**2 + 1e-12
+    hessian[:n, :n] += 1e-12 if prior else np.trace(hessian) / n**2 + 1e-12
     return Sums(value, gradient, hessian, scores)

@@ -1,6 +1,7 @@
 """Votes on numbered items, and what any ranking model makes of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,11 @@ class Votes:
 
     def __len__(self) -> int:
         return len(self.left)
+
+    def __getitem__(self, chosen: Any) -> "Votes":
+        """The chosen rows; items and clusters keep their numbers."""
+        rows = ("left", "right", "outcome", "weight", "cluster", "controls")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in rows})
 
     @property
     def ties(self) -> float:
@@ -66,19 +72,30 @@ def counted(votes: Votes) -> Votes:
     items become at most 60,000 rows. Votes with controls stay as they are; clusters do not survive."""
     if votes.controls.shape[1]:
         return votes
+    rows, row_of = unique_rows(votes)
+    weight = np.bincount(row_of, votes.weight, len(rows)).astype(np.float64)
+    return replace(rows, weight=weight)[weight > 0]
+
+
+def unique_rows(votes: Votes) -> tuple[Votes, Ints]:
+    """The unique (pair, outcome) rows, each of weight 1 and a cluster of its own, and the row of each vote, (V,).
+    Votes with controls are all rows of their own."""
+    if votes.controls.shape[1]:
+        return votes, np.arange(len(votes))
     swapped = votes.left > votes.right
     left, right = np.where(swapped, votes.right, votes.left), np.where(swapped, votes.left, votes.right)
     code = (2 * np.where(swapped, 1 - votes.outcome, votes.outcome)).astype(np.int64)
     key = (left * votes.n + right) * 3 + code
     if 3 * votes.n**2 <= 4 * len(votes) + 10_000:
-        weight = np.bincount(key, votes.weight, 3 * votes.n**2)
-        rows = np.flatnonzero(weight)
-        weight = weight[rows]
+        # Few enough keys for a table of all of them, which is faster than sorting.
+        rows = np.flatnonzero(np.bincount(key, minlength=3 * votes.n**2))
+        place = np.zeros(3 * votes.n**2, np.int64)
+        place[rows] = np.arange(len(rows))
+        row_of = place[key]
     else:
-        rows, back = np.unique(key, return_inverse=True)
-        weight = np.bincount(back, votes.weight)
+        rows, row_of = np.unique(key, return_inverse=True)
     pair, code = np.divmod(rows, 3)
-    return votes_of(votes.n, pair // votes.n, pair % votes.n, code / 2, weight=weight.astype(np.float64))
+    return votes_of(votes.n, pair // votes.n, pair % votes.n, code / 2), row_of
 
 
 @dataclass(frozen=True)

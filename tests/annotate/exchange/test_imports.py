@@ -4,6 +4,7 @@ import gzip
 import json
 
 import pytest
+from django.db import connection
 
 from annotate.errors import PalateError
 from annotate.exchange.import_judgements import import_judgements
@@ -130,6 +131,18 @@ class TestJudgements:
         assert (first.shown, first.ranks) == ([ids["c"], ids["a"], ids["b"]], [1, 2, 2])
         assert (first.rater.kind, first.comment, first.seconds) == ("imported", "=1+1", 3.5)
         assert first.task.slots_taken <= first.task.replication
+
+    def test_many_are_known_to_the_planner_at_once(self, load):
+        known = """SELECT n_distinct FROM pg_stats WHERE schemaname = current_schema()
+            AND tablename = 'annotate_judgement' AND attname = 'task_id'"""
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM pg_statistic WHERE starelid = 'annotate_judgement'::regclass")
+            load(judgement())
+            cursor.execute(known)
+            assert cursor.fetchone() is None
+            load(*(judgement(rater=f"r{number}") for number in range(1001)))
+            cursor.execute(known)
+            assert cursor.fetchone() == (1,)
 
     def test_scores_make_their_criterion(self, load):
         load(judgement(ranks=None, scores={"fluency": [1, 7, 3.5]}), scales={"fluency": (1, 7)})

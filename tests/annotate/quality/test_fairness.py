@@ -7,9 +7,12 @@ from annotate.errors import PalateError
 from annotate.members.erasure import erase_member
 from annotate.quality.fairness import preferences, shown_groups
 from annotate.quality.fairness_operations import set_groups
+from annotate.quality.power import need_of_agreement
 from annotate.standings.power import TARGET, needs
 from annotate.standings.ranking import davidson
 from annotate.standings.ranking.votes import votes_of
+from tests.annotate import nasty
+from tests.annotate.quality.test_statistics import comparisons
 from tests.factories import MembershipFactory, StudyFactory
 
 
@@ -38,6 +41,35 @@ def test_groups_that_want_different_things_are_shown_to():
     assert found[0].difference.value == pytest.approx(-found[1].difference.value)
     alike = preferences(zero, zero + 1, (rng.random(1200) < 0.5) * 1.0, label, rater, ["x", "y"], ["p", "q"])
     assert not any(one.differs for one in alike)
+
+
+def test_of_many_differences_only_those_beyond_doubt_stand():
+    """Twelve groups, six authors and no difference: intervals one by one would name some."""
+    rng = np.random.default_rng(1)
+    left = rng.integers(6, size=3000)
+    right = (left + rng.integers(1, 6, size=3000)) % 6
+    outcome, label = (rng.random(3000) < 0.5) * 1.0, rng.integers(12, size=3000)
+    groups = [f"g{k}" for k in range(12)]
+    found = preferences(left, right, outcome, label, np.arange(3000) // 5, list("abcdef"), groups)
+    assert sum(one.difference.excludes(0) for one in found) > 1
+    assert not any(one.differs for one in found)
+
+
+def test_how_many_more_judgements_until_agreement_is_known():
+    """Pairs of raters who are right three times out of four on one of two answers: α is 1/4, and the variance of the
+    share of agreeing pairs among T tasks (5/8 · 3/8) / T; α is twice that share, less one."""
+    rng = np.random.default_rng(0)
+    task = np.repeat(np.arange(200), 2)
+    truth = rng.integers(2, size=200)[task]
+    said = np.where(rng.random(400) < 0.75, truth, 1 - truth)
+    of = comparisons(task, np.tile([0, 1], 200), said)
+    enough = need_of_agreement(of, 400, target=0.05)
+    half = 1.96 * 2 * np.sqrt(5 / 8 * 3 / 8 / 200)
+    assert enough.now.value == pytest.approx(0.25, abs=2 * half)
+    assert enough.half_width == pytest.approx(half, rel=0.2)
+    assert enough.more == pytest.approx(400 * ((half / 0.05) ** 2 - 1), rel=0.4)
+    assert need_of_agreement(of, 400, target=0.5).more == 0
+    assert need_of_agreement(of[:2], 2, target=0.05) is None
 
 
 def test_how_many_more_votes_by_simulation():
@@ -91,3 +123,17 @@ def test_groups_are_set_by_managers(client):
         assert client.post("/studies/shop/quality/fairness/", wrong).status_code == 422
     with pytest.raises(PalateError):
         set_groups(study=study, groups=["a", "b"], minimum=4)
+
+
+@pytest.mark.django_db
+def test_the_page_tells_what_the_whole_study_needs_or_why_it_cannot(client):
+    for make, words in (
+        (nasty.ties_everywhere, "every pair of authors"),
+        (nasty.never_loses, "somebody never lost or never won"),
+        (nasty.in_two_parts, "parts that were never compared"),
+    ):
+        study = make()
+        client.force_login(MembershipFactory(study=study, role="owner").user)
+        page = client.get(f"/studies/{study.slug}/quality/fairness/").content.decode()
+        assert "Judgements still needed" in page
+        assert words in page

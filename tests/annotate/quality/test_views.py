@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from annotate.judgements.operations import Answer, adjudicate, submit
-from annotate.quality import summary
+from annotate.quality import parts, summary
 from annotate.quality.evidence import Evidence
 from annotate.tasks.operations import lease_next
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
@@ -56,9 +56,9 @@ def test_the_page_tells_agreement_and_where_it_is_missing(manager, study):
 
 
 def test_by_group_and_week(study):
-    groups = summary.group_table(Evidence(study))
+    groups = parts.group_table(Evidence(study))
     assert [(line.name, line.figures[0].n) for line in groups.lines] == [("soup", 6), ("tea", 9)]
-    weeks = summary.week_table(Evidence(study))
+    weeks = parts.week_table(Evidence(study))
     monday = timezone.now().date()
     monday -= timedelta(days=monday.weekday())
     assert [line.name for line in weeks.lines] == [str(monday)]

@@ -60,6 +60,22 @@ def test_plackett_luce_is_choix():
     assert fit.tie is None
 
 
+@pytest.mark.parametrize("model", [bradley_terry, davidson, rao_kupper])
+def test_a_weak_prior_is_no_slow_way_to_its_maximum(model):
+    _, votes = simulated(n=8, size=300, nu=0.7)
+    fit = model.fit(votes, prior=1e-3)
+    assert fit.iterations < 12
+    # The maximum lies where it is whatever the start: items beaten by all pull the mean, which the prior holds.
+    lopsided = votes_of(3, np.array([0, 0, 1, 0]), np.array([1, 2, 2, 1]), np.ones(4))
+
+    def posterior(at):
+        d = at[lopsided.left] - at[lopsided.right]
+        return -(np.log(expit(d)).sum() + 0.5 * np.log(expit(at) * expit(-at)).sum())
+
+    best = minimize(posterior, np.zeros(3), tol=1e-12).x
+    assert model.fit(lopsided, prior=1.0).strengths == pytest.approx(best - best.mean(), abs=1e-5)
+
+
 def davidson_probabilities(d, tie):
     odds = np.stack([d / 2, -d / 2, np.full(len(d), tie)])
     return odds - logsumexp(odds, axis=0)

@@ -13,8 +13,10 @@ from annotate.judgements.models import Judgement
 from annotate.judgements.operations import Answer, submit
 from annotate.standings.ranking import bradley_terry
 from annotate.standings.reading import Selection, ballot_of, read, standings_of
+from annotate.standings.views import history_of
 from annotate.studies.models import Study
 from annotate.tasks.operations import lease_next
+from tests.annotate import nasty
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +69,68 @@ def test_the_files(manager):
     assert picture["Content-Type"].startswith("image/svg+xml")
     assert b"<title>strong</title>" in picture.content
     assert manager.get("/studies/shop/standings.exe").status_code == 404
+    assert manager.get("/studies/shop/standings.svg?part=2").status_code == 404
+
+
+def test_every_plot_has_its_files(manager):
+    picture = manager.get("/studies/shop/standings.svg?plot=history").content.decode()
+    assert "<polyline" in picture
+    rows = list(csv.DictReader(io.StringIO(manager.get("/studies/shop/standings.csv?plot=history").content.decode())))
+    assert (len(rows), rows[-1]["comparisons"]) == (12, "6")
+    assert {row["author"] for row in rows} == {"strong", "'=weak"}
+    assert manager.get("/studies/shop/standings.csv?plot=rounds").content.startswith(b"round,policy,gain")
+    # No round, no plot of rounds.
+    assert manager.get("/studies/shop/standings.svg?plot=rounds").status_code == 404
+    assert manager.get("/studies/shop/standings.svg?plot=pie").status_code == 404
+
+
+def test_where_votes_arrive_is_where_the_table_stands(db):
+    """Also with many ties, when half a win for each side would give other strengths."""
+    study = nasty.ties_everywhere(prompts=40)
+    for model in ("davidson", "rao-kupper", "bradley-terry"):
+        selection = Selection(model=model)
+        ballot = ballot_of(study, selection, read(study, selection))
+        found = standings_of(study, selection, ballot)
+        last = history_of(ballot, found, model).rows[-1][2]
+        assert last == pytest.approx([place.strength for place in found.parts[0].places[:5]], abs=0.1), model
+
+
+def test_parts_that_never_met_have_histories_of_their_own(db):
+    study, selection = nasty.in_two_parts(), Selection()
+    ballot = ballot_of(study, selection, read(study, selection))
+    found = standings_of(study, selection, ballot)
+    history = history_of(ballot, found, selection.model)
+    assert history.rows[-1][0] == found.parts[0].votes == 21
+    # What the other part leaves open is no doubt about this one.
+    assert max(abs(tick.at) for tick in history.plot.y_ticks) < 400
+    assert float(history.plot.y_ticks[-1].words) <= 2.5
+
+
+def test_votes_weigh_as_much_as_their_raters_are_reliable(client, db):
+    """Three raters agree that ada is better; a fourth names one of the two by lot."""
+    rng = np.random.default_rng(0)
+    coin = rng.random(60) < 0.5
+    study = nasty.pairs("coin", lambda task, rater, first: float(coin[task]) if rater == 3 else 1.0, tasks=60, raters=4)
+    strengths = []
+    for reliability in (False, True):
+        selection = Selection(reliability=reliability)
+        ballot = ballot_of(study, selection, read(study, selection))
+        strengths.append(standings_of(study, selection, ballot).parts[0].places[0].strength)
+    assert strengths[1] > strengths[0] + 0.3
+    weights = sorted(ballot.rater_weight.values())
+    assert weights[0] < 0.2 < 1 < weights[1]
+    client.force_login(MembershipFactory(study=study, role="owner").user)
+    assert "Votes weigh as far as" in client.get("/studies/coin/standings/?weights=reliability").content.decode()
+    assert client.get("/studies/coin/standings/?weights=beauty").status_code == 422
+
+
+def test_a_study_that_only_scores_is_ranked_by_its_first_scale(client, db):
+    study = nasty.seven_criteria(prompts=10)
+    client.force_login(MembershipFactory(study=study, role="owner").user)
+    page = client.get("/studies/seven/standings/").content.decode()
+    assert page.index("cyd") < page.index("bob") < page.index("ada")
+    assert "No standings yet" not in page
+    assert "Chance of the first" in client.get("/studies/seven/quality/fairness/").content.decode()
 
 
 def test_an_empty_study_says_why(client):
