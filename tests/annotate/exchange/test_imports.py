@@ -69,7 +69,7 @@ class TestPrompts:
             ("p.csv", "prompt_id,text\n1,one\n2,two,three\n", ["line 3", "3 cells", "2 columns"]),
             ("p.csv", "text,text\n1,one\n", ["line 1", "twice"]),
             ("p.csv", "", ["header"]),
-            ("p.csv", "prompt_id,text\n", ["no prompts"]),
+            ("p.csv", "prompt_id,text\n", ["holds no rows"]),
             ("p.csv", "prompt_id,text\n1,caf\xe9\n".encode("latin-1"), ["line 2", "UTF-8"]),
             ("p.csv", 'text\n"open\n', ["CSV"]),
             ("p.jsonl", '{"text": "one"}\n{"text": \n', ["line 2", "not JSON"]),
