@@ -171,6 +171,8 @@ def _parsed(line: str) -> Any:
         return f"is not JSON ({error.msg}); expected one object a line"
     except RecursionError:
         return "is nested too deeply"
+    except ValueError as error:
+        return f"is not JSON that can be read ({error})"
     return value if isinstance(value, dict) else None
 
 
@@ -185,7 +187,7 @@ def _json(file: Path, text: _Text) -> Iterator[Row]:
         return
     try:
         entries = json.loads(whole)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         where = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise PalateError(f"{file.name}{where}: is not JSON; expected an array of objects") from None
     for number, entry in enumerate(entries, start=1):
@@ -227,8 +229,15 @@ def _parquet(file: Path, limits: Limits) -> Iterator[Row]:
                 raise PalateError(
                     f"{file.name}: decompresses to {size // MB} MB (IMPORT_MAX_TEXT_MB, IMPORT_MAX_RATIO)"
                 )
-            number = 0
+            number = taken = 0
             for batch in table.iter_batches(batch_size=500):
+                # What the file says of its sizes may be a lie, and one text may stand for millions of equal cells.
+                taken += batch.nbytes
+                if taken > limits.text_bytes:
+                    raise PalateError(
+                        f"{file.name} row {number + 1}: decompresses to more than {limits.text_bytes // MB} MB; "
+                        f"import it in parts (IMPORT_MAX_TEXT_MB)"
+                    )
                 for values in batch.to_pylist():
                     number += 1
                     yield Row(file, number, values)

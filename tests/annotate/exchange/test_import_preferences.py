@@ -201,7 +201,7 @@ class TestSources:
         ("a.jsonl", b'{"a": "\xff"}', "UTF-8"), ("a.parquet", b"PAR1junk", "whole Parquet"),
         ("a.jsonl.gz", b"{}", "no gzip data"),
         ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99, mtime=0)[:-20], "damaged"),
-        ("a.json", b"[1,", "not JSON"),
+        ("a.json", b"[1,", "not JSON"), ("a.json", b'[{"a": ' + b"1" * 5000 + b"}]", "not JSON"),
     ])  # fmt: skip
     def test_what_is_no_table_is_named(self, tmp_path, name, data, words):
         (tmp_path / name).write_bytes(data)
@@ -220,6 +220,10 @@ class TestSources:
         (tmp_path / "bomb.parquet").write_bytes(table.getvalue())
         with pytest.raises(PalateError, match="decompresses"):
             list(rows(tmp_path / "bomb.parquet", Limits(ratio=10)))
+        # One text in the file, two thousand cells of it.
+        pq.write_table(pa.table({"prompt": ["a" * 10_000] * 2000}), tmp_path / "same.parquet")
+        with pytest.raises(PalateError, match="row 501: decompresses"):
+            list(rows(tmp_path / "same.parquet", Limits(text_bytes=8 * sources.MB)))
         many = write(tmp_path / "many.jsonl", *responses(4))
         with pytest.raises(PalateError, match="more than 3 rows"):
             list(rows(many, Limits(rows=3)))

@@ -74,6 +74,7 @@ class TestPrompts:
             ("p.csv", 'text\n"open\n', ["CSV"]),
             ("p.jsonl", '{"text": "one"}\n{"text": \n', ["line 2", "not JSON"]),
             ("p.jsonl", '["one"]', ["line 1", "not an object"]),
+            ("p.jsonl", '{"text": ' + "1" * 5000 + "}", ["line 1", "not JSON"]),
             ("p.jsonl", '{"text": "a\\u0000b"}', ["line 1", "NUL"]),
             ("p.jsonl", '{"text": 1.5}', ["line 1", "field text", "not a text"]),
             ("p.jsonl", '{"text": "one", "split": "exam"}', ["line 1", "field split"]),
