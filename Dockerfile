@@ -21,6 +21,7 @@ COPY annotate annotate
 COPY training training
 COPY templates templates
 COPY static static
+COPY locale locale
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PALATE_VAR=/srv/palate/var LOG_FORMAT=json PRODUCTION=1
 USER palate
 EXPOSE 8000

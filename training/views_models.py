@@ -103,7 +103,7 @@ def why(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     version = get_object_or_404(ModelVersion.objects.filter(model_versions.in_reach(study)), pk=pk)
     prompts = version.report.get("explained", [])
     wanted = request.GET.get("prompt", "1")
-    if not wanted.isdecimal() or (prompts and not 1 <= int(wanted) <= len(prompts)):
+    if not wanted.isdecimal() or len(wanted) > 8 or (prompts and not 1 <= int(wanted) <= len(prompts)):
         raise Http404
     shown = prompts[int(wanted) - 1] if prompts else None
     temperature = version.metrics.get("temperature", 1.0)

@@ -29,6 +29,13 @@ class Pages(CursorPagination):
     page_size_query_param = "page_size"
     max_page_size = 1000
 
+    def decode_cursor(self, request: Request) -> Any:
+        """The place that a cursor tells of; 404 for one that was made up."""
+        cursor = super().decode_cursor(request)
+        if cursor is not None and cursor.position is not None and not cursor.position.isdecimal():
+            raise exceptions.NotFound(self.invalid_cursor_message)
+        return cursor
+
 
 class ApiView(APIView):
     authentication_classes = [TokenAuthentication, SessionAuthentication]

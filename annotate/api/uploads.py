@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from annotate.errors import PalateError
 from annotate.exchange.bundles import Bundle, Said, Written
 from annotate.exchange.checks import check
 from annotate.exchange.files import Row
@@ -56,11 +55,8 @@ def _judged(row: Row, prompts: Mapping[str, Prompt]) -> Bundle:
 
 
 def _add(study: Study, bundles: list[Bundle], *, make_tasks: bool = False) -> dict[str, int]:
-    def refuse(error: PalateError) -> None:
-        raise error
-
     for bundle in bundles:
         check(bundle)
-    writer = Writer(study, "api", scales={}, make_tasks=make_tasks, problems=refuse)
+    writer = Writer(study, "api", scales={}, make_tasks=make_tasks)
     writer.take(bundles)
     return {name: writer.counts[name] for name in Writer.COUNTED}

@@ -53,7 +53,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """row: where it stands, for messages. scales: ranges of the criteria that are scored, where the source tells."""
+    """row: where it stands, for messages. scales: ranges of the criteria that are scored, where the source tells.
+
+    divided: a part of the split train, by the stable hash, is for validation. audience: tags that a rater needs.
+    """
 
     row: Row
     prompt_id: str
@@ -62,8 +65,10 @@ class Bundle:
     said: Sequence[Said] = ()
     group: str = ""
     split: str = ""
+    divided: bool = False
     reference: str = ""
     beside: str = ""
+    audience: Sequence[str] = ()
     purpose: str = Purpose.COLLECT
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 

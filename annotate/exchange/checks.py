@@ -50,13 +50,13 @@ def _check_said(bundle: Bundle, said: Said, known: set[str]) -> None:
     if not set(said.shown) <= known or len(set(said.shown)) != k or not k:
         row.fail("responses", "the responses judged are not different ones of this row; equal texts cannot be compared")
     if said.ranks is None and not said.scores:
-        row.fail("rank", "is missing, and so are scores; expected at least one of them")
+        row.fail("rank", "is missing, and so are scores; expected ranks, scores or both")
     if said.ranks is not None and list(said.ranks) != _dense_or_none(said, k):
         row.fail("rank", f"{list(said.ranks)!r} is not a ranking of {k}: 1 the best, ties equal, none left out")
-    if said.unacceptable and len(said.unacceptable) != k:
-        row.fail("unacceptable", f"expected one for each of {k} responses")
-    if said.strength is not None and (said.strength not in (1, 2, 3) or k != 2 or said.ranks is None):
-        row.fail("strength", f"{said.strength!r}; expected 1, 2 or 3, and only for two ranked responses")
+    if said.unacceptable and (len(said.unacceptable) != k or not all(isinstance(f, bool) for f in said.unacceptable)):
+        row.fail("unacceptable", f"{list(said.unacceptable)!r}; expected true or false for each of {k} responses")
+    if said.strength is not None and not _has_strength(said, k):
+        row.fail("strength", f"{said.strength!r}; expected 1, 2 or 3, and only for two responses of different rank")
     if len(said.label) > MOST_LABEL:
         row.fail("label", f"has {len(said.label)} characters; at most {MOST_LABEL} are allowed")
     if said.confidence is not None and (said.confidence not in (1, 2, 3) or not said.label):
@@ -73,6 +73,10 @@ def _check_said(bundle: Bundle, said: Said, known: set[str]) -> None:
         _check_scores(bundle, key, list(values), k)
 
 
+def _has_strength(said: Said, k: int) -> bool:
+    return said.strength in (1, 2, 3) and said.strength is not True and k == 2 and len(set(said.ranks or ())) == 2
+
+
 def _dense_or_none(said: Said, k: int) -> list[int] | None:
     ranks = list(said.ranks or ())
     return dense(ranks) if len(ranks) == k and all(isinstance(rank, int) for rank in ranks) else None
@@ -86,4 +90,4 @@ def _check_scores(bundle: Bundle, key: str, values: list[float], k: int) -> None
     if len(key) > 50:
         bundle.row.fail("scores", f"{key!r} has more than 50 characters")
     if len(values) != k or not all(is_number(value) for value in values):
-        bundle.row.fail(f"scores.{key}", f"expected a number for each of {k} responses")
+        bundle.row.fail(f"scores.{key}", f"{values!r}; expected a list of {k} numbers, one for each response")

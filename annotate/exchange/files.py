@@ -1,21 +1,13 @@
-"""Reading rows of files that people bring: CSV and JSON lines, plain or gzipped, with errors that name the line."""
+"""A row of a file that somebody brings: its fields as texts, names, numbers and lists, with errors that name them."""
 
-import csv
 import difflib
-import gzip
-import io
-import json
 import math
-import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from annotate.errors import PalateError
-
-GZIP_MAGIC = b"\x1f\x8b"
-csv.field_size_limit(2**31 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,74 +90,8 @@ def _shown(value: Any) -> str:
     return repr(value) if len(repr(value)) <= 60 else repr(value)[:60] + "…"
 
 
-def read_text(file: Path) -> str:
-    """The whole text of a UTF-8 file, plain or gzipped. Raises PalateError that says what the file is instead."""
-    if file.is_dir():
-        raise PalateError(f"{file}: is a folder; expected a file")
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError:
-        raise PalateError(f"{file}: no such file") from None
-    except OSError as error:
-        raise PalateError(f"{file}: cannot be read: {error.strerror}") from None
-    if data.startswith(GZIP_MAGIC):
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise PalateError(f"{file}: the gzip data is damaged or cut off: {error}") from None
-    elif file.suffix == ".gz":
-        raise PalateError(f"{file}: is named .gz but holds no gzip data")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise PalateError(f"{file} line {line}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
-
-
-def json_rows(file: Path, known: Collection[str]) -> Iterator[Row]:
-    """The objects of a JSON-lines file. Raises PalateError at a line that is none or has an unknown field."""
-    some = False
-    # Only \n ends a line: JSON texts may hold other separators that splitlines would cut at.
-    for number, line in enumerate(read_text(file).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            why = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-            raise PalateError(f"{file.name} line {number}: is not JSON ({why}); expected one object a line") from None
-        if not isinstance(values, dict):
-            raise PalateError(f"{file.name} line {number}: {_shown(values)} is not an object")
-        _check_known(f"{file.name} line {number}", "field", values, known)
-        some = True
-        yield Row(file, number, values)
-    if not some:
-        raise PalateError(f"{file}: holds no rows")
-
-
-def csv_rows(file: Path, known: Collection[str]) -> Iterator[Row]:
-    """The rows of a CSV file with a header. Raises PalateError at unknown or double columns and ragged rows."""
-    reader = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        if not any(header):
-            raise PalateError(f"{file}: holds no header row; expected columns such as text")
-        if double := next((name for name in header if header.count(name) > 1), None):
-            raise PalateError(f"{file.name} line 1: the column {double!r} stands there twice")
-        _check_known(f"{file.name} line 1", "column", header, known)
-        for cells in reader:
-            if not any(cells):
-                continue
-            if len(cells) != len(header):
-                raise PalateError(
-                    f"{file.name} line {reader.line_num}: has {len(cells)} cells; the header has {len(header)} columns"
-                )
-            yield Row(file, reader.line_num, dict(zip(header, cells, strict=True)))
-    except csv.Error as error:
-        raise PalateError(f"{file.name} line {reader.line_num}: is not CSV: {error}") from None
-
-
-def _check_known(where: str, what: str, names: Collection[str], known: Collection[str]) -> None:
+def check_known(where: str, what: str, names: Collection[str], known: Collection[str]) -> None:
+    """Raises PalateError at a name that is not known, with the known one that looks like it."""
     for name in names:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)

@@ -19,10 +19,9 @@ from annotate.exchange.shapes import registry
 from annotate.exchange.shapes.fields import Fields
 from annotate.exchange.sources import rows, rows_about
 from annotate.exchange.studies import study_for_import
-from annotate.exchange.writer import Writer
+from annotate.exchange.writer import Writer, chunks
 from annotate.studies.models import Method, Study
 
-AT_A_TIME, MOST_AT_A_TIME = 2000, 50_000
 MOST_TOLD = 10
 Scales = Mapping[str, tuple[float, float]]
 
@@ -33,8 +32,8 @@ class Way:
 
     shape: one of the registry, or "" to see from the first row. fields: which fields hold prompt and responses.
     scales: ranges of criteria that study and file lack. dry_run: all of it, and then undone. skip_bad: rows that do
-    not fit are counted instead of stopping it. resumable: every AT_A_TIME rows are kept as they are done, so that an
-    import that was killed goes on where it stopped; otherwise it is all or nothing. make_tasks: responses without
+    not fit are counted instead of stopping it. resumable: some thousand rows at a time are kept as they are done, so
+    that a killed import goes on where it stopped; otherwise it is all or nothing. make_tasks: responses without
     judgements become tasks by the study's method.
     """
 
@@ -85,7 +84,7 @@ def import_preferences(
     counts: dict[str, int] = {}
     with nullcontext() if way.resumable else transaction.atomic():
         study, made, writer = None, False, None
-        for chunk in _chunks(bundles):
+        for chunk in chunks(bundles):
             with transaction.atomic():
                 if writer is None:
                     study, made = _study(slug, chunk, way)
@@ -122,19 +121,6 @@ def _bundles(shape: str, stream: Iterator[Row], way: Way, problems: Problems) ->
             problems.add(error)
         else:
             yield from found
-
-
-def _chunks(bundles: Iterator[Bundle]) -> Iterator[list[Bundle]]:
-    """Bundles some thousand together; those of one prompt that follow each other are never divided."""
-    chunk: list[Bundle] = []
-    for bundle in bundles:
-        full = len(chunk) >= AT_A_TIME and chunk[-1].prompt_id != bundle.prompt_id
-        if full or len(chunk) >= MOST_AT_A_TIME:
-            yield chunk
-            chunk = []
-        chunk.append(bundle)
-    if chunk:
-        yield chunk
 
 
 def _study(slug: str, chunk: list[Bundle], way: Way) -> tuple[Study, bool]:

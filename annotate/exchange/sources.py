@@ -9,7 +9,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -17,9 +17,11 @@ from typing import IO, Any
 from django.conf import settings
 
 from annotate.errors import PalateError
-from annotate.exchange.files import GZIP_MAGIC, Row
+from annotate.exchange.files import Row, check_known
 
+GZIP_MAGIC = b"\x1f\x8b"
 MB = 1024 * 1024
+csv.field_size_limit(2**31 - 1)
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
 
 
@@ -54,6 +56,18 @@ def rows(path: Path, limits: Limits | None = None) -> Iterator[Row]:
             yield replace(row, values={"split": split, **row.values}) if split else row
     if not count:
         raise PalateError(f"{path}: holds no rows")
+
+
+def known_rows(file: Path, known: Collection[str]) -> Iterator[Row]:
+    """The rows of a file in Palate's own form. Raises PalateError at one that cannot be read or has other fields."""
+    if file.is_dir():
+        raise PalateError(f"{file}: is a folder; expected a file")
+    for row in rows(file):
+        if isinstance(row, Damaged):
+            raise PalateError(f"{file.name} line {row.line}: {row.error}")
+        line, what = (1, "column") if _kind(file) == "csv" else (row.line, "field")
+        check_known(f"{file.name} line {line}", what, row.values, known)
+        yield row
 
 
 def _files(path: Path) -> list[tuple[Path, str]]:
@@ -145,7 +159,7 @@ def _json_lines(file: Path, text: _Text) -> Iterator[Row]:
         if isinstance(values, dict):
             yield Row(file, text.line, values)
         else:
-            told = values if isinstance(values, str) else "is no object; expected one object a line"
+            told = values if isinstance(values, str) else "is not an object; expected one object a line"
             yield Damaged(file, text.line, {}, told)
 
 
@@ -157,6 +171,8 @@ def _parsed(line: str) -> Any:
         return f"is not JSON ({error.msg}); expected one object a line"
     except RecursionError:
         return "is nested too deeply"
+    except ValueError as error:
+        return f"is not JSON that can be read ({error})"
     return value if isinstance(value, dict) else None
 
 
@@ -171,14 +187,14 @@ def _json(file: Path, text: _Text) -> Iterator[Row]:
         return
     try:
         entries = json.loads(whole)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         where = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise PalateError(f"{file.name}{where}: is not JSON; expected an array of objects") from None
     for number, entry in enumerate(entries, start=1):
         if isinstance(entry, dict):
             yield Row(file, number, entry)
         else:
-            yield Damaged(file, number, {}, "is no object; expected an array of objects")
+            yield Damaged(file, number, {}, "is not an object; expected an array of objects")
 
 
 def _csv(file: Path, text: _Text) -> Iterator[Row]:
@@ -190,9 +206,11 @@ def _csv(file: Path, text: _Text) -> Iterator[Row]:
         if double := next((name for name in header if header.count(name) > 1), None):
             raise PalateError(f"{file.name} line 1: the column {double!r} stands there twice")
         for cells in reader:
+            if not any(cells):
+                continue
             if len(cells) == len(header):
                 yield Row(file, reader.line_num, dict(zip(header, cells, strict=True)))
-            elif any(cells):
+            else:
                 words = f"has {len(cells)} cells; the header has {len(header)} columns"
                 yield Damaged(file, reader.line_num, {}, words)
     except csv.Error as error:
@@ -211,8 +229,15 @@ def _parquet(file: Path, limits: Limits) -> Iterator[Row]:
                 raise PalateError(
                     f"{file.name}: decompresses to {size // MB} MB (IMPORT_MAX_TEXT_MB, IMPORT_MAX_RATIO)"
                 )
-            number = 0
+            number = taken = 0
             for batch in table.iter_batches(batch_size=500):
+                # What the file says of its sizes may be a lie, and one text may stand for millions of equal cells.
+                taken += batch.nbytes
+                if taken > limits.text_bytes:
+                    raise PalateError(
+                        f"{file.name} row {number + 1}: decompresses to more than {limits.text_bytes // MB} MB; "
+                        f"import it in parts (IMPORT_MAX_TEXT_MB)"
+                    )
                 for values in batch.to_pylist():
                     number += 1
                     yield Row(file, number, values)

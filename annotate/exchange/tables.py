@@ -5,12 +5,19 @@ Nothing here holds more than one batch of rows, so memory does not grow with the
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain
 from typing import Any
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
-BATCH_ROWS, BATCH_CHARACTERS = 10_000, 8_000_000
+_STARTS = frozenset(FORMULA_STARTS)
+BATCH_ROWS, BATCH_CHARACTERS = 1_000, 4_000_000
+# A row group of Parquet waits in memory, and its footer tells of every group until the end (about 2 KB a column):
+# this much a group keeps both small.
+GROUP_BYTES = 8_000_000
+NESTED = ("json", "texts", "ints", "messages")
+_json = json.JSONEncoder(ensure_ascii=False).encode
 Row = list[Any]
 
 
@@ -41,7 +48,7 @@ def safe(value: Any) -> Any:
     Texts that start with ' get one too, so that taking one ' off every text that starts with it gives the
     original back (see `original`).
     """
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    return f"'{value}" if value and value[0] in _STARTS and isinstance(value, str) else value
 
 
 def original(cell: str) -> str:
@@ -52,24 +59,25 @@ def original(cell: str) -> str:
 def csv_lines(table: Table) -> Iterator[bytes]:
     """Header first; every text safe; lists and mappings as JSON; true and false as 1 and 0."""
     writer, out = _csv_writer()
-    nested = [kind in ("json", "texts", "ints", "messages") for kind in table.columns.values()]
+    cells = [_CELLS.get(kind) for kind in table.columns.values()]
     writer.writerow(table.columns)
-    for batch in _batches(table.rows):
-        writer.writerows(
-            [_cell(value, is_nested) for value, is_nested in zip(row, nested, strict=True)] for row in batch
-        )
+    for batch in _batches(table):
+        columns = zip(*batch, strict=True)
+        told = [list(map(cell, column)) if cell else column for cell, column in zip(cells, columns, strict=True)]
+        writer.writerows(zip(*told, strict=True))
         yield out.taken()
     yield out.taken()
 
 
-def _cell(value: Any, nested: bool) -> Any:
-    if isinstance(value, str):
-        return safe(value)
-    if isinstance(value, bool):
-        return int(value)
-    if nested and value is not None:
-        return json.dumps(value, ensure_ascii=False)
-    return value
+def _nested(value: Any) -> str | None:
+    return None if value is None else _json(value)
+
+
+_CELLS: dict[str, Callable[[Any], Any]] = {
+    "text": safe,
+    "bool": lambda value: None if value is None else int(value),
+    **dict.fromkeys(NESTED, _nested),
+}
 
 
 def _csv_writer() -> tuple[Any, "Sink"]:
@@ -80,46 +88,78 @@ def _csv_writer() -> tuple[Any, "Sink"]:
 def json_lines(table: Table) -> Iterator[bytes]:
     """One object a line, with the columns as its fields."""
     names = list(table.columns)
-    for batch in _batches(table.rows):
-        lines = (json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) for row in batch)
-        yield ("\n".join(lines) + "\n").encode()
+    for batch in _batches(table):
+        yield "".join(f"{_json(dict(zip(names, row, strict=True)))}\n" for row in batch).encode()
 
 
 def parquet_bytes(table: Table) -> Iterator[bytes]:
-    """A Parquet file, one row group a batch."""
+    """A Parquet file, a row group about GROUP_BYTES.
+
+    Texts are dictionaries until they are written: raters share a prompt and its responses, and so does memory. A reader
+    meets plain texts (store_schema). Statistics would keep the least and greatest text of every group in memory.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema([(name, _arrow_type(pa, kind)) for name, kind in table.columns.items()])
-    as_text = [kind == "json" for kind in table.columns.values()]
+    schema = pa.schema([(name, _arrow_type(kind)) for name, kind in table.columns.items()])
     sink = Sink()
-    with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
-        for batch in _batches(table.rows):
-            columns = zip(*batch, strict=True)
-            arrays = [
-                pa.array([_json(v) for v in values] if text else list(values), field.type)
-                for values, text, field in zip(columns, as_text, schema, strict=True)
-            ]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
-            yield sink.taken()
+    options = {"compression": "zstd", "store_schema": False, "write_statistics": False}
+    with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, dictionary_pagesize_limit=GROUP_BYTES, **options) as w:
+        group: list[Any] = []
+        for batch in _batches(table):
+            columns = zip(table.columns.values(), zip(*batch, strict=True), strict=True)
+            group.append(pa.record_batch([_array(kind, values) for kind, values in columns], schema=schema))
+            if sum(part.nbytes for part in group) >= GROUP_BYTES:
+                w.write_table(pa.Table.from_batches(group).unify_dictionaries())
+                group.clear()
+                pa.default_memory_pool().release_unused()
+                yield sink.taken()
+        w.write_table(pa.Table.from_batches(group, schema).unify_dictionaries())
     yield sink.taken()
 
 
-def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+def _arrow_type(kind: str) -> Any:
+    import pyarrow as pa
 
-
-def _arrow_type(pa: Any, kind: str) -> Any:
     return {
         "int": pa.int64(),
         "float": pa.float64(),
-        "text": pa.string(),
+        "text": pa.dictionary(pa.int32(), pa.string()),
         "bool": pa.bool_(),
-        "json": pa.string(),
+        "json": pa.dictionary(pa.int32(), pa.string()),
         "texts": pa.list_(pa.string()),
         "ints": pa.list_(pa.int64()),
         "messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])),
     }[kind]
+
+
+def _array(kind: str, values: Sequence[Any]) -> Any:
+    """The values of a column as Arrow holds them, by way of texts: pa.array() would bring pandas along, 60 MB of it."""
+    import pyarrow as pa
+
+    if kind in ("texts", "ints", "messages"):
+        ends = _words([0, *accumulate(map(len, values))]).cast(pa.int32())
+        return pa.ListArray.from_arrays(ends, _entries(kind, list(chain.from_iterable(values))))
+    words = _words(map(_nested, values) if kind == "json" else values)
+    return words.dictionary_encode() if kind in ("text", "json") else words.cast(_arrow_type(kind))
+
+
+def _entries(kind: str, values: Sequence[Any]) -> Any:
+    """What lists of this kind hold, one after the other."""
+    import pyarrow as pa
+
+    if kind == "messages":
+        fields = ("role", "content")
+        return pa.StructArray.from_arrays([_words(value[f] for value in values) for f in fields], fields)
+    return _words(values).cast(_arrow_type(kind).value_type)
+
+
+def _words(values: Iterable[Any]) -> Any:
+    import pyarrow as pa
+
+    builder = pa.lib.StringBuilder()
+    builder.append_values([None if value is None else str(value) for value in values])
+    return builder.finish()
 
 
 FILE_TYPES: dict[str, Callable[[Table], Iterator[bytes]]] = {
@@ -135,18 +175,32 @@ CONTENT_TYPES = {
 }
 
 
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _batches(table: Table) -> Iterator[list[Row]]:
     """Batches of a bounded number of rows and, roughly, of characters: texts may be long."""
+    size_of = _size_of(table)
     batch: list[Row] = []
     size = 0
-    for row in rows:
+    for row in table.rows:
         batch.append(row)
-        size += sum(len(value) for value in row if isinstance(value, str))
+        size += size_of(row)
         if len(batch) >= BATCH_ROWS or size >= BATCH_CHARACTERS:
             yield batch
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def _size_of(table: Table) -> Callable[[Row], int]:
+    """About how many characters a row's texts have."""
+    kinds = list(table.columns.values())
+    texts, lists, talks = ([n for n, own in enumerate(kinds) if own == kind] for kind in ("text", "texts", "messages"))
+
+    def size(row: Row) -> int:
+        told = sum([len(row[n]) for n in texts if row[n]])
+        told += sum(len(text) for n in lists for text in row[n] or ())
+        return told + sum(len(message["content"]) for n in talks for message in row[n] or ())
+
+    return size
 
 
 class Sink:

@@ -1,14 +1,14 @@
 """Writing bundles into a study, some thousand at a time: what is new is added, what is there is left as it is."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from uuid import UUID, uuid5
 
+from django.db.models import F
 from django.utils import timezone
 
 from annotate.errors import PalateError
 from annotate.exchange.bundles import Bundle, Said
-from annotate.exchange.import_judgements import DEFAULT_SCALE, count_slots
 from annotate.judgements.models import Device, Judgement
 from annotate.members.models import Membership, Standing
 from annotate.prompts.models import Prompt, Response, split_of
@@ -19,9 +19,29 @@ from annotate.tasks.models import Part, Task, TaskResponse
 from annotate.tasks.operations import create_tasks
 from annotate.tasks.sets import response_sets
 
+AT_A_TIME, MOST_AT_A_TIME = 2000, 50_000
+DEFAULT_SCALE = (0.0, 100.0)
 NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 Problem = Callable[[PalateError], None]
 Told = tuple[dict[int, int] | None, dict[str, dict[int, float]]]
+
+
+def chunks(bundles: Iterable[Bundle]) -> Iterator[list[Bundle]]:
+    """Bundles some thousand together; those of one prompt that follow each other are never divided."""
+    chunk: list[Bundle] = []
+    for bundle in bundles:
+        full = len(chunk) >= AT_A_TIME and chunk[-1].prompt_id != bundle.prompt_id
+        if full or len(chunk) >= MOST_AT_A_TIME:
+            yield chunk
+            chunk = []
+        chunk.append(bundle)
+    if chunk:
+        yield chunk
+
+
+def refuse(error: PalateError) -> None:
+    """What an import does with a row that does not fit, unless it may leave out some."""
+    raise error
 
 
 class Writer:
@@ -38,8 +58,8 @@ class Writer:
         shape: str,
         *,
         scales: Mapping[str, tuple[float, float]],
-        make_tasks: bool,
-        problems: Problem,
+        make_tasks: bool = False,
+        problems: Problem = refuse,
     ) -> None:
         self.study, self.shape, self.problem, self.make_tasks = study, shape, problems, make_tasks
         self.asked_scales = scales
@@ -84,8 +104,13 @@ class Writer:
         return {**pks, **{name: prompt.pk for name, prompt in new.items()}}, sound
 
     def _prompt(self, bundle: Bundle, splits: dict[str, str]) -> Prompt:
-        shares = {"validation_share": self.study.validation_share, "test_share": self.study.test_share}
-        split = bundle.split or splits.get(bundle.group) or split_of(bundle.group or bundle.prompt_id, **shares)
+        split = "" if bundle.divided else bundle.split
+        if not split:
+            split = splits.get(bundle.group) or split_of(
+                bundle.group or bundle.prompt_id,
+                validation_share=self.study.validation_share,
+                test_share=0 if bundle.divided else self.study.test_share,
+            )
         if bundle.group and splits.setdefault(bundle.group, split) != split:
             bundle.row.fail("split", f"{split!r}, but group {bundle.group!r} is in {splits[bundle.group]!r}")
         return Prompt(
@@ -96,6 +121,7 @@ class Writer:
             split=split,
             reference=bundle.reference,
             beside=bundle.beside,
+            audience=list(bundle.audience),
         )
 
     def _responses(
@@ -307,3 +333,14 @@ def _judgement(said: Said, task: int, rater: int, shown: list[int], scores: dict
         live=said.live,
         made_at=said.at or timezone.now(),
     )
+
+
+def count_slots(added: Counter[int]) -> None:
+    """An imported judgement brings its own slot: tasks of the study stay as open to people as they were."""
+    by_count: dict[int, list[int]] = defaultdict(list)
+    for task, count in added.items():
+        by_count[count].append(task)
+    for count, tasks in by_count.items():
+        Task.objects.filter(pk__in=tasks).update(
+            replication=F("replication") + count, slots_taken=F("slots_taken") + count
+        )

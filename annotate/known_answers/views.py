@@ -18,7 +18,7 @@ def practice(request: HttpRequest, slug: str) -> HttpResponse:
     study = rater.study
     tasks = Task.objects.known(Purpose.PRACTICE).filter(study=study).order_by("id")
     place, count = request.GET.get("n", "1"), tasks.count()
-    number = int(place) if place.isdecimal() else 1
+    number = int(place) if place.isdecimal() and len(place) < 9 else 1
     if not 1 <= number <= count:
         return redirect("instructions", slug)
     task = tasks.select_related("prompt", "known_answer", "study")[number - 1]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 
 from annotate.errors import PalateError
@@ -13,6 +14,9 @@ from annotate.studies.models import Study
 
 
 class PalateCommand(BaseCommand):
+    # A command shows no page: checking the addresses would import every one of them, 100 MB and some seconds.
+    requires_system_checks = [Tags.models]
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", metavar="FILE", help="write the result to this file")
 

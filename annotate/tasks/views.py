@@ -5,6 +5,7 @@ the background: it says so in its Accept header, and gets a piece of the page or
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
@@ -52,7 +53,7 @@ def rate(request: HttpRequest, slug: str) -> HttpResponse:
 def ahead(request: HttpRequest, slug: str) -> HttpResponse:
     """Lease the task after those that the browser holds (`beyond`), as a piece of the page; 204 when there is none."""
     rater = get_object_or_404(rating_memberships_of(request.user), study__slug=slug)
-    beyond = [int(pk) for pk in request.POST.getlist("beyond") if pk.isdecimal()]
+    beyond = [int(pk) for pk in request.POST.getlist("beyond") if pk.isdecimal() and len(pk) < 19]
     # New instructions are read first, on the page that the screen goes to when there is nothing ahead.
     assignment = None if must_read(rater) else operations.lease_next(rater=rater, beyond=beyond)
     if assignment is None:
@@ -115,7 +116,8 @@ def give_back(request: HttpRequest, pk: int) -> HttpResponse:
         return _next(assignment)
     if _in_background(request):
         # A page that was closed returns the task that it had fetched ahead.
-        assignment.expires_at = parse_datetime(request.POST.get("expires", "")) or assignment.expires_at
+        with suppress(ValueError):
+            assignment.expires_at = parse_datetime(request.POST.get("expires", "")) or assignment.expires_at
         operations.give_back(assignment=assignment, unless_renewed=True)
         return JsonResponse({})
     operations.give_back(assignment=assignment)

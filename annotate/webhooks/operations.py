@@ -3,11 +3,12 @@
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
+from http.client import HTTPException
 from typing import Any
 
-import urllib3
 from django.db import transaction
 from django.utils import timezone
+from urllib3.exceptions import HTTPError
 
 from annotate.errors import PalateError
 from annotate.studies.models import Study
@@ -68,7 +69,8 @@ def _attempt(delivery: Delivery) -> bool:
     try:
         status = send(hook.url, hook.secret, delivery.event, delivery.pk, delivery.payload)
         delivery.answer, good = f"status {status}", 200 <= status < 300
-    except (PalateError, urllib3.exceptions.HTTPError, OSError) as error:
+    # ValueError: an address that cannot be put into a request must not stop the deliveries that wait behind it.
+    except (PalateError, HTTPError, HTTPException, OSError, ValueError) as error:
         delivery.answer, good = f"{type(error).__name__}: {error}"[:200], False
     if good:
         delivery.state = DeliveryState.DELIVERED

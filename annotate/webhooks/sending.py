@@ -5,18 +5,23 @@ import hmac
 import ipaddress
 import json
 import socket
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-import urllib3
 from django.conf import settings
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from annotate.errors import PalateError
 
 SECONDS = 10
-MOST_BYTES = 1000
+# What may stand in an address as it is; the rest is written as %XX.
+SAFE = "/%?&=+:;,@!$'()*~"
+# NAT64 (well-known and local), IPv4-compatible, site-local: the library takes them for public.
+NEVER_CALLED = [ipaddress.ip_network(n) for n in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "fec0::/10")]
 
 
 def signature(secret: str, body: bytes, at: int) -> str:
@@ -32,45 +37,70 @@ def resolved(url: str) -> tuple[str, str]:
     """
     parts = urlsplit(url)
     schemes = ("http", "https") if settings.WEBHOOKS_ALLOW_PRIVATE else ("https",)
-    if parts.scheme not in schemes or not parts.hostname or parts.username:
+    if parts.scheme not in schemes or not parts.hostname or "@" in parts.netloc:
         raise PalateError(f"url: {url[:100]!r}; expected {' or '.join(schemes)}://host/path without a user")
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
+        parts.hostname.encode("idna")
         found = {str(info[4][0]) for info in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)}
     except (OSError, UnicodeError, ValueError):
         raise PalateError(f"url: the host {parts.hostname!r} is not known") from None
     for address in found:
-        ip = ipaddress.ip_address(address.split("%")[0])
-        ip = getattr(ip, "ipv4_mapped", None) or ip
-        if not settings.WEBHOOKS_ALLOW_PRIVATE and (not ip.is_global or ip.is_multicast):
-            raise PalateError(f"url: {parts.hostname!r} leads to a private address ({ip}), which is not called")
+        if not settings.WEBHOOKS_ALLOW_PRIVATE and not _is_public(address):
+            raise PalateError(f"url: {parts.hostname!r} leads to a private address ({address}), which is not called")
     return parts.hostname, sorted(found)[0]
 
 
+def _is_public(address: str) -> bool:
+    """Also where a gateway would turn an IPv6 address into the private IPv4 address that it holds."""
+    ip = ipaddress.ip_address(address.split("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        if any(ip in network for network in NEVER_CALLED):
+            return False
+        ip = ip.ipv4_mapped or ip.sixtofour or ip
+    return ip.is_global and not ip.is_multicast
+
+
 def send(url: str, secret: str, event: str, delivery: int, payload: Mapping[str, Any]) -> int:
-    """POST the payload; returns the status. Raises PalateError or urllib3's HTTPError when there is no answer."""
+    """POST the payload; returns the status. Raises PalateError, OSError or an HTTPError when there is no answer."""
     host, ip = resolved(url)
     parts = urlsplit(url)
     body = json.dumps(payload, sort_keys=True).encode()
+    name = f"[{host}]" if ":" in host else host.encode("idna").decode()
     headers = {
-        "Host": parts.netloc,
+        "Host": f"{name}:{parts.port}" if parts.port else name,
         "Content-Type": "application/json",
         "User-Agent": "Palate-Webhook",
         "Palate-Event": event,
         "Palate-Delivery": str(delivery),
         "Palate-Signature": signature(secret, body, int(time.time())),
     }
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    timeout = urllib3.Timeout(total=SECONDS)
-    pool: urllib3.HTTPConnectionPool
+    path = quote(parts.path or "/", safe=SAFE) + (f"?{quote(parts.query, safe=SAFE)}" if parts.query else "")
     if parts.scheme == "https":
-        pool = urllib3.HTTPSConnectionPool(
-            ip, parts.port or 443, timeout=timeout, retries=False, server_hostname=host, assert_hostname=host
+        connection: HTTPConnection = HTTPSConnection(
+            ip, parts.port or 443, timeout=SECONDS, server_hostname=name, assert_hostname=name
         )
     else:
-        pool = urllib3.HTTPConnectionPool(ip, parts.port or 80, timeout=timeout, retries=False)
-    with pool:
-        answer = pool.request("POST", path, body=body, headers=headers, redirect=False, preload_content=False)
-        answer.read(MOST_BYTES)
-        answer.release_conn()
-        return answer.status
+        connection = HTTPConnection(ip, parts.port or 80, timeout=SECONDS)
+    # A connection asks once: it follows no redirect.
+    with _at_most(SECONDS, connection):
+        connection.request("POST", path, body=body, headers=headers, preload_content=False)
+        return connection.getresponse().status
+
+
+@contextmanager
+def _at_most(seconds: float, connection: HTTPConnection) -> Iterator[None]:
+    """Cuts the connection after so long: a timeout of its own is for each piece, and pieces may trickle for days."""
+    timer = threading.Timer(seconds, _cut, [connection])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        connection.close()
+
+
+def _cut(connection: HTTPConnection) -> None:
+    if connection.sock is not None:
+        with suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)

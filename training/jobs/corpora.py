@@ -11,7 +11,7 @@ from typing import IO
 from django.db.models import QuerySet
 
 from annotate.errors import PalateError
-from annotate.exchange.files import csv_rows
+from annotate.exchange.sources import known_rows
 from annotate.prompts.models import Response, Split
 from annotate.studies.models import Study
 from training.demo import cases
@@ -113,7 +113,7 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def _cells(path: Path) -> Iterator[tuple[str, str]]:
     """Of the article's data.csv the column train; else prompt and response, or text."""
-    for row in csv_rows(path, {"train", "validation", "test", "prompt", "response", "text", "rating"}):
+    for row in known_rows(path, {"train", "validation", "test", "prompt", "response", "text", "rating"}):
         if "train" in row.values:
             if str(row.values["train"]).strip():
                 yield "", row.text("train")

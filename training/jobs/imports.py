@@ -65,20 +65,22 @@ def _progress_of(run: Run) -> Report:
 
 
 def _import_prompts(run: Run, options: PromptOptions, reporter: Reporter) -> Mapping[str, Any]:
-    return import_prompts(
-        slug=study_of(run).slug, file=Path(options.file), group_by=options.group_by, report=_progress_of(run)
-    )
+    with at_most(settings.IMPORT_MEMORY_MB):
+        return import_prompts(
+            slug=study_of(run).slug, file=Path(options.file), group_by=options.group_by, report=_progress_of(run)
+        )
 
 
 def _import_judgements(run: Run, options: JudgementOptions, reporter: Reporter) -> Mapping[str, Any]:
-    return import_judgements(
-        slug=study_of(run).slug,
-        prompts=Path(options.prompts),
-        responses=Path(options.responses),
-        judgements=Path(options.judgements),
-        group_by=options.group_by,
-        report=_progress_of(run),
-    )
+    with at_most(settings.IMPORT_MEMORY_MB):
+        return import_judgements(
+            slug=study_of(run).slug,
+            prompts=Path(options.prompts),
+            responses=Path(options.responses),
+            judgements=Path(options.judgements),
+            group_by=options.group_by,
+            report=_progress_of(run),
+        )
 
 
 def _import_preferences(run: Run, options: PreferenceOptions, reporter: Reporter) -> Mapping[str, Any]:

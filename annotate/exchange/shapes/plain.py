@@ -5,12 +5,12 @@ from annotate.exchange.files import Row
 
 
 def prompts(row: Row) -> list[Bundle]:
-    """prompt (or text), and where wanted prompt_id, group, split, reference, beside."""
+    """prompt (or text), and where wanted prompt_id, group, split, reference, beside, audience."""
     return [_bundle(row, "prompt" if "prompt" in row.values else "text")]
 
 
 def responses(row: Row) -> list[Bundle]:
-    """prompt and response, and where wanted prompt_id, response_id, author, group, split, reference, beside."""
+    """prompt and response, and where wanted response_id, author, and what stands beside a prompt."""
     text = row.text("response")
     author = row.name("author", required=False) or "unknown"
     response = Written(row.name("response_id", required=False) or digest(text), text, author)
@@ -28,4 +28,5 @@ def _bundle(row: Row, field: str, *given: Written) -> Bundle:
         split=row.name("split", required=False),
         reference=row.text("reference", required=False),
         beside=row.text("beside", required=False),
+        audience=row.tags("audience"),
     )

@@ -100,7 +100,11 @@ def _told(rows: int, policy: Policy) -> str:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` only when all of it has been written."""
+    """A file that takes the place of `path` only when all of it has been written; a device or pipe is written into."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
     handle, aside = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

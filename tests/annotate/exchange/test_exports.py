@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import zipfile
 
 import pyarrow.parquet as pq
@@ -169,6 +170,18 @@ class TestCommand:
         (row,) = rows_of(study, "pairs")
         assert json.loads((tmp_path / "p.jsonl").read_text()) == row
         assert pq.read_table(tmp_path / "p.parquet").to_pylist() == [row]
+
+    def test_a_pipe_is_written_into_and_stays_a_pipe(self, study, tmp_path):
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            call_command("export_preferences", study="shop", format="pairs", output=str(pipe), file_type="jsonl")
+            assert json.loads(os.read(reader, 100_000)) == rows_of(study, "pairs")[0]
+        finally:
+            os.close(reader)
+        assert pipe.is_fifo()
+        assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
     def test_a_folder_with_card_and_hashes_and_no_half_folder_after_a_mistake(self, study, tmp_path):
         options = {"study": "shop", "format": "preference", "file_type": "folder"}

@@ -11,8 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from annotate.errors import PalateError
-from annotate.exchange import import_preferences as module
-from annotate.exchange import sources
+from annotate.exchange import sources, writer
 from annotate.exchange.exports import RAW, raw_rows
 from annotate.exchange.import_preferences import Way, import_preferences
 from annotate.exchange.sources import Limits, rows
@@ -70,7 +69,7 @@ class TestRoundTrip:
 
     @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
     def test_raw(self, study, tmp_path, ending, monkeypatch):
-        monkeypatch.setattr(module, "AT_A_TIME", 7)
+        monkeypatch.setattr(writer, "AT_A_TIME", 7)
         file = tmp_path / f"raw.{ending}"
         call_command("export_preferences", study="from", format="raw", output=str(file))
         counts = import_preferences(slug="to", path=file)
@@ -114,12 +113,12 @@ class TestImport:
         printed = capsys.readouterr()
         assert "2 prompts, 3 responses" in printed.out
         assert "3 rows do not fit" in printed.out
-        for words in ("line 4, field response", "line 5, field response", "line 6: is no object"):
+        for words in ("line 4, field response", "line 5, field response", "line 6: is not an object"):
             assert words in printed.err
         assert not Study.objects.exists()
 
     def test_is_all_or_nothing_unless_bad_rows_are_left_out(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(module, "AT_A_TIME", 2)
+        monkeypatch.setattr(writer, "AT_A_TIME", 2)
         file = write(tmp_path / "a.jsonl", *responses(8), {"prompt_id": "p0", "prompt": "other", "response": "t"})
         with pytest.raises(PalateError, match=r"a\.jsonl line 9, field prompt: 'p0' stands there already"):
             import_preferences(slug="s", path=file)
@@ -128,7 +127,7 @@ class TestImport:
         assert (counts["responses"], counts["bad_rows"]) == (8, 1)
 
     def test_a_resumable_import_keeps_what_was_done_before_it_broke(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(module, "AT_A_TIME", 2)
+        monkeypatch.setattr(writer, "AT_A_TIME", 2)
         file = write(tmp_path / "a.jsonl", *responses(8), {"prompt": "broken"})
         with pytest.raises(PalateError, match="line 9"):
             import_preferences(slug="s", path=file, way=Way(resumable=True))
@@ -202,7 +201,7 @@ class TestSources:
         ("a.jsonl", b'{"a": "\xff"}', "UTF-8"), ("a.parquet", b"PAR1junk", "whole Parquet"),
         ("a.jsonl.gz", b"{}", "no gzip data"),
         ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99, mtime=0)[:-20], "damaged"),
-        ("a.json", b"[1,", "not JSON"),
+        ("a.json", b"[1,", "not JSON"), ("a.json", b'[{"a": ' + b"1" * 5000 + b"}]", "not JSON"),
     ])  # fmt: skip
     def test_what_is_no_table_is_named(self, tmp_path, name, data, words):
         (tmp_path / name).write_bytes(data)
@@ -221,6 +220,10 @@ class TestSources:
         (tmp_path / "bomb.parquet").write_bytes(table.getvalue())
         with pytest.raises(PalateError, match="decompresses"):
             list(rows(tmp_path / "bomb.parquet", Limits(ratio=10)))
+        # One text in the file, two thousand cells of it.
+        pq.write_table(pa.table({"prompt": ["a" * 10_000] * 2000}), tmp_path / "same.parquet")
+        with pytest.raises(PalateError, match="row 501: decompresses"):
+            list(rows(tmp_path / "same.parquet", Limits(text_bytes=8 * sources.MB)))
         many = write(tmp_path / "many.jsonl", *responses(4))
         with pytest.raises(PalateError, match="more than 3 rows"):
             list(rows(many, Limits(rows=3)))

@@ -3,7 +3,9 @@
 import hashlib
 import hmac
 import json
+import socket
 import threading
+import time
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -97,7 +99,8 @@ def test_is_tried_again_with_patience_and_given_up_in_the_end(listener):
     "https://169.254.169.254/latest/meta-data/", "https://[::ffff:127.0.0.1]/", "https://0.0.0.0/", "https://2130706433/",
     "https://0x7f.1/", "https://[fe80::1]/", "https://[fd00::1]/", "https://224.0.0.1/", "https://100.64.0.1/",
     "http://example.com/", "file:///etc/passwd", "gopher://127.0.0.1/", "https://user:pass@8.8.8.8/", "https://", "x",
-    "https://8.8.8.8:99999/",
+    "https://8.8.8.8:99999/", "https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/", "https://[::7f00:1]/",
+    "https://[fec0::1]/", "https://:secret@8.8.8.8/",
 ])  # fmt: skip
 def test_private_addresses_and_other_schemes_are_refused(url):
     with pytest.raises(PalateError):
@@ -116,3 +119,38 @@ def test_a_name_that_turns_private_later_is_not_called_either(listener, settings
     assert deliver_due() == 0
     assert listener.got == []
     assert "PalateError" in Delivery.objects.get().answer
+
+
+def test_one_that_trickles_is_cut_off_and_holds_up_nobody(monkeypatch, listener):
+    """Each byte comes within the timeout of a read; the answer as a whole would take five seconds, or days."""
+    monkeypatch.setattr(sending, "SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        threading.Thread(target=trickle, args=[slow], daemon=True).start()
+        study = StudyFactory()
+        add_webhook(study=study, url=f"http://127.0.0.1:{slow.getsockname()[1]}/", events=["run.ended"])
+        announce(study_id=study.pk, event="run.ended")
+        assert deliver_due() == 0
+    assert Delivery.objects.get().state == "waiting"
+
+
+def trickle(server):
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(10_000)
+        for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 20 + b"\r\n\r\n":
+            try:
+                connection.sendall(bytes([byte]))
+            except OSError:
+                return
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize("path", ["/\u4f8b?\u00e9=1", "/a b", "/a%20b?c=%2F", "/\x7f"])
+def test_an_odd_address_stops_no_delivery_behind_it(listener, path):
+    study = StudyFactory()
+    add_webhook(study=study, url=listener.url.replace("/hook?a=1", path), events=["run.ended"])
+    add_webhook(study=study, url=listener.url, events=["run.ended"])
+    announce(study_id=study.pk, event="run.ended")
+    deliver_due()
+    assert "/hook?a=1" in {path for path, _, _ in listener.got}
+    assert not Delivery.objects.filter(attempts=0).exists()
