@@ -17,6 +17,7 @@ from training.jobs.options import option
 from training.models import ModelKind, ModelVersion, Run
 
 POLICY_KINDS = ("plain", "vae")
+SMALLEST_VOCABULARY = 300  # every byte is a token, and two special ones are
 OBJECTIVES = ("mle", "conditional", "filter", "unlikelihood", "rwr", "awr", "joint")
 
 
@@ -56,6 +57,10 @@ class Options:
         0.3, help="share of the words that are hidden while the next one is learned", minimum=0, maximum=1,
         advanced="Latent (vae)",
     )  # fmt: skip
+    vocab_size: int = option(
+        0, help="tokens of the tokenizer that is learned from the corpus; 0 takes 1,024, or 4,096 where most of the "
+        "text is Chinese, Japanese or Korean", minimum=0, maximum=100_000, advanced="Tokenizer",
+    )  # fmt: skip
     seed: int = option(0, help="seed of the corpus, the weights and the batches")
 
 
@@ -69,6 +74,8 @@ def check(study: Study | None, options: Options) -> None:
         raise PalateError(f"--objective must be mle with --policy-kind vae, not {options.objective}")
     if options.reward:
         model_versions.locate(study, options.reward, flag="--reward", kind=ModelKind.PREFERENCE)
+    if 0 < options.vocab_size < SMALLEST_VOCABULARY:
+        raise PalateError(f"--vocab-size must be 0 or at least {SMALLEST_VOCABULARY}, not {options.vocab_size}")
     check_corpus(study, options.corpus)
 
 
