@@ -176,7 +176,7 @@ class NewJudgementSerializer(serializers.Serializer[Any]):
         child=serializers.ListField(child=serializers.FloatField(), max_length=100), required=False
     )
     rater = serializers.CharField(max_length=200)
-    label = serializers.CharField(
+    label = serializers.CharField(  # type: ignore[assignment]  # DRF takes declared fields off the class
         required=False, allow_blank=True, max_length=100, help_text="Of the study's labels, the prompt's."
     )
     confidence = serializers.ChoiceField(

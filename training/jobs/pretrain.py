@@ -80,25 +80,30 @@ def check(study: Study | None, options: Options) -> None:
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
+    return make(run, run.study, options, reporter)
+
+
+def make(run: Run, study: Study | None, options: Options, reporter: Reporter) -> Mapping[str, Any]:
+    """The run's result. study: which may use the model, None for all."""
     from training.engine.documents import Document
     from training.engine.pretraining import pretrain, scored
     from training.engine.reward import PreferenceModel
 
-    documents: Corpus | list[Document] = Corpus(run.study, options.corpus, options.documents, options.seed)
-    reward = _located(run.study, options.reward, "--reward", ModelKind.PREFERENCE)
+    documents: Corpus | list[Document] = Corpus(study, options.corpus, options.documents, options.seed)
+    reward = _located(study, options.reward, "--reward", ModelKind.PREFERENCE)
     if options.objective != "mle":
         documents = scored(documents, PreferenceModel.load(reward).score)
         reporter.log(f"{len(documents)} documents scored by {reward}")
-    base = _located(run.study, options.base_model, "--base-model", ModelKind.POLICY)
+    base = _located(study, options.base_model, "--base-model", ModelKind.POLICY)
     output = model_versions.output_folder(run, options.output)
     with model_versions.saved_whole(output) as folder:
         metrics = pretrain(documents, output=folder, config=_config(options, base), reporter=reporter)
         card = _card(options, output)
         figures = {"perplexity": metrics["perplexity"]}
-        facts = Facts(base, [options.objective], cards.origin(run.study), figures, "held-out documents")
+        facts = Facts(base, [options.objective], cards.origin(study), figures, "held-out documents")
         card_files.write(folder, options.name or output.name, card, facts)
     version = model_versions.register(
-        study=run.study,
+        study=study,
         kind=ModelKind.POLICY,
         path=str(output),
         name=options.name,
@@ -109,7 +114,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     )
     if options.objective == "joint":
         model_versions.register(
-            study=run.study, kind=ModelKind.PREFERENCE, path=str(output / "preference"),
+            study=study, kind=ModelKind.PREFERENCE, path=str(output / "preference"),
             name=f"{version.name} preference", parent=version,
         )  # fmt: skip
     return {"model": str(output), "model_version": version.pk, "metrics": metrics}
