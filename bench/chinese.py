@@ -22,7 +22,8 @@ from typing import Any
 
 from crowd import palate_of_its_own
 
-OPENING, SHORTEST, LONGEST = 8, 24, 90  # characters
+OPENING, SHORTEST, LONGEST = 8, 20, 60  # characters
+TOKENS = 32  # of a response
 STUDY, TASTE = "reviews", "taste"
 
 
@@ -30,9 +31,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reviews", type=Path, help="folder with pos.txt and neg.txt")
     parser.add_argument("--encoder", required=True)
-    parser.add_argument("--prompts", type=int, default=400)
-    parser.add_argument("--pretrain-steps", type=int, default=600)
-    parser.add_argument("--rl-steps", type=int, default=60)
+    parser.add_argument("--prompts", type=int, default=300)
+    parser.add_argument("--pretrain-steps", type=int, default=250)
+    parser.add_argument("--rl-steps", type=int, default=40)
     parser.add_argument("--json", help="write the figures to this file")
     options = parser.parse_args()
     figures: dict[str, Any] = {}
@@ -81,7 +82,7 @@ def turn(folder: Path, options: argparse.Namespace):
     yield "writer", pretrained["metrics"] | by_character(writer, folder / "reviews.jsonl", pretrained["metrics"])
     done("create_study", folder, STUDY)
     done("import_prompts", folder, STUDY, str(folder / "prompts.csv"))
-    done("generate_responses", folder, study=STUDY, model=writer, per_prompt=4, max_new_tokens=48)
+    done("generate_responses", folder, study=STUDY, model=writer, per_prompt=4, max_new_tokens=TOKENS)
     simulated(folder, seed=0)
     kinds = {
         "linear on text": {"kind": "linear"},
@@ -91,19 +92,19 @@ def turn(folder: Path, options: argparse.Namespace):
     for name, how in kinds.items():
         started = time.perf_counter()
         output = str(folder / name.replace(" ", "-"))
-        learned = done("train_preference", folder, study=STUDY, output=output, max_length=96, **how)
+        learned = done("train_preference", folder, study=STUDY, output=output, max_length=64, tokens_per_step=2048, min_steps=80, **how)
         yield f"preference model, {name}", judged(learned) | {"seconds": time.perf_counter() - started}
     started = time.perf_counter()
     result = done(
         "rl_finetune", folder, study=STUDY, policy=writer, reward=str(folder / "encoder"), output=tuned,
-        guard=str(folder / "linear-on-text"), steps=options.rl_steps, max_new_tokens=48, kl_budget=12,
+        guard=str(folder / "linear-on-text"), steps=options.rl_steps, max_new_tokens=TOKENS, kl_budget=12, best_of=4,
     )  # fmt: skip
     yield (
         "tuning",
         {name: result[name] for name in ("before", "after", "kept_step", "stopped", "best_of")}
         | {"seconds": time.perf_counter() - started},
     )
-    done("next_round", folder, study=STUDY, policy=tuned, max_new_tokens=48)
+    done("next_round", folder, study=STUDY, policy=tuned, max_new_tokens=TOKENS)
     simulated(folder, seed=1)
     yield "win rate", won()
 

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -57,7 +58,9 @@ def _demo_of(study: Study, template: StudyTemplate | None, request: HttpRequest)
     """The run that fills a study; PalateError where its template has no demo."""
     if template is None or template.key not in CASES:
         raise PalateError(_("Only these templates have a demo: %(names)s") % {"names": ", ".join(CASES)})
-    run = queue_run(kind=RunKind.DEMO, study=study, values={"template": template.key}, created_by=request.user)
+    language = "zh" if (get_language() or "").startswith("zh") else "en"
+    values = {"template": template.key, "language": language}
+    run = queue_run(kind=RunKind.DEMO, study=study, values=values, created_by=request.user)
     messages.success(request, _("The study is there. Its demo is being made; this page shows how far it is."))
     return run
 

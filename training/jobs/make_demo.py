@@ -24,6 +24,7 @@ PER_PROMPT = {Method.SCORE: 2, Method.COMPARE: 3}
 @dataclass(frozen=True)
 class Options:
     template: str = option(help="the study template whose demo it is", choices=tuple(cases.CASES))
+    language: str = option("en", help="language of its texts", choices=cases.LANGUAGES)
     prompts: int = option(60, help="prompts to make", minimum=1)
     steps: int = option(200, help="optimiser steps of the model, where it is not there yet", minimum=1)
 
@@ -38,7 +39,7 @@ def check(study: Study | None, options: Options) -> None:
 def asked(options: Options) -> list[Asked]:
     """The demo's prompts. Raises PalateError when the template's demo has fewer."""
     try:
-        return cases.prompts(options.template, options.prompts)
+        return cases.prompts(cases.grammar(options.template, options.language), options.prompts)
     except ValueError as error:
         raise PalateError(str(error)) from None
 
@@ -46,10 +47,11 @@ def asked(options: Options) -> list[Asked]:
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
     study = study_of(run)
     add_prompts(study, asked(options))
-    policy = f"{POLICY}-{options.template}"
+    grammar = cases.grammar(options.template, options.language)
+    policy = f"{POLICY}-{grammar}"
     known = ModelVersion.objects.filter(study=None, name=policy).first()
     if known is None:
-        learned = pretrain.Options(name=policy, corpus=f"demo:{options.template}", documents=5000, steps=options.steps)
+        learned = pretrain.Options(name=policy, corpus=f"demo:{grammar}", documents=5000, steps=options.steps)
         path = pretrain.make(run, None, learned, Stage(reporter, 1, 2))["model"]
     else:
         path = known.path

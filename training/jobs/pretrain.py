@@ -9,7 +9,7 @@ from annotate.errors import PalateError
 from annotate.studies.models import Study
 from training import card_files, cards, model_versions
 from training.card_files import Facts
-from training.demo.cases import CASES
+from training.demo.cases import GRAMMARS
 from training.engine.progress import Reporter
 from training.jobs.corpora import DEMO, STUDY, Corpus, check_corpus
 from training.jobs.job import Job
@@ -29,7 +29,7 @@ class Options:
         "study templates), 'study' (the study's responses to training prompts); a command may also name files, "
         "separated by commas: .txt with blank lines between documents, .jsonl or .csv with the fields prompt and "
         "response, or text, or train, each also as .gz, .zip with one document in each .txt",
-        on_pages=(DEMO, *(f"{DEMO}:{key}" for key in CASES), STUDY),
+        on_pages=(DEMO, *(f"{DEMO}:{key}" for key in GRAMMARS), STUDY),
     )
     objective: str = option("mle", help="what is learned; all but mle need --reward", choices=OBJECTIVES)
     policy_kind: str = option(

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
+from django.utils import translation
 
 from annotate.errors import PalateError
 from annotate.judgements.models import Judgement
 from annotate.prompts.models import Response
+from annotate.prompts.turns import turns
 from annotate.studies.models import Study
 from annotate.studies.templates import BY_KEY
 from tests.annotate.studies.test_views import filled_in
@@ -24,7 +26,7 @@ from training.operations import execute_run
 PROMPTS = 16
 
 
-@pytest.mark.parametrize("key", cases.CASES)
+@pytest.mark.parametrize("key", cases.GRAMMARS)
 class TestGrammars:
     def test_prompts_are_different_and_always_the_same(self, key):
         asked = cases.prompts(key, 60)
@@ -39,12 +41,27 @@ class TestGrammars:
         assert cases.documents(key, 20, seed=1) != cases.documents(key, 20, seed=2)
 
     def test_labels_are_those_of_the_template(self, key):
-        labels = [str(label) for label in BY_KEY[key].settings.get("labels", ())]
-        if key == "classification":
+        template = key.removesuffix("-zh")
+        with translation.override("zh-hans" if key.endswith("-zh") else "en"):
+            labels = [str(label) for label in BY_KEY[template].settings.get("labels", ())]
+        if template == "classification":
             assert {answer for _, answer in cases.documents(key, 200)} == set(labels)
         for asked in cases.prompts(key, 20):
-            assert bool(asked.reference) == (key in ("translation", "questions", "classification"))
-            assert bool(asked.beside) == (key in ("writing", "service"))
+            assert bool(asked.reference) == (template in ("translation", "questions", "classification"))
+            assert bool(asked.beside) == (template in ("writing", "service"))
+
+
+def test_a_study_in_chinese_has_its_demo_in_chinese(client, settings, tmp_path, db):
+    settings.MODELS_DIR, settings.RUNS_DIR = tmp_path / "models", tmp_path / "runs"
+    options = {"demo": True, "demo_language": "zh", "demo_prompts": 6, "demo_steps": 4}
+    call_command("create_study", "kefu", template="service", **options, owner=UserFactory(username="ada").username)
+    study = Study.objects.get()
+    assert "规定" in study.instructions
+    assert all(turns(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
+    assert set(Response.objects.values_list("author_model__name", flat=True)) == {"demo-policy-service-zh"}
+    # A page in Chinese asks for the same; where there is no such grammar the English one is used.
+    assert cases.grammar("service", "zh") == "service-zh"
+    assert cases.grammar("service", "en") == "service"
 
 
 def answer(study, texts, prompt, again):
@@ -183,7 +200,7 @@ def test_the_form_of_a_template_makes_its_demo_too(client, sent, django_capture_
         answer = client.post(address, {**data, "slug": "ours", "name": "Ours", "demo": "1"})
     run = Run.objects.get(study__slug="ours")
     assert (answer.url, sent()) == (reverse("run", args=[run.pk]), [run.pk])
-    assert (run.study.name, run.config) == ("Ours", {"template": "translation"})
+    assert (run.study.name, run.config) == ("Ours", {"template": "translation", "language": "en"})
     # A template without a demo has no such button; asked for one all the same, nothing is made.
     address = reverse("study-create") + "?template=dialogue"
     page = client.get(address)
