@@ -92,7 +92,8 @@ def turn(folder: Path, options: argparse.Namespace):
     for name, how in kinds.items():
         started = time.perf_counter()
         output = str(folder / name.replace(" ", "-"))
-        learned = done("train_preference", folder, study=STUDY, output=output, max_length=64, tokens_per_step=2048, min_steps=80, **how)
+        sizes = {"max_length": 64, "tokens_per_step": 2048, "min_steps": 80}
+        learned = done("train_preference", folder, study=STUDY, output=output, **sizes, **how)
         yield f"preference model, {name}", judged(learned) | {"seconds": time.perf_counter() - started}
     started = time.perf_counter()
     result = done(

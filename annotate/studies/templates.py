@@ -168,8 +168,8 @@ TEMPLATES = (
         prompt=_("Why does the moon always show us the same side?"),
         responses=(
             _(
-                "Because it turns once around itself in the same time in which it goes once around the Earth. The Earth's "
-                "pull has slowed its turning down to that."
+                "Because it turns once around itself in the same time in which it goes once around the Earth. The "
+                "Earth's pull has slowed its turning down to that."
             ),
             _("The moon does not turn at all, so we only ever see one side of it."),
             _("Nobody knows."),
