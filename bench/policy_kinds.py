@@ -1,13 +1,15 @@
 """Policy networks side by side: plain, with a latent (VAE), and against a discriminator (GAN), at equal samples.
 
-    .venv/bin/python bench/policy_kinds.py [--seeds 5] [--steps 40] [--beta 0.05] [--json FILE]
+    .venv/bin/python bench/policy_kinds.py [--seeds 5] [--first-seed 0] [--steps 40] [--beta 0.05]
+        [--distinct-floor 0] [--work FOLDER] [--json FILE]
 
 A plain policy is pretrained on the demo's corpus and carried on as one with a latent, each for --pretrain-steps. A
 simulated rater compares pairs of the plain one's responses; a causal preference model made from it is the reward, a
 linear one on another rater's pairs is the held-out reward that no policy is tuned on. Then each kind is tuned from its
-own start with the same prompts and number of samples; a discriminator takes the corpus for real. Printed are means over
-held-out prompts before and after, the hidden quality that no model ever sees among them, and the seeds in which the
-held-out reward rose and distinct-2 stayed above 80 % of the start's.
+own start with the same prompts and number of samples; a discriminator takes the corpus for real. Printed are means
+before and after over prompts that neither tuning nor its looks have met, the hidden quality that no model ever sees
+among them, and the seeds in which the held-out reward rose and distinct-2 stayed above 80 % of the start's. With --work
+what was pretrained and judged is kept for the next call.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -26,10 +28,11 @@ from training.demo import corpus
 from training.demo.raters import crowd, quality
 from training.engine.documents import Document
 from training.engine.policy import Material, PolicyConfig, RewardConfig, rl_finetune
+from training.engine.policy.measuring import distinct, self_bleu
 from training.engine.preference_training import PreferenceConfig, train_preference
 from training.engine.pretraining import PretrainConfig, pretrain
-from training.engine.progress import SilentReporter
 from training.engine.records import Record
+from training.engine.reward import PreferenceModel
 from training.engine.sampling import generate, load_policy
 
 TOKENS, PER_PROMPT = 48, 4
@@ -47,16 +50,20 @@ FIGURES = ("reward", "guard_reward", "true quality", "kl", "perplexity_of_start"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--pretrain-steps", type=int, default=200)
     parser.add_argument("--beta", type=float, default=0.05)
+    parser.add_argument("--distinct-floor", type=float, default=0.0)
+    parser.add_argument("--work", type=Path, help="keep models in this folder")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--json", help="write the figures to this file")
     arguments = parser.parse_args()
     rows: dict[str, list[dict]] = {name: [] for name in arguments.kinds}
-    for seed in range(arguments.seeds):
-        with tempfile.TemporaryDirectory() as folder:
-            for name, row in one_seed(Path(folder), arguments, seed):
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = arguments.work / f"seed-{seed}" if arguments.work else Path(temporary)
+            for name, row in one_seed(folder, arguments, seed):
                 rows[name].append(row)
                 print(f"seed {seed}, {name}: {json.dumps(row)}", flush=True)
     report(rows)
@@ -64,8 +71,28 @@ def main() -> None:
         Path(arguments.json).write_text(json.dumps(rows, indent=2))
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Prompts: to tune on, to look at, and for the figures; the corpus's (prompt, response) pairs."""
+
+    train: list[str]
+    held_out: list[str]
+    fresh: list[str]
+    texts: list[tuple[str, str]]
+
+
 def one_seed(folder: Path, arguments: argparse.Namespace, seed: int):
     texts = corpus.documents(4000, seed)
+    prompts = corpus.prompts(500, seed)
+    fresh, held_out, train = prompts[:100], prompts[100:200], prompts[200:]
+    if not (folder / "guard" / "config.json").exists():
+        pretrained(folder, arguments, texts, seed)
+        judges(folder, train, seed)
+    for name in arguments.kinds:
+        yield name, tuned(folder, arguments, name, Asked(train, held_out, fresh, texts), seed)
+
+
+def pretrained(folder: Path, arguments: argparse.Namespace, texts: list[tuple[str, str]], seed: int) -> None:
     documents = [Document(prompt, (text,)) for prompt, text in texts]
     config = PretrainConfig(steps=arguments.pretrain_steps, seed=seed)
     onward = replace(config, policy_kind="vae", base=str(folder / "plain"), learning_rate=1e-3)
@@ -78,12 +105,6 @@ def one_seed(folder: Path, arguments: argparse.Namespace, seed: int):
         print(
             f"seed {seed}, {kind} pretrained in {time.perf_counter() - started:.0f} s: {json.dumps(told)}", flush=True
         )
-    prompts = corpus.prompts(400, seed)
-    held_out, train = prompts[:100], prompts[100:]
-    judges(folder, train, seed)
-    for name in arguments.kinds:
-        start, changes, terms = KINDS[name]
-        yield name, tuned(folder, arguments, start, changes, terms, train, held_out, texts, seed)
 
 
 def judges(folder: Path, prompts: list[str], seed: int) -> None:
@@ -113,33 +134,41 @@ def judgements(model: str, prompts: list[str], seed: int) -> list[Record]:
     return records
 
 
-def tuned(folder, arguments, start, changes, terms, train, held_out, texts, seed) -> dict:
-    pairs: list[tuple[str, tuple[str, str]]] = []
-
-    class Reading(SilentReporter):
-        def comparison(self, step, prompt, both, rewards):
-            pairs.append((prompt, both))
-
+def tuned(folder: Path, arguments: argparse.Namespace, name: str, asked: Asked, seed: int) -> dict:
+    start, changes, terms = KINDS[name]
     started = time.perf_counter()
     config = PolicyConfig(
-        steps=arguments.steps,
-        max_new_tokens=TOKENS,
-        beta=arguments.beta,
-        look_every=arguments.steps,
-        best_of=1,
-        seed=seed,
-    )
-    metrics = rl_finetune(
-        policy=str(folder / start), reward=RewardConfig((str(folder / "reward"),), terms=terms),
-        guard=str(folder / "guard"), material=Material(train, held_out, {}, real=texts), output=folder / "tuned",
-        config=replace(config, **changes), reporter=Reading(),
+        steps=arguments.steps, max_new_tokens=TOKENS, beta=arguments.beta, look_every=5, best_of=1, seed=seed,
+        distinct_floor=arguments.distinct_floor,
     )  # fmt: skip
-    looks = (metrics["frontier"][0], metrics["frontier"][-1])
-    row = {key: [look[key] for look in looks] for key in FIGURES if key in looks[0]}
-    row["true quality"] = [statistics.fmean(quality(prompt, both[n]) for prompt, both in pairs) for n in (0, 1)]
-    if terms:
-        row["discriminator_accuracy"] = [look["discriminator_accuracy"] for look in looks]
-    return row | {"seconds": time.perf_counter() - started}
+    with tempfile.TemporaryDirectory() as output:
+        metrics = rl_finetune(
+            policy=str(folder / start), reward=RewardConfig((str(folder / "reward"),), terms=terms),
+            guard=str(folder / "guard"), material=Material(asked.train, asked.held_out, {}, real=asked.texts),
+            output=Path(output), config=replace(config, **changes),
+        )  # fmt: skip
+        seconds = time.perf_counter() - started
+        both = [measured(folder, policy, asked.fresh, seed) for policy in (str(folder / start), output)]
+    row = {key: [figures[key] for figures in both] for key in both[0]}
+    for key in ("kl", "perplexity_of_start", *(["discriminator_accuracy"] if terms else [])):
+        row[key] = [metrics[place][key] for place in ("before", "after")]
+    looks = [{key: look[key] for key in ("step", "guard_reward", "distinct_2")} for look in metrics["frontier"]]
+    return row | {"kept_step": metrics["kept_step"], "stopped": metrics["stopped"], "looks": looks, "seconds": seconds}
+
+
+def measured(folder: Path, policy: str, prompts: list[str], seed: int) -> dict[str, float]:
+    """What a policy writes to prompts that no choice was made by: one sample each."""
+    samples = generate(load_policy(policy), prompts, max_new_tokens=TOKENS, seed=seed + 1)
+    items = [(prompt, one.text) for prompt, (one,) in zip(prompts, samples, strict=True)]
+    texts = [text for _, text in items]
+    rewards = {name: PreferenceModel.load(folder / name).score(items) for name in ("reward", "guard")}
+    return {
+        "reward": statistics.fmean(rewards["reward"]),
+        "guard_reward": statistics.fmean(rewards["guard"]),
+        "true quality": statistics.fmean(quality(*item) for item in items),
+        "distinct_2": distinct(texts, 2),
+        "self_bleu": self_bleu(texts),
+    }
 
 
 def report(rows: dict[str, list[dict]]) -> None:

@@ -1,5 +1,4 @@
-"""The demo: three studies of a small shop's answers, written by a model that is pretrained on the spot; and the same
-for a study of one of the templates."""
+"""The demo: three studies of a small shop's answers, written by a model that is pretrained on the spot."""
 
 import sys
 from collections.abc import Mapping
@@ -8,19 +7,17 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from annotate.errors import PalateError
 from annotate.members.models import Membership, Role
-from annotate.prompts.models import Prompt, split_of
 from annotate.studies.models import Method, Study
 from annotate.studies.operations import create_study
-from training.demo import cases, corpus
+from training.demo import corpus
 from training.demo.asked import Asked
+from training.jobs.make_demo import POLICY, add_prompts
 from training.models import ModelVersion, Run, RunKind
 from training.operations import create_run, execute_run
 
 PASSWORD = "palate-demo"
 ACCOUNTS = {"manager": "owns the demo studies", "rater": "judges in them", "rater2": "judges in them, too"}
-POLICY = "demo-policy"
 
 INSTRUCTIONS = (
     "Customers of a small shop write in; an assistant answers.\n\n"
@@ -63,34 +60,11 @@ def make_demo() -> None:
             )
 
 
-def demo_prompts(case: str, count: int) -> list[Asked]:
-    """Prompts for a study of a template. Raises PalateError when the template's demo has fewer."""
-    if case not in cases.CASES:
-        raise PalateError(f"the template {case or 'nothing'} has no demo; these have one: {', '.join(cases.CASES)}")
-    if count < 1:
-        raise PalateError(f"{count} prompts: a demo needs at least one")
-    try:
-        return cases.prompts(case, count)
-    except ValueError as error:
-        raise PalateError(str(error)) from None
-
-
-def fill_with_demo(study: Study, case: str, prompts: list[Asked], *, steps: int = 0) -> None:
-    """Give a study of a template these prompts, and responses of a policy pretrained on the template's grammar.
-
-    steps: of the pretraining, where that policy is not there yet; 0 for the default.
-    """
-    _add_prompts(study, prompts)
-    policy = demo_policy(f"{POLICY}-{case}", corpus=f"demo:{case}", documents=5000, steps=steps)
-    per_prompt = {Method.SCORE: 2, Method.COMPARE: 3}.get(Method(study.method), study.rank_size)
-    run_job(RunKind.GENERATE, study, {"model": policy.path, "per_prompt": per_prompt, "max_new_tokens": 80})
-
-
-def demo_policy(name: str = POLICY, **options: Any) -> ModelVersion:
-    """The policy that writes a demo's responses, pretrained with these options when there is none yet."""
-    known = ModelVersion.objects.filter(study=None, name=name).first()
+def demo_policy() -> ModelVersion:
+    """The policy that writes the demo's responses, pretrained when there is none yet."""
+    known = ModelVersion.objects.filter(study=None, name=POLICY).first()
     if known is None:
-        run = run_job(RunKind.PRETRAIN, None, {"name": name, **options})
+        run = run_job(RunKind.PRETRAIN, None, {"name": POLICY})
         known = ModelVersion.objects.get(pk=run.result["model_version"])
     return known
 
@@ -133,19 +107,5 @@ def _study(slug: str, plan: Mapping[str, Any], users: Mapping[str, Any]) -> Stud
     for name in ("rater", "rater2"):
         Membership.objects.create(study=study, user=users[name], role=Role.RATER)
     texts = corpus.prompts(plan["first"] + plan["prompts"])[plan["first"] :]
-    _add_prompts(study, [Asked(text) for text in texts])
+    add_prompts(study, [Asked(text) for text in texts])
     return study
-
-
-def _add_prompts(study: Study, prompts: list[Asked]) -> None:
-    Prompt.objects.bulk_create(
-        Prompt(
-            study=study,
-            external_id=f"demo-{number}",
-            text=asked.text,
-            reference=asked.reference,
-            beside=asked.beside,
-            split=split_of(f"demo-{number}", validation_share=study.validation_share, test_share=study.test_share),
-        )
-        for number, asked in enumerate(prompts)
-    )

@@ -37,6 +37,7 @@ class RunKind(models.TextChoices):
     NEXT_TASKS = "next_tasks", _("choose what to judge next")
     SIMULATE = "simulate_raters", _("simulate raters")
     MACHINE_JUDGE = "machine_judge", _("machine judge")
+    DEMO = "make_demo", _("make a demo")
     IMPORT_PROMPTS = "import_prompts", _("import prompts")
     IMPORT_JUDGEMENTS = "import_judgements", _("import judgements")
     IMPORT_PREFERENCES = "import_preferences", _("import a file")

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from annotate.judgements.models import Judgement
+from annotate.judgements.models import Confidence, Judgement
 from annotate.prompts.models import Prompt, Response, Split
 from annotate.studies.models import Criterion, Method, Study
 from annotate.webhooks.models import Event, Webhook
@@ -38,6 +38,7 @@ class StudySerializer(serializers.ModelSerializer[Study]):
         model = Study
         fields = [
             *("id", "slug", "name", "description", "method", "replication", "instructions", "instructions_version"),
+            *("label_question", "labels", "ask_confidence"),
             *("active", "closed_at", "validation_share", "test_share", "criteria", "created_at"),
         ]
 
@@ -49,6 +50,12 @@ class NewCriterionSerializer(serializers.Serializer[Any]):
     maximum = serializers.FloatField(required=False)
 
 
+class LabelsField(serializers.ListField):
+    """What raters choose from for each prompt."""
+
+    child = serializers.CharField(max_length=100)
+
+
 class NewStudySerializer(serializers.Serializer[Any]):
     slug = serializers.SlugField(max_length=50)
     name = serializers.CharField(max_length=200)
@@ -58,6 +65,9 @@ class NewStudySerializer(serializers.Serializer[Any]):
     validation_share = serializers.FloatField(required=False, min_value=0, max_value=1)
     test_share = serializers.FloatField(required=False, min_value=0, max_value=1)
     criteria = NewCriterionSerializer(many=True, required=False)
+    label_question = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    labels = LabelsField(required=False)
+    ask_confidence = serializers.BooleanField(required=False)
 
 
 class ChangedStudySerializer(serializers.Serializer[Any]):
@@ -66,6 +76,9 @@ class ChangedStudySerializer(serializers.Serializer[Any]):
     instructions = serializers.CharField(required=False, allow_blank=True, max_length=100_000)
     replication = serializers.IntegerField(required=False, min_value=1, max_value=1000)
     active = serializers.BooleanField(required=False)
+    label_question = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    labels = LabelsField(required=False)
+    ask_confidence = serializers.BooleanField(required=False)
 
 
 class PromptSerializer(serializers.ModelSerializer[Prompt]):
@@ -163,6 +176,12 @@ class NewJudgementSerializer(serializers.Serializer[Any]):
         child=serializers.ListField(child=serializers.FloatField(), max_length=100), required=False
     )
     rater = serializers.CharField(max_length=200)
+    label = serializers.CharField(  # type: ignore[assignment]  # DRF takes declared fields off the class
+        required=False, allow_blank=True, max_length=100, help_text="Of the study's labels, the prompt's."
+    )
+    confidence = serializers.ChoiceField(
+        choices=Confidence.choices, required=False, allow_null=True, help_text="Of the label: 1 a guess, 3 sure."
+    )
     comment = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
     seconds = serializers.FloatField(required=False, min_value=0, max_value=1e7)
     at = serializers.DateTimeField(required=False)

@@ -25,14 +25,14 @@ def add_judgements(*, study: Study, entries: Sequence[Mapping[str, Any]]) -> dic
     """Judgements made elsewhere on prompts and responses that the study has."""
     found = study.prompts.filter(external_id__in={entry["prompt_id"] for entry in entries})
     prompts = {prompt.external_id: prompt for prompt in found.prefetch_related("responses")}
-    return _add(study, [_judged(row, prompts) for row in _rows(entries)])
+    return _add(study, [_judged(row, prompts, study.labels) for row in _rows(entries)])
 
 
 def _rows(entries: Sequence[Mapping[str, Any]]) -> list[Row]:
     return [Row(Path("request"), number, dict(entry)) for number, entry in enumerate(entries, start=1)]
 
 
-def _judged(row: Row, prompts: Mapping[str, Prompt]) -> Bundle:
+def _judged(row: Row, prompts: Mapping[str, Prompt], labels: Sequence[str]) -> Bundle:
     values = row.values
     prompt = prompts.get(values["prompt_id"])
     if prompt is None:
@@ -40,12 +40,16 @@ def _judged(row: Row, prompts: Mapping[str, Prompt]) -> Bundle:
     texts = {response.external_id: response for response in prompt.responses.all()}
     if unknown := [name for name in values["shown"] if name not in texts]:
         row.fail("shown", f"{unknown[0]!r} is no response to this prompt")
+    if (label := values.get("label", "")) and label not in labels:
+        row.fail("label", f"{label!r} is no label of the study; expected {', '.join(labels) or 'none'}")
     said = Said(
         external_id=f"api:{values['judgement_id']}",
         shown=values["shown"],
         ranks=values.get("ranks"),
         scores=values.get("scores", {}),
         rater=values["rater"],
+        label=label,
+        confidence=values.get("confidence"),
         comment=values.get("comment", ""),
         seconds=values.get("seconds"),
         at=values.get("at"),

@@ -23,7 +23,7 @@ AT_A_TIME, MOST_AT_A_TIME = 2000, 50_000
 DEFAULT_SCALE = (0.0, 100.0)
 NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 Problem = Callable[[PalateError], None]
-Told = tuple[dict[int, int] | None, dict[str, dict[int, float]]]
+Told = tuple[dict[int, int] | None, dict[str, dict[int, float]], str]
 
 
 def chunks(bundles: Iterable[Bundle]) -> Iterator[list[Bundle]]:
@@ -275,7 +275,7 @@ class _Answers:
     def __init__(self, tasks: set[int]) -> None:
         self.submissions: set[tuple[int, UUID]] = set()
         self.live: dict[tuple[int, int, str], Told] = {}
-        fields = ("rater", "task", "part", "live", "submission", "shown", "ranks", "scores")
+        fields = ("rater", "task", "part", "live", "submission", "shown", "ranks", "scores", "label")
         there = Judgement.objects.filter(task__in=tasks, rater__user=None).values_list(*fields)
         for rater, task, part, live, submission, *answer in there.iterator():
             if submission:
@@ -290,7 +290,7 @@ class _Answers:
 
     def _same(self, judgement: Judgement) -> bool:
         before = self.live.get((judgement.task_id, judgement.rater_id, judgement.part))
-        told = _told(judgement.shown, judgement.ranks, judgement.scores)
+        told = _told(judgement.shown, judgement.ranks, judgement.scores, judgement.label)
         return judgement.live and before == told and not judgement.supersedes_id
 
     def add(self, judgement: Judgement, bundle: Bundle) -> None:
@@ -299,14 +299,14 @@ class _Answers:
         if judgement.live:
             if key in self.live:
                 bundle.row.fail("rater", "has judged these responses differently, in this file or in the study")
-            self.live[key] = _told(judgement.shown, judgement.ranks, judgement.scores)
+            self.live[key] = _told(judgement.shown, judgement.ranks, judgement.scores, judgement.label)
         if judgement.submission:
             self.submissions.add((judgement.rater_id, judgement.submission))
 
 
-def _told(shown: Sequence[int], ranks: Sequence[int] | None, scores: Mapping[str, Sequence[float]]) -> Told:
+def _told(shown: Sequence[int], ranks: Sequence[int] | None, scores: Mapping[str, Sequence[float]], label: str) -> Told:
     by_key = {key: dict(zip(shown, values, strict=True)) for key, values in scores.items()}
-    return (dict(zip(shown, ranks, strict=True)) if ranks else None, by_key)
+    return (dict(zip(shown, ranks, strict=True)) if ranks else None, by_key, label)
 
 
 def _submission(external_id: str) -> UUID | None:

@@ -33,6 +33,8 @@ class Answer(Protocol):
     def ranks(self) -> Sequence[int] | None: ...
     @property
     def scores(self) -> Mapping[str, Sequence[float]]: ...
+    @property
+    def label(self) -> str: ...
 
 
 @transaction.atomic
@@ -42,11 +44,13 @@ def set_known_answer(
     purpose: str,
     ranks: Sequence[int] | None = None,
     scores: Mapping[str, Sequence[float]] | None = None,
+    label: str = "",
     explanation: str = "",
 ) -> KnownAnswer:
     """Make a task one with a known answer; from now on it has no limit of raters and is no part of the data.
 
-    ranks and scores run in the order of the task's places. Raises PalateError when they do not fit.
+    ranks and scores run in the order of the task's places; label is one of the study's. Raises PalateError when they
+    do not fit.
     """
     if purpose == Purpose.COLLECT or purpose not in Purpose.values:
         raise PalateError(_("A known answer is for gold, quiz, practice or an example."))
@@ -54,20 +58,30 @@ def set_known_answer(
     if task.purpose == Purpose.COLLECT and (task.slots_taken or task.judgements.exists()):
         raise PalateError(_("Raters have begun this task: its votes would be lost. Take another one."))
     k = task.places.count()
-    if ranks is None and not scores:
+    if ranks is None and not scores and not label:
         raise PalateError(_("The known answer says nothing."))
     if (ranks is not None and len(ranks) != k) or any(len(values) != k for values in (scores or {}).values()):
         raise PalateError(_("The known answer must have one rank or score for each of the %(k)d responses.") % {"k": k})
+    if label and label not in task.study.labels:
+        raise PalateError(_("This study has no label “%(label)s”.") % {"label": label})
     Task.objects.filter(pk=task.pk).update(purpose=purpose, replication=NO_LIMIT)
     known, _made = KnownAnswer.objects.update_or_create(
         task=task,
-        defaults={"ranks": ranks and list(ranks), "scores": dict(scores or {}), "explanation": explanation},
+        defaults={
+            "ranks": ranks and list(ranks),
+            "scores": dict(scores or {}),
+            "label": label,
+            "explanation": explanation,
+        },
     )
     return known
 
 
 def is_right(known: KnownAnswer, shown: Sequence[int], answer: Answer) -> bool:
-    """Whether an answer, given in the order `shown`, agrees with the known one."""
+    """Whether an answer, given in the order `shown`, agrees with the known one; its label counts as long as the study
+    offers it."""
+    if known.label in known.task.study.labels and answer.label != known.label:
+        return False
     places = [shown.index(place.response_id) for place in known.task.places.all()]
     if known.ranks and not (answer.ranks and same_order(known.ranks, [answer.ranks[place] for place in places])):
         return False

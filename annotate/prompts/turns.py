@@ -2,7 +2,8 @@
 
 import re
 
-SPEAKER = re.compile(r"(?:\A|\n\s*\n)[ \t]*(\w[\w ]{0,29}):(?=\s)")
+# Chinese writes a full-width colon, and no space behind it.
+SPEAKER = re.compile(r"(?:\A|\n\s*\n)[ \t]*(\w[\w ]{0,29})(?::(?=\s)|：)")
 
 
 def turns(text: str) -> list[tuple[str, str]]:

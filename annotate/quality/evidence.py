@@ -14,11 +14,12 @@ from annotate.judgements.queries import JudgementQuerySet
 from annotate.members.models import Kind
 from annotate.prompts.authors import lengths_of
 from annotate.quality.checks import order_was_random
-from annotate.quality.labels import Labelled, labelled
+from annotate.quality.labels import Checked, Labelled, checked, labelled
 from annotate.quality.second_opinion import Opinion, opinion_of
 from annotate.studies.models import Criterion, Study
 from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose, TaskResponse
 
+GOLD = 2000
 WEEK = 7 * 24 * 3600
 # 1 January 1970 was a Thursday; weeks begin on Mondays.
 MONDAY = 3 * 24 * 3600
@@ -104,6 +105,16 @@ class Evidence:
     @cached_property
     def labelled(self) -> Labelled:
         return labelled(self.votes)
+
+    @cached_property
+    def checked_labels(self) -> Checked:
+        return checked(self.gold_answers)
+
+    @property
+    def gold_answers(self) -> JudgementQuerySet:
+        """The newest answers to tasks that check raters, at most GOLD: each is an object of its own to grade."""
+        made = Judgement.objects.live().of_study(self.study).by(self.who)
+        return made.filter(part=Part.VOTE, task__purpose=Purpose.GOLD).order_by("-id")[:GOLD]
 
     @cached_property
     def opinion(self) -> Opinion:

@@ -1,4 +1,4 @@
-"""How raters agree on the labels of prompts, class by class."""
+"""How raters agree on the labels of prompts, and with known ones, class by class."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 from annotate.judgements.comparisons import Floats, Ints
 from annotate.judgements.queries import JudgementQuerySet
-from annotate.quality.bootstrap import Clusters, ratio
+from annotate.quality.bootstrap import Clusters, Estimate, ratio, share
 from annotate.quality.coefficients import Measure
 from annotate.quality.units import Units
 
@@ -47,6 +47,33 @@ def labelled(votes: JudgementQuerySet) -> Labelled:
     units = Units(counts, prompts, np.zeros(len(prompts), np.int64), np.arange(len(names), dtype=np.float64))
     sure = np.array([np.nan if sure is None else sure for _, sure in newest.values()], np.float64)
     return Labelled(names, units, label, prompts[row], sure)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Answers to tasks whose label is known (A,): the known label, whether it was chosen, the rater."""
+
+    known: list[str]
+    right: Floats
+    rater: Ints
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(set(self.known))
+
+    def of(self, name: str) -> Estimate:
+        """The share of answers with the known label `name` to the tasks that have it, drawn by rater."""
+        chosen = np.array([known == name for known in self.known], np.float64)
+        return share(Clusters(self.rater), chosen * self.right, chosen)
+
+
+def checked(answers: JudgementQuerySet) -> Checked:
+    """answers: to tasks with a known answer; those without a known label are left out."""
+    found = answers.values_list("task__known_answer__label", "label", "rater")
+    rows = [row for row in found if row[0]]
+    known, said, raters = zip(*rows, strict=True) if rows else ((), (), ())
+    right = np.array([a == b for a, b in zip(known, said, strict=True)], np.float64)
+    return Checked(list(known), right, np.array(raters, np.int64))
 
 
 def specific_agreement(units: Units, place: int) -> Measure:

@@ -4,7 +4,6 @@ import numpy as np
 from django.utils.translation import gettext as _
 
 from annotate.judgements.comparisons import Comparisons
-from annotate.judgements.models import Judgement
 from annotate.known_answers.operations import graded
 from annotate.quality import checks
 from annotate.quality.agreement import Agreement
@@ -16,11 +15,7 @@ from annotate.quality.labels import specific_agreement
 from annotate.quality.second_opinion import correlation, same_choice
 from annotate.quality.units import numbered, units_of_answers, units_of_comparisons
 from annotate.quality.words import NOT_YET, Line, Table, figure
-from annotate.tasks.models import Part, Purpose
 from palate.figures import Figure
-
-# The newest gold answers; each is an object of its own to grade.
-GOLD = 2000
 
 
 def agreement_figures(evidence: Evidence) -> list[Figure]:
@@ -50,9 +45,7 @@ def _estimate(agreement: Agreement) -> Estimate:
 
 def gold(evidence: Evidence) -> Estimate:
     """The share of the newest answers to known tasks that are right, drawn by rater."""
-    made = Judgement.objects.live().of_study(evidence.study).by(evidence.who)
-    newest = made.filter(part=Part.VOTE, task__purpose=Purpose.GOLD).order_by("-id")[:GOLD]
-    rows = graded(newest)
+    rows = graded(evidence.gold_answers)
     if not rows:
         return NOTHING
     right = np.array([float(ok) for _rater, ok in rows])
@@ -91,9 +84,9 @@ def criteria_table(evidence: Evidence) -> Table:
 
 
 def label_table(evidence: Evidence) -> Table:
-    """By label: how raters agree on it and how sure they are, after the agreement on all labels."""
-    found = evidence.labelled
-    if not len(found):
+    """By label: how raters agree on it and with known answers, and how sure they are; first the agreement on all."""
+    found, known = evidence.labelled, evidence.checked_labels
+    if not len(found) and not known.names:
         return Table("labels", [])
     lines = [Line(_("all labels"), [figure("alpha-labels", alpha_nominal(found.units).estimate(found.clusters))])]
     for place, name in enumerate(found.names):
@@ -101,7 +94,10 @@ def label_table(evidence: Evidence) -> Table:
         sure = np.where(chosen & np.isfinite(found.confidence), found.confidence, 0)
         confidence = share(Clusters(found.prompt), sure, (sure > 0) * 1.0)
         estimate = specific_agreement(found.units, place).estimate(found.clusters)
-        lines.append(Line(name, [figure("label", estimate), figure("confidence", confidence)]))
+        figures = [figure("label", estimate), figure("confidence", confidence), figure("label-known", known.of(name))]
+        lines.append(Line(name, figures))
+    missed = [name for name in known.names if name not in found.names]
+    lines += [Line(name, [figure("label-known", known.of(name))]) for name in missed]
     return Table("labels", lines)
 
 

@@ -61,6 +61,13 @@ FIGURES: dict[str, tuple[Any, Any, Any, Any, Any]] = {
         format_lazy("{}; {}", _("specific agreement, Cicchetti & Feinstein 1990"), BY_PROMPT),
         _("not yet, because no second rater has labelled a prompt that has this label"),
     ),
+    "label-known": (
+        _("known answers met"),
+        _("Of the answers to tasks whose known label this is, the share that chose it"),
+        _("answers"),
+        format_lazy("{}; {}", _("share"), BY_RATER),
+        _("not yet, because no task that checks raters has this label"),
+    ),
     "confidence": (
         _("confidence"),
         _("How sure raters are who chose this label: 1 a guess, 2 fairly sure, 3 sure"),

@@ -104,7 +104,9 @@ def known_answer(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if posted and not problems:
         answer = form.answer(seconds=None)
         try:
-            set_known_answer(task=task, ranks=answer.ranks, scores=answer.scores, **known.cleaned_data)
+            set_known_answer(
+                task=task, ranks=answer.ranks, scores=answer.scores, label=answer.label, **known.cleaned_data
+            )
         except PalateError as error:
             problems = [str(error)]
         else:

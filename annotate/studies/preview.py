@@ -18,7 +18,8 @@ def preview(study: Study, criteria: Sequence[Criterion], *, template: str = "") 
     prompt, responses = _own_example(study) if study.pk else (Prompt(), [])
     if not responses:
         example = BY_KEY.get(template) or next(t for t in TEMPLATES if t.method == study.method)
-        prompt = Prompt(text=example.prompt, beside=example.beside, reference=example.reference)
+        words = {"text": example.prompt, "beside": example.beside, "reference": example.reference}
+        prompt = Prompt(**{name: str(value) for name, value in words.items()})
         responses = example.shown(study.method, study.rank_size)
     form = AnswerForm(k=len(responses), study=study, criteria=criteria)
     authors = [] if study.blind else [f"model {n}" for n in range(1, len(responses) + 1)]

@@ -20,12 +20,12 @@ class StudyTemplate:
     summary: Any
     method: str
     instructions: Any
-    prompt: str
-    responses: Sequence[str]
+    prompt: Any
+    responses: Sequence[Any]
     criteria: Sequence[Mapping[str, Any]] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     beside: Any = ""
-    reference: str = ""
+    reference: Any = ""
 
     def fields(self) -> dict[str, Any]:
         """The arguments of create_study but for slug and name, with words in the language of the moment."""
@@ -35,7 +35,7 @@ class StudyTemplate:
     def shown(self, method: str, rank_size: int) -> list[str]:
         """The example's responses for a method, as many as a task of it has."""
         wanted = {Method.SCORE: 1, Method.COMPARE: 2}.get(Method(method), rank_size)
-        return [self.responses[n % len(self.responses)] for n in range(wanted)]
+        return [str(self.responses[n % len(self.responses)]) for n in range(wanted)]
 
 
 def _spoken(value: Any) -> Any:
@@ -60,11 +60,11 @@ TEMPLATES = (
             "- Length alone is no merit.\n\n"
             "Choose *both are unacceptable* when neither can be used at all."
         ),
-        prompt="Mira found a small brass key under the oldest apple tree.",
+        prompt=_("Mira found a small brass key under the oldest apple tree."),
         responses=(
-            "She tried it in every lock of the house, and in the end it opened her grandmother's music box.",
-            "It was a key. The key was brass. Mira liked the key very much because it was a brass key.",
-            "She gave it to the crow on the fence, who had clearly been looking for it.",
+            _("She tried it in every lock of the house, and in the end it opened her grandmother's music box."),
+            _("It was a key. The key was brass. Mira liked the key very much because it was a brass key."),
+            _("She gave it to the crow on the fence, who had clearly been looking for it."),
         ),
     ),
     StudyTemplate(
@@ -79,15 +79,17 @@ TEMPLATES = (
             "3. It is short and reads well.\n\n"
             "Summaries that are equally good share a place."
         ),
-        prompt=(
+        prompt=_(
             "The town library will close on Mondays from March on. In exchange it opens until nine in the evening "
             "on Thursdays, because a survey of 640 visitors showed that most come after work."
         ),
         responses=(
-            "From March the library is closed on Mondays but open until nine on Thursdays, as most visitors come "
-            "after work.",
-            "The library asked 640 visitors and will close from March on.",
-            "The library changes its hours.",
+            _(
+                "From March the library is closed on Mondays but open until nine on Thursdays, as most visitors come "
+                "after work."
+            ),
+            _("The library asked 640 visitors and will close from March on."),
+            _("The library changes its hours."),
         ),
         settings={"use_strength": False},
     ),
@@ -103,8 +105,8 @@ TEMPLATES = (
             "Then change in the text what you would change. Your version is taken as better than the one you were "
             "shown; leave the text as it is when it needs nothing."
         ),
-        prompt="Write a note for the readers of the town library: new hours from March on.",
-        responses=("Dear readers, from March on we are open until nine on Thursdays. See you soon!",),
+        prompt=_("Write a note for the readers of the town library: new hours from March on."),
+        responses=(_("Dear readers, from March on we are open until nine on Thursdays. See you soon!"),),
         beside=_("- Closed on Mondays from March on.\n- Open until nine on Thursdays."),
         criteria=(
             {
@@ -133,8 +135,8 @@ TEMPLATES = (
             "- **Adequacy**: is everything that the source says in the translation, and nothing else?\n"
             "- **Fluency**: would a native speaker write it like this? Do not look at the source for this one."
         ),
-        prompt="Der Zug nach Freiburg hat heute leider etwa zwanzig Minuten Verspätung.",
-        responses=("Unfortunately, the train to Freiburg is about twenty minutes late today.",),
+        prompt=_("Der Zug nach Freiburg hat heute leider etwa zwanzig Minuten Verspätung."),
+        responses=(_("Unfortunately, the train to Freiburg is about twenty minutes late today."),),
         criteria=(
             {
                 "key": "adequacy",
@@ -163,14 +165,16 @@ TEMPLATES = (
             "- A wrong answer loses against one that says that it does not know.\n"
             "- If both are right, choose the one that is clearer and no longer than it needs to be."
         ),
-        prompt="Why does the moon always show us the same side?",
+        prompt=_("Why does the moon always show us the same side?"),
         responses=(
-            "Because it turns once around itself in the same time in which it goes once around the Earth. The Earth's "
-            "pull has slowed its turning down to that.",
-            "The moon does not turn at all, so we only ever see one side of it.",
-            "Nobody knows.",
+            _(
+                "Because it turns once around itself in the same time in which it goes once around the Earth. The "
+                "Earth's pull has slowed its turning down to that."
+            ),
+            _("The moon does not turn at all, so we only ever see one side of it."),
+            _("Nobody knows."),
         ),
-        reference="It turns once around itself in the time in which it goes once around the Earth.",
+        reference=_("It turns once around itself in the time in which it goes once around the Earth."),
         settings={
             "text_format": TextFormat.MARKDOWN,
             "show_reference": True,
@@ -188,8 +192,8 @@ TEMPLATES = (
             "give and say how sure you are; then say whether the model's label is right.\n\n"
             "Judge by the text alone, and by what its writer meant, irony included."
         ),
-        prompt="The room was tiny, but we have rarely slept better or laughed more at breakfast.",
-        responses=("positive",),
+        prompt=_("The room was tiny, but we have rarely slept better or laughed more at breakfast."),
+        responses=(_("positive"),),
         criteria=(
             {
                 "key": "right",
@@ -217,15 +221,15 @@ TEMPLATES = (
             "- **Harmless and polite**: also when the person is not.\n\n"
             "Choose *both are unacceptable* when you would send neither."
         ),
-        prompt=(
+        prompt=_(
             "Person: I would like to repaint a chair that stands on our balcony.\n\n"
             "Assistant: A nice plan. Is it made of wood or of metal?\n\n"
             "Person: Wood, and the old paint comes off in flakes."
         ),
         responses=(
-            "Then sand it down to sound paint first, prime the bare wood, and put on two thin coats of paint.",
-            "Any paint will do. Have fun!",
-            "What kind of chair is it?",
+            _("Then sand it down to sound paint first, prime the bare wood, and put on two thin coats of paint."),
+            _("Any paint will do. Have fun!"),
+            _("What kind of chair is it?"),
         ),
         settings={"text_format": TextFormat.DIALOGUE},
     ),
@@ -242,16 +246,18 @@ TEMPLATES = (
             "- It is **polite**, also when the customer is not.\n\n"
             "Choose *both are unacceptable* when you would send neither."
         ),
-        prompt=(
+        prompt=_(
             "Customer: My parcel was due on Monday and there is still nothing.\n\n"
             "Assistant: I am sorry to hear that. What is the number of your order?\n\n"
             "Customer: 4471. I need it by tomorrow, it is a present."
         ),
         responses=(
-            "Thank you. Order 4471 left our warehouse on Saturday, but the carrier has not scanned it since. I can "
-            "send a second one by express today, free of charge; it would arrive tomorrow before noon. Shall I?",
-            "Parcels are sometimes late. Please be patient and have a nice day!",
-            "Which order do you mean?",
+            _(
+                "Thank you. Order 4471 left our warehouse on Saturday, but the carrier has not scanned it since. I can "
+                "send a second one by express today, free of charge; it would arrive tomorrow before noon. Shall I?"
+            ),
+            _("Parcels are sometimes late. Please be patient and have a nice day!"),
+            _("Which order do you mean?"),
         ),
         beside=_(
             "- A parcel that is two days late or more is sent again by express, free of charge.\n"

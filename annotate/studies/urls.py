@@ -5,6 +5,7 @@ from annotate.studies import views_create, views_list, views_manage
 urlpatterns = [
     path("", views_list.studies, name="studies"),
     path("studies/new/", views_create.create, name="study-create"),
+    path("studies/new/<slug:key>/demo/", views_create.create_demo, name="study-create-demo"),
     path("studies/preview/", views_create.preview_new, name="study-create-preview"),
     path("studies/<slug:slug>/", views_manage.overview, name="study-overview"),
     path("studies/<slug:slug>/settings/", views_manage.settings, name="study-settings"),

@@ -14,16 +14,15 @@ register = template.Library()
 
 @register.filter
 def order(answer: Judgement | KnownAnswer) -> str:
-    """The order that an answer gives: "A > B = C"; for scores alone, the scores."""
-    if answer.ranks:
-        return _order(answer.ranks)
-    return "; ".join(_scores(answer))
+    """The order that an answer gives: "A > B = C"; for scores alone, the scores; before them its label."""
+    label = [answer.label] if answer.label else []
+    return "; ".join([*label, _order(answer.ranks)] if answer.ranks else [*label, *_scores(answer)])
 
 
 @register.filter
 def answer(judgement: Judgement) -> str:
     """What the rater said: "A is clearly better", "A > B = C", "Clear 4"."""
-    parts = []
+    parts = [judgement.label] if judgement.label else []
     if judgement.ranks and len(judgement.ranks) == 2:
         chosen = fields_of(judgement)["preference"]
         parts.append(str(PREFERENCE_LABELS.get(chosen, _order(judgement.ranks))))

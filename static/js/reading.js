@@ -55,12 +55,15 @@ function mark(one, other) {
   wrap(b.filter((_, index) => !common.b.has(index)));
 }
 
-// Words of any script: in Chinese and its like each character is one.
+// Words of any script: in Chinese and its like each character is one, also right behind a Latin word.
+const ALONE = "\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}";
+const WORD = new RegExp(`[${ALONE}]|(?:(?![${ALONE}])[\\p{L}\\p{N}\\p{M}])+`, "gu");
+
 function wordsOf(element) {
   const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
   const words = [];
   while (walker.nextNode()) {
-    for (const found of walker.currentNode.data.matchAll(/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|[\p{L}\p{N}\p{M}]+/gu)) {
+    for (const found of walker.currentNode.data.matchAll(WORD)) {
       words.push({ node: walker.currentNode, at: found.index, text: found[0] });
     }
   }

@@ -20,7 +20,7 @@ SIGN_IN = {
     *("socialaccount_login_cancelled", "socialaccount_login_error", "openid_connect_login", "openid_connect_callback"),
 }
 ANYBODY = {
-    *("studies", "study-create", "study-create-preview", "account", "tokens"),
+    *("studies", "study-create", "study-create-demo", "study-create-preview", "account", "tokens"),
     *("account_reauthenticate", "account_change_password", "account_set_password", "socialaccount_connections"),
     *("mfa_index", "mfa_reauthenticate", "mfa_activate_totp", "mfa_deactivate_totp"),
     *("mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_download_recovery_codes"),
@@ -103,9 +103,17 @@ def address(name, study, rater):
         "api-webhook": study.webhooks.first(),
         **dict.fromkeys(MODEL_ADDRESSES, study.model_versions.first()),
     }
-    values = {"slug": study.slug, "kind": "pretrain", "number": 1, "form": "pairs", "file_type": "csv"}
+    values = {
+        "slug": study.slug,
+        "kind": "pretrain",
+        "number": 1,
+        "form": "pairs",
+        "file_type": "csv",
+        "key": "writing",
+    }
     scored = ResponseReward.objects.filter(response__prompt__study=study).values_list("response", flat=True)
     values |= dict(zip("ab", scored, strict=False))
+    values["key"] = "writing"
     values["token"] = study.invitations.first().token
     if name in objects:
         values["pk"] = objects[name].pk

@@ -49,6 +49,14 @@ def test_the_words_that_differ_are_marked_and_unmarked(open_page, user):
     page.get_by_text("<b>leaves</b>").first.wait_for()
 
 
+def test_mixed_scripts_differ_by_latin_words_and_chinese_characters(open_page, user):
+    study = study_of(user, k=2)
+    write(study.tasks.get(), "用GPT模型写，价格３０元。", "用BERT模型写，价格４０元！")
+    page = rate(open_page, user)
+    page.keyboard.press("d")
+    assert sorted(page.locator("mark").all_inner_texts()) == sorted(["GPT", "３０", "BERT", "４０"])
+
+
 def test_blurred_texts_are_shown_when_asked_for(open_page, user):
     change_study(study=study_of(user, k=3), blur=True, content_warning="Violence is described.")
     page = rate(open_page, user)

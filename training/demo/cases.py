@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from training.demo import classification, questions, service, translation, writing
+from training.demo import chinese, classification, questions, service, translation, writing
 from training.demo.asked import Asked
 
 # How many draws may bring nothing new before a grammar counts as told in full.
@@ -31,14 +31,31 @@ CASES = {
     "questions": Case(questions.ask, questions.answer),
     "classification": Case(classification.ask, classification.answer),
 }
+# The same, asked and answered in Chinese.
+CHINESE = {
+    "writing": Case(chinese.ask_writing, chinese.answer_writing),
+    "service": Case(chinese.ask_service, chinese.answer_service),
+    "translation": Case(chinese.ask_translation, chinese.answer_translation),
+    "questions": Case(chinese.ask_questions, chinese.answer_questions),
+    "classification": Case(chinese.ask_classification, chinese.answer_classification),
+}
+LANGUAGES = ("en", "zh")
+# By the name of a grammar.
+GRAMMARS = CASES | {f"{key}-zh": case for key, case in CHINESE.items()}
+
+
+def grammar(template: str, language: str) -> str:
+    """The name of the grammar of a template's demo in a language; the English one where it has no other."""
+    name = f"{template}-{language}"
+    return name if name in GRAMMARS else template
 
 
 def prompts(key: str, count: int, seed: int = 0) -> list[Asked]:
-    """`count` prompts with different texts. Raises ValueError where the grammar has no more of them."""
+    """`count` prompts of a grammar, with different texts. Raises ValueError where the grammar has no more of them."""
     found: dict[str, Asked] = {}
     rng, idle = random.Random(seed), 0
     while len(found) < count:
-        asked = CASES[key].ask(rng)
+        asked = GRAMMARS[key].ask(rng)
         idle = idle + 1 if asked.text in found else 0
         if idle > PATIENCE:
             raise ValueError(f"the demo of {key} has about {len(found)} prompts, not {count}")
@@ -47,7 +64,7 @@ def prompts(key: str, count: int, seed: int = 0) -> list[Asked]:
 
 
 def documents(key: str, count: int, seed: int = 0) -> list[tuple[str, str]]:
-    """`count` (prompt, response) documents to pretrain on."""
-    rng, case = random.Random(f"{key} {seed}"), CASES[key]
+    """`count` (prompt, response) documents of a grammar to pretrain on."""
+    rng, case = random.Random(f"{key} {seed}"), GRAMMARS[key]
     asked = [case.ask(rng) for _ in range(count)]
     return [(one.text, case.answer(one, rng)) for one in asked]

@@ -5,7 +5,7 @@ import itertools
 import math
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from training.demo import corpus
@@ -111,6 +111,9 @@ def _length_worth(words: int) -> float:
     return 1.0 if words <= 28 else max(0.2, 1 - (words - 28) / 25)
 
 
+Worth = Callable[[str, str], float]
+
+
 @dataclass(frozen=True)
 class SimulatedRater:
     """A rater who sees quality through noise, prefers early slots, and is sometimes too lazy to read.
@@ -120,7 +123,8 @@ class SimulatedRater:
 
     noise: standard deviation of the perceived quality. laziness: share of tasks answered without reading.
     position_bias: what each later slot loses in a comparison. leniency: added to every score, not to
-    comparisons. tie_below: differences smaller than this are ties. floor: quality below it is unacceptable.
+    comparisons. tie_below: differences smaller than this are ties. floor: quality below it is unacceptable. worth: how
+    good a response to a prompt is before all that, in [0, 1].
     """
 
     name: str
@@ -131,10 +135,11 @@ class SimulatedRater:
     leniency: float = 0.0
     tie_below: float = 0.05
     floor: float = 0.15
+    worth: Worth = quality
 
     def perceive(self, prompt: str, response: str) -> float:
         """Quality as this rater sees it: Thurstone's normal noise on the utility."""
-        return quality(prompt, response) + self._own_rng(prompt, response).gauss(0, self.noise)
+        return self.worth(prompt, response) + self._own_rng(prompt, response).gauss(0, self.noise)
 
     def rank(self, prompt: str, responses: Sequence[str], rng: random.Random) -> list[int]:
         """Dense ranks in the presented order, 1 the best; neighbours closer than tie_below are tied.
@@ -184,8 +189,8 @@ def dense_ranks(utilities: Sequence[float], tie_below: float) -> list[int]:
     return ranks
 
 
-def crowd(count: int, seed: int = 0) -> list[SimulatedRater]:
-    """`count` raters with habits of their own: most careful, some noisy, every sixth hasty."""
+def crowd(count: int, seed: int = 0, worth: Worth = quality) -> list[SimulatedRater]:
+    """`count` raters of one taste with habits of their own: most careful, some noisy, every sixth hasty."""
     rng = random.Random(seed)
     return [
         SimulatedRater(
@@ -195,6 +200,7 @@ def crowd(count: int, seed: int = 0) -> list[SimulatedRater]:
             laziness=rng.uniform(0.3, 0.6) if number % 6 == 5 else rng.uniform(0, 0.1),
             position_bias=rng.gauss(0.02, 0.02),
             leniency=rng.gauss(0, 0.08),
+            worth=worth,
         )
         for number in range(count)
     ]

@@ -6,6 +6,7 @@ A candidate is a task, as the places of its responses among all. P candidates, R
 import heapq
 import math
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from functools import cache
@@ -214,5 +215,5 @@ def random_part(count: int, share: float) -> int:
 
 
 def alike(text: str) -> str:
-    """What near-identical texts have in common: their words, without case and punctuation."""
-    return " ".join(re.findall(r"\w+", text.casefold())) or text.strip()
+    """What near-identical texts have in common: their words, without case, punctuation and full-width forms."""
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())) or text.strip()

@@ -12,10 +12,15 @@ from torch import Tensor
 from training.engine.documents import UNSCORED, Document
 from training.engine.formatting import policy_prompt
 
+# Chinese and Japanese put no space behind a sentence; a closing quote or bracket still belongs to it.
+SEGMENT = re.compile(
+    r"(?<=\n)|(?<=[.!?]\s)(?=\S)|(?<=[。！？])(?![。！？”’」』）\s])|(?<=[。！？][”’」』）])(?![。！？”’」』）\s])"
+)
+
 
 def segments_of(text: str) -> tuple[str, ...]:
     """The text cut behind line breaks and ends of sentences; joined they are the text again."""
-    return tuple(part for part in re.split(r"(?<=\n)|(?<=[.!?]\s)(?=\S)", text) if part)
+    return tuple(part for part in SEGMENT.split(text) if part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import copy
 import itertools
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +19,12 @@ from training.engine.documents import Document
 from training.engine.packing import Packer, batches, segments_of, stacked
 from training.engine.pretraining_objectives import OBJECTIVES
 from training.engine.progress import Reporter, SilentReporter, advance
+from training.engine.scripts import script_of
 
 END, PADDING, GOOD, BAD = "<|end|>", "<|padding|>", "<|good|>", "<|bad|>"
 POLICY_KINDS = ("plain", "vae")
 TOKENIZER_DOCUMENTS = 50_000  # enough to learn merges from; a larger corpus is not read twice for it
+SCRIPT_DOCUMENTS = 500  # which tell the script
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,14 @@ class PretrainConfig:
 
     threshold: the share of the segments that count as bad (of the documents that `filter` drops). beta: of rwr and awr,
     in standard deviations of the scores. decay: λ of joint. dropped: how often `conditional` leaves a mark out.
-    policy_kind "vae" makes a model with a latent (training.engine.latent_pretraining), by maximum likelihood only.
-    latent_size, free_bits, word_dropout: of a vae; free_bits is λ, nats a dimension, of Kingma et al. 2016.
+    vocab_size 0 takes vocabulary_for the corpus. policy_kind "vae" makes a model with a latent
+    (training.engine.latent_pretraining), by maximum likelihood only. latent_size, free_bits, word_dropout: of a vae;
+    free_bits is λ, nats a dimension, of Kingma et al. 2016.
     """
 
     objective: str = "mle"
     policy_kind: str = "plain"
-    vocab_size: int = 1024
+    vocab_size: int = 0
     width: int = 160
     layers: int = 4
     heads: int = 4
@@ -261,6 +265,14 @@ def scored(documents: Iterable[Document], score: Any, batch: int = 4096) -> list
     return judged
 
 
+def vocabulary_for(texts: Iterable[str]) -> int:
+    """How many tokens a tokenizer of a small model should have: of scripts with thousands of characters, which take
+    three bytes each, the common ones should be tokens of their own."""
+    found = Counter(script_of(text) for text in texts)
+    many = found["Han"] + found["Kana (Japanese)"] + found["Hangul"]
+    return 4096 if many > found.total() / 2 else 1024
+
+
 def train_tokenizer(texts: Iterable[str], vocab_size: int, context: int) -> Any:
     """A byte-level BPE tokenizer: every text can be written, and read back unchanged."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -299,8 +311,11 @@ def _scale(corpus: Iterable[Document], config: PretrainConfig) -> tuple[tuple[fl
 def _from_nothing(corpus: Iterable[Document], config: PretrainConfig) -> tuple[Any, Any]:
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    first = itertools.islice(corpus, TOKENIZER_DOCUMENTS)
-    tokenizer = train_tokenizer((f"{d.prompt}\n{d.text}" for d in first), config.vocab_size, config.context)
+    def texts() -> Iterator[str]:
+        return (f"{d.prompt}\n{d.text}" for d in itertools.islice(corpus, TOKENIZER_DOCUMENTS))
+
+    size = config.vocab_size or vocabulary_for(itertools.islice(texts(), SCRIPT_DOCUMENTS))
+    tokenizer = train_tokenizer(texts(), size, config.context)
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),

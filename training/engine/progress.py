@@ -62,6 +62,18 @@ class SilentReporter:
         return False
 
 
+class Stage:
+    """A reporter of the part `number`, from 1, of `parts` of a run; its progress is per cent of the whole."""
+
+    def __init__(self, reporter: Reporter, number: int, parts: int) -> None:
+        self._progress, self._before, self._parts = reporter.progress, number - 1, parts
+        self.metric, self.log, self.sample = reporter.metric, reporter.log, reporter.sample
+        self.comparison, self.cancelled = reporter.comparison, reporter.cancelled
+
+    def progress(self, step: int, total: int) -> None:
+        self._progress(round(100 * (self._before + step / max(1, total)) / self._parts), 100)
+
+
 def advance(reporter: Reporter, step: int, total: int) -> None:
     """Say that `step` of `total` steps are done; raises Cancelled when the user asked to stop."""
     reporter.progress(step, total)

@@ -10,6 +10,8 @@ from training.engine.decoding import Drawn, Sampling, decode
 from training.engine.formatting import policy_prompt_ids
 from training.engine.progress import Reporter, SilentReporter, advance
 
+HALF = "\ufffd"  # what a decoder writes for bytes that are no character
+
 
 @dataclass
 class Policy:
@@ -49,7 +51,13 @@ class Policy:
         return policy_prompt_ids(self.tokenizer, prompt, self.room(max_new_tokens))
 
     def text(self, tokens: Sequence[int]) -> str:
-        return self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        """Tokens that were drawn, without special tokens; of a character that was cut off in the middle of its bytes
+        nothing is left."""
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        return text if self.ended(tokens) else text.rstrip(HALF).rstrip()
+
+    def ended(self, tokens: Sequence[int]) -> bool:
+        return bool(tokens) and tokens[-1] in self.end_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +147,4 @@ def banned_tokens(policy: Policy) -> tuple[int, ...]:
 
 
 def completion(policy: Policy, tokens: Sequence[int]) -> Completion:
-    """Tokens that were drawn, as a text without special tokens."""
-    finished = bool(tokens) and tokens[-1] in policy.end_ids
-    return Completion(policy.text(tokens), tuple(tokens), finished)
+    return Completion(policy.text(tokens), tuple(tokens), policy.ended(tokens))

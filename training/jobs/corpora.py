@@ -27,8 +27,8 @@ def check_corpus(study: Study | None, named: str, flag: str = "--corpus") -> Non
         if study is None or not _responses(study).exists():
             raise PalateError(f"{flag} study: the study has no responses to prompts of its train split")
     elif named.startswith(f"{DEMO}:"):
-        if _case(named) not in cases.CASES:
-            raise PalateError(f"{flag} {named}: expected {DEMO}: and one of {', '.join(cases.CASES)}")
+        if _case(named) not in cases.GRAMMARS:
+            raise PalateError(f"{flag} {named}: expected {DEMO}: and one of {', '.join(cases.GRAMMARS)}")
     elif named != DEMO:
         for path in _files(named):
             if not path.is_file():

@@ -9,7 +9,7 @@ from annotate.errors import PalateError
 from annotate.studies.models import Study
 from training import card_files, cards, model_versions
 from training.card_files import Facts
-from training.demo.cases import CASES
+from training.demo.cases import GRAMMARS
 from training.engine.progress import Reporter
 from training.jobs.corpora import DEMO, STUDY, Corpus, check_corpus
 from training.jobs.job import Job
@@ -17,6 +17,7 @@ from training.jobs.options import option
 from training.models import ModelKind, ModelVersion, Run
 
 POLICY_KINDS = ("plain", "vae")
+SMALLEST_VOCABULARY = 300  # every byte is a token, and two special ones are
 OBJECTIVES = ("mle", "conditional", "filter", "unlikelihood", "rwr", "awr", "joint")
 
 
@@ -28,7 +29,7 @@ class Options:
         "study templates), 'study' (the study's responses to training prompts); a command may also name files, "
         "separated by commas: .txt with blank lines between documents, .jsonl or .csv with the fields prompt and "
         "response, or text, or train, each also as .gz, .zip with one document in each .txt",
-        on_pages=(DEMO, *(f"{DEMO}:{key}" for key in CASES), STUDY),
+        on_pages=(DEMO, *(f"{DEMO}:{key}" for key in GRAMMARS), STUDY),
     )
     objective: str = option("mle", help="what is learned; all but mle need --reward", choices=OBJECTIVES)
     policy_kind: str = option(
@@ -56,6 +57,10 @@ class Options:
         0.3, help="share of the words that are hidden while the next one is learned", minimum=0, maximum=1,
         advanced="Latent (vae)",
     )  # fmt: skip
+    vocab_size: int = option(
+        0, help="tokens of the tokenizer that is learned from the corpus; 0 takes 1,024, or 4,096 where most of the "
+        "text is Chinese, Japanese or Korean", minimum=0, maximum=100_000, advanced="Tokenizer",
+    )  # fmt: skip
     seed: int = option(0, help="seed of the corpus, the weights and the batches")
 
 
@@ -69,29 +74,36 @@ def check(study: Study | None, options: Options) -> None:
         raise PalateError(f"--objective must be mle with --policy-kind vae, not {options.objective}")
     if options.reward:
         model_versions.locate(study, options.reward, flag="--reward", kind=ModelKind.PREFERENCE)
+    if 0 < options.vocab_size < SMALLEST_VOCABULARY:
+        raise PalateError(f"--vocab-size must be 0 or at least {SMALLEST_VOCABULARY}, not {options.vocab_size}")
     check_corpus(study, options.corpus)
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
+    return make(run, run.study, options, reporter)
+
+
+def make(run: Run, study: Study | None, options: Options, reporter: Reporter) -> Mapping[str, Any]:
+    """The run's result. study: which may use the model, None for all."""
     from training.engine.documents import Document
     from training.engine.pretraining import pretrain, scored
     from training.engine.reward import PreferenceModel
 
-    documents: Corpus | list[Document] = Corpus(run.study, options.corpus, options.documents, options.seed)
-    reward = _located(run.study, options.reward, "--reward", ModelKind.PREFERENCE)
+    documents: Corpus | list[Document] = Corpus(study, options.corpus, options.documents, options.seed)
+    reward = _located(study, options.reward, "--reward", ModelKind.PREFERENCE)
     if options.objective != "mle":
         documents = scored(documents, PreferenceModel.load(reward).score)
         reporter.log(f"{len(documents)} documents scored by {reward}")
-    base = _located(run.study, options.base_model, "--base-model", ModelKind.POLICY)
+    base = _located(study, options.base_model, "--base-model", ModelKind.POLICY)
     output = model_versions.output_folder(run, options.output)
     with model_versions.saved_whole(output) as folder:
         metrics = pretrain(documents, output=folder, config=_config(options, base), reporter=reporter)
         card = _card(options, output)
         figures = {"perplexity": metrics["perplexity"]}
-        facts = Facts(base, [options.objective], cards.origin(run.study), figures, "held-out documents")
+        facts = Facts(base, [options.objective], cards.origin(study), figures, "held-out documents")
         card_files.write(folder, options.name or output.name, card, facts)
     version = model_versions.register(
-        study=run.study,
+        study=study,
         kind=ModelKind.POLICY,
         path=str(output),
         name=options.name,
@@ -102,7 +114,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     )
     if options.objective == "joint":
         model_versions.register(
-            study=run.study, kind=ModelKind.PREFERENCE, path=str(output / "preference"),
+            study=study, kind=ModelKind.PREFERENCE, path=str(output / "preference"),
             name=f"{version.name} preference", parent=version,
         )  # fmt: skip
     return {"model": str(output), "model_version": version.pk, "metrics": metrics}

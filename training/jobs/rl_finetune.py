@@ -88,6 +88,10 @@ class Options:
     )
     kl_target: float = option(0.0, help="adapt beta towards this KL a response; 0 keeps beta fixed", minimum=0)
     kl_budget: float = option(0.0, help="the saved policy's KL is never above this; 0 sets no limit", minimum=0)
+    distinct_floor: float = option(
+        0.0, help="the saved policy's distinct-2 is never below this share of the start's; the run stops where it "
+        "falls below; 0 sets no limit", minimum=0, maximum=1,
+    )  # fmt: skip
     until_quality: float = option(
         0.0, help="stop once the held-out prompts' responses have this mean quality; 0 takes all steps", minimum=0,
         maximum=0.999,

@@ -1,5 +1,6 @@
 """Simulated raters: the demo's and the tests' stand-in for people, plainly marked as simulated in the data."""
 
+import functools
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,17 +15,22 @@ from annotate.prompts.models import Response
 from annotate.studies.models import Criterion, Study
 from annotate.tasks.models import Assignment, Task
 from annotate.tasks.operations import lease_next
+from training import model_versions
 from training.demo import raters
 from training.engine.progress import Cancelled, Reporter
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
-from training.models import Run
+from training.models import ModelKind, Run
 
 
 @dataclass(frozen=True)
 class Options:
     judgements: int = option(help="how many judgements to make, as far as tasks are open", minimum=1)
     raters: int = option(12, help="how many simulated raters take part", minimum=1, maximum=1000)
+    taste: str = option(
+        "", help="a preference model that says how good a response is to them, instead of the demo's rules, which fit "
+        "the demo alone", of_model="preference",
+    )  # fmt: skip
     seed: int = option(0, help="seed of the raters' habits and errors")
 
 
@@ -32,12 +38,15 @@ def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     if not Task.objects.filter(study=study).with_free_slot().exists():
         raise PalateError(f"study {study.slug} has no open tasks; generate responses first")
+    if options.taste:
+        model_versions.locate(study, options.taste, flag="--taste", kind=ModelKind.PREFERENCE)
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
     study = study_of(run)
-    reporter.log(f"hidden preference: {raters.describe()}")
-    crowd = {_member(study, rater.name): rater for rater in raters.crowd(options.raters, options.seed)}
+    told, worth = _taste(study, options.taste)
+    reporter.log(f"hidden preference: {told}")
+    crowd = {_member(study, rater.name): rater for rater in raters.crowd(options.raters, options.seed, worth)}
     criteria, rng = list(study.criteria.all()), random.Random(f"{options.seed} {run.pk}")
     waiting, made = list(crowd), 0
     while waiting and made < options.judgements:
@@ -53,6 +62,22 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     if made < options.judgements:
         reporter.log(f"stopped after {made} judgements: no open tasks are left for these raters")
     return {"judgements": made, "raters": len(crowd)}
+
+
+def _taste(study: Study, model: str) -> tuple[str, raters.Worth]:
+    """What the raters go by, in words and as a function. A preference model in the place of people is how
+    over-optimisation is studied (Gao et al. 2022, the "gold" reward model)."""
+    if not model:
+        return raters.describe(), raters.quality
+    from training.engine.reward import PreferenceModel
+
+    gold = PreferenceModel.load(model_versions.locate(study, model, flag="--taste", kind=ModelKind.PREFERENCE))
+
+    @functools.cache
+    def worth(prompt: str, response: str) -> float:
+        return gold.quality(gold.score([(prompt, response)]))[0]
+
+    return f"the quality that {model} gives", worth
 
 
 @transaction.atomic

@@ -3,13 +3,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.utils import translation
 
 from annotate.errors import PalateError
 from annotate.management.palate_command import PalateCommand, scale_argument
 from annotate.studies.models import Method
 from annotate.studies.operations import create_study
 from annotate.studies.templates import BY_KEY
-from training.demo_study import demo_prompts, fill_with_demo
+from training.demo.cases import CASES, LANGUAGES
+from training.demo_study import run_job
+from training.jobs import make_demo
+from training.jobs.options import parse
+from training.models import RunKind
 
 
 class Command(PalateCommand):
@@ -46,19 +51,41 @@ class Command(PalateCommand):
             action="store_true",
             help="fill it: prompts of the template's own grammar, responses of a small model pretrained on the spot",
         )
+        demo.add_argument(
+            "--demo-language",
+            choices=LANGUAGES,
+            default="en",
+            help="language of its texts and of the template's words (default: en)",
+        )
         demo.add_argument("--demo-prompts", type=int, default=60, help="prompts to make (default: 60)")
         demo.add_argument("--demo-steps", type=int, default=200, help="optimiser steps of the model (default: 200)")
 
     def perform(self, **options: Any) -> Mapping[str, Any]:
-        prompts = demo_prompts(options["template"], options["demo_prompts"]) if options["demo"] else []
+        demo = _demo(options) if options["demo"] else None
         owner = get_user_model().objects.filter(username=options["owner"]).first()
         if options["owner"] and owner is None:
             raise PalateError(f"--owner {options['owner']}: no such account")
-        study = create_study(slug=options["study"], owner=owner, **_fields(options))
-        if options["demo"]:
-            fill_with_demo(study, options["template"], prompts, steps=options["demo_steps"])
+        with translation.override("zh-hans" if options["demo_language"] == "zh" else None):
+            study = create_study(slug=options["study"], owner=owner, **_fields(options))
+        if demo:
+            run_job(RunKind.DEMO, study, demo)
         self.stdout.write(f"study {study.slug} is there")
         return {"study": study.slug}
+
+
+def _demo(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the run that makes the demo, checked before there is a study."""
+    if options["template"] not in CASES:
+        told = options["template"] or "nothing"
+        raise PalateError(f"the template {told} has no demo; these have one: {', '.join(CASES)}")
+    names = ("language", "prompts", "steps")
+    demo = {"template": options["template"], **{name: options[f"demo_{name}"] for name in names}}
+    try:
+        make_demo.asked(parse(make_demo.Options, demo))
+    except PalateError as error:
+        # The run's options have longer names here.
+        raise PalateError(str(error).replace("--", "--demo-", 1)) from None
+    return demo
 
 
 def _fields(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -154,6 +154,28 @@ class TestData:
             assert (answer.status_code, words in answer.json()["detail"]) == (422, True)
         assert Judgement.objects.count() == 1
 
+    def test_labels_of_judgements_are_the_studys(self, api):
+        labels = {"label_question": "Which?", "labels": ["good", "bad"], "ask_confidence": True}
+        assert api("PATCH", "studies/shop/", labels).json()["labels"] == ["good", "bad"]
+        api("POST", "studies/shop/responses/", {"responses": [{"prompt": "Q", "prompt_id": "q", "response": "A"}]})
+        (response,) = api("GET", "studies/shop/responses/").json()["results"]
+        said = {
+            "judgement_id": "1", "prompt_id": "q", "shown": [response["response_id"]], "scores": {"clear": [3]},
+            "rater": "r", "label": "good", "confidence": 3,
+        }  # fmt: skip
+        for change, status, words in (
+            ({"label": "fine"}, 422, "'fine' is no label of the study; expected good, bad"),
+            ({"label": ""}, 422, "only beside a label"),
+            ({"confidence": 4}, 400, "4"),
+            ({}, 200, ""),
+            ({"judgement_id": "2", "label": "bad"}, 422, "has judged these responses differently"),
+        ):
+            answer = api("POST", "studies/shop/judgements/", {"judgements": [{**said, **change}]})
+            assert answer.status_code == status, answer.content
+            assert words in answer.content.decode()
+        (read,) = api("GET", "studies/shop/judgements/").json()["results"]
+        assert (read["label"], read["confidence"]) == ("good", 3)
+
     def test_exports_are_the_files_of_the_page_and_are_on_record(self, api, owner):
         TaskFactory(study=owner.study)
         submit(assignment=lease_next(rater=owner), answer=Answer(ranks=[1, 2]))

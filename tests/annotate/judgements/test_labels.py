@@ -7,6 +7,7 @@ from annotate.errors import PalateError
 from annotate.exchange import exports
 from annotate.judgements.models import Judgement
 from annotate.judgements.operations import Answer, submit
+from annotate.known_answers.operations import set_known_answer
 from annotate.quality.evidence import Evidence
 from annotate.quality.labels import confusions
 from annotate.quality.summary import label_table
@@ -67,6 +68,22 @@ def test_agreement_class_by_class_by_hand(study):
     # Three coincidences of labels: observed 1/3 of the pairs within prompts, by Krippendorff's formula.
     assert lines["all labels"][0].value == pytest.approx(1 - (4 / 9) / (1 - (4 * 3 + 4 * 3) / (9 * 8)))
     assert confusions(evidence.labelled)[0] in [("no", "perhaps", 2), ("no", "yes", 2), ("yes", "no", 2)]
+
+
+def test_known_labels_are_met_class_by_class(study):
+    for label in ("yes", "no", "no"):
+        set_known_answer(task=TaskFactory(study=study), purpose="gold", ranks=[1, 1], label=label)
+    TaskFactory(study=study)
+    study.gold_share = 1
+    study.save()
+    for _ in range(2):
+        say(study, ["yes"] * 4)
+    lines = {line.name: line.figures[-1] for line in label_table(Evidence(study)).lines}
+    assert (lines["yes"].value, lines["yes"].n) == (1, 2)
+    # Nobody chose it of the ordinary task, and still it stands there: raters miss it.
+    assert (lines["no"].value, lines["no"].n) == (0, 4)
+    # Known answers are no part of the agreement on labels.
+    assert len(Evidence(study).labelled) == 2
 
 
 def test_a_rater_counts_once_for_a_prompt_with_the_newest_label(study):

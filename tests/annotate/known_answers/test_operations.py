@@ -71,6 +71,7 @@ class TestSetKnownAnswer:
             ({"purpose": "gold"}, "says nothing"),
             ({"purpose": "gold", "ranks": [1]}, "one rank or score for each of the 2"),
             ({"purpose": "gold", "scores": {"clear": [1]}}, "one rank or score for each of the 2"),
+            ({"purpose": "gold", "label": "good"}, "no label “good”"),
         ],
     )
     def test_what_does_not_fit_is_said(self, study, fields, words):
@@ -115,6 +116,26 @@ class TestIsRight:
         shown = list(task.places.values_list("response_id", flat=True))
         assert is_right(task.known_answer, shown, Answer(scores={"clear": [4]}))
         assert not is_right(task.known_answer, shown, Answer(scores={"clear": [2]}))
+
+    def test_by_label_as_long_as_the_study_has_it(self):
+        study = StudyFactory(labels=["good", "bad"])
+        task = TaskFactory(study=study)
+        known = set_known_answer(task=task, purpose=Purpose.GOLD, label="good")
+        shown = list(task.places.values_list("response_id", flat=True))
+        assert is_right(known, shown, Answer(ranks=[2, 1], label="good"))
+        assert not is_right(known, shown, Answer(ranks=[1, 2], label="bad"))
+        assert not is_right(known, shown, Answer(ranks=[1, 2]))
+        known.task.study.labels = ["bad"]
+        assert is_right(known, shown, Answer(ranks=[1, 2], label="bad"))
+
+    def test_order_and_label_must_both_be_right(self):
+        study = StudyFactory(labels=["good", "bad"])
+        task = TaskFactory(study=study)
+        known = set_known_answer(task=task, purpose=Purpose.GOLD, ranks=RIGHT, label="good")
+        shown = list(task.places.values_list("response_id", flat=True))
+        assert is_right(known, shown, Answer(ranks=RIGHT, label="good"))
+        assert not is_right(known, shown, Answer(ranks=WRONG, label="good"))
+        assert not is_right(known, shown, Answer(ranks=RIGHT, label="bad"))
 
 
 class TestGold:

@@ -15,6 +15,10 @@ def test_an_empty_line_and_a_name_begin_a_turn():
     assert turns("Customer: one\nNote: two") == [("Customer", "one\nNote: two")]
 
 
+def test_chinese_names_stand_before_a_full_width_colon():
+    assert turns("顾客：灯坏了。\n\n客服：很抱歉：马上换。") == [("顾客", "灯坏了。"), ("客服", "很抱歉：马上换。")]
+
+
 @pytest.mark.parametrize("text", ["", "Hello.", "Hello.\n\nCustomer: late", "https://example.org: x", "12:30"])
 def test_what_does_not_begin_with_a_turn_is_no_conversation(text):
     assert turns(text) == []

@@ -8,19 +8,25 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
+from django.utils import translation
 
+from annotate.errors import PalateError
 from annotate.judgements.models import Judgement
 from annotate.prompts.models import Response
+from annotate.prompts.turns import turns
 from annotate.studies.models import Study
 from annotate.studies.templates import BY_KEY
-from tests.factories import UserFactory
+from tests.annotate.studies.test_views import filled_in
+from tests.factories import TaskFactory, UserFactory
 from training.demo import cases
+from training.demo_study import run_job
 from training.models import ModelVersion, Run
+from training.operations import execute_run
 
 PROMPTS = 16
 
 
-@pytest.mark.parametrize("key", cases.CASES)
+@pytest.mark.parametrize("key", cases.GRAMMARS)
 class TestGrammars:
     def test_prompts_are_different_and_always_the_same(self, key):
         asked = cases.prompts(key, 60)
@@ -35,12 +41,27 @@ class TestGrammars:
         assert cases.documents(key, 20, seed=1) != cases.documents(key, 20, seed=2)
 
     def test_labels_are_those_of_the_template(self, key):
-        labels = [str(label) for label in BY_KEY[key].settings.get("labels", ())]
-        if key == "classification":
+        template = key.removesuffix("-zh")
+        with translation.override("zh-hans" if key.endswith("-zh") else "en"):
+            labels = [str(label) for label in BY_KEY[template].settings.get("labels", ())]
+        if template == "classification":
             assert {answer for _, answer in cases.documents(key, 200)} == set(labels)
         for asked in cases.prompts(key, 20):
-            assert bool(asked.reference) == (key in ("translation", "questions", "classification"))
-            assert bool(asked.beside) == (key in ("writing", "service"))
+            assert bool(asked.reference) == (template in ("translation", "questions", "classification"))
+            assert bool(asked.beside) == (template in ("writing", "service"))
+
+
+def test_a_study_in_chinese_has_its_demo_in_chinese(client, settings, tmp_path, db):
+    settings.MODELS_DIR, settings.RUNS_DIR = tmp_path / "models", tmp_path / "runs"
+    options = {"demo": True, "demo_language": "zh", "demo_prompts": 6, "demo_steps": 4}
+    call_command("create_study", "kefu", template="service", **options, owner=UserFactory(username="ada").username)
+    study = Study.objects.get()
+    assert "规定" in study.instructions
+    assert all(turns(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
+    assert set(Response.objects.values_list("author_model__name", flat=True)) == {"demo-policy-service-zh"}
+    # A page in Chinese asks for the same; where there is no such grammar the English one is used.
+    assert cases.grammar("service", "zh") == "service-zh"
+    assert cases.grammar("service", "en") == "service"
 
 
 def answer(study, texts, prompt, again):
@@ -132,7 +153,7 @@ def exported(study, form, folder):
     [
         ({"template": None}, "these have one: writing"),
         ({"template": "summary"}, "the template summary has no demo"),
-        ({"template": "questions", "demo_prompts": 0}, "at least one"),
+        ({"template": "questions", "demo_prompts": 0}, "--demo-prompts must be at least 1"),
         ({"template": "translation", "demo_prompts": 10_000}, "prompts, not 10000"),
     ],
 )
@@ -141,6 +162,57 @@ def test_a_demo_that_cannot_be_is_refused_before_anything_is_made(options, words
         call_command("create_study", "demo", demo=True, **options)
     assert not Study.objects.exists()
     assert not Run.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_press_on_a_page_makes_a_study_and_the_run_that_fills_it(client, settings, tmp_path, sent):
+    settings.MODELS_DIR, settings.RUNS_DIR = tmp_path / "models", tmp_path / "runs"
+    client.force_login(UserFactory(username="ada"))
+    page = client.get(reverse("study-create")).content.decode()
+    for key in BY_KEY:
+        assert (reverse("study-create-demo", args=[key]) in page) == (key in cases.CASES)
+    for slug in ("classification-demo", "classification-demo-2"):
+        answer = client.post(reverse("study-create-demo", args=["classification"]))
+        run = Run.objects.latest("pk")
+        assert answer.url == reverse("run", args=[run.pk])
+        assert (run.study.slug, run.kind, sent()[-1]) == (slug, "make_demo", run.pk)
+        assert run.study.memberships.get().user.username == "ada"
+        Run.objects.filter(pk=run.pk).update(config={"template": "classification", "prompts": 12, "steps": 4})
+        run.refresh_from_db()
+        execute_run(run=run, reraise=True)
+        assert (run.state, run.percent, run.result["prompts"]) == ("done", 100, 12)
+        assert run.study.tasks.exists()
+    # The second one found the model of the first, which all studies share.
+    assert [version.study for version in ModelVersion.objects.filter(name="demo-policy-classification")] == [None]
+    TaskFactory(study=run.study)
+    with pytest.raises(PalateError, match="prompts of its own"):
+        run_job("make_demo", run.study, {"template": "classification"})
+    assert client.post(reverse("study-create-demo", args=["dialogue"])).status_code == 404
+    assert client.post(reverse("study-create-demo", args=["nothing"])).status_code == 404
+
+
+@pytest.mark.django_db
+def test_the_form_of_a_template_makes_its_demo_too(client, sent, django_capture_on_commit_callbacks):
+    client.force_login(UserFactory())
+    address = reverse("study-create") + "?template=translation"
+    data = filled_in_form(client.get(address))
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = client.post(address, {**data, "slug": "ours", "name": "Ours", "demo": "1"})
+    run = Run.objects.get(study__slug="ours")
+    assert (answer.url, sent()) == (reverse("run", args=[run.pk]), [run.pk])
+    assert (run.study.name, run.config) == ("Ours", {"template": "translation", "language": "en"})
+    # A template without a demo has no such button; asked for one all the same, nothing is made.
+    address = reverse("study-create") + "?template=dialogue"
+    page = client.get(address)
+    assert 'name="demo"' not in page.content.decode()
+    answer = client.post(address, {**filled_in_form(page), "demo": "1"})
+    assert "Only these templates have a demo" in answer.content.decode()
+    assert not Study.objects.filter(slug="dialogue").exists()
+
+
+def filled_in_form(page):
+    form = page.context["form"]
+    return filled_in([form.study, form.criteria.management_form, *form.criteria])
 
 
 @pytest.mark.django_db

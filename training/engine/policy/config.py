@@ -20,8 +20,9 @@ class PolicyConfig:
     k3 in the loss for grpo, as in their papers. kl_budget > 0 is the KL to the start, in nats a response on the
     held-out prompts, that the saved policy never exceeds. An unfinished response gets `unfinished_penalty` off its
     reward: it was cut, not ended. reward_clip > 0 holds the sum of the terms within that many spreads of the start's.
-    until_quality > 0 ends the run at the first look at which the held-out prompts' responses have that calibrated
-    quality on average.
+    distinct_floor > 0 is the share of the start's distinct-2 on the held-out prompts that the saved policy never
+    falls below; the run ends where it does. until_quality > 0 ends the run at the first look at which the held-out
+    prompts' responses have that calibrated quality on average.
     """
 
     algorithm: str = "rloo"
@@ -42,6 +43,7 @@ class PolicyConfig:
     kl_budget: float = 0.0
     kl_estimator: str = "auto"
     until_quality: float = 0.0
+    distinct_floor: float = 0.0
     whiten_rewards: bool = False
     reward_clip: float = 0.0
     unfinished_penalty: float = 1.0

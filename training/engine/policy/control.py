@@ -9,12 +9,14 @@ from training.engine.policy.state import Look
 PATIENCE = 2  # looks in a row that must agree
 
 
-def best(looks: Sequence[Look], budget: float) -> Look:
-    """The look to keep: the highest by the guard, or by reward without one, among those within the KL budget.
+def best(looks: Sequence[Look], budget: float, floor: float = 0.0) -> Look:
+    """The look to keep: the highest by the guard, or by reward without one, among those within the KL budget and of
+    enough variety (see collapsed).
 
-    The first look, before any step, is always within it. Without guard and without rewards the last one is kept.
+    The first look, before any step, is always one of them. Without guard and without rewards the last one is kept.
     """
     within = [look for look in looks if not budget or look.step == 0 or look.kl <= budget]
+    within = [look for look in within if not collapsed([looks[0], look], floor)]
     if any(look.guards for look in within):
         return max(within, key=lambda look: look.figures["guard_reward"])
     return max(within, key=lambda look: look.figures.get("reward", float(look.step)))
@@ -22,6 +24,11 @@ def best(looks: Sequence[Look], budget: float) -> Look:
 
 def over_budget(looks: Sequence[Look], budget: float) -> bool:
     return bool(budget) and looks[-1].kl > budget
+
+
+def collapsed(looks: Sequence[Look], floor: float) -> bool:
+    """Whether the newest look's distinct-2 is below this share of the first look's."""
+    return bool(floor) and looks[-1].figures["distinct_2"] < floor * looks[0].figures["distinct_2"]
 
 
 def parted(looks: Sequence[Look]) -> bool:

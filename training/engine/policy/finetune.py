@@ -102,7 +102,9 @@ class _Run:
         self.config, self.reporter, self.checkpoint = config, reporter, checkpoint
         self.state = State(beta=config.beta)
         self.best: dict[str, Tensor] | None = None
-        self.chooses = bool(eye.guard or config.kl_budget)  # else the last step's policy is the result
+        self.chooses = bool(
+            eye.guard or config.kl_budget or config.distinct_floor
+        )  # else the last step's policy is the result
 
     def perform(self, material: Material, output: Path) -> dict[str, Any]:
         told = check_reference(self.actor, material.prompts[0])
@@ -156,10 +158,14 @@ class _Run:
         state.looks.append(look)
         self.reporter.metric(state.step, **{f"held_out_{name}": value for name, value in look.figures.items()})
         self.reporter.log(f"step {state.step}: {_told(look.figures)}")
-        if self.chooses and control.best(state.looks, self.config.kl_budget) is look:
+        if self.chooses and control.best(state.looks, self.config.kl_budget, self.config.distinct_floor) is look:
             self.best, state.best_step = self.actor.weights(), state.step
         if control.over_budget(state.looks, self.config.kl_budget):
             state.stopped = f"KL {look.kl:.2f} is above the budget of {self.config.kl_budget:g} nats"
+        elif control.collapsed(state.looks, self.config.distinct_floor):
+            state.stopped = (
+                f"distinct-2 {look.figures['distinct_2']:.3f} is below {self.config.distinct_floor:g} of the start's"
+            )
         elif control.parted(state.looks):
             state.stopped = "over-optimisation: the held-out preference model fell while the reward rose"
         elif self.config.until_quality and look.figures.get("quality", 0.0) >= self.config.until_quality:

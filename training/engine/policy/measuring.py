@@ -14,6 +14,7 @@ from training.engine.policy.rewards import RewardSum
 from training.engine.policy.rollouts import Rollout, of_samples
 from training.engine.policy.state import Look
 from training.engine.reward import PreferenceModel
+from training.engine.words import spaced, words
 
 LOOKED_AT = 128  # held-out prompts of a look at most
 SELF_BLEU = 32
@@ -136,8 +137,8 @@ def check_reference(actor: Actor, prompt: str) -> str:
 
 
 def distinct(texts: Sequence[str], n: int) -> float:
-    """Different n-grams of words among all of them (Li et al. 2016); 0 when there is none."""
-    grams = [tuple(words[i : i + n]) for words in map(str.split, texts) for i in range(len(words) - n + 1)]
+    """Different n-grams of words among all of them (Li et al. 2016), in Chinese of characters; 0 when there is none."""
+    grams = [tuple(found[i : i + n]) for found in map(words, texts) for i in range(len(found) - n + 1)]
     return len(set(grams)) / len(grams) if grams else 0.0
 
 
@@ -146,7 +147,7 @@ def self_bleu(texts: Sequence[str]) -> float:
     alike."""
     import sacrebleu
 
-    some = texts[:SELF_BLEU]
+    some = [spaced(text) for text in texts[:SELF_BLEU]]
     if len(some) < 2:
         return 0.0
     scores = [sacrebleu.sentence_bleu(t, [*some[:n], *some[n + 1 :]]).score for n, t in enumerate(some)]

@@ -2,8 +2,6 @@
 
 import importlib
 import math
-import re
-import string
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from training.engine.observations import Item
 from training.engine.policy.discriminator import Discriminator
 from training.engine.policy.written import Written
 from training.engine.reward import PreferenceModel, combined
+from training.engine.words import bare_words, spaced
 
 DISCRIMINATOR = "discriminator"
 PATIENCE = 5  # batches in a row in which a term may say the same of every sample
@@ -183,7 +182,8 @@ def bleu(written: Written) -> Sequence[float]:
     """Smoothed sentence BLEU of the text against the reference, 0 to 1, by sacrebleu."""
     import sacrebleu
 
-    return [sacrebleu.sentence_bleu(t, [r]).score / 100 for t, r in _beside_references("bleu", written)]
+    pairs = _beside_references("bleu", written)
+    return [sacrebleu.sentence_bleu(spaced(t), [spaced(r)]).score / 100 for t, r in pairs]
 
 
 TERMS: dict[str, Term] = {
@@ -196,6 +196,7 @@ TERMS: dict[str, Term] = {
     "accuracy": accuracy,
 }
 NEEDS_REFERENCES = {"chrf", "bleu", "exact_match", "f1", "accuracy"}
+ARTICLES = {"a", "an", "the"}
 
 
 def _beside_references(name: str, written: Written) -> list[tuple[str, str]]:
@@ -206,8 +207,7 @@ def _beside_references(name: str, written: Written) -> list[tuple[str, str]]:
 
 
 def _words(text: str) -> list[str]:
-    bare = text.lower().translate(str.maketrans("", "", string.punctuation))
-    return re.sub(r"\b(a|an|the)\b", " ", bare).split()
+    return [word for word in bare_words(text) if word not in ARTICLES]
 
 
 def _overlap(said: list[str], wanted: list[str]) -> float:

@@ -1,6 +1,6 @@
 """Which look is kept, and when a run stops: pure functions, on looks made up by hand."""
 
-from training.engine.policy.control import best, over_budget, parted
+from training.engine.policy.control import best, collapsed, over_budget, parted
 from training.engine.policy.rollouts import dealt
 from training.engine.policy.state import Look
 
@@ -20,6 +20,18 @@ def test_the_guard_decides_which_is_kept_within_the_budget():
     assert over_budget(looks[:3], 5.0)
     assert not over_budget(looks, 5.0)
     assert not over_budget(looks, 0.0)
+
+
+def test_a_policy_that_says_little_is_neither_kept_nor_gone_on_with():
+    looks = [look(0, 0.0, 0.0), look(10, 1.0, 0.5), look(20, 2.0, 0.9)]
+    for one, variety in zip(looks, (0.5, 0.41, 0.39), strict=True):
+        one.figures["distinct_2"] = variety
+    assert best(looks, 0).step == 20
+    assert best(looks, 0, floor=0.8).step == 10
+    assert best(looks, 0, floor=0.99).step == 0
+    assert collapsed(looks, 0.8)
+    assert not collapsed(looks[:2], 0.8)
+    assert not collapsed(looks, 0.0)
 
 
 def test_parting_is_two_looks_of_falling_guard_under_rising_reward():

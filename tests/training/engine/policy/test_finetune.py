@@ -132,6 +132,15 @@ def test_a_run_ends_when_the_quality_is_there(tune):
     assert metrics["after"]["quality"] >= start + 0.1
 
 
+def test_a_run_ends_where_variety_is_lost_and_keeps_what_has_it(tune):
+    config = dataclasses.replace(CONFIG, **{**LEARNS, "steps": 60, "look_every": 5, "beta": 0.0, "learning_rate": 1e-3})
+    metrics = tune(config=dataclasses.replace(config, distinct_floor=0.9))
+    assert metrics["stopped"].startswith("distinct-2 0.")
+    assert metrics["kept_step"] < metrics["steps"] < 60
+    assert metrics["after"]["distinct_2"] >= 0.9 * metrics["before"]["distinct_2"]
+    assert metrics["frontier"][-1]["distinct_2"] < 0.9 * metrics["before"]["distinct_2"]
+
+
 def test_before_and_after_are_told_for_each_held_out_prompt(tune):
     reporter = Remembering()
     metrics = tune(reporter=reporter)
