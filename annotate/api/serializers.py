@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from annotate.judgements.models import Judgement
+from annotate.judgements.models import MOST_SECONDS, Judgement
 from annotate.prompts.models import Prompt, Response, Split
 from annotate.studies.models import Criterion, Method, Study
 from annotate.webhooks.models import Event, Webhook
@@ -164,7 +164,7 @@ class NewJudgementSerializer(serializers.Serializer[Any]):
     )
     rater = serializers.CharField(max_length=200)
     comment = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
-    seconds = serializers.FloatField(required=False, min_value=0, max_value=1e7)
+    seconds = serializers.FloatField(required=False, min_value=0, max_value=MOST_SECONDS)
     at = serializers.DateTimeField(required=False)
 
 

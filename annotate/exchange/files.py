@@ -5,16 +5,36 @@ import difflib
 import gzip
 import io
 import json
-import math
+import sys
 import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
+
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from annotate.errors import PalateError
 
 GZIP_MAGIC = b"\x1f\x8b"
+# How files begin that are often brought under the name of a text file.
+OTHER_KINDS = {
+    b"PK\x03\x04": "a zip archive or a spreadsheet",
+    b"\xd0\xcf\x11\xe0": "an Office document",
+    b"%PDF": "a PDF document",
+    b"PAR1": "a Parquet file",
+    b"BZh": "bzip2 data",
+    b"\xfd7zXZ": "xz data",
+    b"\x28\xb5\x2f\xfd": "zstd data",
+    b"\x89PNG": "a picture",
+    b"SQLite format 3": "a database",
+    b"\xff\xfe\0\0": "UTF-32 text",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 csv.field_size_limit(2**31 - 1)
 
 
@@ -39,7 +59,7 @@ class Row:
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str):
-            self.fail(field, f"{_shown(value)} is not a text")
+            self.fail(field, f"{brief(value)} is not a text")
         if "\0" in value:
             self.fail(field, "holds a NUL character, which PostgreSQL cannot store")
         if not _encodes(value):
@@ -60,7 +80,7 @@ class Row:
         value = self.values.get(field)
         words = value if isinstance(value, list) else self.text(field, required=False).split(",")
         if not all(isinstance(word, str) and len(word) <= 50 and "\0" not in word for word in words):
-            self.fail(field, f"{_shown(value)}: expected words of at most 50 characters with commas between them")
+            self.fail(field, f"{brief(value)}: expected words of at most 50 characters with commas between them")
         return sorted({word.strip() for word in words if word.strip()})
 
     def number(self, field: str) -> float | None:
@@ -68,13 +88,13 @@ class Row:
         if value is None:
             return None
         if not is_number(value):
-            self.fail(field, f"{_shown(value)} is not a number")
+            self.fail(field, f"{brief(value)} is not a number")
         return float(value)
 
     def list_of(self, field: str, length: int | None = None) -> list[Any]:
         value = self.values.get(field)
         if not isinstance(value, list):
-            self.fail(field, f"{_shown(value)} is not a list")
+            self.fail(field, f"{brief(value)} is not a list")
         if length is not None and len(value) != length:
             self.fail(field, f"has {len(value)} entries; expected {length}, one a response")
         return value
@@ -90,11 +110,28 @@ def _encodes(text: str) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """A finite number; true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """A number that is finite as a float; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def _shown(value: Any) -> str:
+def moment_of(text: str) -> datetime | None:
+    """The moment that a text names in ISO 8601, in this server's time zone where it names none.
+
+    None for any other text and for moments that are not of the past: PostgreSQL stores years that Python cannot read.
+    """
+    try:
+        moment = parse_datetime(text)
+        if moment is None:
+            return None
+        aware = moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+        # A day ahead is a clock that goes wrong, or a time zone that was left out.
+        return aware if EARLIEST <= aware <= timezone.now() + timedelta(days=1) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def brief(value: Any) -> str:
+    """A value as messages show it, cut where it is long."""
     return repr(value) if len(repr(value)) <= 60 else repr(value)[:60] + "…"
 
 
@@ -115,11 +152,27 @@ def read_text(file: Path) -> str:
             raise PalateError(f"{file}: the gzip data is damaged or cut off: {error}") from None
     elif file.suffix == ".gz":
         raise PalateError(f"{file}: is named .gz but holds no gzip data")
+    if kind := other_kind(data[:64]):
+        raise PalateError(f"{file} line 1: is {kind}; expected UTF-8 text, plain or gzipped")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise PalateError(f"{file} line {line}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
+
+
+def other_kind(start: bytes) -> str:
+    """What a file that begins so is, when it is no UTF-8 text; empty when it may be."""
+    known = next((kind for magic, kind in OTHER_KINDS.items() if start.startswith(magic)), "")
+    # Every second byte NUL: Latin letters in two bytes each, without a mark of order.
+    return known or ("UTF-16 text" if {0} in (set(start[:20:2]), set(start[1:20:2])) else "")
+
+
+def why_no_json(error: ValueError | RecursionError) -> str:
+    """What is wrong with a text that json.loads refused, in a few words."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return error.msg if isinstance(error, json.JSONDecodeError) else "a number has too many digits"
 
 
 def json_rows(file: Path, known: Collection[str]) -> Iterator[Row]:
@@ -131,11 +184,11 @@ def json_rows(file: Path, known: Collection[str]) -> Iterator[Row]:
             continue
         try:
             values = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            why = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-            raise PalateError(f"{file.name} line {number}: is not JSON ({why}); expected one object a line") from None
+        except (ValueError, RecursionError) as error:
+            told = f"is not JSON ({why_no_json(error)}); expected one object a line"
+            raise PalateError(f"{file.name} line {number}: {told}") from None
         if not isinstance(values, dict):
-            raise PalateError(f"{file.name} line {number}: {_shown(values)} is not an object")
+            raise PalateError(f"{file.name} line {number}: {brief(values)} is not an object")
         _check_known(f"{file.name} line {number}", "field", values, known)
         some = True
         yield Row(file, number, values)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
-from annotate.exchange.files import Row, is_number, json_rows
+from annotate.exchange.checks import check_criterion
+from annotate.exchange.files import Row, brief, is_number, json_rows, moment_of
+from annotate.judgements.models import MOST_SECONDS
 
 RESPONSE_FIELDS = {"response_id", "prompt_id", "text", "author"}
 JUDGEMENT_FIELDS = {
@@ -138,7 +139,7 @@ def _ranks(row: Row, k: int) -> tuple[int, ...]:
     if not whole or not (dense or competition):
         row.fail(
             "ranks",
-            f"{ranks!r} is not a ranking of {k} responses; expected one whole number a response, 1 the best, "
+            f"{brief(ranks)} is not a ranking of {k} responses; expected one whole number a response, 1 the best, "
             f"equal numbers for ties",
         )
     return tuple(order.index(rank) + 1 for rank in ranks)
@@ -151,32 +152,28 @@ def _scores(row: Row, k: int, scales: Mapping[str, tuple[float, float]]) -> dict
     if not isinstance(scores, dict):
         row.fail("scores", "is not an object; expected criterion names with one score a response")
     for key, values in scores.items():
+        check_criterion(row, key)
         if not isinstance(values, list) or len(values) != k:
             row.fail(f"scores.{key}", f"expected a list of {k} scores, one a response")
         low, high = scales[key]
         for value in values:
             if not is_number(value) or not low <= value <= high:
-                row.fail(f"scores.{key}", f"{value!r} is not a number from {low:g} to {high:g}")
+                row.fail(f"scores.{key}", f"{brief(value)} is not a number from {low:g} to {high:g}")
     return {key: [float(value) for value in values] for key, values in scores.items()}
 
 
 def _moment(row: Row) -> datetime | None:
     text = row.text("at", required=False)
-    if not text:
-        return None
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None:
-        row.fail("at", f"{text!r} is no date and time; expected such as 2026-01-31T16:59:52Z")
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment, timezone.get_default_timezone())
+    moment = moment_of(text) if text else None
+    if text and moment is None:
+        row.fail("at", f"{text!r} is no date and time of the past; expected such as 2026-01-31T16:59:52Z")
+    return moment
 
 
 def _seconds(row: Row) -> float | None:
     seconds = row.number("seconds")
-    if seconds is not None and seconds < 0:
-        row.fail("seconds", f"{seconds:g} is negative")
+    if seconds is not None and not 0 <= seconds <= MOST_SECONDS:
+        row.fail("seconds", f"{seconds:g}; expected a number from 0 to {MOST_SECONDS:g}")
     return seconds
 
 

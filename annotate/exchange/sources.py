@@ -17,7 +17,7 @@ from typing import IO, Any
 from django.conf import settings
 
 from annotate.errors import PalateError
-from annotate.exchange.files import GZIP_MAGIC, Row
+from annotate.exchange.files import GZIP_MAGIC, Row, other_kind, why_no_json
 
 MB = 1024 * 1024
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
@@ -95,8 +95,8 @@ def _rows(file: Path, limits: Limits) -> Iterator[Row]:
         yield from _parquet(file, limits)
         return
     with file.open("rb") as raw:
-        text = _Text(file, raw, size, limits)
         try:
+            text = _Text(file, raw, size, limits)
             yield from {"csv": _csv, "jsonl": _json_lines, "json": _json}[kind or text.guess()](file, text)
         except UnicodeDecodeError:
             raise PalateError(f"{file.name} line {text.line}: not UTF-8 text; save the file as UTF-8") from None
@@ -115,6 +115,8 @@ class _Text:
             raise PalateError(f"{file.name}: is named .gz but holds no gzip data")
         self.most = min(limits.text_bytes, max(size, MB) * limits.ratio) if packed else limits.text_bytes
         self.stream: Any = io.BufferedReader(gzip.GzipFile(fileobj=raw) if packed else raw)
+        if kind := other_kind(self.stream.peek(64)[:64]):
+            raise PalateError(f"{file.name} line 1: is {kind}; expected UTF-8 text, plain or gzipped")
 
     def __iter__(self) -> Iterator[str]:
         while line := self.stream.readline(self.limits.line_bytes + 1):
@@ -153,10 +155,8 @@ def _parsed(line: str) -> Any:
     """The object, or words that say why there is none."""
     try:
         value = json.loads(line)
-    except json.JSONDecodeError as error:
-        return f"is not JSON ({error.msg}); expected one object a line"
-    except RecursionError:
-        return "is nested too deeply"
+    except (ValueError, RecursionError) as error:
+        return f"is not JSON ({why_no_json(error)}); expected one object a line"
     return value if isinstance(value, dict) else None
 
 
@@ -171,9 +171,11 @@ def _json(file: Path, text: _Text) -> Iterator[Row]:
         return
     try:
         entries = json.loads(whole)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         where = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise PalateError(f"{file.name}{where}: is not JSON; expected an array of objects") from None
+        raise PalateError(
+            f"{file.name}{where}: is not JSON ({why_no_json(error)}); expected an array of objects"
+        ) from None
     for number, entry in enumerate(entries, start=1):
         if isinstance(entry, dict):
             yield Row(file, number, entry)

@@ -115,7 +115,10 @@ def give_back(request: HttpRequest, pk: int) -> HttpResponse:
         return _next(assignment)
     if _in_background(request):
         # A page that was closed returns the task that it had fetched ahead.
-        assignment.expires_at = parse_datetime(request.POST.get("expires", "")) or assignment.expires_at
+        try:
+            assignment.expires_at = parse_datetime(request.POST.get("expires", "")) or assignment.expires_at
+        except ValueError:
+            return JsonResponse({"problems": ["expires: expected a date and time"]}, status=400)
         operations.give_back(assignment=assignment, unless_renewed=True)
         return JsonResponse({})
     operations.give_back(assignment=assignment)

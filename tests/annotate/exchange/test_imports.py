@@ -77,6 +77,11 @@ class TestPrompts:
             ("p.jsonl", '{"text": "a\\u0000b"}', ["line 1", "NUL"]),
             ("p.jsonl", '{"text": 1.5}', ["line 1", "field text", "not a text"]),
             ("p.jsonl", '{"text": "one", "split": "exam"}', ["line 1", "field split"]),
+            ("p.jsonl", '{"text": ' + "9" * 5000 + "}", ["line 1", "too many digits"]),
+            ("p.csv", b"PK\x03\x04\0\0", ["line 1", "zip archive", "expected UTF-8"]),
+            ("p.csv", "text\none\n".encode("utf-16"), ["line 1", "UTF-16"]),
+            ("p.csv", "text\none\n".encode("utf-16-le"), ["line 1", "UTF-16"]),
+            ("p.csv", gzip.compress(b"text\n" + b"one of many\n" * 99)[:-20], ["cut off"]),
         ],
     )
     def test_what_does_not_fit_is_named_and_nothing_is_written(self, write, name, content, words):
@@ -155,6 +160,13 @@ class TestJudgements:
             ({"strength": 2}, ["field strength"]),
             ({"seconds": -1}, ["field seconds"]),
             ({"at": "yesterday"}, ["field at"]),
+            ({"at": "9999-12-31T23:59:59-14:00"}, ["field at", "of the past"]),
+            ({"at": "0001-01-01T00:00:00+14:00"}, ["field at", "of the past"]),
+            ({"seconds": 10**400}, ["field seconds", "not a number"]),
+            ({"seconds": 1e300}, ["field seconds", "from 0 to 1e+07"]),
+            ({"scores": {"fluency": [1, 2, 10**400]}}, ["field scores.fluency", "not a number"]),
+            ({"scores": {"fluency": [1, 2, float("nan")]}}, ["field scores.fluency", "nan"]),
+            ({"scores": {"a b": [1, 2, 3]}}, ["field scores", "'a b'"]),
             ({"rank": [1, 2, 3]}, ["'rank'", "did you mean 'ranks'"]),
         ],
     )
