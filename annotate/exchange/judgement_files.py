@@ -94,7 +94,8 @@ def read_judgements(
 def _judgement(
     row: Row, responses: Mapping[str, NewResponse], scales: Mapping[str, tuple[float, float]], now: datetime
 ) -> NewJudgement:
-    prompt, shown = row.name("prompt_id"), _shown(row, responses)
+    prompt = row.name("prompt_id")
+    shown = _shown(row, prompt, responses)
     ranks = _ranks(row, len(shown)) if row.values.get("ranks") is not None else None
     scores = _scores(row, len(shown), scales)
     if ranks is None and not scores:
@@ -114,7 +115,7 @@ def _judgement(
     )
 
 
-def _shown(row: Row, responses: Mapping[str, NewResponse]) -> tuple[str, ...]:
+def _shown(row: Row, prompt: str, responses: Mapping[str, NewResponse]) -> tuple[str, ...]:
     shown = tuple(str(entry) for entry in row.list_of("shown"))
     if not shown:
         row.fail("shown", "is empty; expected the ids of the responses shown")
@@ -124,8 +125,8 @@ def _shown(row: Row, responses: Mapping[str, NewResponse]) -> tuple[str, ...]:
         response = responses.get(entry)
         if response is None:
             row.fail("shown", f"{entry!r} is no response of the responses file")
-        if response.prompt_id != row.values["prompt_id"]:
-            row.fail("shown", f"{entry!r} answers prompt {response.prompt_id!r}, not {row.values['prompt_id']!r}")
+        if response.prompt_id != prompt:
+            row.fail("shown", f"{entry!r} answers prompt {response.prompt_id!r}, not {prompt!r}")
     return shown
 
 

@@ -136,6 +136,18 @@ class TestJudgements:
         assert (first.rater.kind, first.comment, first.seconds) == ("imported", "=1+1", 3.5)
         assert first.task.slots_taken <= first.task.replication
 
+    def test_ids_may_be_numbers(self, write):
+        counts = import_judgements(
+            slug="s",
+            prompts=write("prompts.jsonl", json_lines({"prompt_id": 7, "text": "prompt"})),
+            responses=write(
+                "responses.jsonl", json_lines(*({"response_id": i, "prompt_id": 7, "text": f"{i}"} for i in (1, 2)))
+            ),
+            judgements=write("judgements.jsonl", json_lines(judgement(prompt_id=7, shown=[2, 1], ranks=[1, 2], rater=3))),
+        )
+        assert counts["judgements"] == 1
+        assert Judgement.objects.get().rater.external_id == "3"
+
     def test_scores_make_their_criterion(self, load):
         load(judgement(ranks=None, scores={"fluency": [1, 7, 3.5]}), scales={"fluency": (1, 7)})
         criterion = Study.objects.get().criteria.get()
