@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from annotate.judgements.models import Confidence, Judgement
+from annotate.judgements.models import MOST_SECONDS, Confidence, Judgement
 from annotate.prompts.models import Prompt, Response, Split
 from annotate.studies.models import Criterion, Method, Study
 from annotate.webhooks.models import Event, Webhook
@@ -183,7 +183,7 @@ class NewJudgementSerializer(serializers.Serializer[Any]):
         choices=Confidence.choices, required=False, allow_null=True, help_text="Of the label: 1 a guess, 3 sure."
     )
     comment = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
-    seconds = serializers.FloatField(required=False, min_value=0, max_value=1e7)
+    seconds = serializers.FloatField(required=False, min_value=0, max_value=MOST_SECONDS)
     at = serializers.DateTimeField(required=False)
 
 

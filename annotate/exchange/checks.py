@@ -4,7 +4,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
 
 from annotate.exchange.bundles import MOST_RESPONSES, Bundle, Said, dense
-from annotate.exchange.files import Row, is_number
+from annotate.exchange.files import Row, brief, is_number
+from annotate.judgements.models import MOST_SECONDS
 from annotate.members.models import Standing
 from annotate.prompts.models import Split
 from annotate.tasks.models import Part, Purpose
@@ -61,8 +62,8 @@ def _check_said(bundle: Bundle, said: Said, known: set[str]) -> None:
         row.fail("label", f"has {len(said.label)} characters; at most {MOST_LABEL} are allowed")
     if said.confidence is not None and (said.confidence not in (1, 2, 3) or not said.label):
         row.fail("confidence", f"{said.confidence!r}; expected 1, 2 or 3, and only beside a label")
-    if said.seconds is not None and not (is_number(said.seconds) and said.seconds >= 0):
-        row.fail("seconds", f"{said.seconds!r}; expected a number of at least 0")
+    if said.seconds is not None and not (is_number(said.seconds) and 0 <= said.seconds <= MOST_SECONDS):
+        row.fail("seconds", f"{brief(said.seconds)}; expected a number from 0 to {MOST_SECONDS:g}")
     if said.part not in Part.values:
         row.fail("part", f"{said.part!r}; expected one of {', '.join(Part.values)}")
     if said.standing and said.standing not in Standing.values:
@@ -77,17 +78,22 @@ def _has_strength(said: Said, k: int) -> bool:
     return said.strength in (1, 2, 3) and said.strength is not True and k == 2 and len(set(said.ranks or ())) == 2
 
 
+def check_criterion(row: Row, key: str) -> None:
+    """Raises PalateError when a key of `scores` cannot name a criterion."""
+    try:
+        validate_slug(key)
+    except ValidationError:
+        row.fail("scores", f"{key!r} is no name of a criterion: letters, digits, - and _ only")
+    if len(key) > 50:
+        row.fail("scores", f"{key!r} has more than 50 characters")
+
+
 def _dense_or_none(said: Said, k: int) -> list[int] | None:
     ranks = list(said.ranks or ())
     return dense(ranks) if len(ranks) == k and all(isinstance(rank, int) for rank in ranks) else None
 
 
 def _check_scores(bundle: Bundle, key: str, values: list[float], k: int) -> None:
-    try:
-        validate_slug(key)
-    except ValidationError:
-        bundle.row.fail("scores", f"{key!r} is no name of a criterion: letters, digits, - and _ only")
-    if len(key) > 50:
-        bundle.row.fail("scores", f"{key!r} has more than 50 characters")
+    check_criterion(bundle.row, key)
     if len(values) != k or not all(is_number(value) for value in values):
-        bundle.row.fail(f"scores.{key}", f"{values!r}; expected a list of {k} numbers, one for each response")
+        bundle.row.fail(f"scores.{key}", f"{brief(values)}; expected a list of {k} numbers, one for each response")

@@ -1,13 +1,35 @@
 """A row of a file that somebody brings: its fields as texts, names, numbers and lists, with errors that name them."""
 
 import difflib
-import math
+import json
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
 from annotate.errors import PalateError
+
+# How files begin that are often brought under the name of a text file.
+OTHER_KINDS = {
+    b"PK\x03\x04": "a zip archive or a spreadsheet",
+    b"\xd0\xcf\x11\xe0": "an Office document",
+    b"%PDF": "a PDF document",
+    b"PAR1": "a Parquet file",
+    b"BZh": "bzip2 data",
+    b"\xfd7zXZ": "xz data",
+    b"\x28\xb5\x2f\xfd": "zstd data",
+    b"\x89PNG": "a picture",
+    b"SQLite format 3": "a database",
+    b"\xff\xfe\0\0": "UTF-32 text",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +53,7 @@ class Row:
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str):
-            self.fail(field, f"{_shown(value)} is not a text")
+            self.fail(field, f"{brief(value)} is not a text")
         if "\0" in value:
             self.fail(field, "holds a NUL character, which PostgreSQL cannot store")
         if not _encodes(value):
@@ -52,7 +74,7 @@ class Row:
         value = self.values.get(field)
         words = value if isinstance(value, list) else self.text(field, required=False).split(",")
         if not all(isinstance(word, str) and len(word) <= 50 and "\0" not in word for word in words):
-            self.fail(field, f"{_shown(value)}: expected words of at most 50 characters with commas between them")
+            self.fail(field, f"{brief(value)}: expected words of at most 50 characters with commas between them")
         return sorted({word.strip() for word in words if word.strip()})
 
     def number(self, field: str) -> float | None:
@@ -60,13 +82,13 @@ class Row:
         if value is None:
             return None
         if not is_number(value):
-            self.fail(field, f"{_shown(value)} is not a number")
+            self.fail(field, f"{brief(value)} is not a number")
         return float(value)
 
     def list_of(self, field: str, length: int | None = None) -> list[Any]:
         value = self.values.get(field)
         if not isinstance(value, list):
-            self.fail(field, f"{_shown(value)} is not a list")
+            self.fail(field, f"{brief(value)} is not a list")
         if length is not None and len(value) != length:
             self.fail(field, f"has {len(value)} entries; expected {length}, one a response")
         return value
@@ -82,12 +104,43 @@ def _encodes(text: str) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """A finite number; true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """A number that is finite as a float; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def _shown(value: Any) -> str:
+def moment_of(text: str) -> datetime | None:
+    """The moment that a text names in ISO 8601, in this server's time zone where it names none.
+
+    None for any other text and for moments that are not of the past: PostgreSQL stores years that Python cannot read.
+    """
+    try:
+        moment = parse_datetime(text)
+        if moment is None:
+            return None
+        aware = moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+        # A day ahead is a clock that goes wrong, or a time zone that was left out.
+        return aware if EARLIEST <= aware <= timezone.now() + timedelta(days=1) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def brief(value: Any) -> str:
+    """A value as messages show it, cut where it is long."""
     return repr(value) if len(repr(value)) <= 60 else repr(value)[:60] + "…"
+
+
+def other_kind(start: bytes) -> str:
+    """What a file that begins so is, when it is no UTF-8 text; empty when it may be."""
+    known = next((kind for magic, kind in OTHER_KINDS.items() if start.startswith(magic)), "")
+    # Every second byte NUL: Latin letters in two bytes each, without a mark of order.
+    return known or ("UTF-16 text" if {0} in (set(start[:20:2]), set(start[1:20:2])) else "")
+
+
+def why_no_json(error: ValueError | RecursionError) -> str:
+    """What is wrong with a text that json.loads refused, in a few words."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return error.msg if isinstance(error, json.JSONDecodeError) else "a number has too many digits"
 
 
 def check_known(where: str, what: str, names: Collection[str], known: Collection[str]) -> None:

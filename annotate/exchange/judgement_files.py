@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from annotate.exchange.bundles import Bundle, Said, Written, dense
 from annotate.exchange.checks import check
-from annotate.exchange.files import Row
+from annotate.exchange.files import Row, brief, moment_of
 from annotate.exchange.sources import known_rows
 
 RESPONSE_FIELDS = {"response_id", "prompt_id", "text", "author"}
@@ -105,7 +104,7 @@ def _ranks(row: Row, k: int) -> list[int]:
     if not whole or ranks not in (told, competition):
         row.fail(
             "ranks",
-            f"{ranks!r} is not a ranking of {k} responses; expected one whole number a response, 1 the best, "
+            f"{brief(ranks)} is not a ranking of {k} responses; expected one whole number a response, 1 the best, "
             f"equal numbers for ties",
         )
     return told
@@ -122,12 +121,7 @@ def _scores(row: Row) -> Mapping[str, Any]:
 
 def _moment(row: Row) -> datetime | None:
     text = row.text("at", required=False)
-    if not text:
-        return None
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None:
-        row.fail("at", f"{text!r} is no date and time; expected such as 2026-01-31T16:59:52Z")
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment, timezone.get_default_timezone())
+    moment = moment_of(text) if text else None
+    if text and moment is None:
+        row.fail("at", f"{text!r} is no date and time of the past; expected such as 2026-01-31T16:59:52Z")
+    return moment

@@ -17,7 +17,7 @@ from typing import IO, Any
 from django.conf import settings
 
 from annotate.errors import PalateError
-from annotate.exchange.files import Row, check_known
+from annotate.exchange.files import Row, check_known, other_kind, why_no_json
 
 GZIP_MAGIC = b"\x1f\x8b"
 MB = 1024 * 1024
@@ -109,8 +109,8 @@ def _rows(file: Path, limits: Limits) -> Iterator[Row]:
         yield from _parquet(file, limits)
         return
     with file.open("rb") as raw:
-        text = _Text(file, raw, size, limits)
         try:
+            text = _Text(file, raw, size, limits)
             yield from {"csv": _csv, "jsonl": _json_lines, "json": _json}[kind or text.guess()](file, text)
         except UnicodeDecodeError:
             raise PalateError(f"{file.name} line {text.line}: not UTF-8 text; save the file as UTF-8") from None
@@ -129,6 +129,8 @@ class _Text:
             raise PalateError(f"{file.name}: is named .gz but holds no gzip data")
         self.most = min(limits.text_bytes, max(size, MB) * limits.ratio) if packed else limits.text_bytes
         self.stream: Any = io.BufferedReader(gzip.GzipFile(fileobj=raw) if packed else raw)
+        if kind := other_kind(self.stream.peek(64)[:64]):
+            raise PalateError(f"{file.name} line 1: is {kind}; expected UTF-8 text, plain or gzipped")
 
     def __iter__(self) -> Iterator[str]:
         while line := self.stream.readline(self.limits.line_bytes + 1):
@@ -167,12 +169,8 @@ def _parsed(line: str) -> Any:
     """The object, or words that say why there is none."""
     try:
         value = json.loads(line)
-    except json.JSONDecodeError as error:
-        return f"is not JSON ({error.msg}); expected one object a line"
-    except RecursionError:
-        return "is nested too deeply"
-    except ValueError as error:
-        return f"is not JSON that can be read ({error})"
+    except (ValueError, RecursionError) as error:
+        return f"is not JSON ({why_no_json(error)}); expected one object a line"
     return value if isinstance(value, dict) else None
 
 
@@ -189,7 +187,9 @@ def _json(file: Path, text: _Text) -> Iterator[Row]:
         entries = json.loads(whole)
     except (ValueError, RecursionError) as error:
         where = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise PalateError(f"{file.name}{where}: is not JSON; expected an array of objects") from None
+        raise PalateError(
+            f"{file.name}{where}: is not JSON ({why_no_json(error)}); expected an array of objects"
+        ) from None
     for number, entry in enumerate(entries, start=1):
         if isinstance(entry, dict):
             yield Row(file, number, entry)

@@ -6,6 +6,9 @@ from django.utils.translation import gettext_lazy as _
 from annotate.judgements.queries import JudgementQuerySet
 from annotate.tasks.models import Part
 
+# Longer than anybody looks at one task; sums of larger numbers would be no numbers any more.
+MOST_SECONDS = 1e7
+
 
 class Device(models.TextChoices):
     PHONE = "phone", _("phone")

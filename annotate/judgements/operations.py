@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
-from annotate.judgements.models import Confidence, Device, Judgement
+from annotate.judgements.models import MOST_SECONDS, Confidence, Device, Judgement
 from annotate.judgements.rewrites import drop_rewrites, keep_rewrite
 from annotate.known_answers.operations import grade
 from annotate.members.models import Membership
@@ -228,4 +228,4 @@ def _checked_scores(
 
 
 def _checked_seconds(seconds: float | None) -> float | None:
-    return seconds if seconds is not None and math.isfinite(seconds) and seconds >= 0 else None
+    return seconds if seconds is not None and 0 <= seconds <= MOST_SECONDS else None

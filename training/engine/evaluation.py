@@ -30,7 +30,7 @@ class _Table:
 
     prompt: NDArray[np.int64]  # (N,)
     difference: Array  # reward of a minus reward of b
-    margin: Array  # votes for a minus votes for b
+    margin: Array  # votes for a minus votes for b; of a ranking, too, a whole vote on each of its pairs
     share: Array  # share of the votes that a won, ties half
     longer: Array  # 1 if a is longer, 0 if b is, 0.5 if equal
 
@@ -131,7 +131,7 @@ def _rater_vs_others(pairs: Sequence[Pair]) -> Hits:
     for pair in pairs:
         for vote in pair.votes:
             sign = (vote.outcome > 0.5) * 1.0 - (vote.outcome < 0.5) * 1.0
-            others = pair.margin - sign * vote.weight
+            others = pair.margin - sign * vote.votes
             if sign and abs(others) > 1e-9:
                 hits[pair.prompt_id].append(float(sign == np.sign(others)))
     return hits

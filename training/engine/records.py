@@ -32,7 +32,8 @@ class Record:
 @dataclass(frozen=True, slots=True)
 class Vote:
     """One rater's word on two responses of a prompt: outcome 1 (a is better), 0 (b is better) or 0.5 (tie).
-    `a_first` says whether the rater saw a before b; strength runs from 1 (slightly) to 3 (much better), 0 if unsaid."""
+    `a_first` says whether the rater saw a before b; strength runs from 1 (slightly) to 3 (much better), 0 if unsaid.
+    `weight` is what it counts in training, `votes` what it counts where votes are told."""
 
     rater: str
     outcome: float
@@ -40,6 +41,7 @@ class Vote:
     weight: float
     strength: int = 0
     ranked: bool = False  # part of a ranking of three or more
+    votes: float = 1.0
 
 
 @dataclass(slots=True)
@@ -57,23 +59,24 @@ class Pair:
     a_author: str = ""
     b_author: str = ""
 
-    def _weight(self, outcome: float) -> float:
-        return sum(vote.weight for vote in self.votes if vote.outcome == outcome)
+    def _count(self, outcome: float) -> float:
+        return sum(vote.votes for vote in self.votes if vote.outcome == outcome)
 
     @property
     def wins_a(self) -> float:
-        return self._weight(1.0)
+        return self._count(1.0)
 
     @property
     def wins_b(self) -> float:
-        return self._weight(0.0)
+        return self._count(0.0)
 
     @property
     def ties(self) -> float:
-        return self._weight(0.5)
+        return self._count(0.5)
 
     @property
     def votes_weight(self) -> float:
+        """What the votes weigh together in training."""
         return sum(vote.weight for vote in self.votes)
 
     @property
@@ -84,39 +87,40 @@ class Pair:
     @property
     def share_a(self) -> float:
         """The share of the votes that a won, a tie counting half to each."""
-        return (self.wins_a + self.ties / 2) / self.votes_weight
+        wins_a, ties = self.wins_a, self.ties
+        return (wins_a + ties / 2) / (wins_a + self.wins_b + ties)
 
 
 def pairs_of(records: Iterable[Record], *, raters: bool = True) -> list[Pair]:
     """The pairs that the records compare, each with its votes; the records are read once and not kept. Without
     `raters`, votes that say the same are added up into one of nobody's, so memory grows with the pairs alone.
 
-    A ranking of K responses gives its K(K-1)/2 pairs, each weighing 2/K of a vote: a ranking holds about K/2
+    A ranking of K responses gives its K(K-1)/2 pairs, a vote on each, of the weight 2/K: a ranking holds about K/2
     independent comparisons' worth of a rater's attention, and a pair of two keeps the weight 1. Scores without
     ranks are compared by their mean over the criteria, also between judgements of one rater on the same prompt.
     """
     pairs: dict[tuple[str, str, str], Pair] = {}
-    said: dict[tuple[str, str, str], dict[Vote, float]] = {}
+    said: dict[tuple[str, str, str], dict[Vote, list[float]]] = {}
     for record in _with_single_scores_joined(records):
         ranks = record.ranks or _ranks_of_scores(record)
         if ranks is None:
             continue
         k = len(ranks)
         for i, j in combinations(range(k), 2):
-            pair, vote = _vote(pairs, record, i, j, ranks, record.weight * 2 / k)
+            pair, vote = _vote(pairs, record, i, j, ranks)
             if raters:
                 pair.votes.append(vote)
             else:
-                same = replace(vote, rater="", weight=0.0)
                 of_pair = said.setdefault((pair.prompt_id, pair.a_id, pair.b_id), {})
-                of_pair[same] = of_pair.get(same, 0.0) + vote.weight
-    for key, weights in said.items():
-        pairs[key].votes = [replace(vote, weight=weight) for vote, weight in weights.items()]
+                sums = of_pair.setdefault(replace(vote, rater="", weight=0.0, votes=0.0), [0.0, 0.0])
+                sums[0], sums[1] = sums[0] + vote.weight, sums[1] + vote.votes
+    for key, alike in said.items():
+        pairs[key].votes = [replace(vote, weight=weight, votes=votes) for vote, (weight, votes) in alike.items()]
     return list(pairs.values())
 
 
 def _vote(
-    pairs: dict[tuple[str, str, str], Pair], record: Record, i: int, j: int, ranks: Sequence[int], weight: float
+    pairs: dict[tuple[str, str, str], Pair], record: Record, i: int, j: int, ranks: Sequence[int]
 ) -> tuple[Pair, Vote]:
     """What the record says of two of its responses, and their pair, which is new if they were never compared."""
     first_is_a = record.response_ids[i] < record.response_ids[j]
@@ -137,7 +141,8 @@ def _vote(
         )
     ranked = record.ranks is not None and len(ranks) > 2
     outcome = 0.5 if ranks[a] == ranks[b] else float(ranks[a] < ranks[b])
-    return pair, Vote(record.rater, outcome, first_is_a, weight, record.strength or 0, ranked)
+    weight = record.weight * 2 / len(ranks)
+    return pair, Vote(record.rater, outcome, first_is_a, weight, record.strength or 0, ranked, record.weight)
 
 
 def _ranks_of_scores(record: Record) -> list[int] | None:

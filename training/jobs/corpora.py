@@ -130,5 +130,5 @@ def _json_lines(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, str]]:
         try:
             row = json.loads(line)
             yield str(row.get("prompt", "")), str(row["response"] if "response" in row else row["text"])
-        except (json.JSONDecodeError, KeyError, AttributeError):
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
             raise PalateError(f"{path} line {number}: expected an object with prompt and response, or text") from None

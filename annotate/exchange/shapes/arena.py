@@ -76,7 +76,7 @@ def _turns(row: Row, field: str) -> list[str]:
     if text.startswith("["):
         try:
             turns = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return [text]
         if isinstance(turns, list) and turns and all(isinstance(turn, str) for turn in turns):
             return turns
@@ -89,7 +89,7 @@ def _list(row: Row, field: str) -> list[Any]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             row.fail(field, "is not JSON")
     if not isinstance(value, list):
         row.fail(field, "is not a list of messages")

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
-
 from annotate.exchange.bundles import Bundle, Said, Written, dense, digest, written
-from annotate.exchange.files import Row, is_number
+from annotate.exchange.files import Row, is_number, moment_of
 from annotate.exchange.shapes.fields import Fields
 
 
@@ -59,7 +57,7 @@ def _said(row: Row, annotation: dict[str, Any], responses: dict[str, Written]) -
             ranks=ranks,
             rater=None if rater is None else str(rater),
             seconds=seconds if is_number(seconds) else None,
-            at=parse_datetime(at) if isinstance(at, str) else None,
+            at=moment_of(at) if isinstance(at, str) else None,
         )
 
 

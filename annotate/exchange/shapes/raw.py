@@ -9,10 +9,8 @@ from itertools import groupby
 from math import nan
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
-
 from annotate.exchange.bundles import Bundle, Said, Written
-from annotate.exchange.files import Row
+from annotate.exchange.files import Row, moment_of
 from annotate.exchange.tables import original
 from annotate.members.models import Kind
 
@@ -86,13 +84,13 @@ def _typed(row: Row) -> Row:
     for name, kind in NUMBERS.items():
         try:
             values[name] = None if values.get(name) in (None, "") else kind(values[name])
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             row.fail(name, f"{values[name]!r} is not a number")
     for name in OBJECTS:
         if isinstance(values.get(name), str):
             try:
                 values[name] = json.loads(values[name]) if values[name] else None
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):
                 row.fail(name, "is not JSON")
         if not isinstance(values.get(name), dict | None):
             row.fail(name, "is not an object")
@@ -100,7 +98,7 @@ def _typed(row: Row) -> Row:
 
 
 def _moment(row: Row) -> Any:
-    moment = parse_datetime(row.text("made_at"))
-    if moment is None or moment.tzinfo is None:
-        row.fail("made_at", "is no date and time with its offset, such as 2026-01-31T16:59:52+00:00")
+    moment = moment_of(row.text("made_at"))
+    if moment is None:
+        row.fail("made_at", "is no date and time of the past, such as 2026-01-31T16:59:52+00:00")
     return moment

@@ -56,6 +56,8 @@ def gathered(shape: str, rows: Iterable[Row]) -> Iterator[Row]:
 
 def guess(row: Row) -> str:
     """The shape of a file by its first row. Raises PalateError that lists the shapes when none fits."""
+    if isinstance(row, Damaged):
+        raise PalateError(f"{row.file.name} line {row.line}: {row.error}")
     names = set(row.values)
     for shape, fits in _SIGNS.items():
         if fits(names, row):

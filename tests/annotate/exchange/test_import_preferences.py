@@ -201,7 +201,8 @@ class TestSources:
         ("a.jsonl", b'{"a": "\xff"}', "UTF-8"), ("a.parquet", b"PAR1junk", "whole Parquet"),
         ("a.jsonl.gz", b"{}", "no gzip data"),
         ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99, mtime=0)[:-20], "damaged"),
-        ("a.json", b"[1,", "not JSON"), ("a.json", b'[{"a": ' + b"1" * 5000 + b"}]", "not JSON"),
+        ("a.json", b"[1,", "not JSON"), ("a.json", b'[{"a": ' + b"1" * 5000 + b"}]", "too many digits"),
+        ("a.csv", b"PK\x03\x04", "zip archive"), ("a.jsonl", '{"a": 1}'.encode("utf-16"), "UTF-16"),
     ])  # fmt: skip
     def test_what_is_no_table_is_named(self, tmp_path, name, data, words):
         (tmp_path / name).write_bytes(data)

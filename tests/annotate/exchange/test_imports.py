@@ -79,6 +79,11 @@ class TestPrompts:
             ("p.jsonl", '{"text": "a\\u0000b"}', ["line 1", "NUL"]),
             ("p.jsonl", '{"text": 1.5}', ["line 1", "field text", "not a text"]),
             ("p.jsonl", '{"text": "one", "split": "exam"}', ["line 1", "field split"]),
+            ("p.jsonl", '{"text": ' + "9" * 5000 + "}", ["line 1", "too many digits"]),
+            ("p.csv", b"PK\x03\x04\0\0", ["line 1", "zip archive", "expected UTF-8"]),
+            ("p.csv", "text\none\n".encode("utf-16"), ["line 1", "UTF-16"]),
+            ("p.csv", "text\none\n".encode("utf-16-le"), ["line 1", "UTF-16"]),
+            ("p.csv", gzip.compress(b"text\n" + b"one of many\n" * 99)[:-20], ["cut off"]),
         ],
     )
     def test_what_does_not_fit_is_named_and_nothing_is_written(self, write, name, content, words):
@@ -145,6 +150,20 @@ class TestJudgements:
             cursor.execute(known)
             assert cursor.fetchone() == (1,)
 
+    def test_ids_may_be_numbers(self, write):
+        counts = import_judgements(
+            slug="s",
+            prompts=write("prompts.jsonl", json_lines({"prompt_id": 7, "text": "prompt"})),
+            responses=write(
+                "responses.jsonl", json_lines(*({"response_id": i, "prompt_id": 7, "text": f"{i}"} for i in (1, 2)))
+            ),
+            judgements=write(
+                "judgements.jsonl", json_lines(judgement(prompt_id=7, shown=[2, 1], ranks=[1, 2], rater=3))
+            ),
+        )
+        assert counts["judgements"] == 1
+        assert Judgement.objects.get().rater.external_id == "3"
+
     def test_scores_make_their_criterion(self, load):
         load(judgement(ranks=None, scores={"fluency": [1, 7, 3.5]}), scales={"fluency": (1, 7)})
         criterion = Study.objects.get().criteria.get()
@@ -169,6 +188,13 @@ class TestJudgements:
             ({"strength": 2}, ["field strength"]),
             ({"seconds": -1}, ["field seconds"]),
             ({"at": "yesterday"}, ["field at"]),
+            ({"at": "9999-12-31T23:59:59-14:00"}, ["field at", "of the past"]),
+            ({"at": "0001-01-01T00:00:00+14:00"}, ["field at", "of the past"]),
+            ({"seconds": 10**400}, ["field seconds", "not a number"]),
+            ({"seconds": 1e300}, ["field seconds", "from 0 to 1e+07"]),
+            ({"scores": {"fluency": [1, 2, 10**400]}}, ["field scores.fluency", "list of 3 numbers"]),
+            ({"scores": {"fluency": [1, 2, float("nan")]}}, ["field scores.fluency", "nan"]),
+            ({"scores": {"a b": [1, 2, 3]}}, ["field scores", "'a b'"]),
             ({"rank": [1, 2, 3]}, ["'rank'", "did you mean 'ranks'"]),
         ],
     )

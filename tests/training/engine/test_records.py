@@ -19,13 +19,16 @@ def test_votes_on_a_pair_are_gathered_whatever_the_order_shown():
     assert [vote.a_first for vote in pair.votes] == [True, False, True]
 
 
-def test_a_ranking_is_its_pairs_with_two_over_k_each():
-    pairs = pairs_of([record((1, 2, 2), ids=("1", "2", "3"))])
-    assert {(p.a_id, p.b_id): (p.wins_a, p.wins_b, p.ties) for p in pairs} == {
-        ("1", "2"): (pytest.approx(2 / 3), 0, 0),
-        ("1", "3"): (pytest.approx(2 / 3), 0, 0),
-        ("2", "3"): (0, 0, pytest.approx(2 / 3)),
-    }
+def test_a_ranking_is_a_vote_on_each_of_its_pairs_of_the_weight_two_over_k():
+    said = [record((1, 2, 2), ids=("1", "2", "3"), rater=rater) for rater in ("r1", "r2")]
+    for pairs in (pairs_of(said), pairs_of(said, raters=False)):
+        assert {(p.a_id, p.b_id): (p.wins_a, p.wins_b, p.ties, p.margin) for p in pairs} == {
+            ("1", "2"): (2, 0, 0, 2),
+            ("1", "3"): (2, 0, 0, 2),
+            ("2", "3"): (0, 0, 2, 0),
+        }
+        assert [p.votes_weight for p in pairs] == [pytest.approx(4 / 3)] * 3
+        assert [p.share_a for p in pairs] == [1, 1, 0.5]
 
 
 def test_scores_are_compared_by_their_mean():
@@ -42,7 +45,7 @@ def test_single_scores_of_one_rater_are_compared_with_each_other_and_with_nobody
 
 def test_weights_count():
     (pair,) = pairs_of([record((1, 2), weight=0.25)])
-    assert pair.wins_a == 0.25
+    assert (pair.wins_a, pair.votes_weight) == (0.25, 0.25)
 
 
 def test_without_raters_what_was_said_alike_is_one_vote_and_one_ranking_of_the_same_likelihood():

@@ -134,7 +134,7 @@ def _question(actor: Actor, pairs: Sequence[Pair]) -> Question:
         log_reference=actor.reference_log_probs([group], width).sum(dim=1),
         pairs=ends,
         shares=shares,
-        weights=torch.tensor([pair.wins_a + pair.wins_b + pair.ties for pair in pairs]),
+        weights=torch.tensor([pair.votes_weight for pair in pairs]),
         liked=won / count,
     )
 
