@@ -5,7 +5,7 @@
 TRL needs an environment of its own, since it is no dependency of the app:
 
     python3 -m venv trl-environment
-    trl-environment/bin/pip install torch==2.13.0 transformers==5.23.0 numpy==2.4.6 scipy==1.17.1 "trl>=1.16,<1.17"
+    trl-environment/bin/pip install -r requirements-trl.txt
 
 The two take turns, seed by seed. Printed are the seconds of a step (median without the first) and their ratio with its
 range over seeds; then reward and KL of what was saved, measured in the same way for both on prompts of their own.

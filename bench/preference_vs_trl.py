@@ -7,7 +7,7 @@ calibrates and saves as well), and the accuracy on held-out prompts.
 
     python bench/preference_vs_trl.py --trl-python TRL_ENVIRONMENT/bin/python --seeds 5
 
-TRL_ENVIRONMENT has the packages of tests/annotate/exchange/requirements-trl.txt.
+TRL_ENVIRONMENT has the packages of requirements-trl.txt.
 """
 
 import argparse

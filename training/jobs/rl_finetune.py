@@ -14,6 +14,7 @@ from annotate.exchange.records import records_of
 from annotate.prompts.models import Split
 from annotate.studies.models import Study
 from training import card_files, cards, model_versions, snapshots
+from training.engine.engines import ENGINES, refusals
 from training.engine.progress import Reporter, SilentReporter
 from training.jobs.corpora import DEMO, STUDY, Corpus, check_corpus
 from training.jobs.job import Job, needed, study_of
@@ -39,6 +40,10 @@ class Options:
     algorithm: str = option(
         "rloo", help="dpo and kto learn from the study's judgements, the others from samples and their reward",
         choices=(*ON_POLICY, *DIRECT),
+    )  # fmt: skip
+    engine: str = option(
+        "palate", help="who makes the steps; trl: TRL's own trainers, for rloo and grpo (requirements-trl.txt)",
+        choices=ENGINES, commands_only=True,
     )  # fmt: skip
     steps: int = option(60, help="optimiser steps", minimum=1)
     output: str = option("", help="folder to save the tuned policy in (default: one under var/models)")
@@ -164,6 +169,10 @@ def check(study: Study | None, options: Options) -> None:
         raise PalateError(
             f"--minibatches must be at most --prompts-per-step ({options.prompts_per_step}), not {options.minibatches}"
         )
+    for name, wrong in refusals(options):
+        raise PalateError(f"--{name.replace('_', '-')} {wrong}")
+    if options.engine == "trl" and "discriminator" in named:
+        raise PalateError("--terms discriminator learns beside the policy, which --engine trl does not wait for")
     _check_references(study, named)
 
 

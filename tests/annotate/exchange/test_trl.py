@@ -1,6 +1,6 @@
 """TRL's own trainers take what Palate exports. TRL lives in an environment of its own, never in Palate's:
 
-python3 -m venv /some/trl && /some/trl/bin/pip install -r tests/annotate/exchange/requirements-trl.txt
+python3 -m venv /some/trl && /some/trl/bin/pip install -r requirements-trl.txt
 PALATE_TRL_PYTHON=/some/trl/bin/python make test
 """
 

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from training.engine.engines import refusals
+
 CREDITS = ("rloo", "grpo", "ppo", "reinforce", "expert-iteration")
 ON_POLICY = (*CREDITS, "pathwise")
 DIRECT = ("dpo", "kto")
@@ -26,6 +28,7 @@ class PolicyConfig:
     """
 
     algorithm: str = "rloo"
+    engine: str = "palate"
     steps: int = 60
     prompts_per_step: int = 16
     samples_per_prompt: int = 4
@@ -72,6 +75,8 @@ class PolicyConfig:
             raise ValueError("the sampler vllm is given a LoRA adapter each step, so lora_rank must be at least 1")
         if self.minibatches > self.prompts_per_step:
             raise ValueError(f"{self.minibatches} minibatches cannot be cut from {self.prompts_per_step} prompts")
+        for name, wrong in refusals(self):
+            raise ValueError(f"{name} {wrong}")
 
     @property
     def on_policy(self) -> bool:

@@ -20,6 +20,7 @@ from training.engine.policy.onpolicy import OnPolicy
 from training.engine.policy.pathwise import Pathwise
 from training.engine.policy.rewards import RewardConfig, RewardSum
 from training.engine.policy.state import Look, State, keep, resume
+from training.engine.policy.trl_trainers import TrlSteps
 from training.engine.progress import Reporter, SilentReporter, advance
 from training.engine.records import Record
 from training.engine.reward import PreferenceModel
@@ -114,28 +115,37 @@ class _Run:
             self.rewards.same = self.state.same
             self.reporter.log(f"going on from step {self.state.step}")
         else:
-            self.reporter.log(f"{self.config.algorithm}: {told}")
+            self.reporter.log(f"{self.config.algorithm} by {self.config.engine}: {told}")
             self._start(family)
         state = self.state
-        while state.step < self.config.steps and not state.stopped:
-            figures = family.step(state)
-            state.step += 1
-            self._tell(figures)
-            if state.step % self.config.look_every == 0 or self._far(figures) or state.step == self.config.steps:
-                self._look(family)
-            if self.checkpoint and state.step % self.config.checkpoint_every == 0 and workers.first():
-                state.same = self.rewards.same
-                keep(self.checkpoint, self.actor, state, self.best, self.rewards.adversary)
-            advance(self.reporter, state.step, self.config.steps)
+        if isinstance(family, TrlSteps):
+            family.run(state, lambda figures: self._done(family, figures))
+        else:
+            while state.step < self.config.steps and not state.stopped:
+                self._done(family, family.step(state))
         return self._end(output)
 
-    def _family(self, material: Material) -> Family:
+    def _done(self, family: Family | TrlSteps, figures: dict[str, float]) -> None:
+        """What follows a step: its figures, a look, a checkpoint. Raises Cancelled when the user asked to stop."""
+        state = self.state
+        state.step += 1
+        self._tell(figures)
+        if state.step % self.config.look_every == 0 or self._far(figures) or state.step == self.config.steps:
+            self._look(family)
+        if self.checkpoint and state.step % self.config.checkpoint_every == 0 and workers.first():
+            state.same = self.rewards.same
+            keep(self.checkpoint, self.actor, state, self.best, self.rewards.adversary)
+        advance(self.reporter, state.step, self.config.steps)
+
+    def _family(self, material: Material) -> Family | TrlSteps:
+        if self.config.engine == "trl":
+            return TrlSteps(self.actor, self.rewards, self.config, material.prompts, material.references)
         if self.config.on_policy:
             kind = Pathwise if self.config.algorithm == "pathwise" else OnPolicy
             return kind(self.actor, self.rewards, self.config, material.prompts, material.references)
         return Direct(self.actor, self.config, material.train, material.validation)
 
-    def _start(self, family: Family) -> None:
+    def _start(self, family: Family | TrlSteps) -> None:
         if isinstance(family, OnPolicy):
             family.prepare()
         look = self._look(family)
@@ -149,7 +159,7 @@ class _Run:
                     f"best of {top['n']:.0f} of the start: reward {top['reward']:.3f}, KL {top['kl']:.2f}"
                 )
 
-    def _look(self, family: Family) -> Look:
+    def _look(self, family: Family | TrlSteps) -> Look:
         """Measure on the held-out prompts; keep the weights when they are the best so far; stop when it is time."""
         state = self.state
         look = self.eye.look(state.step)
@@ -199,6 +209,7 @@ class _Run:
             self.actor.save(output)
         return {
             "algorithm": self.config.algorithm,
+            "engine": self.config.engine,
             "before": state.looks[0].figures,
             "after": kept.figures,
             "steps": state.step,
