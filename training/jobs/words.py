@@ -29,6 +29,7 @@ WORDS = frozenset(
         gettext_noop("Debias"),
         gettext_noop("Direct beta"),
         gettext_noop("Distil a preference model into a small, fast one that learns its rewards."),
+        gettext_noop("Distinct floor"),
         gettext_noop("Documents"),
         gettext_noop("Dry run"),
         gettext_noop("Endpoint model"),
@@ -38,6 +39,9 @@ WORDS = frozenset(
         gettext_noop("Evaluate a preference model on a study's judgements, with baselines and intervals."),
         gettext_noop("Explain"),
         gettext_noop("File"),
+        gettext_noop(
+            "Fill a study with a template's demo: prompts, and responses of a small model that is pretrained on the spot."
+        ),
         gettext_noop("Free bits"),
         gettext_noop("Group by"),
         gettext_noop("Guard"),
@@ -53,6 +57,7 @@ WORDS = frozenset(
         gettext_noop("KL estimator"),
         gettext_noop("KL target"),
         gettext_noop("Kind"),
+        gettext_noop("Language"),
         gettext_noop("Latent (vae)"),
         gettext_noop("Latent size"),
         gettext_noop("Layers"),
@@ -118,12 +123,15 @@ WORDS = frozenset(
         gettext_noop("Speed and memory"),
         gettext_noop("Split"),
         gettext_noop("Steps"),
+        gettext_noop("Taste"),
         gettext_noop("Teacher"),
         gettext_noop("Temperature"),
+        gettext_noop("Template"),
         gettext_noop("Terms"),
         gettext_noop("Texts"),
         gettext_noop("Threshold"),
         gettext_noop("Ties"),
+        gettext_noop("Tokenizer"),
         gettext_noop("Tokens per step"),
         gettext_noop("Top k"),
         gettext_noop("Top p"),
@@ -133,12 +141,16 @@ WORDS = frozenset(
         gettext_noop("Unfinished penalty"),
         gettext_noop("Until quality"),
         gettext_noop("Update"),
+        gettext_noop("Vocab size"),
         gettext_noop("Votes"),
         gettext_noop("Weight decay"),
         gettext_noop("Whiten rewards"),
         gettext_noop("Whole rankings"),
         gettext_noop("Word dropout"),
         gettext_noop("a preference model that is not tuned on; the run stops and keeps the best step when it falls"),
+        gettext_noop(
+            "a preference model that says how good a response is to them, instead of the demo's rules, which fit the demo alone"
+        ),
         gettext_noop("adapt beta towards this KL a response; 0 keeps beta fixed"),
         gettext_noop("all votes on a pair count, or the majority's only"),
         gettext_noop(
@@ -186,6 +198,7 @@ WORDS = frozenset(
         gettext_noop("keep fewer activations in memory and compute them twice"),
         gettext_noop("keep the base model in 4 bits under its adapters (QLoRA); needs the package bitsandbytes"),
         gettext_noop("label smoothing: votes drawn towards one half"),
+        gettext_noop("language of its texts"),
         gettext_noop("learn how much the response shown first is favoured, and correct for it"),
         gettext_noop("learn how reliable each rater is, and weigh their votes by it"),
         gettext_noop("learn how strict each rater is"),
@@ -205,6 +218,7 @@ WORDS = frozenset(
         gettext_noop("of the gradient passes; auto takes bfloat16 where the processor and the model gain by it"),
         gettext_noop("optimiser steps"),
         gettext_noop("optimiser steps in one pass over a batch"),
+        gettext_noop("optimiser steps of the model, where it is not there yet"),
         gettext_noop("optimiser steps; 0 takes the default of the model's size"),
         gettext_noop("pairs for each prompt"),
         gettext_noop("passes over each batch of samples"),
@@ -214,6 +228,7 @@ WORDS = frozenset(
             "points of a learning curve in the report, each trained on half of the judgements of the next; 0 for none"
         ),
         gettext_noop("prompts in one step"),
+        gettext_noop("prompts to make"),
         gettext_noop("read a ranking of three or more as one observation instead of as pairs"),
         gettext_noop("responses in one task of a ranking; 0 takes the study's setting"),
         gettext_noop("responses to write for each prompt"),
@@ -253,9 +268,16 @@ WORDS = frozenset(
         gettext_noop("the preference model: a model version or a folder"),
         gettext_noop("the responses to which prompts"),
         gettext_noop("the saved policy's KL is never above this; 0 sets no limit"),
+        gettext_noop(
+            "the saved policy's distinct-2 is never below this share of the start's; the run stops where it falls below; 0 sets no limit"
+        ),
+        gettext_noop("the study template whose demo it is"),
         gettext_noop("the tuned policy: a model version or a folder"),
         gettext_noop("tokens in one batch"),
         gettext_noop("tokens of prompt and response together"),
+        gettext_noop(
+            "tokens of the tokenizer that is learned from the corpus; 0 takes 1,024, or 4,096 where most of the text is Chinese, Japanese or Korean"
+        ),
         gettext_noop("train a LoRA adapter of this rank; 0 trains all weights"),
         gettext_noop("train low-rank adapters of this rank instead of all weights; 0 for none"),
         gettext_noop(
