@@ -135,7 +135,7 @@ TEMPLATES = (
             "- **Adequacy**: is everything that the source says in the translation, and nothing else?\n"
             "- **Fluency**: would a native speaker write it like this? Do not look at the source for this one."
         ),
-        prompt=_("Der Zug nach Freiburg hat heute leider etwa zwanzig Minuten Verspätung."),
+        prompt="Der Zug nach Freiburg hat heute leider etwa zwanzig Minuten Verspätung.",  # the source stays German
         responses=(_("Unfortunately, the train to Freiburg is about twenty minutes late today."),),
         criteria=(
             {
