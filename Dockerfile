@@ -1,5 +1,6 @@
 # Palate's web server, worker or command, by what it is told to run. The database is elsewhere (DATABASE_URL).
 FROM python:3.11-slim-bookworm AS build
+WORKDIR /build
 RUN python -m venv /venv
 COPY requirements.txt .
 # The CPU build of torch; a GPU worker replaces the index by the one of its CUDA version.
@@ -23,6 +24,7 @@ COPY templates templates
 COPY static static
 COPY locale locale
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PALATE_VAR=/srv/palate/var LOG_FORMAT=json PRODUCTION=1
-USER palate
+# By number, so that a cluster can see that it is not root.
+USER 10001
 EXPOSE 8000
 CMD ["gunicorn", "palate.wsgi", "--config", "python:palate.gunicorn", "--bind", "0.0.0.0:8000"]

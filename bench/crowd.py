@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import psutil
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 
 @contextmanager
-def palate_of_its_own(parent: str | None = None) -> Iterator[Path]:
-    """Django set up on an empty database below a temporary folder, which is removed in the end."""
+def palate_of_its_own(parent: str | None = None, database_url: str = "") -> Iterator[Path]:
+    """Django set up on an empty database below a temporary folder, which is removed in the end; or on the one named."""
     with tempfile.TemporaryDirectory(prefix="palate-bench-", dir=parent) as folder:
         os.environ.update(PALATE_VAR=folder, DJANGO_SETTINGS_MODULE="palate.settings", ALLOWED_HOSTS="127.0.0.1")
-        os.environ.pop("DATABASE_URL", None)
+        os.environ["DATABASE_URL"] = database_url
         os.chmod(folder, 0o755)  # PostgreSQL runs as a user of its own
         import django
 
@@ -41,22 +43,36 @@ def web_server(folder: Path, port: int, *, workers: int = 2, threads: int = 4) -
         numbers = ["--workers", str(workers), "--threads", str(threads)]
         server = subprocess.Popen([*command, *numbers], cwd=ROOT, stdout=log, stderr=log)
         try:
-            _wait_for(port)
+            wait_for(port, "/login/")
             yield server
         finally:
             server.terminate()
             server.wait()
 
 
-def _wait_for(port: int) -> None:
-    for _ in range(100):
+def wait_for(port: int, path: str, *, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
         try:
-            connection = HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/login/")
+            connection = HTTPConnection("127.0.0.1", port, timeout=seconds)
+            connection.request("GET", path)
             return connection.getresponse().close()
         except OSError:
             time.sleep(0.1)
     raise SystemExit("the web server did not start")
+
+
+def processor_seconds(pid: int) -> float:
+    """Of a process and its children, those that have ended included."""
+    process = psutil.Process(pid)
+    times = process.cpu_times()
+    ended = times.children_user + times.children_system
+    return ended + sum(sum(own.cpu_times()[:2]) for own in (process, *process.children()))
+
+
+def postmaster(data: Path) -> int:
+    """The id of the PostgreSQL of a data folder."""
+    return int((data / "postmaster.pid").read_text().split()[0])
 
 
 def make_members(study: Any, count: int) -> list[str]:

@@ -20,8 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-from crowd import ROOT, palate_of_its_own
+from crowd import ROOT, palate_of_its_own, postmaster, processor_seconds
 from scale import keep_defaults
 
 TEXT = " The quick brown fox jumps over the lazy dog, again and again, until both are tired of it." * 3
@@ -198,19 +197,12 @@ def run(folder: Path, *arguments: str) -> Cost:
 
 @contextmanager
 def measured(folder: Path) -> Iterator[Cost]:
-    cost, server = Cost(), server_seconds(folder)
+    cost, server = Cost(), postmaster(folder / "postgres")
+    before = processor_seconds(server)
     started, own = time.perf_counter(), time.process_time()
     yield cost
     cost.seconds = time.perf_counter() - started
-    cost.processor += time.process_time() - own + server_seconds(folder) - server
-
-
-def server_seconds(folder: Path) -> float:
-    """Processor seconds of PostgreSQL and of its backends, those that have ended included."""
-    postmaster = psutil.Process(int((folder / "postgres" / "postmaster.pid").read_text().split()[0]))
-    times = postmaster.cpu_times()
-    ended = times.children_user + times.children_system
-    return ended + sum(sum(process.cpu_times()[:2]) for process in (postmaster, *postmaster.children()))
+    cost.processor += time.process_time() - own + processor_seconds(server) - before
 
 
 if __name__ == "__main__":

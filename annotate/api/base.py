@@ -32,7 +32,7 @@ class Pages(CursorPagination):
     def decode_cursor(self, request: Request) -> Any:
         """The place that a cursor tells of; 404 for one that was made up."""
         cursor = super().decode_cursor(request)
-        if cursor is not None and cursor.position is not None and not cursor.position.isdecimal():
+        if cursor is not None and cursor.position is not None and not str(cursor.position).isdecimal():
             raise exceptions.NotFound(self.invalid_cursor_message)
         return cursor
 

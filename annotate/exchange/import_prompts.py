@@ -1,6 +1,6 @@
 """Import of prompts alone, in Palate's own form: a `text` a row, or the columns `train` and `test` of texts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from django.db import transaction
@@ -75,7 +75,7 @@ def _prompts_of(row: Row, group_by: str) -> list[Bundle]:
     ]
 
 
-def _cell(row: Row, split: str, columns: list[str]) -> Bundle:
+def _cell(row: Row, split: str, columns: Sequence[str]) -> Bundle:
     text = row.text(split)
     divided = split == Split.TRAIN and Split.VALIDATION not in columns
     return Bundle(row=row, prompt_id=digest(text), prompt=text, split=split, divided=divided)

@@ -12,6 +12,8 @@ from typing import Any
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
 _STARTS = frozenset(FORMULA_STARTS)
+# What a spreadsheet may drop before it looks at a cell: spaces, and characters without width.
+UNSEEN = " \v\f\u00a0\u1680\u2000\u2001\u2002\u2003\u2009\u200a\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff"
 BATCH_ROWS, BATCH_CHARACTERS = 1_000, 4_000_000
 # A row group of Parquet waits in memory, and its footer tells of every group until the end (about 2 KB a column):
 # this much a group keeps both small.
@@ -43,12 +45,12 @@ class Counted:
 
 
 def safe(value: Any) -> Any:
-    """A cell that no spreadsheet runs as a formula: texts that start like one get a ' in front.
+    """A cell that no spreadsheet runs as a formula: texts that start like one, for the eye, get a ' in front.
 
     Texts that start with ' get one too, so that taking one ' off every text that starts with it gives the
     original back (see `original`).
     """
-    return f"'{value}" if value and value[0] in _STARTS and isinstance(value, str) else value
+    return f"'{value}" if isinstance(value, str) and value.lstrip(UNSEEN)[:1] in _STARTS else value
 
 
 def original(cell: str) -> str:

@@ -5,9 +5,11 @@ from base64 import b64encode
 import pytest
 from django.urls import reverse
 
+from annotate.judgements.models import Judgement
 from annotate.tasks.models import Assignment, AssignmentState
 from annotate.tasks.operations import lease_next
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
+from training.models import ModelKind, ModelVersion, Run
 
 pytestmark = pytest.mark.django_db
 
@@ -39,3 +41,19 @@ def test_a_moment_that_is_none_changes_nothing(client, moment):
     answer = client.post(address, {"expires": moment}, headers={"Accept": "application/json"})
     assert answer.status_code == 200
     assert Assignment.objects.get().state == AssignmentState.RETURNED
+
+
+def test_ids_of_another_study_in_a_body_are_not_known(api, owner):
+    elsewhere = TaskFactory()
+    prompt, (one, other) = elsewhere.prompt, elsewhere.responses.all()
+    model = ModelVersion.objects.create(study=elsewhere.study, kind=ModelKind.POLICY, name="m", path="/m")
+    run = {"kind": "generate_responses", "options": {"model": str(model.pk)}}
+    assert "model" in api("POST", "studies/shop/runs/", run).json()["options"]
+    own = TaskFactory(study=owner.study).prompt
+    for asked in (prompt, own):
+        shown = [one.external_id, other.external_id]
+        said = {"judgement_id": "1", "prompt_id": asked.external_id, "shown": shown, "ranks": [1, 2], "rater": "r"}
+        answer = api("POST", "studies/shop/judgements/", {"judgements": [said]})
+        assert answer.status_code == 422, answer.content
+    assert not Run.objects.exists()
+    assert not Judgement.objects.exists()

@@ -29,6 +29,14 @@ def test_cells_are_safe_and_give_the_text_back(text):
     assert not safe(text).startswith(FORMULA_STARTS[:-1])
 
 
+@pytest.mark.parametrize("unseen", [" ", "  ", "\u00a0", "\u3000", "\u200b", "\ufeff", "\ufeff \f"])
+@pytest.mark.parametrize("start", FORMULA_STARTS)
+def test_what_is_not_seen_hides_no_formula(unseen, start):
+    text = f"{unseen}{start}1+1"
+    assert safe(text) == f"'{text}"
+    assert original(safe(text)) == text
+
+
 @given(st.lists(st.builds(lambda text, number: [text, number], TEXTS, st.none() | st.integers(0, 9)), max_size=4))
 def test_every_kind_of_file_gives_the_rows_back(rows):
     files = {kind: b"".join(write(Table({"a": "text", "b": "int"}, rows))) for kind, write in FILE_TYPES.items()}
