@@ -90,8 +90,6 @@ def _results(evidence: Evidence) -> dict[str, Any]:
 
 def _of_agreement(evidence: Evidence) -> tuple[Figure, Enough] | None:
     """Agreement as it is known now, and how many more judgements it needs; None while it has no interval."""
-    if not len(evidence.comparisons):
-        return None
     enough = need_of_agreement(evidence.comparisons, evidence.judgements, target=TARGET)
     return enough and (figure("alpha-nominal", enough.now, source=evidence.source), enough)
 
