@@ -102,7 +102,7 @@ def scores_by(judgements: JudgementQuerySet, criteria: Sequence[str]) -> dict[st
     answers = {}
     for key, column in zip(criteria, found[8:], strict=True):
         given = np.isfinite(value := column[order])
-        answers[key] = Answers(*(of[given] for of in places), value=value[given], at=at[given])
+        answers[key] = Answers(*(of[given] for of in (*places, value, at)))
     return answers
 
 

@@ -183,4 +183,18 @@ def figures(found: RaterReport) -> list[Figure]:
             _("comparisons that others made too"),
             _("difference of shares; bootstrap of tasks"),
         ),
+        share(
+            _("agreement of all raters here"),
+            _("How often two raters of the same task say the same, among all raters"),
+            Estimate(found.study_agreement, None, None, 0),
+            "",
+            _("share of pairs of answers; the page on quality has its interval"),
+        ),
+        share(
+            _("reliability of all raters here"),
+            _("The mean of the reliabilities of all raters"),
+            Estimate(found.study_reliability, None, None, 0),
+            "",
+            _("weighed by their votes"),
+        ),
     ]
