@@ -4,6 +4,7 @@ import re
 from itertools import pairwise
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from tests.annotate import nasty
 from tests.factories import MembershipFactory
@@ -26,6 +27,19 @@ def test_a_report_prints_without_holes(open_page, user, make):
         "of => of.map(e => e.getBoundingClientRect()).map(b => [b.top, b.bottom])"
     )
     assert all(above[1] <= below[0] + 1 for above, below in pairwise(boxes))
+
+
+@pytest.mark.parametrize("path", ["quality/", "quality/raters/", "quality/fairness/", "standings/", "report/"])
+def test_the_pages_are_accessible_with_all_their_tables_open(open_page, user, path):
+    study = nasty.ties_everywhere()
+    MembershipFactory(study=study, user=user, role="owner")
+    page = open_page(
+        f"/studies/ties/{path}", user=user, viewport={"width": 390, "height": 844}, reduced_motion="reduce"
+    )
+    page.evaluate("document.querySelectorAll('details').forEach(of => of.open = true)")
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_each_plot_and_number_of_quality_is_explained_and_to_be_had(open_page, user):
