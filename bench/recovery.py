@@ -1,13 +1,18 @@
 """Do the intervals hold? Simulated raters of known reliability, position bias and group difference, 100 seeds each.
 
 Prints in how many of 100 seeds the 95 % interval holds the truth (93 or more is what is asked), beside the interval
-that takes every vote for independent. Purely in memory; no database.
+that takes every vote for independent. Then how far the reliabilities are from the truth beside crowd-kit's
+OneCoinDawidSkene, in an environment of its own. Purely in memory; no database.
 """
 
+import json
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
+from peers import peers_python
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -19,16 +24,29 @@ from annotate.standings.ranking.votes import votes_of
 
 SEEDS, TASKS, EACH, RATERS = 100, 300, 5, 40
 POSITION, GROUPS = 0.4, (0.65, 0.5)
+PEER_SEEDS = 5
+PEER = """
+import json, sys
+import numpy as np, pandas as pd
+from crowdkit.aggregation import OneCoinDawidSkene
+votes = pd.DataFrame({name: column for name, column in np.load(sys.argv[1] + "/votes.npz").items()})
+skills = OneCoinDawidSkene(n_iter=200, tol=1e-9).fit(votes).skills_
+json.dump({str(rater): float(skill) for rater, skill in skills.items()}, open(sys.argv[1] + "/skills.json", "w"))
+"""
 
 
 def main() -> None:
     print(f"intervals that hold the truth, of {SEEDS} seeds ({TASKS} tasks, {EACH} of {RATERS} raters each)")
-    one, all_raters = zip(*(reliability_holds(seed) for seed in range(SEEDS)), strict=True)
-    print(f"reliability of one rater      {sum(one):4}   (all raters of all seeds: {100 * np.mean(all_raters):.1f} %)")
+    for answers, words in ((3, "with ties"), (2, "without ties")):
+        one, all_raters = zip(*(reliability_holds(seed, answers) for seed in range(SEEDS)), strict=True)
+        share = f"all raters of all seeds: {100 * np.mean(all_raters):.1f} %"
+        print(f"reliability of one rater      {sum(one):4}   ({words}; {share})")
     sure, plain = zip(*(position_holds(seed) for seed in range(SEEDS)), strict=True)
     print(f"position bias                 {sum(sure):4}   votes taken for independent: {sum(plain)}")
     sure, plain = zip(*(difference_holds(seed) for seed in range(SEEDS)), strict=True)
     print(f"difference of two groups      {sum(sure):4}   votes taken for independent: {sum(plain)}")
+    own, peer = np.mean([beside_crowd_kit(seed) for seed in range(PEER_SEEDS)], axis=0)
+    print(f"error of the reliabilities (root mean square, {PEER_SEEDS} seeds): palate {own:.3f}, crowd-kit {peer:.3f}")
 
 
 def drawn(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -43,17 +61,34 @@ def comparisons(task, rater, first, outcome) -> Comparisons:
     )
 
 
-def reliability_holds(seed: int) -> tuple[bool, float]:
-    """Raters say the truth (a, b or a tie) with a probability of their own, else one of the other two answers."""
+def crowd(seed: int, answers: int) -> tuple[Comparisons, np.ndarray]:
+    """Raters say the truth (a, b or, of three answers, a tie) with a probability of their own, else one of the others;
+    the comparisons and those probabilities."""
     rng = np.random.default_rng(seed)
     alpha = rng.uniform(0.5, 0.95, RATERS)
     task, rater = drawn(rng)
-    truth = rng.integers(3, size=TASKS)[task]
+    truth = rng.integers(answers, size=TASKS)[task]
     right = rng.random(len(task)) < alpha[rater]
-    said = np.where(right, truth, (truth + rng.integers(1, 3, len(task))) % 3)
-    found = reliability(comparisons(task, rater, np.zeros(len(task), int), said / 2))
+    said = np.where(right, truth, (truth + rng.integers(1, answers, len(task))) % answers)
+    return comparisons(task, rater, np.zeros(len(task), int), said / (answers - 1)), alpha
+
+
+def reliability_holds(seed: int, answers: int) -> tuple[bool, float]:
+    of, alpha = crowd(seed, answers)
+    found = reliability(of)
     held = (found.low <= alpha) & (alpha <= found.high)
     return bool(held[0]), float(held.mean())
+
+
+def beside_crowd_kit(seed: int) -> tuple[float, float]:
+    """The root mean square error of the reliabilities: Palate's, crowd-kit's."""
+    of, alpha = crowd(seed, 2)
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(f"{folder}/votes.npz", task=of.task, worker=of.rater, label=of.outcome)
+        subprocess.run([peers_python("crowd-kit==1.4.2"), "-c", PEER, folder], check=True)
+        skills = json.loads(Path(folder, "skills.json").read_text())
+    peer = np.array([skills[str(rater)] for rater in range(RATERS)])
+    return tuple(float(np.sqrt(np.mean((value - alpha) ** 2))) for value in (reliability(of).value, peer))
 
 
 def position_holds(seed: int) -> tuple[bool, bool]:

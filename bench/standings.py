@@ -17,6 +17,7 @@ from pathlib import Path
 
 os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 import numpy as np
+from peers import peers_python
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -68,7 +69,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         np.savez(f"{folder}/votes.npz", left=left, right=right, outcome=outcome)
         free = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-        subprocess.run([peers_python(), "-c", PEER, folder, str(RUNS)], check=True, env=free)
+        subprocess.run([peers_python(*PEERS), "-c", PEER, folder, str(RUNS)], check=True, env=free)
         peers = json.loads(Path(folder, "peers.json").read_text())
     fit, own = timed(lambda: bradley_terry.fit(votes_of(AUTHORS, left, right, outcome, cluster=cluster)))
     print(f"{VOTES:,} votes, {AUTHORS} authors, {TASKS:,} tasks; Bradley-Terry with intervals (choix: none)")
@@ -103,16 +104,6 @@ def simulated():
     right = (left + rng.integers(1, AUTHORS, size=VOTES)) % AUTHORS
     outcome = (rng.random(VOTES) < 1 / (1 + np.exp(strengths[right] - strengths[left]))).astype(np.float64)
     return left, right, outcome, rng.integers(TASKS, size=VOTES)
-
-
-def peers_python() -> str:
-    folder = Path(tempfile.gettempdir()) / "palate-peers"
-    python = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PEERS], check=True)
-        (folder / "ready").touch()
-    return str(python)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH = 480
-LABELS, ROW, AXIS, MARGIN = 150, 26, 30, 12
+LABELS, ROW, AXIS, MARGIN = 150, 26, 30, 18
 HEIGHT = 240
 # Letters that fit into the column of labels at the size that the style sheet gives them.
 LETTERS = 18
 LETTERS_ACROSS = 48
+LETTER = 8.5
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,13 @@ def cloud(
     across = [float(k) for k in range(len(x_words))] if x_words else ticks(min(xs), max(xs), 5)
     up = ticks(min(ys), max(ys), 5)
     left, bottom = 52.0, HEIGHT - AXIS - 14
+    # Half of the last word stands to the right of its place, half of the first to the left.
+    edge = max(MARGIN, LETTER * max((len(word) for word in x_words), default=0) / 2 - 16)
     x_low, x_high = min(across[0], *xs), max(across[-1], *xs)
     y_low, y_high = min(up[0], *ys), max(up[-1], *ys)
 
     def place_x(value: float) -> float:
-        return round(left + 16 + (value - x_low) / ((x_high - x_low) or 1) * (WIDTH - left - 32 - MARGIN), 1)
+        return round(left + 16 + (value - x_low) / ((x_high - x_low) or 1) * (WIDTH - left - 32 - edge), 1)
 
     def place_y(value: float) -> float:
         return round(bottom - (value - y_low) / ((y_high - y_low) or 1) * (bottom - MARGIN), 1)

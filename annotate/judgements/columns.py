@@ -45,6 +45,14 @@ WHERE scores <> '{{}}'
 """
 VALUE = "coalesce((scores -> %s ->> (place - 1)::int)::float8, 'NaN')"
 
+# One row a response shown: what was said of it, by rank or else by one criterion.
+GIVEN = """
+SELECT judgement, rater::int8, response, place - 1, extract(epoch FROM at)::float8, coalesce(seconds, 'NaN')::float8,
+       coalesce(ranks[place]::float8, (scores -> %s ->> (place - 1)::int)::float8, 'NaN')
+FROM ({selected}) v(judgement, task, prompt, rater, shown, ranks, scores, at, seconds),
+     unnest(shown) WITH ORDINALITY AS s(response, place)
+"""
+
 
 def columns(sql: str, parameters: tuple[Any, ...], types: str) -> list[NDArray[Any]]:
     """The columns of a query, each int8 or float8 and never NULL. types: "i" or "f" for each column."""
@@ -94,8 +102,17 @@ def scores_by(judgements: JudgementQuerySet, criteria: Sequence[str]) -> dict[st
     answers = {}
     for key, column in zip(criteria, found[8:], strict=True):
         given = np.isfinite(value := column[order])
-        answers[key] = Answers(*(of[given] for of in places), value=value[given], at=at[given])
+        answers[key] = Answers(*(of[given] for of in (*places, value, at)))
     return answers
+
+
+def given_of(judgements: JudgementQuerySet, criterion: str) -> list[NDArray[Any]]:
+    """Columns, one row a response shown, in the order of judgement and place: judgement, rater, response, place, at
+    and seconds as for Comparisons, and the rank, or else the score by this criterion, NaN for neither."""
+    selected, parameters = _selected(judgements, "shown", "ranks", "scores", "made_at", "seconds")
+    found = columns(GIVEN.format(selected=selected), (criterion, *parameters), "iiiifff")
+    order = np.lexsort((found[3], found[0]))
+    return [column[order] for column in found]
 
 
 def _selected(judgements: JudgementQuerySet, *names: str) -> tuple[str, tuple[Any, ...]]:

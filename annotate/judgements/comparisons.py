@@ -34,7 +34,7 @@ class Answers:
         return len(self.judgement)
 
     def __getitem__(self, chosen: Any) -> "Answers":
-        return _chosen(self, chosen)
+        return rows_of(self, chosen)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Comparisons:
         return len(self.judgement)
 
     def __getitem__(self, chosen: Any) -> "Comparisons":
-        return _chosen(self, chosen)
+        return rows_of(self, chosen)
 
     @property
     def weight(self) -> Floats:
@@ -85,7 +85,7 @@ class Comparisons:
         return a, b, np.where(swapped, 1 - self.outcome, self.outcome)
 
 
-def _chosen(of: Any, chosen: Any) -> Any:
+def rows_of(of: Any, chosen: Any) -> Any:
     """The same columns, of the chosen rows only."""
     return replace(of, **{field.name: getattr(of, field.name)[chosen] for field in fields(of)})
 

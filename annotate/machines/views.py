@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from annotate.exchange.tables import Table, csv_lines
 from annotate.machines.agreement import Bin, both_ways, calibration, cohens_kappa, prediction_powered, side_pull
 from annotate.machines.reading import Beside, beside
 from annotate.members.access import managed_study
@@ -39,13 +41,45 @@ def _judge(rater: Membership, who: str) -> dict[str, Any]:
     }
 
 
+COLUMNS = {
+    "judge": "text",
+    **dict.fromkeys(("chance_low", "chance_high", "machine_says", "people_say"), "float"),
+    "pairs": "int",
+}
+
+
+def machines_file(request: HttpRequest, slug: str, file_type: str) -> HttpResponse:
+    """The calibration of every judge as CSV, or the plot of one as SVG: `?judge=` its number, else the first."""
+    study = managed_study(request, slug)
+    who = who_judged(study)
+    judges = [_judge(judge, who) for judge in study.memberships.filter(kind=Kind.MACHINE).order_by("pk")]
+    if file_type == "csv":
+        lines = [[j["name"], b.low, b.high, b.said, b.people, b.n] for j in judges for b in j["bins"]]
+        body, kind = b"".join(csv_lines(Table(COLUMNS, lines))), "text/csv"
+    elif file_type == "svg":
+        asked = request.GET.get("judge", "1")
+        chosen = judges[int(asked) - 1 : int(asked)] if asked.isdecimal() and int(asked) else []
+        if not chosen or not chosen[0]["plot"]:
+            raise Http404
+        drawn = {"plot": chosen[0]["plot"], "title": _("Calibration"), "standalone": True}
+        body, kind = render_to_string("plots/cloud.svg", drawn).encode(), "image/svg+xml"
+    else:
+        raise Http404
+    response = HttpResponse(body, content_type=f"{kind}; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{study.slug}-machines.{file_type}"'
+    return response
+
+
 def figures(found: Beside, kappa: Estimate, error: float | None) -> list[Figure]:
     both, pull = both_ways(found.forward, found.backward), side_pull(found.forward, found.backward)
     pairs, by_pair = _("pairs"), _("bootstrap of pairs")
+    source = _("pairs that the machine judged in both orders, beside people's votes on them")
 
     def of(name: str, what: str, estimate: Estimate, method: str) -> Figure:
         missing = _("not yet, because people have judged none of its pairs clearly")
-        return Figure(what, name, estimate.value, estimate.low, estimate.high, estimate.n, pairs, method, "", missing)
+        return Figure(
+            what, name, estimate.value, estimate.low, estimate.high, estimate.n, pairs, method, source, missing
+        )
 
     return [
         of(

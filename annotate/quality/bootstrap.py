@@ -38,7 +38,7 @@ NOTHING = Estimate(None, None, None, 0)
 Statistic = Callable[[Floats], Floats]  # sums (..., k) to (...), NaN where it does not exist
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _times(groups: int, seed: int, draws: int) -> Floats:
     """How often each draw takes each group, (draws, groups). Kept, because nearly all big studies ask for the same."""
     rng = np.random.default_rng(seed)

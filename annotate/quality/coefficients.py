@@ -83,8 +83,9 @@ def alpha_ordinal(units: Graded) -> Measure:
 
     def alpha(sums: Floats) -> Floats:
         disagreement, n, first, second = (sums[..., k] for k in range(4))
-        expected = 2 * (n * second - first**2) / (n - 1)
-        return np.where(expected > 1e-9 * np.abs(second), 1 - disagreement / expected, np.nan)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            expected = 2 * (n * second - first**2) / (n - 1)
+            return np.where(expected > 1e-9 * np.abs(second), 1 - disagreement / expected, np.nan)
 
     return Measure(alpha, np.column_stack([within, np.where(paired, total, 0), one, two]), np.where(paired, total, 0))
 

@@ -7,13 +7,14 @@ import numpy as np
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from annotate.judgements.columns import comparisons_of, ranks_of, scores_by
+from annotate.judgements.columns import comparisons_of, given_of, ranks_of, scores_by
 from annotate.judgements.comparisons import Answers, Comparisons, Flags, Floats, Ints, compared
 from annotate.judgements.models import Judgement
 from annotate.judgements.queries import JudgementQuerySet
 from annotate.members.models import Kind
 from annotate.prompts.authors import lengths_of
 from annotate.quality.checks import order_was_random
+from annotate.quality.given import Given, given
 from annotate.quality.labels import Checked, Labelled, checked, labelled
 from annotate.quality.second_opinion import Opinion, opinion_of
 from annotate.studies.models import Criterion, Study
@@ -136,14 +137,11 @@ class Evidence:
         return lengths[np.searchsorted(ids, responses)] if len(ids) else np.zeros(len(responses))
 
     @cached_property
-    def screen_length(self) -> Floats:
-        """(C,): the characters of all responses that were shown with this comparison."""
-        comparisons = self.comparisons
-        both = self.length_of(comparisons.first) + self.length_of(comparisons.second)
-        # A ranking's pairs hold each of its K responses K - 1 times.
-        judgement = np.unique(comparisons.judgement, return_inverse=True)[1]
-        times = np.maximum(comparisons.size - 1, 1)
-        return np.asarray(np.bincount(judgement, both)[judgement] / times) if len(judgement) else np.zeros(0)
+    def given(self) -> Given:
+        """Every judgement, those that compare nothing included."""
+        key = self.criteria[0].key if self.criteria else ""
+        _judgement, rater, response, place, at, seconds, value = given_of(self.votes, key)
+        return given(rater, place, at, seconds, value, self.length_of(response))
 
     @cached_property
     def longer_first(self) -> Floats:

@@ -5,22 +5,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import beta
 
-from annotate.judgements.comparisons import Comparisons, Flags, Floats
+from annotate.judgements.comparisons import Comparisons, Flags, Floats, Ints
 from annotate.quality.bootstrap import NOTHING, Clusters, Estimate, ratio
 from annotate.quality.checks import others_agree
+from annotate.quality.given import Given
 
-# Nobody reads faster than about a thousand words a minute.
-CHARACTERS_A_SECOND = 100.0
-# A run of equal sides that chance brings less often than this is worth a look.
+# A run of equal answers that chance brings less often than this is worth a look.
 UNLIKELY = 0.001
 
 
 @dataclass(frozen=True)
 class Habits:
     """first, longer: how often the response shown first, or the longer one, is preferred, ties left out. agreement:
-    with other raters of the same tasks. fast, of: answers given before the texts could be read, of how many timed.
-    run, run_chance: the longest run of the same side, and how likely a run so long is without a habit. drift: agreement
-    of the last half minus that of the first."""
+    with other raters of the same tasks. fast, timed: answers given before the texts could be read, of how many timed.
+    run, run_chance: the longest run of the same answer, and how likely one so long is among answers drawn as often as
+    all raters give them. drift: agreement of the last half minus that of the first."""
 
     answers: int
     agreement: Estimate
@@ -39,34 +38,29 @@ class Habits:
         return self.run_chance < UNLIKELY
 
 
-def habits(own: Comparisons, same: Floats, others: Floats, length: Floats, longer_first: Floats) -> Habits:
+def habits(own: Comparisons, same: Floats, others: Floats, given: Given, usual: Floats, longer_first: Floats) -> Habits:
     """One rater's habits.
 
     own: the rater's comparisons; same, others (C,): of the other raters of the unit, how many agree, and how many
-    there are (`others_agree`); length (C,): characters on the screen; longer_first (C,): 1 where the first shown is
-    the longer one, 0 where the second is, NaN where they are equal.
+    there are (`others_agree`); given: the rater's judgements; usual: how often each answer is given by all raters;
+    longer_first (C,): 1 where the first shown is the longer one, 0 where the second is, NaN where they are equal.
     """
     decided, counted = own.decided, others > 0
     unequal = decided & np.isfinite(longer_first)
-    judgements, first_of = np.unique(own.judgement, return_index=True)
-    seconds = own.seconds[first_of]
-    timed = np.isfinite(seconds)
-    fast = seconds[timed] < length[first_of][timed] / CHARACTERS_A_SECOND
-    sides = own.outcome[decided & (own.size == 2)][np.argsort(own.at[decided & (own.size == 2)], kind="stable")]
-    run, chance = longest_run(sides == 1)
+    run, chance = longest_run(given.said[np.argsort(given.at, kind="stable")], usual)
     agreement = NOTHING
     if counted.any():
         values = np.stack([same[counted], others[counted]], axis=1)
         agreement = Clusters(own.cluster[counted]).estimate(ratio, values, int(counted.sum()))
     return Habits(
-        answers=len(judgements),
+        answers=len(given),
         agreement=agreement,
         first=_proportion(own.outcome[decided & (own.size > 1)] == 1),
         longer=_proportion((own.outcome == longer_first)[unequal]),
         ties=_proportion(~decided),
-        fast=int(fast.sum()),
-        timed=int(timed.sum()),
-        pace=float(np.median(seconds[timed])) if timed.any() else None,
+        fast=int(given.fast.sum()),
+        timed=int(given.timed.sum()),
+        pace=float(np.median(given.seconds[given.timed])) if given.timed.any() else None,
         run=run,
         run_chance=chance,
         drift=_drift(own, same, others),
@@ -82,17 +76,15 @@ def _proportion(hits: Flags) -> Estimate:
     return Estimate(k / n, float(low) if k else 0.0, float(high) if k < n else 1.0, n)
 
 
-def longest_run(sides: Flags) -> tuple[int, float]:
-    """The longest run of one side in a row of answers, and about how likely one so long is when each answer is drawn
-    on its own with the row's own shares (Erdős & Rényi; the expected number of such runs bounds the chance)."""
-    n = len(sides)
+def longest_run(said: Ints, usual: Floats) -> tuple[int, float]:
+    """The longest run of one answer in a row of answers, and about how likely one so long is when each answer is drawn
+    on its own, as often as `usual` says (Erdős & Rényi; the expected number of such runs bounds the chance)."""
+    n = len(said)
     if not n:
         return 0, 1.0
-    starts = np.flatnonzero(np.append(True, sides[1:] != sides[:-1]))
-    lengths = np.diff(np.append(starts, n))
-    longest = int(lengths.max())
-    p = (sides.sum() + 1) / (n + 2)
-    expected = sum((n - longest + 1) * q**longest * (1 - q) for q in (p, 1 - p)) + p**longest + (1 - p) ** longest
+    starts = np.flatnonzero(np.append(True, said[1:] != said[:-1]))
+    longest = int(np.diff(np.append(starts, n)).max())
+    expected = ((n - longest) * usual**longest * (1 - usual) + usual**longest).sum()
     return longest, float(min(1.0, expected))
 
 
@@ -124,33 +116,23 @@ class RaterRow:
     fast: float | None
 
 
-def rows(comparisons: Comparisons, length: Floats, longer_first: Floats) -> list[RaterRow]:
-    """One row a rater, the busiest first. length, longer_first (C,): as for `habits`."""
-    ids, rater = np.unique(comparisons.rater, return_inverse=True)
-    n = len(ids)
+def rows(comparisons: Comparisons, given: Given, longer_first: Floats) -> list[RaterRow]:
+    """One row a rater, the busiest first. given: all judgements; longer_first (C,): as for `habits`."""
+    ids, of = np.unique(given.rater, return_inverse=True)
+    rater, n = np.searchsorted(ids, comparisons.rater), len(ids)
     same, others = others_agree(comparisons)
     decided, placed = comparisons.decided, comparisons.size > 1
     unequal = decided & np.isfinite(longer_first)
-    _judgements, first_of = np.unique(comparisons.judgement, return_index=True)
-    answers = np.bincount(rater[first_of], minlength=n)
-    seconds, of = comparisons.seconds[first_of], rater[first_of]
-    timed = np.isfinite(seconds)
-    fast = np.bincount(of[timed], seconds[timed] < length[first_of][timed] / CHARACTERS_A_SECOND, n)
-    paces = _medians(of[timed], seconds[timed], n)
-    agreement = _shares(rater, same, others, n)
-    first = _shares(rater, (comparisons.outcome == 1) * 1.0 * placed, (decided & placed) * 1.0, n)
-    longer = _shares(rater, unequal * (comparisons.outcome == longer_first), unequal * 1.0, n)
-    fast_share = np.divide(
-        fast, np.bincount(of[timed], minlength=n), out=np.full(n, np.nan), where=np.bincount(of[timed], minlength=n) > 0
+    timed = given.timed
+    columns = (
+        _shares(rater, same, others, n),
+        _shares(rater, (comparisons.outcome == 1) * 1.0 * placed, (decided & placed) * 1.0, n),
+        _shares(rater, unequal * (comparisons.outcome == longer_first), unequal * 1.0, n),
+        _medians(of[timed], given.seconds[timed], n),
+        _shares(of, given.fast * 1.0, timed * 1.0, n),
     )
-    table = [
-        RaterRow(
-            int(ids[k]),
-            int(answers[k]),
-            *(_none(column[k]) for column in (agreement, first, longer, paces, fast_share)),
-        )
-        for k in range(n)
-    ]
+    answers = np.bincount(of, minlength=n)
+    table = [RaterRow(int(ids[k]), int(answers[k]), *(_none(column[k]) for column in columns)) for k in range(n)]
     return sorted(table, key=lambda row: (-row.answers, row.rater))
 
 

@@ -9,11 +9,11 @@ from django.utils.translation import ngettext
 from annotate.members.models import Membership
 from annotate.quality.bootstrap import Estimate
 from annotate.quality.checks import others_agree
-from annotate.quality.coefficients import alpha_nominal, raw_agreement
+from annotate.quality.coefficients import Measure, alpha_nominal, alpha_ordinal, concordances, raw_agreement
 from annotate.quality.evidence import Evidence
 from annotate.quality.habits import Habits, habits
 from annotate.quality.reliability import reliability
-from annotate.quality.units import units_of_comparisons
+from annotate.quality.units import units_of_answers, units_of_comparisons
 from annotate.standings.reading import Selection, ballot_of, standings_of
 from palate.figures import Figure
 
@@ -41,9 +41,9 @@ def report(evidence: Evidence, member: Membership) -> RaterReport:
     comparisons = evidence.comparisons
     mine = comparisons.rater == member.pk
     same, others = others_agree(comparisons)
-    found = habits(
-        comparisons[mine], same[mine], others[mine], evidence.screen_length[mine], evidence.longer_first[mine]
-    )
+    given = evidence.given
+    own = given[given.rater == member.pk]
+    found = habits(comparisons[mine], same[mine], others[mine], own, given.shares, evidence.longer_first[mine])
     trust = reliability(comparisons)
     usual = float(np.average(trust.value, weights=trust.votes)) if trust.votes.sum() else None
     agreement = float(same.sum() / others.sum()) if others.sum() else None
@@ -82,7 +82,7 @@ def remarks(
     if found.straight:
         told.append(
             _(
-                "Gave the same side %(n)d times in a row, which chance hardly brings. "
+                "Gave the same answer %(n)d times in a row, which chance hardly brings. "
                 "Ask what these tasks had in common."
             )
             % {"n": found.run}
@@ -108,20 +108,12 @@ def remarks(
 
 
 def without(evidence: Evidence, member: Membership) -> list[Without]:
-    """Agreement, α and every strength, of all votes and without the rater's."""
-    comparisons = evidence.comparisons
-    rest = comparisons[comparisons.rater != member.pk]
-    results = []
-    for name, measure in ((_("raw agreement"), raw_agreement), (_("Krippendorff's α, choices"), alpha_nominal)):
-        values = []
-        for chosen in (comparisons, rest):
-            units = units_of_comparisons(chosen)
-            measured = measure(units)
-            values.append(_finite(float(measured.statistic(measured.values.sum(axis=0)))) if measured.n.sum() else None)
-        results.append(Without(name, *values))
-    selection = Selection(who=evidence.who)
+    """Every coefficient of agreement and every strength, of all votes and without the rater's."""
+    comparisons, selection = evidence.comparisons, Selection(who=evidence.who)
+    whole, rest = (_coefficients(evidence, left_out) for left_out in (None, member.pk))
+    results = [Without(name, value, rest[name]) for name, value in whole.items()]
     strengths = []
-    for chosen in (comparisons, rest):
+    for chosen in (comparisons, comparisons[comparisons.rater != member.pk]):
         found = standings_of(evidence.study, selection, ballot_of(evidence.study, selection, chosen))
         strengths.append({place.name: place.strength for part in found.parts for place in part.places})
     for name in sorted(strengths[0], key=lambda name: -strengths[0][name]):
@@ -129,7 +121,25 @@ def without(evidence: Evidence, member: Membership) -> list[Without]:
     return results
 
 
-def _finite(value: float) -> float | None:
+def _coefficients(evidence: Evidence, left_out: int | None) -> dict[str, float | None]:
+    """Name to value of every coefficient, without one rater's votes; None where there is none."""
+    units = units_of_comparisons(evidence.comparisons[evidence.comparisons.rater != left_out])
+    measures = {_("raw agreement"): raw_agreement(units), _("Krippendorff's α, choices"): alpha_nominal(units)}
+    if (evidence.ranked.size > 2).any():
+        ranks = evidence.ranks[evidence.ranks.rater != left_out]
+        measures[_("Krippendorff's α, ranks")] = alpha_ordinal(units_of_answers(ranks))
+        measures[_("Kendall's W")] = concordances(ranks).measure
+    for criterion in evidence.criteria:
+        scores = evidence.scores(criterion.key)
+        graded = units_of_answers(scores[scores.rater != left_out])
+        measures[_("Krippendorff's α, %(name)s") % {"name": criterion.name}] = alpha_ordinal(graded)
+    return {name: _value(measure) for name, measure in measures.items()}
+
+
+def _value(measure: Measure) -> float | None:
+    if not measure.n.sum():
+        return None
+    value = float(measure.statistic(measure.values.sum(axis=0)))
     return value if np.isfinite(value) else None
 
 
@@ -172,5 +182,19 @@ def figures(found: RaterReport) -> list[Figure]:
             h.drift,
             _("comparisons that others made too"),
             _("difference of shares; bootstrap of tasks"),
+        ),
+        share(
+            _("agreement of all raters here"),
+            _("How often two raters of the same task say the same, among all raters"),
+            Estimate(found.study_agreement, None, None, 0),
+            "",
+            _("share of pairs of answers; the page on quality has its interval"),
+        ),
+        share(
+            _("reliability of all raters here"),
+            _("The mean of the reliabilities of all raters"),
+            Estimate(found.study_reliability, None, None, 0),
+            "",
+            _("weighed by their votes"),
         ),
     ]

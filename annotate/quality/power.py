@@ -33,6 +33,8 @@ class Enough:
 
 def need_of_agreement(comparisons: Comparisons, judgements: int, *, target: float, seed: int = 0) -> Enough | None:
     """The need of Krippendorff's α of the choices; None while it has no interval. judgements: how many there are."""
+    if not len(comparisons):
+        return None
     units = units_of_comparisons(comparisons)
     now = alpha_nominal(units).estimate(Clusters(units.cluster))
     if now.low is None or now.high is None:

@@ -90,10 +90,8 @@ def _results(evidence: Evidence) -> dict[str, Any]:
 
 def _of_agreement(evidence: Evidence) -> tuple[Figure, Enough] | None:
     """Agreement as it is known now, and how many more judgements it needs; None while it has no interval."""
-    if not len(evidence.comparisons):
-        return None
     enough = need_of_agreement(evidence.comparisons, evidence.judgements, target=TARGET)
-    return enough and (figure("alpha-nominal", enough.now, source=evidence.source), enough)
+    return (figure("alpha-nominal", enough.now, source=evidence.source), enough) if enough else None
 
 
 def _by_raters(study: Study, ballot: Ballot) -> tuple[list[Preference], bool]:

@@ -44,7 +44,7 @@ def raters(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _table(evidence: Evidence) -> tuple[list[RaterRow], Reliability]:
-    table = rows(evidence.comparisons, evidence.screen_length, evidence.longer_first)
+    table = rows(evidence.comparisons, evidence.given, evidence.longer_first)
     return table, reliability(evidence.comparisons)
 
 
@@ -76,6 +76,6 @@ def rater(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "member": member,
         "found": found,
         "figures": figures(found),
-        "missing": "" if found.habits.answers else _("Not yet, because this rater has compared nothing."),
+        "missing": "" if found.habits.answers else _("Not yet, because this rater has judged nothing."),
     }
     return render(request, "manage/quality_rater.html", context)

@@ -3,14 +3,19 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotate.members.access import managed_study
 from annotate.quality import summary
+from annotate.quality.bootstrap import DRAWS
+from annotate.quality.evidence import Evidence
+from annotate.quality.power import need_of_agreement
 from annotate.quality.progress import progress_of_study
-from annotate.quality.views_quality import evidence_for
-from annotate.quality.words import told
+from annotate.quality.views_quality import TABLES, evidence_for
+from annotate.quality.words import Table, told
 from annotate.standings.forms import SelectionForm
 from annotate.standings.history import turns
+from annotate.standings.power import TARGET
 from annotate.standings.reading import ballot_of, read, standings_of
 from annotate.standings.views import method_of, place_figures, selection_of, strengths_plot
 from palate.markdown import sanitised
@@ -21,6 +26,18 @@ MODELS = 10
 FIGURES = ("accuracy", "baselines.longer", "ece")
 
 
+def tables_of(evidence: Evidence) -> list[tuple[str, Table]]:
+    """Agreement by criterion, group, tag and week, each with its title; a single week is the whole study."""
+    titles = {
+        "criteria": _("By criterion"),
+        "groups": _("By group of prompts"),
+        "audience": _("By language and other tags"),
+        "weeks": _("By week"),
+    }
+    made = [(title, TABLES[key](evidence)) for key, title in titles.items()]
+    return [(title, table) for title, table in made if table.lines and (table.key != "weeks" or len(table.lines) > 1)]
+
+
 def report(request: HttpRequest, slug: str) -> HttpResponse:
     """Figures of the pages quality, standings and models, and the text that a paper's methods section would need."""
     study = managed_study(request, slug)
@@ -28,6 +45,7 @@ def report(request: HttpRequest, slug: str) -> HttpResponse:
     judged = len(evidence.comparisons) or evidence.criteria
     selection = selection_of(SelectionForm(None, study=study))
     found = standings_of(study, selection, ballot_of(study, selection, read(study, selection)))
+    progress = progress_of_study(study)
     preferences = study.model_versions.filter(kind=ModelKind.PREFERENCE, metrics__has_key="evaluation")[:MODELS]
     context = {
         "study": study,
@@ -35,10 +53,15 @@ def report(request: HttpRequest, slug: str) -> HttpResponse:
         "who": evidence.who,
         "now": timezone.now(),
         "instructions": sanitised(study.instructions),
-        "progress": progress_of_study(study),
+        "evidence": evidence,
+        "progress": progress,
+        "collected_here": progress.imported < progress.judgements or not progress.judgements,
         "missing": summary.not_yet(evidence),
         "figures": summary.agreement_figures(evidence) if judged else [],
-        "criteria": summary.criteria_table(evidence).lines if judged else [],
+        "tables": tables_of(evidence) if judged else [],
+        "enough": need_of_agreement(evidence.comparisons, evidence.judgements, target=TARGET) if judged else None,
+        "target": TARGET,
+        "draws": DRAWS,
         "checks": [told(check, source=evidence.source) for check in summary.all_checks(evidence)] if judged else [],
         "found": found,
         "method": method_of(selection),

@@ -40,6 +40,7 @@ MANAGERS = {
     *("study-members", "study-member-tags", "study-member-let-go-on", "study-member-remove"),
     *("study-invite", "invitation-withdraw", "work", "standings", "standings-file"),
     *("quality", "quality-file", "quality-raters", "quality-raters-file", "quality-rater", "machines", "fairness"),
+    "machines-file",
     *("study-report", "model-rewards"),
     *("review", "resolve-flags", "decide", "known-answer-new", "known-answer", "known-answer-take-out"),
     *("runs", "run-start", "run", "run-live", "run-cancel", "models", "model", "model-promote", "model-why", "round"),

@@ -1,9 +1,15 @@
 """A machine beside people, by hand and by simulation."""
 
+import csv
+import io
+
 import numpy as np
 import pytest
 
 from annotate.machines.agreement import both_ways, calibration, cohens_kappa, prediction_powered, side_pull
+from annotate.machines.operations import machine_rater, store_verdicts
+from tests.annotate import nasty
+from tests.factories import MembershipFactory
 
 
 def test_kappa_by_hand():
@@ -47,3 +53,26 @@ def test_the_interval_holds_whatever_the_machine_says():
     assert np.mean(widths[0.8]) < 0.75
     assert 0.9 < np.mean(widths[0.0]) <= 1.02
     assert prediction_powered(np.ones(1), np.ones(1), np.ones(5)) is None
+
+
+@pytest.mark.django_db
+def test_the_page_and_the_files_of_a_machine(client):
+    study = nasty.pairs("shop", lambda task, rater, first: float(task % 3 != 0), tasks=30)
+    client.force_login(MembershipFactory(study=study, role="owner").user)
+    assert "No machine has judged yet" in client.get("/studies/shop/quality/machines/").content.decode()
+    assert client.get("/studies/shop/quality/machines.svg").status_code == 404
+    machine = machine_rater(study=study, name="=judge")
+    for number, task in enumerate(study.tasks.order_by("pk")):
+        shown = list(task.places.values_list("response", flat=True))
+        store_verdicts(rater=machine, task=task, shown=shown, forward=0.05 + 0.03 * number, backward=0.6)
+    page = client.get("/studies/shop/quality/machines/").content.decode()
+    assert "30 pairs judged in both orders" in page
+    assert "Source:" in page
+    rows = list(csv.DictReader(io.StringIO(client.get("/studies/shop/quality/machines.csv").content.decode())))
+    assert {row["judge"] for row in rows} == {"'=judge"}
+    assert sum(int(row["pairs"]) for row in rows) == 30
+    assert client.get("/studies/shop/quality/machines.svg?judge=1").content.startswith(b"<svg")
+    for path in ("machines.svg?judge=2", "machines.svg?judge=0", "machines.svg?judge=x", "machines.pdf"):
+        assert client.get(f"/studies/shop/quality/{path}").status_code == 404
+    # What the machine said is in no figure of people's: 30 tasks, three raters.
+    assert "90 votes on 30 tasks" in client.get("/studies/shop/standings/").content.decode()

@@ -9,6 +9,7 @@ from annotate.judgements.comparisons import Answers, Comparisons
 from annotate.quality import checks
 from annotate.quality.bootstrap import Clusters
 from annotate.quality.coefficients import alpha_nominal, alpha_ordinal, concordance, kendalls_w, raw_agreement
+from annotate.quality.given import given
 from annotate.quality.habits import habits, longest_run, rows
 from annotate.quality.reliability import reliability
 from annotate.quality.units import units_of_answers, units_of_comparisons
@@ -118,7 +119,7 @@ def test_nothing_to_agree_on():
     ):
         assert check.estimate.value is None
         assert check.missing
-    assert rows(nothing, np.zeros(0), np.zeros(0)) == []
+    assert rows(nothing, given(*[np.zeros(0)] * 6), np.zeros(0)) == []
     assert len(reliability(nothing).rater) == 0
 
 
@@ -200,23 +201,39 @@ def test_reliability_is_recovered(rng):
 
 
 def test_habits_by_hand():
-    of = comparisons(
-        np.arange(8), np.zeros(8, int), [1, 1, 1, 1, 1, 1, 0, 0.5], seconds=[1, 50, 50, 50, 50, 50, 50, np.nan]
+    seconds = np.array([1, 50, 50, 50, 50, 50, 50, np.nan])
+    of = comparisons(np.arange(8), np.zeros(8, int), [1, 1, 1, 1, 1, 1, 0, 0.5])
+    # Of each pair the rank of the first and of the second.
+    value = np.array([[1, 2]] * 6 + [[2, 1], [1, 1]]).ravel()
+    all_given = given(
+        np.zeros(16, int), np.tile([0, 1], 8), np.repeat(of.at, 2), np.repeat(seconds, 2), value, np.full(16, 500.0)
     )
     longer = np.array([1, 1, 0, 0, np.nan, np.nan, np.nan, 1])
-    found = habits(of, np.zeros(8), np.zeros(8), np.full(8, 1000.0), longer)
+    found = habits(of, np.zeros(8), np.zeros(8), all_given, all_given.shares, longer)
     assert (found.answers, found.fast, found.timed, found.pace, found.run) == (8, 1, 7, 50, 6)
     assert (found.first.value, found.longer.value, found.ties.value) == (pytest.approx(6 / 7), 0.5, 1 / 8)
     assert found.agreement.value is None
-    row = rows(of, np.full(8, 1000.0), longer)[0]
+    row = rows(of, all_given, longer)[0]
     assert (row.answers, row.pace, row.agreement) == (8, 50, None)
     assert (row.first, row.longer, row.fast) == (pytest.approx(6 / 7), 0.5, pytest.approx(1 / 7))
 
 
+def test_the_same_answer_is_the_same_at_every_place():
+    """Two rankings of three that are alike, one that is not, and a score of 1, which is no rank of a third."""
+    value = np.array([1, 2, 2, 1, 2, 2, 2, 1, 2, 1], float)
+    place = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0])
+    zero = np.zeros(10)
+    said = given(zero, place, zero, zero, value, zero).said
+    assert said[0] == said[1]
+    assert len(set(said.tolist())) == 3
+
+
 def test_a_long_run_is_unlikely_by_chance(rng):
-    assert longest_run(np.ones(0, bool)) == (0, 1.0)
-    longest, chance = longest_run(rng.random(200) < 0.5)
+    even = np.array([0.5, 0.5])
+    assert longest_run(np.zeros(0, int), even) == (0, 1.0)
+    longest, chance = longest_run(rng.integers(2, size=200), even)
     assert longest < 20
     assert chance > 0.05
-    mixed = np.append(np.tile([True, False], 50), np.ones(40, bool))
-    assert longest_run(mixed)[1] < 0.001
+    # Whoever gives one answer only, among raters who do not; among raters who do it is nothing.
+    assert longest_run(np.ones(40, int), even) == (40, pytest.approx(0.5**39))
+    assert longest_run(np.ones(40, int), np.array([0, 1.0]))[1] == 1

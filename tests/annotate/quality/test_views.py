@@ -4,6 +4,7 @@ import csv
 import io
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from django.utils import timezone
 
@@ -11,6 +12,7 @@ from annotate.judgements.operations import Answer, adjudicate, submit
 from annotate.quality import parts, summary
 from annotate.quality.evidence import Evidence
 from annotate.tasks.operations import lease_next
+from tests.annotate import nasty
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -134,3 +136,34 @@ def test_the_raters(manager, study):
 
 def test_a_rater_of_another_study_is_not_found(manager):
     assert manager.get(f"/studies/shop/quality/raters/{MembershipFactory().pk}/").status_code == 404
+
+
+def test_raters_who_only_score_have_a_pace_and_are_told_of_sameness(client):
+    """Three raters score with some sense; a fourth gives every response a 3, too fast to have read it."""
+    building = nasty.Building("scores", method="score", criteria={"clear": (1, 5, 1)}, raters=4)
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        prompt, (response,) = building.prompt(["ada"], sentences=[30])
+        task = building.task(prompt, [response])
+        for rater in range(4):
+            score = 3.0 if rater == 3 else float(np.clip(1 + number % 5 + rng.integers(-1, 2), 1, 5))
+            building.judge(task, rater, [response], scores={"clear": [score]}, seconds=1.0 if rater == 3 else 30.0)
+    study = building.done()
+    client.force_login(MembershipFactory(study=study, role="owner").user)
+    rows = list(csv.DictReader(io.StringIO(client.get("/studies/scores/quality/raters.csv").content.decode())))
+    assert [(row["answers"], row["seconds"], row["too_fast"]) for row in rows] == [
+        *([("40", "30.0", "0.0")] * 3),
+        ("40", "1.0", "1.0"),
+    ]
+    page = client.get(f"/studies/scores/quality/raters/{building.raters[3]}/").content.decode()
+    assert "Gave the same answer 40 times in a row" in page
+    assert "40 answers came before their texts could be read" in page
+    # Without this rater scores agree better.
+    assert "Krippendorff&#x27;s α, Clear" in page
+    assert (
+        "in a row"
+        not in client.get(f"/studies/scores/quality/raters/{building.raters[0]}/")
+        .content.decode()
+        .split("In short")[1]
+        .split("</ul>")[0]
+    )

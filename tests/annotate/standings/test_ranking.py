@@ -1,5 +1,7 @@
 """Ranking models: against choix, against general optimisers, and by hand."""
 
+from itertools import combinations
+
 import choix
 import numpy as np
 import pytest
@@ -121,6 +123,34 @@ def test_a_ranking_with_a_tie_by_hand():
     best = max(np.linspace(0.1, 10, 10_000), key=likelihood)
     assert fit.strengths == pytest.approx([0, 0, 0], abs=1e-9)
     assert np.exp(fit.tie) == pytest.approx(best, abs=1e-3)
+
+
+def test_whole_rankings_with_ties_are_the_maximum_of_their_likelihood():
+    """Written down choice by choice, over all sets that might have been chosen, without derivatives."""
+    rng = np.random.default_rng(2)
+    items = [rng.permutation(5)[:4] for _ in range(80)]
+    worth = np.linspace(0, 1.5, 5)
+    ranks = [np.unique(-np.round(worth[of] + rng.gumbel(size=4)), return_inverse=True)[1] + 1 for of in items]
+    orders = sorted({int((of == place).sum()) for of in ranks for place in set(of.tolist())} - {1})
+    assert orders == [2, 3, 4]
+
+    def cost(at):
+        theta, delta = at[:5], dict(zip([1, *orders], [0.0, *at[5:]], strict=True))
+        total = 0.0
+        for of, places in zip(items, ranks, strict=True):
+            for place in range(1, places.max() + 1):
+                left, chosen = of[places >= place], of[places == place]
+                if len(left) == 1:
+                    continue
+                sets = [some for m in delta for some in combinations(left.tolist(), m)]
+                odds = [delta[len(some)] + theta[list(some)].mean() for some in sets]
+                total -= delta[len(chosen)] + theta[chosen].mean() - logsumexp(odds)
+        return total
+
+    fit = plackett_luce.fit(5, [of.tolist() for of in items], [of.tolist() for of in ranks], np.arange(80))
+    found = minimize(cost, np.zeros(5 + len(orders)), method="BFGS")
+    assert -fit.log_likelihood == pytest.approx(found.fun, abs=1e-6)
+    assert fit.strengths == pytest.approx(found.x[:5] - found.x[:5].mean(), abs=1e-3)
 
 
 def test_votes_are_counted_without_changing_what_they_say():
