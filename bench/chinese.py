@@ -84,30 +84,32 @@ def turn(folder: Path, options: argparse.Namespace):
     done("import_prompts", folder, STUDY, str(folder / "prompts.csv"))
     done("generate_responses", folder, study=STUDY, model=writer, per_prompt=4, max_new_tokens=TOKENS)
     simulated(folder, seed=0)
-    kinds = {
-        "linear on text": {"kind": "linear"},
-        "linear on the frozen encoder": {"kind": "linear", "base_model": options.encoder},
-        "encoder": {"kind": "encoder", "base_model": options.encoder},
-    }
-    for name, how in kinds.items():
-        started = time.perf_counter()
-        output = str(folder / name.replace(" ", "-"))
-        sizes = {"max_length": 64, "tokens_per_step": 2048, "min_steps": 80}
-        learned = done("train_preference", folder, study=STUDY, output=output, **sizes, **how)
-        yield f"preference model, {name}", judged(learned) | {"seconds": time.perf_counter() - started}
+    for name, how in (
+        ("linear", {"kind": "linear"}),
+        ("probe", {"kind": "linear", "base_model": options.encoder}),
+    ):
+        yield f"preference model, {name}", learned(folder, name, how)
     started = time.perf_counter()
     result = done(
-        "rl_finetune", folder, study=STUDY, policy=writer, reward=str(folder / "encoder"), output=tuned,
-        guard=str(folder / "linear-on-text"), steps=options.rl_steps, max_new_tokens=TOKENS, kl_budget=12, best_of=4,
+        "rl_finetune", folder, study=STUDY, policy=writer, reward=str(folder / "probe"), output=tuned,
+        guard=str(folder / "linear"), steps=options.rl_steps, max_new_tokens=TOKENS, kl_budget=12, best_of=4,
     )  # fmt: skip
     yield (
         "tuning",
         {name: result[name] for name in ("before", "after", "kept_step", "stopped", "best_of")}
         | {"seconds": time.perf_counter() - started},
     )
+    yield "preference model, encoder", learned(folder, "encoder", {"kind": "encoder", "base_model": options.encoder})
     done("next_round", folder, study=STUDY, policy=tuned, max_new_tokens=TOKENS)
     simulated(folder, seed=1)
     yield "win rate", won()
+
+
+def learned(folder: Path, name: str, how: dict[str, Any]) -> dict[str, Any]:
+    started = time.perf_counter()
+    sizes = {"max_length": 64, "tokens_per_step": 2048, "min_steps": 80}
+    result = done("train_preference", folder, study=STUDY, output=str(folder / name), **sizes, **how)
+    return judged(result) | {"seconds": time.perf_counter() - started}
 
 
 def done(command: str, folder: Path, *named: str, **how: Any) -> dict[str, Any]:

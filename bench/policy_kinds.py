@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--pretrain-steps", type=int, default=200)
     parser.add_argument("--beta", type=float, default=0.05)
     parser.add_argument("--distinct-floor", type=float, default=0.0)
+    parser.add_argument("--start", type=Path, help="folder with plain and vae to tune from in all seeds (default: own)")
     parser.add_argument("--work", type=Path, help="keep models in this folder")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--json", help="write the figures to this file")
@@ -85,8 +86,13 @@ def one_seed(folder: Path, arguments: argparse.Namespace, seed: int):
     texts = corpus.documents(4000, seed)
     prompts = corpus.prompts(500, seed)
     fresh, held_out, train = prompts[:100], prompts[100:200], prompts[200:]
-    if not (folder / "guard" / "config.json").exists():
+    if arguments.start:
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind in ("plain", "vae"):
+            (folder / kind).symlink_to((arguments.start / kind).resolve())
+    elif not (folder / "guard" / "config.json").exists():
         pretrained(folder, arguments, texts, seed)
+    if not (folder / "guard" / "config.json").exists():
         judges(folder, train, seed)
     for name in arguments.kinds:
         yield name, tuned(folder, arguments, name, Asked(train, held_out, fresh, texts), seed)

@@ -4,20 +4,26 @@ A help for reviewers, not a proof: names and addresses of streets are not looked
 """
 
 import re
+import unicodedata
 
 EMAIL = re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{2,63})+\b")
+# What may not stand next to a number; Chinese characters may, since nothing divides them from it.
+BEFORE, AFTER = r"(?<![A-Za-z0-9_.,-])", r"(?![A-Za-z0-9_-])"
 # An international prefix, or a local number in groups; dates, years and prices have other shapes.
 PHONE = re.compile(
-    r"(?<![\w.,-])(?:\+\d{1,3}[\s./-]?(?:\(\d{1,4}\)[\s./-]?)?|\(?0\d{1,4}\)?[\s./-])(?:\d[\s./-]?){6,11}\d(?![\w-])"
+    BEFORE + r"(?:\+\d{1,3}[\s./-]?(?:\(\d{1,4}\)[\s./-]?)?|\(?0\d{1,4}\)?[\s./-])(?:\d[\s./-]?){6,11}\d" + AFTER
 )
-NORTH_AMERICAN = re.compile(r"(?<![\w.-])(?:\(\d{3}\)\s?|\d{3}[-.\s])\d{3}[-.\s]\d{4}(?![\w-])")
-SOCIAL_SECURITY = re.compile(r"(?<![\w-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
-IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,3})?\b")
-CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
+NORTH_AMERICAN = re.compile(r"(?<![A-Za-z0-9_.-])(?:\(\d{3}\)\s?|\d{3}[-.\s])\d{3}[-.\s]\d{4}" + AFTER)
+CHINESE_MOBILE = re.compile(BEFORE + r"1[3-9]\d[ -]?\d{4}[ -]?\d{4}" + AFTER)
+SOCIAL_SECURITY = re.compile(r"(?<![A-Za-z0-9_-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}" + AFTER)
+CHINESE_RESIDENT = re.compile(r"(?<![A-Za-z0-9_])\d{17}[\dXx](?![A-Za-z0-9_])")
+IBAN = re.compile(r"(?<![A-Za-z0-9_])[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,3})?(?![A-Za-z0-9_])")
+CARD = re.compile(r"(?<![A-Za-z0-9_.+-])\d(?:[ -]?\d){12,18}" + AFTER)
 
 
 def kinds_of_personal_data(text: str) -> list[str]:
-    """What kinds of personal data the text seems to hold, in a fixed order."""
+    """What kinds of personal data the text seems to hold, in a fixed order; full-width digits are digits."""
+    text = unicodedata.normalize("NFKC", text)
     found = []
     if EMAIL.search(text):
         found.append("e-mail")
@@ -25,11 +31,11 @@ def kinds_of_personal_data(text: str) -> list[str]:
         found.append("card number")
     if any(_valid_iban(match[0]) for match in IBAN.finditer(text)):
         found.append("account number")
-    if SOCIAL_SECURITY.search(text):
+    if SOCIAL_SECURITY.search(text) or any(_valid_resident(match[0]) for match in CHINESE_RESIDENT.finditer(text)):
         found.append("ID number")
     # What has the shape of an account or card number, valid or not, holds no telephone number.
     text = IBAN.sub(" ", CARD.sub(" ", text))
-    if PHONE.search(text) or NORTH_AMERICAN.search(text):
+    if any(shape.search(text) for shape in (PHONE, NORTH_AMERICAN, CHINESE_MOBILE)):
         found.append("telephone")
     return found
 
@@ -45,3 +51,9 @@ def _valid_iban(text: str) -> bool:
     """The check digits modulo 97 (ISO 13616)."""
     plain = re.sub(r"\s", "", text)
     return 15 <= len(plain) <= 34 and int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4])) % 97 == 1
+
+
+def _valid_resident(text: str) -> bool:
+    """The check character of a Chinese resident's number (ISO 7064 MOD 11-2, as GB 11643 has it)."""
+    weighed = sum(int(digit) * 2 ** (17 - place) for place, digit in enumerate(text[:17]))
+    return "10X98765432"[weighed % 11] == text[17].upper()

@@ -96,6 +96,11 @@ def test_raters_agree_before_they_judge_and_again_after_a_change(client):
     ("SSN 123-45-6789", ["ID number"]),
     ("In 2024-01-31 we sold 1,234,567.89 of 12345678 items at 3.14159265358979", []),
     ("a @ b, user@localhost, 4111 1111 1111 1112, DE88 3704 0044 0532 0130 00, 000-12-3456", []),
+    ("请打13812345678谢谢", ["telephone"]), ("电话０１０-１２３４５６７８。", ["telephone"]),
+    ("电话+86 139 1234 5678", ["telephone"]),
+    ("身份证11010519491231002X。", ["ID number"]), ("卡号４１１１１１１１１１１１１１１１哦", ["card number"]),
+    ("账号DE89370400440532013000请查收，写信给li@example.com谢谢", ["e-mail", "account number"]),
+    ("身份证110105194912310021，订单20231225134567，价格１３８０元，3.13812345678", []),
     ("", []), ("ISBN 978-3-16-148410-0 costs 10.000.000", []),
 ])  # fmt: skip
 def test_personal_data_is_seen_and_plain_numbers_are_not(text, kinds):
