@@ -1,14 +1,15 @@
 """Policy optimisation beside TRL: the same model, prompts, reward, batch and optimiser, step for step.
 
-    .venv/bin/python bench/policy_vs_trl.py --trl-python /path/to/trl-venv/bin/python [--seeds 5] [--json FILE]
+    OMP_NUM_THREADS=1 .venv/bin/python bench/policy_vs_trl.py --trl-python PYTHON [--seeds 5] [--json FILE]
 
 TRL needs an environment of its own, since it is no dependency of the app:
 
     python3 -m venv trl-environment
     trl-environment/bin/pip install -r requirements-trl.txt
 
-The two take turns, seed by seed. Printed are the seconds of a step (median without the first) and their ratio with its
-range over seeds; then reward and KL of what was saved, measured in the same way for both on prompts of their own.
+The two take turns, seed by seed. Printed are the processor seconds of a step (median without the first) and their ratio
+with its range over seeds; then reward and KL of what was saved, measured in the same way for both on prompts of their
+own. Seconds of the processor, because other work on the machine would change those of the clock.
 """
 
 import argparse
@@ -27,7 +28,7 @@ SETTINGS = {
     "prompt 48, 4 samples": {"prompt": 48, "prompts": 16, "samples": 4},
     "prompt 160, 8 samples": {"prompt": 160, "prompts": 8, "samples": 8},
 }
-NEW_TOKENS, BETA, RATE, STEPS, TIMED_STEPS = 64, 0.05, 3e-4, 30, 8
+NEW_TOKENS, BETA, RATE, STEPS, TIMED_STEPS = 64, 0.05, 3e-4, 30, 5
 
 
 def reward(texts: list[str]) -> list[float]:
@@ -37,7 +38,7 @@ def reward(texts: list[str]) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trl-python", required=True, help="python with TRL 1.16")
+    parser.add_argument("--trl-python", default="", help="python with TRL 1.16")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=STEPS, help="optimiser steps of the run whose reward is compared")
     parser.add_argument("--json", help="write the figures to this file")
@@ -83,7 +84,7 @@ def compare(folder: Path, arguments: argparse.Namespace) -> dict:
 
 
 def timed(python: str, side: str, job: dict) -> float:
-    """The median seconds of a step, the first left out."""
+    """The median processor seconds of a step, the first left out."""
     command = [python, __file__, "--side", side, "--job", json.dumps(job)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
@@ -149,7 +150,7 @@ def palate(job: dict) -> list[float]:
             self.at: list[float] = []
 
         def progress(self, step: int, total: int) -> None:
-            self.at.append(time.perf_counter())
+            self.at.append(time.process_time())
 
     clock = Clock()
     prompts = prompts_of(job["model"], job["prompt"], 64, 1)
@@ -180,7 +181,7 @@ def trl(job: dict) -> list[float]:
             self.at: list[float] = []
 
         def on_step_end(self, *_: object, **__: object) -> None:
-            self.at.append(time.perf_counter())
+            self.at.append(time.process_time())
 
     clock = Clock()
     prompts = [text + "\n" for text in prompts_of(job["model"], job["prompt"], 64, 1)]
@@ -206,7 +207,8 @@ def measured(base: str, tuned: str, prompt: int) -> dict[str, float]:
     import torch
 
     from training.engine.decoding import Sampling
-    from training.engine.policy.passes import Group, Passes
+    from training.engine.policy.passes import Passes
+    from training.engine.policy.rows import Group
     from training.engine.sampling import load_policy, sample
 
     policy, start = load_policy(tuned), load_policy(base)
@@ -216,7 +218,7 @@ def measured(base: str, tuned: str, prompt: int) -> dict[str, float]:
     drawn = sample(policy, inputs, per_prompt=8, how=Sampling(NEW_TOKENS))
     groups = [Group(ids, [d.tokens for d in drawn[8 * n : 8 * n + 8]]) for n, ids in enumerate(inputs)]
     passes = Passes(start.model, pad_id=start.tokenizer.pad_token_id, temperature=1.0, precision="float32")
-    log_reference, _ = passes.table(groups, NEW_TOKENS)
+    log_reference = passes.table(groups, NEW_TOKENS)
     kl = sum(sum(d.log_probs) for d in drawn) - log_reference.sum().item()
     rewards = reward([policy.text(d.tokens) for d in drawn])
     return {"reward": statistics.fmean(rewards), "kl": kl / len(drawn)}

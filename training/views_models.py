@@ -18,6 +18,7 @@ from palate.markdown import sanitised
 from training import model_versions, promotion, snapshots
 from training.cards import figure
 from training.models import ModelKind, ModelVersion, ResponseReward, chance
+from training.reasons import why_not
 from training.report_pages import sections
 from training.word_pages import explained
 
@@ -151,12 +152,14 @@ def rewards(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 def turn(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     study = managed_study(request, slug)
-    shown = get_object_or_404(study.rounds.select_related("policy", "against", "preference"), number=number)
+    shown = get_object_or_404(study.rounds.select_related("policy__run", "against", "preference"), number=number)
+    rate = win_rate(shown)
     context = {
         "study": study,
         "tab": "overview",
         "round": shown,
-        "rate": win_rate(shown),
+        "rate": rate,
+        "reasons": why_not(shown, rate),
         "people": win_rate(shown, kinds=["person", "imported"]),
         "tasks": shown.tasks.count(),
     }

@@ -10,6 +10,7 @@ from annotate.judgements.models import Judgement
 from annotate.prompts.models import Response
 from annotate.studies.models import Study
 from training.models import ModelKind, Round, Run, RunState
+from training.reasons import agreement
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,6 +41,11 @@ def test_one_turn_of_the_loop(settings, tmp_path):
         assert "".join(text for text, _ in sample.changes["before"]) == sample.before
     assert figures["policy"]["before"]["kl"] == pytest.approx(0, abs=1e-3)
     assert 0 <= figures["win_rate"]["value"] <= 1
+
+    # What the round's policy and its start wrote is scored by the preference model, and the figures say why not.
+    assert tuned.reward.response_rewards.filter(response__places__task__round=turn).count() == 2 * turn.tasks.count()
+    assert agreement(turn) is not None
+    assert bool(figures["why_not"]) == (figures["win_rate"]["interval"][0] <= 0.5)
 
     # A further round pairs the policy with its start's best of three as well, under an author's name of its own.
     call_command("next_round", study=study.slug, policy=tuned.path, best_of=3, per_prompt=1, limit=4, max_new_tokens=24)

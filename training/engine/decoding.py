@@ -17,6 +17,7 @@ from torch import Tensor
 from training.engine.tree_rows import HIDDEN
 
 RETIRE_SHARE = 0.125  # copying the cache costs about a step, so finished rows leave in groups
+ROOM = 128  # tokens by which a cache grows
 LARGEST_GROUP = 8  # samples that share a row: each also computes attention to the others' tokens, masked
 TOLERANCE = 1e-4
 
@@ -41,7 +42,7 @@ class Drawn:
     log_probs: tuple[float, ...]
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def decode(
     model: Any,
     inputs: Sequence[Sequence[int]],
@@ -93,6 +94,43 @@ def left_padded(inputs: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, T
 
 def takes_positions(model: Any) -> bool:
     return "position_ids" in inspect.signature(model.forward).parameters
+
+
+def _cache_of(model: Any) -> Any:
+    """An empty cache of the model's whose layers grow by ROOM tokens at a time: the library's copy all that they hold
+    at every step."""
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+
+    class Roomy(DynamicLayer):
+        keys: Any
+        values: Any
+        told: Tensor | None = None
+        room: tuple[Tensor, Tensor]
+
+        def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+            added = key_states, value_states
+            if not self.is_initialized:
+                self.lazy_initialization(*added)
+                self.keys, self.values = added
+                return added
+            seen = self.keys.shape[2]
+            end = seen + key_states.shape[2]
+            # Where rows were selected meanwhile, `keys` is a tensor of its own.
+            if self.keys is not self.told or end > self.room[0].shape[2]:
+                shapes = [(*states.shape[:2], end + ROOM, states.shape[3]) for states in added]
+                self.room = key_states.new_empty(shapes[0]), value_states.new_empty(shapes[1])
+                for room, held in zip(self.room, (self.keys, self.values), strict=True):
+                    room[:, :, :seen] = held
+            for room, states in zip(self.room, added, strict=True):
+                room[:, :, seen:end] = states
+            self.told, self.values = (room[:, :, :end] for room in self.room)
+            self.keys = self.told
+            return self.keys, self.values
+
+    cache = DynamicCache(config=model.config)
+    cache.layers = [Roomy() if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    return cache
 
 
 @dataclass
@@ -160,7 +198,7 @@ def _prefilled(model: Any, inputs: Sequence[Sequence[int]], pad_id: int, copies:
         out = model(encoder_outputs=(source,), attention_mask=mask, decoder_input_ids=start, past_key_values=cache)
         source = source.repeat_interleave(copies, dim=0)
     else:
-        cache = DynamicCache(config=model.config)
+        cache = _cache_of(model)
         place = {}
         if takes_positions(model):
             place = {"position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0)}
@@ -212,11 +250,13 @@ def _draw(logits: Tensor, how: Sampling) -> tuple[Tensor, Tensor]:
     if how.temperature == 0:
         greedy = _without(logits, how.banned).argmax(dim=-1)
         return greedy, torch.log_softmax(logits, dim=-1).gather(1, greedy.unsqueeze(1)).squeeze(1)
-    log_probs = torch.log_softmax(logits / how.temperature, dim=-1)
-    # exp(log p) / Exponential(1) is largest at a token with chance p: one draw without sorting or summing.
-    among = _cut(_without(log_probs, how.banned), how)
-    drawn = (among.exp() / torch.empty_like(among).exponential_()).argmax(dim=-1)
-    return drawn, log_probs.gather(1, drawn.unsqueeze(1)).squeeze(1)
+    log_probs = torch.log_softmax(logits if how.temperature == 1 else logits / how.temperature, dim=-1)
+    # Where a uniform draw falls among the sums of the chances: one random number a row. In float64, since a large
+    # vocabulary's chances add up to far more than each of them.
+    sums = _cut(_without(log_probs, how.banned), how).exp().cumsum(dim=1, dtype=torch.float64)
+    uniform = torch.rand(len(sums), 1, dtype=torch.float64) * sums[:, -1:]
+    drawn = torch.searchsorted(sums, uniform, right=True).clamp(max=sums.shape[1] - 1)
+    return drawn.squeeze(1), log_probs.gather(1, drawn).squeeze(1)
 
 
 def _without(scores: Tensor, banned: Sequence[int]) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 
 from training.engine.decoding import Drawn, Sampling, decode
 from training.engine.formatting import policy_prompt_ids
+from training.engine.products import hastened
 from training.engine.progress import Reporter, SilentReporter, advance
 
 HALF = "\ufffd"  # what a decoder writes for bytes that are no character
@@ -82,7 +83,7 @@ def load_policy(path: str, *, dtype: torch.dtype = torch.float32) -> Policy:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     kind = AutoModelForSeq2SeqLM if AutoConfig.from_pretrained(path).is_encoder_decoder else AutoModelForCausalLM
-    return Policy(kind.from_pretrained(path, dtype=dtype).eval(), tokenizer)
+    return Policy(hastened(kind.from_pretrained(path, dtype=dtype).eval()), tokenizer)
 
 
 def generate(

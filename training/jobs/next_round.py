@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -22,7 +23,11 @@ from training.engine.progress import Reporter
 from training.jobs.generate_responses import SPLITS, chosen_prompts, save, write
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
+from training.jobs.score_responses import score
 from training.models import ModelKind, ModelVersion, Round, Run
+
+if TYPE_CHECKING:
+    from training.engine.reward import PreferenceModel
 
 
 @dataclass(frozen=True)
@@ -69,17 +74,23 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
 
     mine = written(paths[0], options.per_prompt)
     others = {1: written(paths[1], options.per_prompt)}
+    chooser = _chooser(study, paths[0])
+    model = _loaded(chooser) if chooser and (options.best_of or Path(chooser.path).is_dir()) else None
     if options.best_of:
         drawn = written(paths[1], options.best_of * options.per_prompt)
-        others[options.best_of] = _best(study, paths[0], prompts, drawn, options)
+        others[options.best_of] = _best(model, prompts, drawn, options)
     with transaction.atomic():
         versions = [model_versions.register(study=study, kind=ModelKind.POLICY, path=path) for path in paths]
         tuned = save(run, versions[0], prompts, mine, decoding)
+        responses = [*tuned]
         rounds = []
         for best_of, texts in others.items():
             turn = _open_round(study, *versions, best_of=best_of, by=run.created_by)
             theirs = save(run, versions[1], prompts, texts, decoding, best_of=best_of)
             rounds.append((turn, _make_tasks(study, turn, tuned, theirs)))
+            responses += theirs
+        if chooser and model:  # a round's page says whether it orders these texts as the raters do
+            score(chooser, model, [response for of_prompt in responses for response in of_prompt])
     for turn, tasks in rounds:
         reporter.log(f"round {turn.number}: {tasks} tasks wait for the raters")
     first, tasks = rounds[0]
@@ -103,15 +114,17 @@ def _make_tasks(study: Study, turn: Round, mine: list[list[Response]], theirs: l
     return create_tasks(study=study, response_sets=sets, round=turn, priority=ROUND_PRIORITY)
 
 
-def _best(
-    study: Study, policy: str, prompts: Sequence[Prompt], drawn: Sequence[Sequence[str]], options: Options
-) -> list[list[str]]:
-    """For each prompt `per_prompt` texts, each the best of `best_of` draws of its own."""
+def _loaded(chooser: ModelVersion) -> "PreferenceModel":
     from training.engine.reward import PreferenceModel
 
-    chooser = _chooser(study, policy)
-    assert chooser is not None  # checked before the run began
-    model = PreferenceModel.load(chooser.path)
+    return PreferenceModel.load(chooser.path)
+
+
+def _best(
+    model: "PreferenceModel | None", prompts: Sequence[Prompt], drawn: Sequence[Sequence[str]], options: Options
+) -> list[list[str]]:
+    """For each prompt `per_prompt` texts, each the best of `best_of` draws of its own."""
+    assert model is not None  # checked before the run began
     chosen = []
     for prompt, texts in zip(prompts, drawn, strict=True):
         rewards = dict(zip(texts, model.score([(prompt.text, text) for text in texts]), strict=True))

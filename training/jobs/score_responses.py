@@ -1,8 +1,8 @@
 """Let a preference model score a study's responses: rewards and calibrated chances for pages, the API and the loop."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annotate.errors import PalateError
 from annotate.prompts.models import Response
@@ -12,7 +12,10 @@ from training.engine.progress import Reporter, advance
 from training.jobs.generate_responses import SPLITS
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import PRECISION, option
-from training.models import ModelKind, ResponseReward, Run
+from training.models import ModelKind, ModelVersion, ResponseReward, Run
+
+if TYPE_CHECKING:
+    from training.engine.reward import PreferenceModel
 
 AT_ONCE = 256
 
@@ -34,7 +37,7 @@ def check(study: Study | None, options: Options) -> None:
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
     """Scores what this model has not scored yet; what a cancelled run has scored is kept."""
-    from training.engine.reward import PreferenceModel, spread
+    from training.engine.reward import PreferenceModel
 
     study = study_of(run)
     path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.PREFERENCE)
@@ -46,23 +49,30 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     new = list(responses.exclude(rewards__version=version).order_by("prompt_id", "id").values_list("pk", flat=True))
     for start in range(0, len(new), AT_ONCE):
         part = list(Response.objects.filter(pk__in=new[start : start + AT_ONCE]).select_related("prompt"))
-        members = model.score_members([(response.prompt.text, response.text) for response in part])
-        ResponseReward.objects.bulk_create(
-            [
-                ResponseReward(
-                    version=version,
-                    response=response,
-                    reward=sum(rewards) / len(rewards),
-                    log_odds=model.log_odds(sum(rewards) / len(rewards)),
-                    spread=apart if len(rewards) > 1 else None,
-                )
-                for response, rewards, apart in zip(part, members, spread(members), strict=True)
-            ],
-            ignore_conflicts=True,
-        )
+        score(version, model, part)
         advance(reporter, min(start + AT_ONCE, len(new)), len(new))
     reporter.log(f"{len(new)} responses scored, {known - len(new)} had been before")
     return {"model": version.name, "scored": len(new), "scored_before": known - len(new)}
+
+
+def score(version: ModelVersion, model: "PreferenceModel", responses: Sequence[Response]) -> None:
+    """Store what the model, registered as `version`, thinks of the responses."""
+    from training.engine.reward import spread
+
+    members = model.score_members([(response.prompt.text, response.text) for response in responses])
+    ResponseReward.objects.bulk_create(
+        [
+            ResponseReward(
+                version=version,
+                response=response,
+                reward=sum(rewards) / len(rewards),
+                log_odds=model.log_odds(sum(rewards) / len(rewards)),
+                spread=apart if len(rewards) > 1 else None,
+            )
+            for response, rewards, apart in zip(responses, members, spread(members), strict=True)
+        ],
+        ignore_conflicts=True,
+    )
 
 
 def _responses(study: Study, split: str) -> Any:

@@ -13,7 +13,8 @@ from training.engine import workers
 from training.engine.decoding import Drawn, Sampling
 from training.engine.latent_model import gaussian_kl, log_density
 from training.engine.policy.config import PolicyConfig
-from training.engine.policy.passes import Group, Passes
+from training.engine.policy.passes import Passes
+from training.engine.policy.rows import Group
 from training.engine.policy.vllm import VllmSampler
 from training.engine.sampling import Policy, banned_tokens, heads_of, load_policy, sample
 
@@ -80,19 +81,19 @@ class Actor:
         rows = self.server.sample(prompts, per_prompt=per_prompt, how=how, seed=seed, start=start)
         groups = [Group(ids, rows[n * per_prompt : (n + 1) * per_prompt]) for n, ids in enumerate(prompts)]
         width = max(map(len, rows))
-        table = self.reference_log_probs(groups, width) if start else self.log_probs(groups, width)[0]
+        table = self.reference_log_probs(groups, width) if start else self.log_probs(groups, width)
         return [Drawn(row, tuple(values[: len(row)])) for row, values in zip(rows, table.tolist(), strict=True)]
 
-    def log_probs(self, groups: Sequence[Group], width: int) -> tuple[Tensor, Tensor]:
-        """Log-probabilities and entropies (N, T) under the policy as it is now."""
+    def log_probs(self, groups: Sequence[Group], width: int) -> Tensor:
+        """Log-probabilities (N, T) under the policy as it is now."""
         return self.passes.table(groups, width)
 
     def reference_log_probs(self, groups: Sequence[Group], width: int) -> Tensor:
         """Log-probabilities (N, T) under the policy as it was."""
         if self.adapted is not None:
             with self.adapted.disable_adapter():
-                return self.passes.table(groups, width)[0]
-        return self.passes.table(groups, width, self.reference)[0]
+                return self.passes.table(groups, width)
+        return self.passes.table(groups, width, self.reference)
 
     def latent_terms(self, groups: Sequence[Group]) -> tuple[Tensor, Tensor]:
         """Log-density under the policy's prior of the latent that each group's head ends with, and the KL of that prior

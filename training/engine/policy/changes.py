@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from training.engine.policy.actor import Actor
-from training.engine.policy.passes import Group
+from training.engine.policy.rows import Group
 from training.engine.progress import Pieces
 
 
@@ -19,7 +19,7 @@ def changes(actor: Actor, prompts: Sequence[str], texts: Sequence[tuple[str, ...
         for prompt, row in zip(prompts, texts, strict=True)
     ]
     width = max(len(response) for group in groups for response in group.responses)
-    ratio = actor.log_probs(groups, width)[0] - actor.reference_log_probs(groups, width)
+    ratio = actor.log_probs(groups, width) - actor.reference_log_probs(groups, width)
     tables = iter(ratio.tolist())
     return [[_pieces(actor, text, next(tables)) for text in row] for row in texts]
 

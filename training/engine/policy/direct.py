@@ -14,8 +14,8 @@ from training.engine import workers
 from training.engine.objectives import dpo, kto
 from training.engine.policy.actor import Actor
 from training.engine.policy.config import PolicyConfig
-from training.engine.policy.passes import Group
 from training.engine.policy.rollouts import dealt
+from training.engine.policy.rows import Group
 from training.engine.policy.state import State
 from training.engine.records import Pair, Record, pairs_of
 
@@ -101,7 +101,7 @@ class Direct:
             for question, other in zip(chosen, [*chosen[1:], chosen[0]], strict=True)
         ]
         width = max(len(group.responses[0]) for group in strangers)
-        log_policy, _ = self.actor.log_probs(strangers, width)
+        log_policy = self.actor.log_probs(strangers, width)
         log_reference = self.actor.reference_log_probs(strangers, width)
         return (log_policy - log_reference).sum(dim=1).mean().clamp(min=0)
 

@@ -127,7 +127,7 @@ def check_reference(actor: Actor, prompt: str) -> str:
     rollout = of_samples(actor, [prompt], *actor.sample(inputs, 3), {})
     told = actor.passes.check(rollout.groups[0])
     log_reference = actor.reference_log_probs(rollout.groups, rollout.width)
-    gap = _gap(actor.log_probs(rollout.groups, rollout.width)[0], log_reference)
+    gap = _gap(actor.log_probs(rollout.groups, rollout.width), log_reference)
     if gap > 1e-5:
         raise RuntimeError(f"the reference differs from the policy before the first step, by {gap:.2g}")
     gap = _gap(rollout.log_probs, log_reference)

@@ -20,9 +20,9 @@ from training.engine.latent_model import gaussian_kl
 from training.engine.objectives import kl_k1
 from training.engine.policy.actor import Actor
 from training.engine.policy.config import PolicyConfig
-from training.engine.policy.passes import Group
 from training.engine.policy.rewards import RewardSum
 from training.engine.policy.rollouts import Rollout, roll_out_step
+from training.engine.policy.rows import Group
 from training.engine.policy.state import State
 from training.engine.reward import PreferenceModel
 

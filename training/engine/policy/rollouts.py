@@ -10,7 +10,7 @@ from torch import Tensor
 from training.engine import workers
 from training.engine.decoding import Drawn
 from training.engine.policy.actor import Actor
-from training.engine.policy.passes import Group
+from training.engine.policy.rows import Group
 from training.engine.policy.written import Written
 
 

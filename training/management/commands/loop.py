@@ -13,6 +13,7 @@ from annotate.studies.models import Study
 from training.cards import figure
 from training.demo_study import STUDIES, make_loop_study, run_job
 from training.models import Round, RunKind
+from training.reasons import why_not
 
 # Prompts to which the policy of a further turn writes for the preference model.
 JUDGED_AGAIN = {"train": 120, "validation": 40}
@@ -84,7 +85,8 @@ def turn(study: Study, policy: str, *, rl_steps: int, seed: int) -> tuple[str, d
     number = run_job(RunKind.NEXT_ROUND, study, {"policy": tuned["model"], "seed": seed}).result["round"]
     # Other raters than those whose judgements the preference model learned from.
     judge_all(study, seed + 1)
-    rate = win_rate(Round.objects.get(study=study, number=number))
+    played = Round.objects.get(study=study, number=number)
+    rate = win_rate(played)
     return tuned["model"], {
         "preference": preference["evaluation"],
         "policy": {"before": tuned["before"], "after": tuned["after"]},
@@ -94,6 +96,7 @@ def turn(study: Study, policy: str, *, rl_steps: int, seed: int) -> tuple[str, d
             "judgements": rate.judgements,
             "prompts": rate.prompts,
         },
+        "why_not": why_not(played, rate),
     }
 
 
@@ -122,7 +125,12 @@ def table(figures: dict[str, Any]) -> str:
         ("time", f"{figures['seconds']:.0f} s"),
     ]
     width = max(len(label) for label, _ in rows)
-    return "\n" + "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
+    reasons = [
+        f"turn {n}, why it did not rise: {reason}"
+        for n, turn in enumerate([*figures["earlier"], figures], start=1)
+        for reason in turn["why_not"]
+    ]
+    return "\n" + "\n".join([*(f"{label:<{width}}  {value}" for label, value in rows), *reasons])
 
 
 def _won(rate: dict[str, Any]) -> str:

@@ -100,7 +100,7 @@ def test_the_kl_budget_is_kept_by_the_saved_policy(tune):
 
 
 def test_a_policy_that_moves_fast_is_looked_at_on_its_way_to_the_budget(tune):
-    changes = {"steps": 30, "look_every": 30, "learning_rate": 1e-3, "beta": 0.0}
+    changes = {"steps": 30, "look_every": 30, "learning_rate": 5e-4, "beta": 0.0}
     metrics = tune(config=dataclasses.replace(CONFIG, **{**LEARNS, **changes}, kl_budget=4.0))
     _start, on_the_way, *_ = metrics["frontier"]
     assert 0 < on_the_way["step"] < metrics["steps"] < 30

@@ -1,0 +1,134 @@
+"""A round that raters do not prefer says why not, from its own figures."""
+
+import pytest
+from django.urls import reverse
+
+from annotate.judgements.operations import Answer, submit
+from annotate.quality.win_rate import win_rate
+from annotate.tasks.operations import create_tasks, lease_next
+from tests.factories import MembershipFactory, PromptFactory, ResponseFactory
+from training.models import ModelKind, ModelVersion, ResponseReward, Round, Run, RunKind, RunState
+from training.reasons import agreement, why_not
+
+pytestmark = pytest.mark.django_db
+
+EVALUATION = {"accuracy": 0.9}
+PROMPTS = 8
+
+
+@pytest.fixture
+def manager():
+    return MembershipFactory(role="manager")
+
+
+@pytest.fixture
+def play(manager):
+    """A round of a policy of which two texts to each of eight prompts are judged, and one more is the same as the other
+    policy's. won: on how many prompts it wins. rewards: of (its text, the other's) by the preference model."""
+
+    def make(*, won, rewards=(2.0, 1.0), gain=1.0, result=None, config=None):
+        study = manager.study
+        run = Run.objects.create(
+            study=study, kind=RunKind.RL_FINETUNE, state=RunState.DONE, config=config or {}, result=result or {}
+        )
+        for n in range(4):
+            run.samples.create(step=9, prompt=str(n), before="a", before_reward=n, response="b", reward=n + gain)
+        kinds = {"base": ModelKind.POLICY, "reward": ModelKind.PREFERENCE}
+        base, reward = (
+            ModelVersion.objects.create(
+                study=study, kind=kind, name=name, path=f"/{name}", metrics={"evaluation": EVALUATION}
+            )
+            for name, kind in kinds.items()
+        )
+        tuned = ModelVersion.objects.create(
+            study=study, kind=ModelKind.POLICY, name="tuned", path="/tuned", run=run, reward=reward, parent=base
+        )
+        turn = Round.objects.create(study=study, number=1, policy=tuned, against=base, preference=reward)
+        written = Run.objects.create(study=study, kind=RunKind.NEXT_ROUND, state=RunState.DONE)
+        for number in range(PROMPTS):
+            prompt = PromptFactory(study=study)
+            pair = [
+                ResponseFactory(prompt=prompt, author_model=author, author_name="", run=written)
+                for author in (tuned, base)
+            ]
+            ResponseFactory(prompt=prompt, author_model=tuned, author_name="", run=written)  # has no task
+            for response, value in zip(pair, rewards, strict=True):
+                ResponseReward.objects.create(version=reward, response=response, reward=value, log_odds=value)
+            create_tasks(study=study, response_sets=[pair], round=turn)
+            assignment = lease_next(rater=manager)
+            mine = assignment.shown.index(pair[0].pk)
+            wins = number < won
+            submit(assignment=assignment, answer=Answer(ranks=[1, 2] if (mine == 0) == wins else [2, 1]))
+        return turn
+
+    return make
+
+
+def told(turn):
+    return " ".join(why_not(turn, win_rate(turn)))
+
+
+def test_a_round_that_is_preferred_needs_no_reason(play):
+    turn = play(won=8)
+    assert win_rate(turn).low > 0.5
+    assert why_not(turn, win_rate(turn)) == []
+
+
+def test_before_the_first_judgement_nothing_is_said(play):
+    turn = play(won=4)
+    empty = Round.objects.create(study=turn.study, number=2, policy=turn.policy)
+    assert why_not(empty, win_rate(empty)) == []
+
+
+def test_judgements_and_pairs_are_counted(play):
+    said = told(play(won=4))
+    assert "8 judgements on 8 prompts" in said
+    assert "In 8 of 16 pairs both policies wrote the same words" in said
+
+
+def test_a_preference_model_that_guesses_on_the_new_texts_is_named(play):
+    turn = play(won=4)
+    assert agreement(turn)[0] == 0.5
+    said = told(turn)
+    assert "on the held-out judgements that it was tested on, 0.90. That cannot be told from guessing" in said
+    assert "the raters do not prefer it: the preference model rewards what they do not" in said
+
+
+def test_where_it_orders_them_as_raters_do_that_is_said_instead(play):
+    turn = play(won=0, rewards=(1.0, 2.0), gain=0.0)
+    assert agreement(turn) == (1.0, 1.0, 1.0)
+    said = told(turn)
+    assert "orders 1.00 [1.00, 1.00] of this round's pairs" in said
+    assert "guessing" not in said
+    assert "little left to win" in said
+
+
+def test_a_round_that_nobody_scored_leaves_the_preference_model_out(play):
+    turn = play(won=4)
+    ResponseReward.objects.all().delete()
+    assert agreement(turn) is None
+    assert "orders" not in told(turn)
+
+
+def test_what_the_tuning_tells(play):
+    result = {
+        "stopped": "KL 9.10 is above the budget of 9 nats", "steps": 30, "kept_step": 20,
+        "before": {"self_bleu": 0.7, "kl": 0.0}, "after": {"self_bleu": 0.95, "kl": 8.2},
+    }  # fmt: skip
+    said = told(play(won=4, result=result, config={"kl_budget": 9.0}))
+    assert "stopped at step 30, and step 20 was kept: KL 9.10 is above the budget of 9 nats." in said
+    assert "It used 8.2 of the 9 nats" in said
+    assert "self-BLEU 0.95, before 0.70" in said
+    assert "most of its texts" not in said
+
+
+def test_a_policy_that_hardly_moved(play):
+    assert "It moved by 0.26 nats" in told(play(won=4, result={"before": {}, "after": {"kl": 0.26}}))
+
+
+def test_the_page_of_the_round_says_it(play, client, manager):
+    turn = play(won=4)
+    client.force_login(manager.user)
+    page = client.get(reverse("round", args=[turn.study.slug, turn.number])).content.decode()
+    assert "Why it did not rise" in page
+    assert "both policies wrote the same words" in page
