@@ -143,7 +143,9 @@ class TestJudgements:
             responses=write(
                 "responses.jsonl", json_lines(*({"response_id": i, "prompt_id": 7, "text": f"{i}"} for i in (1, 2)))
             ),
-            judgements=write("judgements.jsonl", json_lines(judgement(prompt_id=7, shown=[2, 1], ranks=[1, 2], rater=3))),
+            judgements=write(
+                "judgements.jsonl", json_lines(judgement(prompt_id=7, shown=[2, 1], ranks=[1, 2], rater=3))
+            ),
         )
         assert counts["judgements"] == 1
         assert Judgement.objects.get().rater.external_id == "3"
