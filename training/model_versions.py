@@ -19,6 +19,8 @@ from training.models import ModelKind, ModelVersion, Run
 # Kinds of training.engine.small_models that int8 (training.engine.quantised) cannot make faster.
 WITHOUT_LAYERS = ("palate-linear", "palate-cnn", "palate-rnn")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+# What a folder has one of, whatever the kind of its tokenizer.
+TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model", "vocab.txt", "vocab.json")
 
 
 def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None = None) -> str:
@@ -31,6 +33,7 @@ def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None
     _check_place(path, flag=flag, value=value)
     _check_whole(Path(path), flag=flag, value=value)
     config = _config(path, flag=flag, value=value)
+    _check_complete(Path(path), flag=flag, value=value)
     if kind == ModelKind.PREFERENCE and "palate" not in config:
         raise PalateError(f"{flag} {value}: not a preference model; expected a folder that train_preference saved")
     if kind == ModelKind.POLICY and not _writes_text(config):
@@ -170,6 +173,22 @@ def _check_whole(folder: Path, *, flag: str, value: str) -> None:
             raise PalateError(f"{flag} {value}: {name} is damaged: {wrong}; copy or train the model again")
 
 
+def _check_complete(folder: Path, *, flag: str, value: str) -> None:
+    """Raises PalateError for a folder that lacks its weights, one of their files, or its tokenizer."""
+    if not folder.is_dir():
+        return  # a hub's name: its client fetches what belongs to it
+    for index in folder.glob("*.safetensors.index.json"):
+        names = set(_json(index, flag=flag, value=value).get("weight_map", {}).values())
+        if missing := sorted(name for name in names if not (folder / name).is_file()):
+            raise PalateError(
+                f"{flag} {value}: {missing[0]} is missing, which {index.name} names; copy the model again"
+            )
+    if not any(folder.glob("*.safetensors")):
+        raise PalateError(f"{flag} {value}: the folder has no weights; expected model.safetensors beside config.json")
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        raise PalateError(f"{flag} {value}: the folder has no tokenizer; expected tokenizer.json beside config.json")
+
+
 def _damage(file: Path) -> str:
     """What is wrong with a file of safetensors, "" when nothing is. Its format: eight bytes with the length of the
     header, the header, which says where each tensor ends, the tensors."""
@@ -195,21 +214,28 @@ def _config(path: str, *, flag: str, value: str) -> dict[str, Any]:
         )
     if not file.is_file():
         file = _from_hub(path, flag=flag, value=value)
+    return _json(file, flag=flag, value=value)
+
+
+def _json(file: Path, *, flag: str, value: str) -> dict[str, Any]:
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise PalateError(f"{flag} {value}: config.json is not JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise PalateError(f"{flag} {value}: config.json does not describe a model")
-    return config
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:  # also what is no UTF-8
+        raise PalateError(f"{flag} {value}: {file.name} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise PalateError(f"{flag} {value}: {file.name} does not describe a model")
+    return found
 
 
 def _from_hub(name: str, *, flag: str, value: str) -> Path:
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise PalateError(f"{flag} {value}: no such folder")
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
     try:
+        if not try_to_load_from_cache(name, "config.json"):
+            # One question before the download, which would ask a hub that is silent for half a minute.
+            get_hf_file_metadata(hf_hub_url(name, "config.json"), timeout=5)
         return Path(hf_hub_download(name, "config.json", etag_timeout=5))
     except Exception as error:
         # The hub's client raises many kinds of errors; all mean that there is nothing to load.

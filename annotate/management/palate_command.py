@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 
 from annotate.errors import PalateError
+from annotate.members.operations import check_owner, own
 from annotate.studies.models import Study
 
 
@@ -31,6 +33,40 @@ class PalateCommand(BaseCommand):
     def perform(self, **options: Any) -> Mapping[str, Any]:
         """The command's work; returns its result, JSON-ready."""
         raise NotImplementedError
+
+
+class ImportCommand(PalateCommand):
+    """A command that fills a study, which is made when it is new. --owner opens it to somebody in the browser."""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("study", help="short name of the study; a new one is made when there is none")
+        parser.add_argument(
+            "--owner", default="", metavar="USERNAME", help="account that owns the study, if nobody does yet"
+        )
+
+    def perform(self, **options: Any) -> Mapping[str, Any]:
+        owner = account_named(options["owner"])
+        study = Study.objects.filter(slug=options["study"]).first()
+        if owner and study:
+            check_owner(study=study, user=owner)
+        result = self.fill(**options)
+        filled = Study.objects.filter(slug=options["study"]).first()
+        if owner and filled:  # a dry run made none
+            own(study=filled, user=owner)
+        return result
+
+    def fill(self, **options: Any) -> Mapping[str, Any]:
+        """The import; returns its result, JSON-ready."""
+        raise NotImplementedError
+
+
+def account_named(username: str, flag: str = "--owner") -> User | None:
+    """The account of this name, None for no name; raises PalateError when there is none."""
+    user = User.objects.filter(username=username).first()
+    if username and user is None:
+        raise PalateError(f"{flag} {username}: no such account")
+    return user
 
 
 def scale_argument(text: str) -> tuple[str, tuple[float, float]]:

@@ -54,6 +54,23 @@ def _new_account(username: str, password: str) -> User:
 
 
 @transaction.atomic
+def own(*, study: Study, user: User) -> None:
+    """Give a study that has no owner this one, as a study that a command made has none.
+
+    Nothing changes when it is theirs already. Raises PalateError when it is somebody else's.
+    """
+    check_owner(study=study, user=user)
+    Membership.objects.update_or_create(study=study, user=user, defaults={"role": Role.OWNER, "active": True})
+
+
+def check_owner(*, study: Study, user: User) -> None:
+    """Raises PalateError when somebody else owns the study."""
+    owner = study.memberships.filter(role=Role.OWNER).exclude(user=user).first()
+    if owner is not None:
+        raise PalateError(f"study {study.slug}: {owner} owns it already")
+
+
+@transaction.atomic
 def remove_member(*, member: Membership) -> None:
     """Take a member out of the study; the judgements stay. Raises PalateError for the owner."""
     if member.role == Role.OWNER:

@@ -22,6 +22,8 @@ def policy(tmp_path):
     folder = tmp_path / "policy"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"]}))
+    (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    (folder / "tokenizer.json").touch()
     return str(folder)
 
 

@@ -1,6 +1,7 @@
 """Where models may lie, and what their weights may not be."""
 
 import json
+import shutil
 
 import pytest
 
@@ -17,13 +18,14 @@ def folder(tmp_path):
     folder = tmp_path / "inside" / "model"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"]}))
+    (folder / "model.safetensors").write_bytes(EMPTY)
+    (folder / "tokenizer.json").touch()
     return folder
 
 
 def test_models_lie_below_the_roots_whatever_the_path_looks_like(folder, tmp_path, settings):
     outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "config.json").write_text((folder / "config.json").read_text())
+    shutil.copytree(folder, outside)
     (tmp_path / "inside" / "link").symlink_to(outside)
     assert locate(None, str(outside), flag="--model")
     settings.MODEL_ROOTS = [str(tmp_path / "inside")]
@@ -35,6 +37,7 @@ def test_models_lie_below_the_roots_whatever_the_path_looks_like(folder, tmp_pat
 
 def test_weights_that_are_pickles_are_not_loaded(folder):
     (folder / "pytorch_model.bin").write_bytes(b"cos\nsystem\n")
+    (folder / "model.safetensors").unlink()
     with pytest.raises(PalateError, match="safetensors"):
         locate(None, str(folder), flag="--model")
     (folder / "model.safetensors").write_bytes(EMPTY)
@@ -56,4 +59,18 @@ def test_weights_that_were_cut_off_are_told_before_they_are_loaded(folder, conte
     (folder / "model.safetensors").write_bytes(EMPTY)
     (folder / "copy-2" / "model.safetensors").write_bytes(content)
     with pytest.raises(PalateError, match=f"--model .*: copy-2/model.safetensors is damaged: {words}"):
+        locate(None, str(folder), flag="--model")
+
+
+def test_a_folder_that_lacks_a_part_is_told_before_anything_is_loaded(folder):
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-1.safetensors"}}')
+    with pytest.raises(PalateError, match=r"model-1\.safetensors is missing"):
+        locate(None, str(folder), flag="--model")
+    (folder / "model.safetensors.index.json").unlink()
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(PalateError, match="has no weights; expected model"):
+        locate(None, str(folder), flag="--model")
+    (folder / "model.safetensors").write_bytes(EMPTY)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(PalateError, match="has no tokenizer; expected tokenizer"):
         locate(None, str(folder), flag="--model")

@@ -2,11 +2,10 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.utils import translation
 
 from annotate.errors import PalateError
-from annotate.management.palate_command import PalateCommand, scale_argument
+from annotate.management.palate_command import PalateCommand, account_named, scale_argument
 from annotate.studies.models import Method
 from annotate.studies.operations import create_study
 from annotate.studies.templates import BY_KEY
@@ -62,9 +61,7 @@ class Command(PalateCommand):
 
     def perform(self, **options: Any) -> Mapping[str, Any]:
         demo = _demo(options) if options["demo"] else None
-        owner = get_user_model().objects.filter(username=options["owner"]).first()
-        if options["owner"] and owner is None:
-            raise PalateError(f"--owner {options['owner']}: no such account")
+        owner = account_named(options["owner"])
         with translation.override("zh-hans" if options["demo_language"] == "zh" else None):
             study = create_study(slug=options["study"], owner=owner, **_fields(options))
         if demo:

@@ -7,10 +7,10 @@ from typing import Any
 from tqdm import tqdm
 
 from annotate.exchange.import_judgements import import_judgements
-from annotate.management.palate_command import PalateCommand, scale_argument
+from annotate.management.palate_command import ImportCommand, scale_argument
 
 
-class Command(PalateCommand):
+class Command(ImportCommand):
     help = (
         "Import prompts, responses and judgements from JSON lines (plain or .gz). All or nothing; importing again "
         "adds nothing."
@@ -18,7 +18,6 @@ class Command(PalateCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("study", help="short name of the study; a new one is made when there is none")
         parser.add_argument("--prompts", type=Path, required=True, metavar="FILE", help="prompt_id, text, group")
         parser.add_argument(
             "--responses", type=Path, required=True, metavar="FILE", help="response_id, prompt_id, text, author"
@@ -40,7 +39,7 @@ class Command(PalateCommand):
             help="range of a criterion that the study lacks (default: 0 to 100)",
         )
 
-    def perform(self, **options: Any) -> Mapping[str, Any]:
+    def fill(self, **options: Any) -> Mapping[str, Any]:
         with tqdm(desc="judgements", disable=None, file=sys.stderr) as bar:
 
             def report(step: int, total: int) -> None:

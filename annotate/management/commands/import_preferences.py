@@ -9,10 +9,10 @@ from tqdm import tqdm
 from annotate.exchange.import_preferences import Way, import_preferences, told
 from annotate.exchange.shapes.fields import Fields
 from annotate.exchange.shapes.registry import SHAPES
-from annotate.management.palate_command import PalateCommand, scale_argument
+from annotate.management.palate_command import ImportCommand, scale_argument
 
 
-class Command(PalateCommand):
+class Command(ImportCommand):
     help = (
         "Import prompts, responses or judgements of other tools from CSV, JSON lines, Parquet or a datasets folder "
         "(docs/exchange.md). Importing again adds nothing."
@@ -20,7 +20,6 @@ class Command(PalateCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("study", help="short name of the study; a new one is made when there is none")
         parser.add_argument("file", type=Path, help="a file (text files plain or .gz), or a datasets folder")
         parser.add_argument(
             "--shape",
@@ -54,7 +53,7 @@ class Command(PalateCommand):
             help="range of a criterion that study and file lack (default: 0 to 100)",
         )
 
-    def perform(self, **options: Any) -> Mapping[str, Any]:
+    def fill(self, **options: Any) -> Mapping[str, Any]:
         names = tuple(name.strip() for name in options["response_fields"].split(",") if name.strip())
         way = Way(
             shape=options["shape"],

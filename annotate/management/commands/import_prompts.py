@@ -4,15 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from annotate.exchange.import_prompts import import_prompts
-from annotate.management.palate_command import PalateCommand
+from annotate.management.palate_command import ImportCommand
 
 
-class Command(PalateCommand):
+class Command(ImportCommand):
     help = "Import prompts from CSV or JSON lines (plain or .gz). All or nothing; importing again adds nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("study", help="short name of the study; a new one is made when there is none")
         parser.add_argument(
             "file",
             type=Path,
@@ -23,7 +22,7 @@ class Command(PalateCommand):
             "--group-by", default="", metavar="COLUMN", help="column whose value keeps prompts together"
         )
 
-    def perform(self, **options: Any) -> Mapping[str, Any]:
+    def fill(self, **options: Any) -> Mapping[str, Any]:
         counts = import_prompts(slug=options["study"], file=options["file"], group_by=options["group_by"])
         made = " (new study)" if counts["study_created"] else ""
         self.stdout.write(

@@ -4,6 +4,7 @@ import gzip
 import json
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from annotate.errors import PalateError
@@ -12,6 +13,7 @@ from annotate.exchange.import_prompts import import_prompts
 from annotate.judgements.models import Judgement
 from annotate.prompts.models import Prompt
 from annotate.studies.models import Study
+from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -101,6 +103,20 @@ class TestPrompts:
         ):  # fmt: skip
             with pytest.raises(PalateError, match=words):
                 import_prompts(slug="s", file=file)
+
+
+class TestOwner:
+    def test_opens_what_a_command_imported_and_is_checked_first(self, write):
+        file = write("p.csv", "text\none\n")
+        with pytest.raises(CommandError, match="--owner nobody: no such account"):
+            call_command("import_prompts", "s", file, owner="nobody")
+        assert not Study.objects.exists()
+        ada, eve = UserFactory(username="ada"), UserFactory(username="eve")
+        for _ in range(2):
+            call_command("import_prompts", "s", file, owner="ada")
+        assert list(Study.objects.get().memberships.values_list("user", "role")) == [(ada.pk, "owner")]
+        with pytest.raises(CommandError, match="ada owns it already"):
+            call_command("import_prompts", "s", file, owner=eve.username)
 
 
 PROMPTS = json_lines({"prompt_id": "p", "text": "prompt"})

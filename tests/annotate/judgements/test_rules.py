@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from annotate.judgements.models import Judgement
 from annotate.studies.operations import erase_study
-from annotate.tasks.models import Assignment, AssignmentState, Task
+from annotate.tasks.models import Assignment, AssignmentState, Task, TaskResponse
 from annotate.tasks.operations import lease_next
 from tests.factories import CriterionFactory, MembershipFactory, ResponseFactory, StudyFactory, TaskFactory
 
@@ -45,6 +45,36 @@ def refused(values):
 def test_a_good_one_is_taken(study):
     Judgement.objects.bulk_create([Judgement(**fields(study, k=3))])
     assert Judgement.objects.count() == 1
+
+
+def test_the_responses_of_a_judged_task_stay(study):
+    task = TaskFactory(study=study, k=2)
+    place = TaskResponse.objects.filter(task=task)[0]
+    TaskResponse.objects.filter(pk=place.pk).update(position=7)  # nobody has judged it yet
+    Judgement.objects.create(**fields(study) | {"task": task, "shown": [r.pk for r in task.responses.all()]})
+    other = ResponseFactory(prompt=task.prompt)
+    changes = (
+        lambda: TaskResponse.objects.filter(pk=place.pk).update(response=other),
+        lambda: TaskResponse.objects.filter(pk=place.pk).delete(),
+        lambda: TaskResponse.objects.create(task=task, response=other, position=9),
+    )
+    for change in changes:
+        with pytest.raises(IntegrityError, match="was judged"), transaction.atomic():
+            change()
+
+
+def test_the_scale_of_scores_that_were_given_stays_or_grows(study):
+    criterion = study.criteria.filter(key="clear")
+    criterion.update(minimum=2)
+    criterion.update(minimum=1)
+    Judgement.objects.create(**fields(study))
+    criterion.update(maximum=7)
+    for change in ({"maximum": 5}, {"minimum": 2}, {"key": "other"}):
+        with pytest.raises(IntegrityError, match="scores of clear were given"), transaction.atomic():
+            criterion.update(**change)
+    with pytest.raises(IntegrityError, match="scores of clear were given"), transaction.atomic():
+        criterion.delete()
+    erase_study(study=study)
 
 
 @pytest.mark.parametrize("ranks", [[1], [1, 3], [2, 3], [0, 1], [1, 2, 3], [2, 2]])
