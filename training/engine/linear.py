@@ -147,7 +147,10 @@ def _divided(train: Sequence[Group], validation: Sequence[Group]) -> Iterable[tu
         return [(list(train), list(validation))]
     fold = {name: n % FOLDS for n, name in enumerate(names)}
     return [
-        tuple([group for group in groups if (fold[_name(group)] == k) == left] for left in (False, True))
+        (
+            [group for group in groups if fold[_name(group)] != k],
+            [group for group in groups if fold[_name(group)] == k],
+        )
         for k in range(min(FOLDS, len(names)))
     ]
 

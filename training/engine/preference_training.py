@@ -164,7 +164,7 @@ def fitted(
         if config.kind == "linear":
             likelihood = _likelihood(settings, [*groups, *held_out], seeded)
             drawn = [_drawn_again(part, seeded.seed) if settings.copies > 1 else part for part in (groups, held_out)]
-            fit = fit_linear(reader, likelihood, *drawn, reporter)
+            fit = fit_linear(reader, likelihood, drawn[0], drawn[1], reporter)
             states.append(State(best=fit.loss))
             foretold.append(fit.foretold)
         else:
