@@ -151,10 +151,11 @@ def fitted(data: Data, train: Sequence[Record], validation: Sequence[Record]) ->
 
     groups, held_out = groups_of(train), groups_of(validation)
     reader = CachedReader(data)
-    likelihood = Likelihood(Settings(max_length=256, heads=HEADS), groups, VoteOptions(), ScoreOptions())
-    fit_linear(reader, likelihood, groups, held_out, SilentReporter())  # type: ignore[arg-type]
-    pairs = [pair for group in held_out for pair in group.pairs]
-    difference = difference_of(reader, pairs).mean(axis=1)
+    both = [*groups, *held_out]
+    likelihood = Likelihood(Settings(max_length=256, heads=HEADS), both, VoteOptions(), ScoreOptions())
+    foretold = fit_linear(reader, likelihood, groups, held_out, SilentReporter()).foretold  # type: ignore[arg-type]
+    pairs = [pair for group in both for pair in group.pairs if (pair.prompt, pair.a) in foretold]
+    difference = np.array([float((foretold[p.prompt, p.a] - foretold[p.prompt, p.b]).mean()) for p in pairs])
     share, weight = (np.array([getattr(pair, name) for pair in pairs]) for name in ("share_a", "votes_weight"))
     return reader, fit_temperature(difference, share, weight)
 

@@ -73,15 +73,15 @@ def folds(records, count, seed=7):
 
 
 def fit(train, validation, folder, variant, base, *, seed, **options):
-    """Seconds of train_preference with a variant's options."""
+    """Seconds of the processor that train_preference takes with a variant's options."""
     from training.engine.preference_training import PreferenceConfig, train_preference
     from training.engine.votes import VoteOptions
 
     changes = {key: value for key, value in variant.items() if key not in ("base", "votes")}
     config = PreferenceConfig(seed=seed, votes=VoteOptions(**variant.get("votes", {})), **changes, **options)
-    started = time.perf_counter()
+    started = time.process_time()
     train_preference(train, validation, base_model=base if variant.get("base") else "", output=folder, config=config)
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def measure(folder, test):

@@ -3,7 +3,8 @@
 Both start from the same Llama-shaped model of 5.3 million random parameters and see every judgement once, with as many
 prompts in a step: Palate reads each prompt and response once a step, TRL each of a ranking's pairs. For each setting
 prints the median seconds of a step of both, their ratio, the seconds of each whole run (Palate's loads, validates,
-calibrates and saves as well), and the accuracy on held-out prompts.
+calibrates and saves as well), and the accuracy on held-out prompts. Seconds are the processor's, on one thread: other
+work on the machine then counts for little.
 
     python bench/preference_vs_trl.py --trl-python TRL_ENVIRONMENT/bin/python --seeds 5
 
@@ -90,9 +91,9 @@ def by_palate(base, output, train, validation, *, tokens, seed, bfloat16):
         epochs=1, min_steps=1, learning_rate=LEARNING_RATE, tokens_per_step=tokens, max_length=512, seed=seed,
         precision="bfloat16" if bfloat16 else "float32",
     )  # fmt: skip
-    clock, started = Clock(), time.perf_counter()
+    clock, started = Clock(), time.process_time()
     train_preference(train, validation, base_model=str(base), output=output, config=config, reporter=clock)
-    return a_step(clock.steps), time.perf_counter() - started
+    return a_step(clock.steps), time.process_time() - started
 
 
 class Clock(SilentReporter):
@@ -102,7 +103,7 @@ class Clock(SilentReporter):
         self.steps = []
 
     def progress(self, step, total):
-        self.steps.append(time.perf_counter())
+        self.steps.append(time.process_time())
 
 
 def a_step(ends):

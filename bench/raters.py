@@ -2,8 +2,8 @@
 
 Each fold holds out whole groups of prompts *and* a fifth of the raters. Every model is trained on the other raters'
 votes on the other groups, and asked two things: what the held-out raters said on the groups it knows, and on those it
-does not. With --random SHARE so many of the training raters are replaced by some who answer at random, so that the
-truth about them is known.
+does not. With --replaced SHARE so many of the training raters are replaced by some who answer at random, or with
+--by contrary say the opposite of what they said, so that the truth about them is known.
 
     python bench/raters.py /path/to/arguments                      # bag of tokens: no base model, minutes
     python bench/raters.py /path/to/arguments --base-model FOLDER  # linear on the states of a frozen encoder
@@ -49,20 +49,20 @@ def said(model, records):
     return cross_entropy(probability, outcome).mean(), ((difference > 0) == (outcome > 0.5))[told].mean()
 
 
-def with_random_raters(records, share, rng):
-    """The records with a share of the raters answering at random (ties as often as everybody), and who they are."""
+def with_bad_raters(records, share, how, rng):
+    """The records with a share of the raters answering at random (ties as often as everybody) or the opposite of what
+    they said, and who they are."""
     raters = sorted({record.rater for record in records})
-    wild = set(rng.sample(raters, round(share * len(raters))))
+    bad = set(rng.sample(raters, round(share * len(raters))))
     orders = [record.ranks for record in records]
-    changed = [
-        dataclasses.replace(record, ranks=_either_way(rng.choice(orders), rng)) if record.rater in wild else record
-        for record in records
-    ]
-    return changed, wild
 
+    def said(ranks):
+        if how == "contrary":
+            return tuple(max(ranks) + 1 - rank for rank in ranks)
+        return rng.choice(orders)[:: rng.choice((1, -1))]
 
-def _either_way(ranks, rng):
-    return ranks if rng.random() < 0.5 else ranks[::-1]
+    changed = [dataclasses.replace(r, ranks=said(r.ranks)) if r.rater in bad else r for r in records]
+    return changed, bad
 
 
 def fit(train, validation, folder, options, base, seed):
@@ -86,7 +86,9 @@ def main():
     parser.add_argument("--group", default="debate")
     parser.add_argument("--base-model", default="")
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--random", type=float, default=0.0, metavar="SHARE", help="raters who answer at random")
+    parser.add_argument("--replaced", type=float, default=0.0, metavar="SHARE", help="training raters who are replaced")
+    parser.add_argument("--by", choices=("random", "contrary"), default="random", help="who takes their place")
+    parser.add_argument("--readings", nargs="*", default=list(READINGS), choices=list(READINGS), help="with votes")
     args = parser.parse_args()
     import transformers
 
@@ -97,21 +99,21 @@ def main():
     raters = sorted({record.rater for record in records})
     unseen = set(rng.sample(raters, round(HELD_OUT * len(raters))))
     known = [record for record in records if record.rater not in unseen]
-    known, wild = with_random_raters(known, args.random, rng)
-    found = {name: [] for name in READINGS}
+    known, bad = with_bad_raters(known, args.replaced, args.by, rng)
+    found = {name: [] for name in args.readings}
     caught = []
     others = [record for record in records if record.rater in unseen]
     with tempfile.TemporaryDirectory(prefix="palate-bench-") as parent:
         for k, (train, validation, test) in enumerate(folds(known, args.folds)):
             trained, held_out = ({record.group for record in part} for part in (train, test))
             parts = [[record for record in others if record.group in groups] for groups in (trained, held_out)]
-            for name, options in READINGS.items():
+            for name in args.readings:
                 folder = Path(parent) / f"{k}-{name}"
-                model, metrics = fit(train, validation, folder, options, args.base_model, k)
+                model, metrics = fit(train, validation, folder, READINGS[name], args.base_model, k)
                 found[name].append([figure for part in parts for figure in said(model, part)])
                 print(f"fold {k}, {name}: " + " ".join(f"{x:.4f}" for x in found[name][-1]), flush=True)
-                if name == "votes, reliability" and wild:
-                    caught.append(np.mean([rater in wild for rater in metrics["raters"]["least_reliable"]]))
+                if name == "votes, reliability" and bad:
+                    caught.append(np.mean([rater in bad for rater in metrics["raters"]["least_reliable"]]))
     heads = ("log loss, known groups", "accuracy, known groups", "log loss, unseen groups", "accuracy, unseen groups")
     print(f"\nvotes of {len(unseen)} held-out raters, {args.folds} folds; differences from “votes” with 95 % intervals")
     for name, rows in found.items():
@@ -120,7 +122,7 @@ def main():
             own = np.array(rows)[:, column]
             print(f"  {head}: {own.mean():.4f}; difference {interval(own - np.array(found['votes'])[:, column])}")
     if caught:
-        print(f"\nof the twenty least reliable raters {interval(caught)} answer at random, of all {args.random}")
+        print(f"\nof the twenty least reliable raters {interval(caught)} were replaced, of all {args.replaced}")
 
 
 if __name__ == "__main__":

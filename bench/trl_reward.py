@@ -1,6 +1,6 @@
 """The peer of preference_vs_trl.py and arguments.py: TRL's RewardTrainer, run by the python of an environment that has
-TRL 1.16. Reads a job (JSON) from standard input; prints {"seconds": …, "steps": [when each ended]} as the last
-line and saves the model."""
+TRL 1.16. Reads a job (JSON) from standard input; prints {"seconds": …, "steps": [when each ended]}, of the processor,
+as the last line and saves the model."""
 
 import json
 import sys
@@ -19,16 +19,16 @@ class Clock(TrainerCallback):
         self.every, self.output, self.away, self.marks, self.steps = every, output, 0.0, [], []
 
     def on_train_begin(self, *args, **kwargs):
-        self.started = time.perf_counter()
+        self.started = time.process_time()
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
-        self.steps.append(time.perf_counter())
+        self.steps.append(time.process_time())
         if self.every and state.global_step % self.every == 0:
-            left = time.perf_counter()
+            left = time.process_time()
             folder = f"{self.output}/step-{state.global_step}"
             model.save_pretrained(folder)
             self.marks.append({"folder": folder, "seconds": left - self.started - self.away})
-            self.away += time.perf_counter() - left
+            self.away += time.process_time() - left
 
 
 def main():
@@ -65,9 +65,9 @@ def main():
             seed=job["seed"],
         ),
     )
-    started = time.perf_counter()
+    started = time.process_time()
     trainer.train()
-    seconds = time.perf_counter() - started - clock.away
+    seconds = time.process_time() - started - clock.away
     trainer.model.save_pretrained(job["output"])
     tokenizer.save_pretrained(job["output"])
     print(json.dumps({"seconds": seconds, "marks": clock.marks, "steps": clock.steps}))

@@ -47,8 +47,9 @@ def distil(
         raise ValueError(f"the teacher gives all {len(rewards)} texts the same reward, so there is nothing to learn")
     groups = _groups(train, rewards[: len(train)]), _groups(validation, rewards[len(train) :])
     settings = Settings(max_length=config.max_length, outputs=[OVERALL], weights=[1.0])
-    student, (state,), _ = fitted(*groups, "", settings, config, reporter)
-    calibrate(student, pairs)
+    found = fitted(*groups, "", settings, config, reporter)
+    student, (state,) = found.model, found.states
+    calibrate(student, pairs, found.foretold)
     student.save(output)
     reporter.log(f"temperature {settings.temperature:.2f}, validation loss {state.best:.4f}")
     return {

@@ -3,7 +3,7 @@
 import dataclasses
 import platform
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ from training.engine.calibration import fit_temperature
 from training.engine.fitting import Fit, FitOptions, State
 from training.engine.likelihood import Likelihood
 from training.engine.linear import fit_linear
-from training.engine.observations import Group, criteria_of, groups_of, items_of
+from training.engine.observations import Group, Item, criteria_of, groups_of, items_of
 from training.engine.progress import Reporter, SilentReporter
 from training.engine.reading import Reader, autocast_pays
 from training.engine.records import Pair, Record
 from training.engine.reward import LENGTH, OVERALL, PreferenceModel, Settings
 from training.engine.scores import ScoreOptions
-from training.engine.votes import VoteOptions, raters_of
+from training.engine.votes import VoteOptions, raters_of, trusted
 
 ENSEMBLES = ("heads", "copies")
 ENGINES = ("palate", "trainer")
@@ -75,7 +75,8 @@ def train_preference(
     reporter: Reporter | None = None,
     checkpoints: Path | None = None,
 ) -> dict[str, Any]:
-    """Train on `train`, keep the best weights by the loss on `validation`, calibrate there, save to `output`.
+    """Train on `train`, keep the best weights by the loss on `validation`, calibrate there, save to `output`. What is
+    fitted as a convex problem learns from both, and is chosen and calibrated by cross-validation (fit_linear).
 
     base_model may be "" for the kinds that need none. `checkpoints`, a folder, is where a run goes on that was
     interrupted. Processes of a launcher share the work; the first one saves. Returns losses, steps, calibration, counts
@@ -100,9 +101,12 @@ def _train(
     raters = config.votes.reliability
     groups, held_out = checked(train, "train", raters), checked(validation, "validation", raters)
     settings = _settings(groups, config)
-    model, states, likelihood = fitted(groups, held_out, base_model, settings, config, reporter, checkpoints)
+    found = fitted(groups, held_out, base_model, settings, config, reporter, checkpoints)
+    model, states, likelihood = found.model, found.states, found.likelihood
     if workers.first():
-        calibrate(model, [pair for group in held_out for pair in group.pairs])
+        unseen = [*groups, *held_out] if found.foretold else held_out
+        trust = likelihood.votes.trust() if raters else {}
+        calibrate(model, [pair for group in unseen for pair in group.pairs], found.foretold, trust)
         model.save(output)
     if cut := len(model.readers[0].truncated):
         reporter.log(f"{cut} texts were longer than {settings.max_length} tokens and lost the start of their prompt")
@@ -128,6 +132,17 @@ def _train(
     }
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A model that is not yet calibrated; for each of its copies how the fit went and, where it was cross-validated,
+    the outputs (M, H) of items foretold by what had not seen them; and what explains the raters of the last copy."""
+
+    model: PreferenceModel
+    states: list[State]
+    foretold: list[dict[Item, Tensor]]
+    likelihood: Likelihood
+
+
 def fitted(
     groups: Sequence[Group],
     held_out: Sequence[Group],
@@ -136,26 +151,33 @@ def fitted(
     config: PreferenceConfig,
     reporter: Reporter,
     checkpoints: Path | None = None,
-) -> tuple[PreferenceModel, list[State], Likelihood]:
-    """A model with the outputs of `settings`, not yet calibrated, that was fitted to the groups and chosen by the loss
-    on `held_out`; for each of its copies how that went; and what explains the raters of the last one."""
+) -> Fitted:
+    """A model with the outputs of `settings` that was fitted to the groups and chosen by the loss on `held_out`, or
+    fitted to both and chosen by cross-validation."""
     model = PreferenceModel([], settings)
     states: list[State] = []
+    foretold: list[dict[Item, Tensor]] = []
     for copy in range(1, settings.copies + 1):
         seeded = dataclasses.replace(config, seed=config.seed + copy - 1)
         torch.manual_seed(seeded.seed)
         reader = _reader(base_model, groups, settings, seeded, reporter)
-        likelihood = _likelihood(settings, groups, seeded)
-        checkpoint = checkpoints / f"preference-{copy}.pt" if checkpoints else None
-        drawn = _drawn_again(groups, seeded.seed) if config.kind == "linear" and settings.copies > 1 else groups
-        state, weights = _fitted(reader, likelihood, drawn, held_out, seeded, reporter, checkpoint)
-        states.append(state)
-        if weights:
-            reader = _with_weights(weights, base_model, groups, settings, seeded)
+        if config.kind == "linear":
+            likelihood = _likelihood(settings, [*groups, *held_out], seeded)
+            drawn = [_drawn_again(part, seeded.seed) if settings.copies > 1 else part for part in (groups, held_out)]
+            fit = fit_linear(reader, likelihood, drawn[0], drawn[1], reporter)
+            states.append(State(best=fit.loss))
+            foretold.append(fit.foretold)
+        else:
+            likelihood = _likelihood(settings, groups, seeded)
+            checkpoint = checkpoints / f"preference-{copy}.pt" if checkpoints else None
+            state, weights = _fitted(reader, likelihood, groups, held_out, seeded, reporter, checkpoint)
+            states.append(state)
+            if weights:
+                reader = _with_weights(weights, base_model, groups, settings, seeded)
         if workers.first() and hasattr(reader.model, "merge_and_unload"):  # it has adapters
             reader.model = reader.model.merge_and_unload()
         model.readers.append(reader)
-    return model, states, likelihood
+    return Fitted(model, states, foretold, likelihood)
 
 
 def checked(records: Iterable[Record], split: str, raters: bool = True) -> list[Group]:
@@ -253,8 +275,6 @@ def _fitted(
     checkpoint: Path | None,
 ) -> tuple[State, dict[str, Tensor] | None]:
     """How the fit went, and its weights where those of the reader's model are sharded or rest on 4 bits."""
-    if config.kind == "linear":
-        return State(best=fit_linear(reader, likelihood, groups, held_out, reporter)), None
     made_here = config.kind in ("cnn", "rnn")
     size = sum(p.numel() for p in reader.model.parameters())
     rate = config.learning_rate or (3e-3 if made_here else 1e-4 * (22e6 / size) ** 0.5)
@@ -280,16 +300,42 @@ def _fitted(
     return fit.run(groups, held_out), fit.trainable if config.load_in_4bit else None
 
 
-def calibrate(model: PreferenceModel, pairs: Sequence[Pair]) -> None:
-    """Set the temperature, and the centre: the mean reward of the validation split's responses."""
-    sides = [[(pair.prompt, pair.a) for pair in pairs], [(pair.prompt, pair.b) for pair in pairs]]
-    items = list(dict.fromkeys(sides[0] + sides[1]))
-    reward = dict(zip(items, model.score(items), strict=True))
-    a, b = (np.array([reward[item] for item in side]) for side in sides)
+def calibrate(
+    model: PreferenceModel,
+    pairs: Sequence[Pair],
+    foretold: Sequence[Mapping[Item, Tensor]] = (),
+    trust: Mapping[str, float] | None = None,
+) -> None:
+    """Set the temperature, and the centre: the mean reward of the pairs' responses.
+
+    foretold: for each copy what a model like it, which had not seen an item, put out for it (M, H); needed where the
+    copies have learned from the pairs themselves. Pairs that no copy was asked about are left out. trust: how much the
+    votes of each rater count, 1 where it is not said.
+    """
+    pairs = [trusted(pair, trust) for pair in pairs] if trust else pairs
+    items = list(dict.fromkeys(item for pair in pairs for item in _sides(pair)))
+    if foretold:
+        reward = _foretold_rewards(items, foretold, torch.tensor(model.settings.weights))
+    else:
+        reward = dict(zip(items, model.score(items), strict=True))
+    pairs = [pair for pair in pairs if pair.votes_weight and all(item in reward for item in _sides(pair))]
+    difference = np.array([reward[a] - reward[b] for a, b in map(_sides, pairs)])
     share = np.array([pair.share_a for pair in pairs])
     weight = np.array([pair.votes_weight for pair in pairs])
     model.settings.centre = float(np.mean(list(reward.values())))
-    model.settings.temperature = fit_temperature(a - b, share, weight)
+    model.settings.temperature = fit_temperature(difference, share, weight)
+
+
+def _sides(pair: Pair) -> tuple[Item, Item]:
+    return (pair.prompt, pair.a), (pair.prompt, pair.b)
+
+
+def _foretold_rewards(
+    items: Sequence[Item], foretold: Sequence[Mapping[Item, Tensor]], weights: Tensor
+) -> dict[Item, float]:
+    """The mean over heads, and over the copies that were asked."""
+    found = {item: [outputs[item] for outputs in foretold if item in outputs] for item in items}
+    return {item: float((torch.cat(told) @ weights).mean()) for item, told in found.items() if told}
 
 
 def _raters(likelihood: Likelihood) -> dict[str, Any]:

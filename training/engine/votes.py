@@ -5,7 +5,7 @@ The parameters here are learned with the rewards and dropped afterwards: they ex
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -83,6 +83,11 @@ class VoteModel(torch.nn.Module):
         """Each rater's probability to say what a reliable one would, shrunk towards the usual one."""
         alpha = torch.sigmoid(self.usual + self.rater).tolist()
         return {rater: alpha[n] for rater, n in self.number.items()}
+
+    def trust(self) -> dict[str, float]:
+        """How much each rater's votes tell of a reliable one's: 2α - 1, the slope of their chance to say a in that of a
+        reliable rater (losses.crowd_log_probs), and nothing for an α below one half."""
+        return {rater: max(0.0, 2 * alpha - 1) for rater, alpha in self.reliability().items()}
 
     def forward(self, rewards: Tensor, votes: Votes) -> Tensor:
         """Summed negative log-likelihood of the votes, given the rewards (N,) of the items."""
@@ -175,6 +180,11 @@ def _stacked(rankings: Sequence[Ranking], place: Mapping[Item, int]) -> list[tup
         ranks = torch.tensor([ranking.ranks for ranking in same])
         stacks.append((places, ranks, torch.tensor([ranking.weight for ranking in same])))
     return stacks
+
+
+def trusted(pair: Pair, trust: Mapping[str, float]) -> Pair:
+    """The pair with each vote weighed by how far its rater is trusted, 1 where that is not said."""
+    return replace(pair, votes=[replace(v, weight=v.weight * trust.get(v.rater, 1.0)) for v in pair.votes])
 
 
 def raters_of(groups: Sequence[Group]) -> list[str]:

@@ -47,5 +47,5 @@ DROP FUNCTION palate_judged_task_stays;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("annotate", "0012_templates_of_cases")]
+    dependencies = [("annotate", "0013_label_of_a_known_answer")]
     operations = [migrations.RunSQL(TASKS + SCALES, UNDO)]
