@@ -19,7 +19,7 @@ COLUMNS: dict[str, tuple[Any, Any, Any, Any]] = {
     "reliability": (
         _("Reliability α"),
         _("How likely the rater gives the true answer; few answers leave it near two thirds"),
-        _("Dawid & Skene 1979 with one parameter a rater, prior Beta(4, 2); posterior mean and 95 % interval"),
+        _("Dawid & Skene 1979 with one parameter a rater, prior Beta(4, 2); posterior mean, and its interval at 95 %"),
         VOTES,
     ),
     "first": (_("First"), _("How often the response shown first is preferred, ties left out"), _("share"), VOTES),
@@ -63,7 +63,7 @@ COLUMNS: dict[str, tuple[Any, Any, Any, Any]] = {
     ),
     "reach": (
         _("Reaches now"),
-        _("How far the 95 % interval reaches from the number, to the farther side"),
+        _("How far the interval reaches from the number at 95 %, to the farther side"),
         _("sandwich covariance by task; for agreement half the bootstrap interval"),
         VOTES,
     ),
