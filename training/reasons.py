@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from annotate.judgements.models import Judgement
+from annotate.prompts.models import Response
 from annotate.quality.intervals import mean_by_prompt
 from annotate.quality.win_rate import WinRate
 from training.models import ResponseReward, Round, Run
@@ -32,11 +33,11 @@ def _from_judgements(turn: Round, rate: WinRate, width: float) -> Iterator[str]:
     ) % {
         "judgements": rate.judgements, "prompts": rate.prompts, "half": width / 2, "least": min(1, 0.5 + width / 2),
     }  # fmt: skip
-    pairs, judged = _pairs(turn), turn.tasks.count()
-    if judged < pairs:
+    pairs = _pairs(turn)
+    if same := sum(mine == theirs for mine, theirs in pairs):
         yield _("In %(same)d of %(pairs)d pairs both policies wrote the same words, so nobody could compare them.") % {
-            "same": pairs - judged,
-            "pairs": pairs,
+            "same": same,
+            "pairs": len(pairs),
         }
     agrees = agreement(turn)
     if agrees is None:
@@ -102,10 +103,16 @@ def agreement(turn: Round) -> Interval | None:
     return mean_by_prompt(list(right.values())) if right else None
 
 
-def _pairs(turn: Round) -> int:
-    """How many pairs the round's policy wrote its side of, those with the same words included."""
-    first = turn.tasks.values_list("responses__run", flat=True).first()
-    return turn.policy.responses.filter(run=first).count() if first else 0
+def _pairs(turn: Round) -> list[tuple[str, str]]:
+    """What both sides of the round wrote, text beside text as next_round pairs them, the same words included."""
+    sides: dict[int, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    written = Response.objects.filter(run=turn.tasks.values_list("responses__run", flat=True).first()).order_by("pk")
+    for prompt, author, best_of, text in written.values_list("prompt", "author_model", "decoding__best_of", "text"):
+        if author == turn.policy_id:
+            sides[prompt][0].append(text)
+        elif (best_of or 1) == turn.best_of:
+            sides[prompt][1].append(text)
+    return [pair for mine, theirs in sides.values() for pair in zip(mine, theirs, strict=False)]
 
 
 def _gain(run: Run) -> Interval | None:

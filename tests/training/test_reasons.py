@@ -51,7 +51,9 @@ def play(manager):
                 ResponseFactory(prompt=prompt, author_model=author, author_name="", run=written)
                 for author in (tuned, base)
             ]
-            ResponseFactory(prompt=prompt, author_model=tuned, author_name="", run=written)  # has no task
+            for author in (tuned, base):  # which is no task
+                ResponseFactory(prompt=prompt, author_model=author, author_name="", run=written, text="The same.")
+            ResponseFactory(prompt=prompt, author_model=tuned, author_name="", run=written)  # beside which is nothing
             for response, value in zip(pair, rewards, strict=True):
                 ResponseReward.objects.create(version=reward, response=response, reward=value, log_odds=value)
             create_tasks(study=study, response_sets=[pair], round=turn)

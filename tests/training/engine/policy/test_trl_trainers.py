@@ -35,21 +35,22 @@ def test_trl_raises_the_reward_and_tells_what_palates_steps_tell(tune, algorithm
     from transformers import AutoModelForCausalLM
 
     curves = {}
-    for engine in ("palate", "trl"):
+    for engine, steps in (("palate", 1), ("trl", 16)):
         reporter = Remembering()
-        config = dataclasses.replace(TRAINED, algorithm=algorithm, engine=engine)
+        config = dataclasses.replace(TRAINED, algorithm=algorithm, engine=engine, steps=steps, look_every=16)
         metrics = tune(engine, config=config, reporter=reporter)
-        assert metrics["after"]["reward"] > metrics["before"]["reward"]
-        assert metrics["after"]["kl"] > 0
         curves[engine] = [values for _, values in reporter.points if "grad_norm" in values]
     AutoModelForCausalLM.from_pretrained(tmp_path / "trl")
-    assert len(curves["trl"]) == TRAINED.steps
-    assert set(curves["palate"][0]) - set(curves["trl"][0]) == {"kl_k3"}
-    first = curves["trl"][0]
+    assert metrics["after"]["kl"] > 0.1
+    first, *_, last = curves["trl"]
+    assert len(curves["trl"]) == 16
+    assert set(curves["palate"][0]) - set(first) == {"kl_k3"}
     assert first["kl"] == pytest.approx(0, abs=1e-3)  # TRL's reference is the policy as it was
     # The same start on the same prompts, with other draws.
     assert first["entropy"] == pytest.approx(curves["palate"][0]["entropy"], rel=0.2)
-    assert curves["trl"][-1]["kl"] > 0
+    assert last["kl"] > 0.1
+    rewards = [values["reward"] for values in curves["trl"]]  # of 32 samples each
+    assert sum(rewards[-4:]) > sum(rewards[:4])
 
 
 @needs_trl
