@@ -16,7 +16,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit, logsumexp
 
 from annotate.judgements.comparisons import Floats, Ints
-from annotate.standings.ranking.newton import STEPS, TOLERANCE, sandwiched
+from annotate.standings.ranking.newton import EFFECT_SPREAD, STEPS, TOLERANCE, sandwiched
 from annotate.standings.ranking.votes import Fit
 
 
@@ -154,6 +154,10 @@ def _sums(choices: Sequence[Choices], n: int, at: Floats, prior: float) -> Sums:
         value += prior * float(np.log(won * (1 - won)).sum()) / 2
         gradient[:n] += prior * (0.5 - won)
         hessian[:n, :n] += np.diag(prior * won * (1 - won))
+        # What holds strengths together must hold the shares of ties as well.
+        value -= prior * float(at[n:] @ at[n:]) / 2 / EFFECT_SPREAD**2
+        gradient[n:] -= prior * at[n:] / EFFECT_SPREAD**2
+        hessian[n:, n:] += np.eye(width - n) * prior / EFFECT_SPREAD**2
     hessian[:n, :n] += 1e-12 if prior else np.trace(hessian) / n**2 + 1e-12
     return Sums(value, gradient, hessian)
 
