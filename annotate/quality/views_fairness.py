@@ -22,7 +22,7 @@ from annotate.quality.views_quality import evidence_for
 from annotate.quality.words import figure
 from annotate.standings.power import TARGET, Need, needs
 from annotate.standings.ranking import davidson
-from annotate.standings.ranking.graph import connection
+from annotate.standings.ranking.graph import connection, ties_keep_the_order
 from annotate.standings.reading import Ballot, Selection, ballot_of
 from annotate.standings.table import not_yet
 from annotate.studies.models import Study
@@ -136,7 +136,7 @@ def _needs(ballot: Ballot, judgements: int) -> tuple[list[tuple[str, str, Need, 
     linked = connection(ballot.votes)
     if linked.parts > 1:
         return [], _("Not yet by pair, because the comparisons fall into parts that were never compared.")
-    if linked.separated:
+    if linked.separated or ties_keep_the_order(ballot.votes):
         return [], _("Not yet by pair, because somebody never lost or never won: no votes of the model can be drawn.")
     # A judgement brings as many votes on authors as it does now.
     each = judgements / float(ballot.votes.weight.sum())

@@ -11,6 +11,7 @@ from annotate.judgements.queries import JudgementQuerySet
 from annotate.prompts.authors import authors_of
 from annotate.prompts.models import Prompt
 from annotate.quality.reliability import reliability
+from annotate.quality.units import numbered
 from annotate.standings.controls import controls_of
 from annotate.standings.ranking.votes import Votes, votes_of
 from annotate.standings.table import Rankings, Standings, standings
@@ -131,18 +132,23 @@ class Items:
 
 
 def _rankings(study: Study, selection: Selection, rater_weight: dict[int, float]) -> Rankings:
+    """What each rater ordered: the responses of a judgement, or those to one prompt that were scored one by one."""
     judgements = judgements_for(study, selection)
     ranked = selection.criterion == PREFERENCE
     answers: Answers = ranks_of(judgements) if ranked else scores_of(judgements, selection.criterion)
-    items = Items(study, selection, answers.response[answers.size > 1])
-    items_of, ranks, tasks, raters = [], [], [], []
-    starts = np.flatnonzero(answers.place == 0)
-    for start in starts[answers.size[starts] > 1]:
-        stop = start + answers.size[start]
-        values = answers.value[start:stop]
-        items_of.append(items.of(answers.response[start:stop]).tolist())
-        ranks.append((np.unique(-values, return_inverse=True)[1] + 1).tolist())
-        tasks.append(answers.task[start])
-        raters.append(answers.rater[start])
-    weight = weights_of(np.array(raters, np.int64), rater_weight)
-    return Rankings(items_of, ranks, np.unique(tasks, return_inverse=True)[1], weight)
+    together = answers.size > 1
+    number, _first = numbered(
+        np.stack([np.where(together, answers.judgement, -answers.prompt), np.where(together, 0, answers.rater)], axis=1)
+    )
+    order = np.argsort(number, kind="stable")
+    ends = np.cumsum(np.bincount(number))
+    found = [group for group in np.split(order, ends[:-1]) if len(group) > 1]
+    items = Items(study, selection, answers.response[np.concatenate([order[:0], *found])])
+    lead = np.array([group[0] for group in found], np.int64)
+    cluster = np.where(together[lead], answers.task[lead], -answers.prompt[lead])
+    return Rankings(
+        [items.of(answers.response[group]).tolist() for group in found],
+        [(np.unique(-answers.value[group], return_inverse=True)[1] + 1).tolist() for group in found],
+        np.unique(cluster, return_inverse=True)[1],
+        weights_of(answers.rater[lead], rater_weight),
+    )

@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from django.utils.translation import gettext as _
+from numpy.linalg import LinAlgError
 from scipy.special import expit
 from scipy.stats import norm
 from scipy.stats import t as student
 
 from annotate.judgements.comparisons import Floats, Ints
 from annotate.standings.ranking import bradley_terry, davidson, intervals, plackett_luce, rao_kupper
-from annotate.standings.ranking.graph import connection, wins
+from annotate.standings.ranking.graph import connection, ties_keep_the_order, wins
+from annotate.standings.ranking.newton import STEPS
 from annotate.standings.ranking.online import Online
 from annotate.standings.ranking.votes import Fit, Votes
 
@@ -115,14 +117,37 @@ def standings(
             )
             % {"n": linked.parts}
         )
-    prior = WEAK_PRIOR if linked.separated else 0.0
-    parts = []
+    parts, ordered = [], False
     for number in range(linked.parts):
         items = np.flatnonzero(linked.part == number)
         if len(items) > 1:
             own, own_rankings = within(votes, items), rankings and _rankings_within(rankings, items, votes.n)
-            parts.append(_part(own, items, names, model, own_rankings, prior, bootstrap))
+            weak = linked.separated
+            if not weak and model != "bradley-terry" and no_upset(own, own_rankings):
+                weak = ordered = True
+            parts.append(_part(own, items, names, model, own_rankings, WEAK_PRIOR if weak else 0.0, bootstrap))
+    if ordered:
+        notes.append(
+            _(
+                "Ties aside, no vote here upsets the order, so the likelihood has no maximum. Everybody was given one "
+                "more vote against an imagined average, half won and half lost; how far apart they are says little."
+            )
+        )
     return Standings(parts, notes)
+
+
+def no_upset(votes: Votes, rankings: Rankings | None) -> bool:
+    """Whether a model with ties has no maximum; of whole rankings, whose ties of three or more have shares of their
+    own, the fit itself finds out."""
+    if ties_keep_the_order(votes):
+        return True
+    if rankings is None:
+        return False
+    try:
+        tried = plackett_luce.fit(votes.n, rankings.items, rankings.ranks, rankings.cluster, weight=rankings.weight)
+    except LinAlgError:
+        return True
+    return tried.iterations == STEPS
 
 
 def not_yet(votes: Votes, names: Sequence[str]) -> str:

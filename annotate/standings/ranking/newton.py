@@ -118,6 +118,11 @@ def _objective(rows: Votes, model: Model, at: Floats, ties: bool, prior: float) 
         value += prior * float(np.log(won * (1 - won)).sum()) / 2
         gradient[:n] += prior * (0.5 - won)
         hessian[:n, :n] += np.diag(prior * won * (1 - won))
+        if ties:
+            # What holds strengths together must hold the share of ties as well.
+            value -= prior * float(at[-1]) ** 2 / 2 / EFFECT_SPREAD**2
+            gradient[-1] -= prior * at[-1] / EFFECT_SPREAD**2
+            hessian[-1, -1] += prior / EFFECT_SPREAD**2
     effects = at[n : n + rows.controls.shape[1]]
     value -= float(effects @ effects) / 2 / EFFECT_SPREAD**2
     gradient[n : n + len(effects)] -= effects / EFFECT_SPREAD**2

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit, logsumexp
 
 from annotate.judgements.comparisons import Floats, Ints
-from annotate.standings.ranking.newton import STEPS, TOLERANCE, sandwiched
+from annotate.standings.ranking.newton import EFFECT_SPREAD, STEPS, TOLERANCE, sandwiched
 from annotate.standings.ranking.votes import Fit
 
 
@@ -39,7 +40,6 @@ class Sums:
     value: float
     gradient: Floats
     hessian: Floats
-    scores: Floats  # (clusters, parameters)
 
 
 def fit(
@@ -58,14 +58,13 @@ def fit(
     """
     orders, choices = choices_of(rankings, ranks, cluster, np.ones(len(rankings)) if weight is None else weight)
     at = np.zeros(n + len(orders))
-    clusters = int(np.max(cluster, initial=-1)) + 1
-    sums = _sums(choices, n, at, prior, clusters)
+    sums = _sums(choices, n, at, prior)
     iterations = 0
     while iterations < STEPS:
         iterations += 1
         step = cho_solve(cho_factor(sums.hessian), sums.gradient)
         for _ in range(40):
-            following = _sums(choices, n, at + step, prior, clusters)
+            following = _sums(choices, n, at + step, prior)
             if following.value >= sums.value - 1e-12 * abs(sums.value):
                 break
             step = step / 2
@@ -75,7 +74,8 @@ def fit(
     at[:n] -= at[:n].mean()
     tie = float(at[n]) if orders else None
     bread = cho_solve(cho_factor(sums.hessian), np.eye(len(at)))
-    covariance = sandwiched(bread, sums.scores.T @ sums.scores, clusters, n)[:n, :n]
+    scores = _cluster_scores(choices, n, at, int(np.max(cluster, initial=-1)) + 1)
+    covariance = sandwiched(bread, (scores.T @ scores).toarray(), scores.shape[0], n)[:n, :n]
     return Fit(at[:n], np.zeros(0), tie, covariance, sums.value, iterations, prior)
 
 
@@ -85,12 +85,12 @@ def choices_of(
     """The sizes of ties that occur, and the choices that the rankings consist of; a choice of one is none."""
     found: dict[tuple[int, int], list[tuple[list[int], float, int]]] = defaultdict(list)
     for items, places, of, counts in zip(rankings, ranks, np.asarray(cluster).tolist(), weight.tolist(), strict=True):
-        left = list(items)
+        # By position: a ranking may hold two responses of one item.
+        left = list(range(len(items)))
         for place in sorted(set(places)):
-            tied = [item for item, rank in zip(items, places, strict=True) if rank == place]
-            rest = [item for item in left if item not in tied]
+            tied, rest = [k for k in left if places[k] == place], [k for k in left if places[k] != place]
             if rest or len(tied) > 1:
-                found[len(left), len(tied)].append((tied + rest, counts, of))
+                found[len(left), len(tied)].append(([items[k] for k in tied + rest], counts, of))
             left = rest
     orders = sorted({tied for _size, tied in found if tied > 1})
     return orders, [
@@ -123,31 +123,52 @@ def _picked(size: int, orders: Sequence[int], tied: int) -> int:
     return _subsets(size, orders).index(tuple(range(tied)))
 
 
-def _sums(choices: Sequence[Choices], n: int, at: Floats, prior: float, clusters: int) -> Sums:
+def _choosing(part: Choices, n: int, at: Floats) -> tuple[Ints, Floats, Floats, Floats]:
+    """The parameters that each choice depends on, (N, p), its log-odds and chances, (N, subsets), and the weighted
+    derivative of its log-probability by those parameters, (N, p)."""
+    places = np.hstack([part.items, np.tile(np.arange(n, len(at)), (len(part.items), 1))])
+    logits = at[places] @ part.features.T
+    logits -= logsumexp(logits, axis=1, keepdims=True)
+    chances = np.exp(logits)
+    return places, logits, chances, part.weight[:, None] * (part.features[part.picked] - chances @ part.features)
+
+
+def _sums(choices: Sequence[Choices], n: int, at: Floats, prior: float) -> Sums:
     """Log-likelihood, gradient and minus the Hessian; without a prior only differences of strengths matter, and the
     Hessian is made definite by a term that holds their mean."""
     width = len(at)
-    value, gradient, hessian = 0.0, np.zeros(width), np.full((width, width), 0.0)
-    scores = np.zeros((clusters, width))
+    value, gradient, hessian = 0.0, np.zeros(width), np.zeros(width * width)
     for part in choices:
-        size = part.items.shape[1]
-        places = np.hstack([part.items, np.tile(np.arange(n, width), (len(part.items), 1))])
-        logits = at[places] @ part.features.T
-        total = logsumexp(logits, axis=1, keepdims=True)
-        chances = np.exp(logits - total)
-        value += float(part.weight @ (logits[:, part.picked] - total[:, 0]))
-        mean = chances @ part.features
-        score = part.weight[:, None] * (part.features[part.picked] - mean)
-        np.add.at(scores, (part.cluster[:, None], places), score)
-        np.add.at(gradient, places, score)
+        places, logs, chances, score = _choosing(part, n, at)
+        value += float(part.weight @ logs[:, part.picked])
+        gradient += np.bincount(places.ravel(), score.ravel(), width)
         square = part.features[:, :, None] * part.features[:, None, :]
-        spread = (chances @ square.reshape(len(square), -1)).reshape(-1, size + width - n, size + width - n)
+        mean = chances @ part.features
+        spread = (chances @ square.reshape(len(square), -1)).reshape(-1, places.shape[1], places.shape[1])
         spread = part.weight[:, None, None] * (spread - mean[:, :, None] * mean[:, None, :])
-        np.add.at(hessian, (places[:, :, None], places[:, None, :]), spread)
+        cells = places[:, :, None] * width + places[:, None, :]
+        hessian += np.bincount(cells.ravel(), spread.ravel(), width * width)
+    hessian = hessian.reshape(width, width)
     if prior:
         won = expit(at[:n])
         value += prior * float(np.log(won * (1 - won)).sum()) / 2
         gradient[:n] += prior * (0.5 - won)
         hessian[:n, :n] += np.diag(prior * won * (1 - won))
+        # What holds strengths together must hold the shares of ties as well.
+        value -= prior * float(at[n:] @ at[n:]) / 2 / EFFECT_SPREAD**2
+        gradient[n:] -= prior * at[n:] / EFFECT_SPREAD**2
+        hessian[n:, n:] += np.eye(width - n) * prior / EFFECT_SPREAD**2
     hessian[:n, :n] += 1e-12 if prior else np.trace(hessian) / n**2 + 1e-12
-    return Sums(value, gradient, hessian, scores)
+    return Sums(value, gradient, hessian)
+
+
+def _cluster_scores(choices: Sequence[Choices], n: int, at: Floats, clusters: int) -> sparse.csr_array:
+    """The gradient of each cluster, (clusters, parameters), sparse: a task touches few items."""
+    values, rows, columns = [], [], []
+    for part in choices:
+        places, _logs, _chances, score = _choosing(part, n, at)
+        values.append(score.ravel())
+        rows.append(np.repeat(part.cluster, places.shape[1]))
+        columns.append(places.ravel())
+    cells = (np.concatenate(rows), np.concatenate(columns))
+    return sparse.coo_array((np.concatenate(values), cells), shape=(clusters, len(at))).tocsr()

@@ -7,8 +7,15 @@ from scipy.stats import friedmanchisquare
 
 from annotate.judgements.comparisons import Answers, Comparisons
 from annotate.quality import checks
-from annotate.quality.bootstrap import Clusters
-from annotate.quality.coefficients import alpha_nominal, alpha_ordinal, concordance, kendalls_w, raw_agreement
+from annotate.quality.bootstrap import Clusters, ratio
+from annotate.quality.coefficients import (
+    alpha_nominal,
+    alpha_ordinal,
+    concordance,
+    kendalls_w,
+    raw_agreement,
+    same_grade,
+)
 from annotate.quality.given import given
 from annotate.quality.habits import habits, longest_run, rows
 from annotate.quality.reliability import reliability
@@ -56,6 +63,29 @@ def test_alpha_of_scores_is_that_of_the_library(rng, levels):
         krippendorff.alpha(reliability_data=values, level_of_measurement="ordinal"), abs=1e-9
     )
     assert found.low < found.value < found.high
+
+
+def test_scores_of_nearly_as_many_values_as_answers_need_no_table_of_them(rng):
+    """Sixty thousand answers of as many values: a table of things by values would take gigabytes."""
+    quality = rng.normal(size=20_000)
+    values = quality + rng.normal(size=(3, 20_000))
+    units = units_of_answers(answers(values))
+    assert len(units.values) == 60_000
+    found = alpha_ordinal(units).estimate(Clusters(units.cluster))
+    # Spearman's correlation of two raters, whose values correlate by one half.
+    assert found.value == pytest.approx(6 / np.pi * np.arcsin(0.5 / 2), abs=0.02)
+    assert same_grade(units).estimate(Clusters(units.cluster)).value == 0
+
+
+def test_few_clusters_have_wide_intervals_or_none(rng):
+    """Of 200 small studies about 95 in 100 hold the truth; the bare percentiles of six means would hold fewer."""
+    held = 0
+    for seed in range(200):
+        means = np.random.default_rng(seed).normal(size=6)
+        found = Clusters(np.arange(6)).estimate(ratio, np.stack([means, np.ones(6)], axis=1), 6)
+        held += found.low <= 0 <= found.high
+    assert held >= 181
+    assert Clusters(np.arange(4)).estimate(ratio, np.ones((4, 2)), 4).low is None
 
 
 def test_alpha_of_choices_is_that_of_the_library(rng):

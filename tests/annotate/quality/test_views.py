@@ -77,6 +77,22 @@ def test_agreement_with_an_experts_decision(study):
     assert figures(study)["raw agreement"].n == 15
 
 
+def test_agreement_with_an_expert_who_scores():
+    """Two responses to a prompt, scored one by one: of four raters three order them as the expert does."""
+    building = nasty.Building("scored", method="score", criteria={"clear": (1, 5, 1)}, raters=4)
+    prompt, responses = building.prompt(["ada", "bob"])
+    tasks = [building.task(prompt, [response]) for response in responses]
+    for rater, given in enumerate([(1, 2), (2, 5), (1, 4), (3, 3)]):
+        for task, response, score in zip(tasks, responses, given, strict=True):
+            building.judge(task, rater, [response], scores={"clear": [float(score)]})
+    study = building.done()
+    expert = MembershipFactory(study=study, role="manager")
+    for task, response, score in zip(tasks, responses, (2.0, 4.0), strict=True):
+        adjudicate(task=task, expert=expert, shown=[response], answer=Answer(scores={"clear": [score]}))
+    found = figures(study)["agreement with the expert"]
+    assert (found.value, found.n) == (0.75, 4)
+
+
 def test_rankings_and_scores_have_their_own_coefficients(client):
     study = StudyFactory(slug="rank", method="rank", require_reading=False, replication=2)
     CriterionFactory(study=study, key="clear", name="Clear")

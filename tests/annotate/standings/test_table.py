@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from annotate.standings.ranking.graph import ties_keep_the_order
 from annotate.standings.ranking.votes import votes_of
 from annotate.standings.table import FITS, Rankings, standings
 
@@ -51,6 +52,33 @@ def test_somebody_who_never_loses(rank):
     assert found.parts[0].places[0].name == "best"
     assert np.isfinite(numbers(found)).all()
     assert abs(found.parts[0].places[0].strength) < 10
+
+
+def test_an_order_that_nothing_but_ties_breaks(request, rank):
+    """Wins and ties lead from everybody to everybody, and yet strengths further apart, with more ties, fit better."""
+    rows = [(0, 1, 1), (0, 1, 0.5), (1, 2, 1), (1, 2, 0.5), (0, 2, 1), (0, 2, 1)]
+    found = rank(votes(*rows), list("abc"))
+    assert [place.name for place in found.parts[0].places] == ["a", "b", "c"]
+    assert np.isfinite(numbers(found)).all()
+    assert abs(found.parts[0].places[0].strength) < 10
+    half_wins = request.node.callspec.params["rank"] == "bradley-terry"
+    assert bool(found.notes) != half_wins
+    # One upset, and there is a maximum.
+    assert rank(votes(*rows, (2, 0, 1)), list("abc")).notes == []
+    assert ties_keep_the_order(votes(*rows))
+    assert not ties_keep_the_order(votes(*rows, (2, 0, 1)))
+    # An upset between two of them bounds the share of ties, and that the third.
+    assert not ties_keep_the_order(votes(*rows, (1, 0, 1)))
+
+
+def test_rankings_in_which_three_always_tie():
+    names, three = list("abcd"), [[0, 1, 2, 3], [1, 2, 3, 0], [2, 3, 0, 1], [3, 0, 1, 2]]
+    ranks = [[1, 1, 1, 2]] * 4
+    pairs = [(of[a], of[b], 1.0 if b == 3 else 0.5) for of in three for a in range(4) for b in range(a + 1, 4)]
+    whole = Rankings(three, ranks, np.arange(4), np.ones(4))
+    found = standings(votes(*pairs), names, model="plackett-luce", rankings=whole)
+    assert np.isfinite(numbers(found)).all()
+    assert found.notes
 
 
 def test_one_vote(rank):

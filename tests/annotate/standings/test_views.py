@@ -130,6 +130,9 @@ def test_a_study_that_only_scores_is_ranked_by_its_first_scale(client, db):
     page = client.get("/studies/seven/standings/").content.decode()
     assert page.index("cyd") < page.index("bob") < page.index("ada")
     assert "No standings yet" not in page
+    # Whole rankings of what one rater scored of a prompt, one response after another.
+    whole = client.get("/studies/seven/standings/?model=plackett-luce").content.decode()
+    assert whole.index("cyd") < whole.index("bob") < whole.index("ada")
     assert "Chance of the first" in client.get("/studies/seven/quality/fairness/").content.decode()
 
 
