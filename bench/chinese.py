@@ -92,7 +92,8 @@ def turn(folder: Path, options: argparse.Namespace):
     started = time.perf_counter()
     result = done(
         "rl_finetune", folder, study=STUDY, policy=writer, reward=str(folder / "probe"), output=tuned,
-        guard=str(folder / "linear"), steps=options.rl_steps, max_new_tokens=TOKENS, kl_budget=12, best_of=4,
+        guard=str(folder / "linear"), steps=options.rl_steps, prompts_per_step=8,
+        learning_rate=5e-4, look_every=20, max_new_tokens=TOKENS, kl_budget=12, best_of=4,
     )  # fmt: skip
     yield (
         "tuning",
