@@ -1,6 +1,7 @@
 """Takes the pictures of the docs from a running demo: python docs/take_pictures.py http://127.0.0.1:8000
 
-Sign in and rate a little in the demo first, so that the pages have something to show.
+Before that rate a little in the demo, flag a task, give known answers and make an invitation, so that the pages have
+something to show.
 """
 
 import shutil
@@ -12,10 +13,12 @@ from playwright.sync_api import Page, sync_playwright
 FOLDER = Path(__file__).parent / "pictures"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DESK, PHONE = (1280, 800), (390, 844)
-# name: (who, address, size, keys to press)
+# name: (who, address, size, keys to press); a name that ends in -dark is taken in the dark.
 PICTURES = {
     "compare": ("rater", "/studies/demo-compare/rate/", DESK, "a"),
+    "compare-dark": ("rater", "/studies/demo-compare/rate/", DESK, "a"),
     "compare-phone": ("rater", "/studies/demo-compare/rate/", PHONE, "a"),
+    "rank-phone": ("rater", "/studies/demo-rank/rate/", PHONE, "j"),
     "score": ("rater", "/studies/demo-score/rate/", DESK, "4"),
     "rank": ("rater", "/studies/demo-rank/rate/", DESK, "j"),
     "keys": ("rater", "/studies/demo-compare/rate/", DESK, "?"),
@@ -26,6 +29,7 @@ PICTURES = {
     "overview": ("manager", "/studies/demo-compare/", DESK, ""),
     "work": ("manager", "/studies/demo-compare/work/", DESK, ""),
     "review": ("manager", "/studies/demo-compare/review/", DESK, ""),
+    "quality": ("manager", "/studies/demo-compare/quality/", DESK, ""),
     "members": ("manager", "/studies/demo-compare/members/", DESK, ""),
     "settings": ("manager", "/studies/demo-compare/settings/", DESK, ""),
     "new-study": ("manager", "/studies/new/?template=translation", DESK, ""),
@@ -39,6 +43,7 @@ def main() -> None:
         for name, (who, address, (width, height), keys) in PICTURES.items():
             page = pages[who]
             page.set_viewport_size({"width": width, "height": height})
+            page.emulate_media(color_scheme="dark" if name.endswith("-dark") else "light")
             page.goto(address)
             confirm = page.get_by_role("button", name="I have read this; start")
             if name != "instructions" and confirm.is_visible():
@@ -48,7 +53,20 @@ def main() -> None:
                 page.keyboard.press(key)
             page.wait_for_timeout(1500)
             page.screenshot(path=FOLDER / f"{name}.png")
+        take_what_links_lead_to(pages["manager"], browser.new_page(viewport={"width": DESK[0], "height": DESK[1]}))
         browser.close()
+
+
+def take_what_links_lead_to(manager: Page, visitor: Page) -> None:
+    """The expert's screen of a disputed task, and what an invited rater sees first."""
+    manager.goto("/studies/demo-compare/review/")
+    manager.get_by_role("link", name="Decide").first.click()
+    manager.wait_for_timeout(1500)
+    manager.screenshot(path=FOLDER / "decide.png")
+    manager.goto("/studies/demo-compare/members/")
+    visitor.goto(manager.get_by_label("Link 1", exact=True).input_value())
+    visitor.wait_for_timeout(500)
+    visitor.screenshot(path=FOLDER / "join.png")
 
 
 def signed_in(page: Page, who: str) -> Page:
