@@ -137,7 +137,7 @@ def _sums(choices: Sequence[Choices], n: int, at: Floats, prior: float) -> Sums:
     """Log-likelihood, gradient and minus the Hessian; without a prior only differences of strengths matter, and the
     Hessian is made definite by a term that holds their mean."""
     width = len(at)
-    value, gradient, hessian = 0.0, np.zeros(width), np.zeros(width * width)
+    value, gradient, flat = 0.0, np.zeros(width), np.zeros(width * width)
     for part in choices:
         places, logs, chances, score = _choosing(part, n, at)
         value += float(part.weight @ logs[:, part.picked])
@@ -147,8 +147,8 @@ def _sums(choices: Sequence[Choices], n: int, at: Floats, prior: float) -> Sums:
         spread = (chances @ square.reshape(len(square), -1)).reshape(-1, places.shape[1], places.shape[1])
         spread = part.weight[:, None, None] * (spread - mean[:, :, None] * mean[:, None, :])
         cells = places[:, :, None] * width + places[:, None, :]
-        hessian += np.bincount(cells.ravel(), spread.ravel(), width * width)
-    hessian = hessian.reshape(width, width)
+        flat += np.bincount(cells.ravel(), spread.ravel(), width * width)
+    hessian = flat.reshape(width, width)
     if prior:
         won = expit(at[:n])
         value += prior * float(np.log(won * (1 - won)).sum()) / 2
