@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
+from annotate.exchange.copying import copy_in
 from annotate.exchange.import_prompts import Report, read_prompts, save_prompts
 from annotate.exchange.judgement_files import NewJudgement, NewResponse, read_judgements, read_responses
 from annotate.exchange.studies import study_for_import
@@ -114,7 +115,7 @@ def _save_judgements(
         elif before != _told(judgement, ids):
             judgement.row.fail("rater", f"the study has another judgement of {judgement.rater!r} on these responses")
     for start in range(0, len(rows), BATCH):
-        Judgement.objects.bulk_create(rows[start : start + BATCH])
+        copy_in(rows[start : start + BATCH])
         report(min(start + BATCH, len(rows)), len(rows))
     count_slots(Counter(row.task_id for row in rows))
     return {"raters": len(raters), "judgements": len(rows), "judgements_already_there": len(judgements) - len(rows)}
