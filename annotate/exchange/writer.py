@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from annotate.errors import PalateError
 from annotate.exchange.bundles import Bundle, Said
+from annotate.exchange.copying import copy_in
 from annotate.judgements.models import Device, Judgement
 from annotate.members.models import Membership, Standing
 from annotate.prompts.models import Prompt, Response, split_of
@@ -197,7 +198,7 @@ class Writer:
                 break
             for judgement, name in ready:
                 judgement.supersedes_id = pks[judgement.rater_id, _submission(name)] if name else None
-            Judgement.objects.bulk_create([judgement for judgement, _ in ready])
+            copy_in([judgement for judgement, _ in ready])
             self.counts["judgements"] += len(ready)
             added.update(j.task_id for j, _ in ready if j.live and j.part == Part.VOTE)
             done = {id(judgement) for judgement, _ in ready}
@@ -218,10 +219,12 @@ class Writer:
             for key, (prompt, purpose, _) in wanted.items()
             if key not in tasks
         )
-        TaskResponse.objects.bulk_create(
-            TaskResponse(task=task, response_id=pk, position=position)
-            for task in made
-            for position, pk in enumerate(wanted[task.key][2])
+        copy_in(
+            [
+                TaskResponse(task=task, response_id=pk, position=position)
+                for task in made
+                for position, pk in enumerate(wanted[task.key][2])
+            ]
         )
         self.counts["tasks"] += len(made)
         return {**tasks, **{task.key: task.pk for task in made}}
