@@ -5,7 +5,7 @@ import dataclasses
 import random
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,19 +100,23 @@ class Beside:
             self.reporter.log(f"no linear baseline: {count} responses are more than {MOST_RESPONSES}")
             return None
         config = dataclasses.replace(config, kind="linear", ensemble=1, learning_rate=0.0)
-        return self._model("linear", self.trained.records(Split.TRAIN), "", config)
+        train, validation = (self.trained.records(split) for split in (Split.TRAIN, Split.VALIDATION))
+        return self._model("linear", train, validation, "", config)
 
     def curve(self, points: int, test: list[Record], whole: dict[str, Any]) -> list[dict[str, Any]]:
         """Accuracy and log loss by the number of training judgements: each point has half of the next one's, drawn at
-        random; the last is the model itself."""
+        random, and so of the validation split, from which linear models learn, too; the last is the model itself."""
         from training.engine.report import overall
 
-        judged = list(self.trained.records(Split.TRAIN))
-        random.Random(self.trained.config.seed).shuffle(judged)
+        judged, validation = (list(self.trained.records(split)) for split in (Split.TRAIN, Split.VALIDATION))
+        for records in (judged, validation):
+            random.Random(self.trained.config.seed).shuffle(records)
         rows = []
         for halvings in range(points - 1, 0, -1):
-            count = len(judged) // 2**halvings
-            model = self._model(f"curve-{count}", judged[:count], self.trained.base, self.trained.config)
+            count, held_out = (len(records) // 2**halvings for records in (judged, validation))
+            model = self._model(
+                f"curve-{count}", judged[:count], validation[:held_out], self.trained.base, self.trained.config
+            )
             if model is not None:
                 rows.append(_point(count, overall(model, test)))
                 accuracy = rows[-1]["accuracy"]
@@ -120,7 +124,7 @@ class Beside:
                 self.reporter.log(f"learning curve: {count} judgements, {told}")
         return [*rows, _point(len(judged), whole)]
 
-    def _model(self, name: str, records: Any, base: str, config: Any) -> Any:
+    def _model(self, name: str, records: Iterable[Record], validation: Iterable[Record], base: str, config: Any) -> Any:
         from training.engine import workers
         from training.engine.preference_training import train_preference
         from training.engine.reward import PreferenceModel
@@ -130,7 +134,7 @@ class Beside:
             with workers.alone():
                 train_preference(
                     records,
-                    self.trained.records(Split.VALIDATION),
+                    validation,
                     base_model=base,
                     output=self.folder / name,
                     config=dataclasses.replace(config, engine="palate"),
