@@ -5,6 +5,7 @@ the background: it says so in its Accept header, and gets a piece of the page or
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
@@ -115,10 +116,8 @@ def give_back(request: HttpRequest, pk: int) -> HttpResponse:
         return _next(assignment)
     if _in_background(request):
         # A page that was closed returns the task that it had fetched ahead.
-        try:
+        with suppress(ValueError):
             assignment.expires_at = parse_datetime(request.POST.get("expires", "")) or assignment.expires_at
-        except ValueError:
-            return JsonResponse({"problems": ["expires: expected a date and time"]}, status=400)
         operations.give_back(assignment=assignment, unless_renewed=True)
         return JsonResponse({})
     operations.give_back(assignment=assignment)

@@ -162,10 +162,9 @@ class TestImport:
         import_preferences(slug="s", path=file)
         study = Study.objects.get()
         assert (study.method, study.criteria.get().maximum) == ("score", 1)
-        study.criteria.update(minimum=2, maximum=3)
-        write(file, {"prompt": "Q", "completion": "B", "label": True})
+        CriterionFactory(study=StudyFactory(slug="other", method="score"), key="label", minimum=2, maximum=3)
         with pytest.raises(PalateError, match=r"scores\.label: 1\.0 is not a number from 2 to 3"):
-            import_preferences(slug="s", path=file)
+            import_preferences(slug="other", path=file)
 
     def test_ways_that_contradict_each_other(self, tmp_path):
         file = write(tmp_path / "a.jsonl", *responses(2))
