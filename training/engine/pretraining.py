@@ -18,6 +18,7 @@ from training.engine import pretraining_objectives as objectives
 from training.engine.documents import Document
 from training.engine.packing import Packer, batches, segments_of, stacked
 from training.engine.pretraining_objectives import OBJECTIVES
+from training.engine.products import hastened
 from training.engine.progress import Reporter, SilentReporter, advance
 from training.engine.scripts import script_of
 
@@ -110,7 +111,8 @@ class Training:
     def __init__(self, corpus: Iterable[Document], config: PretrainConfig, reporter: Reporter) -> None:
         self.corpus, self.config, self.reporter = corpus, config, reporter
         self.standard, self.threshold, self.document_threshold = _scale(corpus, config)
-        self.model, self.tokenizer = _base(config.base) if config.base else _from_nothing(corpus, config)
+        model, self.tokenizer = _base(config.base) if config.base else _from_nothing(corpus, config)
+        self.model = hastened(model)
         # Rows to learn from are marked segment by segment; the tokenizer that is saved marks what it is asked to write.
         self.plain = copy.deepcopy(self.tokenizer)
         if config.objective == "conditional":

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from training.engine.formatting import policy_prompt, start_ids
 from training.engine.observations import Item
+from training.engine.products import hastened
 from training.engine.trees import Tree, check_trees, read_trees
 
 # Rows of one pass through the model: padded to the longest, so they are sorted by length first.
@@ -32,7 +33,7 @@ class Reader:
     """
 
     def __init__(self, model: Any, tokenizer: Any, max_length: int, *, placed: bool = False) -> None:
-        self.model = model if placed else model.to(device())
+        self.model = model if placed else hastened(model.to(device()))
         self.tokenizer, self.max_length = tokenizer, max_length
         self.causal = not hasattr(tokenizer, "sep_token_id") or tokenizer.sep_token_id is None
         self.trees = False

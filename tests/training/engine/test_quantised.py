@@ -17,7 +17,7 @@ def test_rewards_in_int8_are_near_those_in_float32(base, request, tmp_path):
     train_preference(records(32), records(8, 48), base_model=folder, output=tmp_path, config=config)
     files = sorted(path.name for path in tmp_path.iterdir())
     full, small = PreferenceModel.load(tmp_path), PreferenceModel.load(tmp_path, "int8")
-    layers = [sum(type(m) is nn.Linear for m in model.readers[0].model.modules()) for model in (full, small)]
+    layers = [sum(isinstance(m, nn.Linear) for m in model.readers[0].model.modules()) for model in (full, small)]
     assert layers[0] > 6
     assert layers[1] == 0
     exact, rounded = full.score(TEXTS), small.score(TEXTS)
