@@ -101,7 +101,7 @@ def test_a_run_is_watched_while_it_goes_on_and_cancelled(open_page, user, study)
     Run.objects.filter(pk=run.pk).update(step=3, log_tail="first line\nsecond line\n")
     RunPoint.objects.create(run=run, step=3, values={"reward": 0.9, "kl": 0.2})
     page.get_by_text("second line").wait_for()
-    page.get_by_role("heading", name="kl", exact=True).wait_for()
+    page.get_by_role("heading", name="KL to the start, nats", exact=True).wait_for()
     assert page.get_by_role("progressbar").evaluate("bar => bar.value") == 75
     page.get_by_role("button", name="Cancel").click()
     page.get_by_text("The run stops at its next step.").first.wait_for()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from training.engine.losses import crowd_log_probs, davidson_log_probs, davidson_luce, rao_kupper_log_probs, smoothed
 from training.engine.observations import Group, Item, Ranking
-from training.engine.records import Pair
+from training.engine.records import Pair, Vote
 
 TIES = ("davidson", "rao-kupper", "half")
 # Ties of up to this many responses in one whole ranking.
@@ -183,8 +183,13 @@ def _stacked(rankings: Sequence[Ranking], place: Mapping[Item, int]) -> list[tup
 
 
 def trusted(pair: Pair, trust: Mapping[str, float]) -> Pair:
-    """The pair with each vote weighed by how far its rater is trusted, 1 where that is not said."""
-    return replace(pair, votes=[replace(v, weight=v.weight * trust.get(v.rater, 1.0)) for v in pair.votes])
+    """The pair with each vote weighed and counted by how far its rater is trusted, 1 where that is not said."""
+
+    def heard(vote: Vote) -> Vote:
+        share = trust.get(vote.rater, 1.0)
+        return replace(vote, weight=vote.weight * share, votes=vote.votes * share)
+
+    return replace(pair, votes=[heard(vote) for vote in pair.votes])
 
 
 def raters_of(groups: Sequence[Group]) -> list[str]:

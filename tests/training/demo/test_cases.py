@@ -108,7 +108,9 @@ def test_a_demo_is_made_judged_exported_and_learned(key, client, settings, tmp_p
     study = Study.objects.get(slug="demo")
     sampled = Response.objects.filter(prompt__study=study)
     assert set(sampled.values_list("author_model__name", flat=True)) == {f"demo-policy-{key}"}
-    assert not set(sampled.values_list("text", flat=True)) & set(BY_KEY[key].responses)
+    # A label of one word may be drawn by chance.
+    canned = {text for text in BY_KEY[key].responses if " " in text}
+    assert not set(sampled.values_list("text", flat=True)) & canned
 
     client.force_login(rater)
     seen = judge_all(client, study)

@@ -121,7 +121,9 @@ class TestRaters:
         assert both["first_place"] == pytest.approx(0, abs=0.3)
 
     def test_calibration_weighs_votes_by_trust(self):
-        pair = Pair("p", "g", "q", "a", "b", "x", "y", [Vote("good", 1.0, True, 2.0), Vote("bad", 0.0, True, 1.0)])
+        pair = Pair(
+            "p", "g", "q", "a", "b", "x", "y", [Vote("good", 1.0, True, 2.0, votes=2.0), Vote("bad", 0.0, True, 1.0)]
+        )
         assert trusted(pair, {"bad": 0.0}).share_a == 1.0
         assert trusted(pair, {"good": 0.5}).share_a == 0.5
         assert pair.share_a == pytest.approx(2 / 3)
