@@ -31,6 +31,18 @@ COLUMNS: dict[str, tuple[Any, Any, Any, Any]] = {
         _("more than 100 characters a second, about a thousand words a minute"),
         VOTES,
     ),
+    "hasty": (
+        _("Too fast to read"),
+        _("How many of the timed answers were given before the texts could be read"),
+        _("more than 100 characters a second, about a thousand words a minute"),
+        VOTES,
+    ),
+    "run": (
+        _("Same answer in a row"),
+        _("How often the rater gave the same answer one after the other, at most"),
+        _("longest run, in the order of time"),
+        VOTES,
+    ),
     "rank": (
         _("Rank"),
         _("The place by strength, and between which places it lies"),
