@@ -1,6 +1,7 @@
 """The gradient of the reward through what was written."""
 
 import dataclasses
+import statistics
 
 import pytest
 import torch
@@ -50,10 +51,11 @@ def test_a_large_beta_keeps_the_policy_at_its_start(policy_folder, reward_folder
         config = dataclasses.replace(PATHWISE, beta=beta, learning_rate=1e-3, prompts_per_step=2)
         actor = Actor.load(str(policy_folder), config)
         family = Pathwise(actor, RewardSum.load(RewardConfig((str(reward_folder),))), config, PROMPTS, {})
-        state = State(beta=beta)
-        for state.step in range(8):
-            figures = family.step(state)
-        kls.append(figures["kl"])
+        state, seen = State(beta=beta), []
+        for state.step in range(24):
+            seen.append(family.step(state)["kl"])
+        # Adam's first steps go off however large beta is, and its momentum needs some more to come back.
+        kls.append(statistics.fmean(seen[-8:]))
     assert abs(kls[1]) < 0.25 * kls[0]
 
 
