@@ -3,7 +3,8 @@
 from django.db import migrations
 
 TASKS = """
-CREATE FUNCTION palate_judged_task_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Without seqscan: in the middle of an import the planner takes the table of judgements for small and reads all of it.
+CREATE FUNCTION palate_judged_task_stays() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan TO off AS $$
 BEGIN
     IF current_setting('palate.erasing', true) IS DISTINCT FROM 'on' AND EXISTS (
         SELECT FROM annotate_judgement j WHERE j.task_id IN (OLD.task_id, NEW.task_id)
