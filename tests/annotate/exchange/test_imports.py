@@ -166,6 +166,22 @@ class TestJudgements:
             cursor.execute(known)
             assert cursor.fetchone() == (1,)
 
+    def test_the_table_of_judgements_is_not_read_again_for_each_of_them(self, load):
+        scans = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'annotate_judgement'"
+
+        def read_for(*rows):
+            with connection.cursor() as cursor:
+                cursor.execute(scans)
+                (before,) = cursor.fetchone()
+                load(*rows)
+                cursor.execute(scans)
+                return cursor.fetchone()[0] - before
+
+        pairs = [("a", "b", "c"), ("a", "b"), ("a", "c"), ("b", "c")]
+        few = read_for(judgement(shown=list(pairs[0]), ranks=[1, 2, 3]))
+        many = read_for(*(judgement(shown=list(p), ranks=list(range(1, len(p) + 1)), rater="other") for p in pairs[1:]))
+        assert many <= few
+
     def test_ids_may_be_numbers(self, write):
         counts = import_judgements(
             slug="s",
