@@ -61,11 +61,11 @@ def test_answers_given_without_a_connection_arrive_later(open_page, user, study)
     page = open_screen(open_page, user, **PHONE)
     page.context.set_offline(True)
     judge(page, "b")
-    page.get_by_text("1 of your answers wait on this device").wait_for()
+    page.get_by_text("Answers that wait on this device: 1").wait_for()
     page.get_by_text("1 judged by you").wait_for()
     # The second answer has no task after it: the page holds it and says so.
     judge(page, "a")
-    page.get_by_text("2 of your answers wait on this device").wait_for()
+    page.get_by_text("Answers that wait on this device: 2").wait_for()
     assert Judgement.objects.count() == 0
     page.context.set_offline(False)
     until(page, lambda: Judgement.objects.count() == 2)
@@ -78,7 +78,7 @@ def test_an_answer_survives_the_closing_of_the_tab(open_page, user, study):
     page = open_screen(open_page, user)
     page.context.set_offline(True)
     judge(page, "b")
-    page.get_by_text("1 of your answers wait").wait_for()
+    page.get_by_text("Answers that wait on this device: 1").wait_for()
     page.close()
     again = page.context.new_page()
     page.context.set_offline(False)
@@ -101,7 +101,7 @@ def test_an_answer_that_is_sent_twice_counts_once(open_page, user, study):
 
     page.route("**/judge/", lose_the_first)
     judge(page)
-    page.get_by_text("1 of your answers wait").wait_for()
+    page.get_by_text("Answers that wait on this device: 1").wait_for()
     page.locator("[data-connection]").wait_for(state="hidden")
     assert len(lost) == 1
     assert Judgement.objects.count() == 1
@@ -163,7 +163,7 @@ def test_undo_by_touch_waits_for_the_answer_that_is_on_its_way(open_page, user, 
     page = open_screen(open_page, user, **PHONE)
     page.context.set_offline(True)
     judge(page, "a")
-    page.get_by_text("1 of your answers wait").wait_for()
+    page.get_by_text("Answers that wait on this device: 1").wait_for()
     page.get_by_role("link", name="Undo").tap()
     page.context.set_offline(False)
     page.get_by_role("heading", name="Change an answer").wait_for()
