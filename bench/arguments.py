@@ -30,6 +30,7 @@ VARIANTS = {
     "encoder, rater reliability": {"base": True, "votes": {"reliability": True}},
 }
 FIGURES = ("accuracy", "accuracy_clear", "log_loss", "ece", "kendall_tau")
+MARGINS = (1, 2, 3, 4)
 
 
 def read(folder, name):
@@ -85,11 +86,30 @@ def fit(train, validation, folder, variant, base, *, seed, **options):
 
 
 def measure(folder, test):
-    """The figures, with the group as the unit of the bootstrap."""
+    """The figures, with the group as the unit of the bootstrap, and the accuracy on pairs with at least each margin."""
     from training.engine.evaluation import evaluate
     from training.engine.reward import PreferenceModel
 
-    return evaluate(PreferenceModel.load(folder), test)
+    model = PreferenceModel.load(folder)
+    return {**evaluate(model, test), **by_margin(model, test)}
+
+
+def by_margin(model, test):
+    """margin 2: share of the pairs with two votes more for one side on which the model prefers it, and so on;
+    longer 2: the same of the longer response."""
+    import numpy as np
+
+    from training.engine.evaluation import hits
+    from training.engine.records import pairs_of
+
+    pairs = pairs_of(test)
+    margin = np.array([p.margin for p in pairs])
+    sides = ([(p.prompt, p.a) for p in pairs], [(p.prompt, p.b) for p in pairs])
+    right = hits(np.subtract(*(model.score(side) for side in sides)), margin)
+    longer = hits(np.array([float(len(p.a) - len(p.b)) for p in pairs]), margin)
+    least = {k: np.abs(margin) >= k for k in MARGINS}
+    shares = {"margin": right, "longer": longer}
+    return {f"{name} {k}": what[least[k]].mean() for name, what in shares.items() for k in MARGINS}
 
 
 def trl(python, base, train, test, folder, *, threads, options):
@@ -171,6 +191,7 @@ def main():
                     print(f"{name}, fold {k}, seed {seed}: {told} in {seconds[-1]:.0f} s", flush=True)
             told = ", ".join(f"{figure} {mean_interval(rows, figure)}" for figure in FIGURES)
             print(f"## {name}: {told}; {sum(seconds) / len(seconds):.0f} s a model", flush=True)
+            print("   " + ", ".join(f"{k} {mean_interval(rows, k)}" for k in rows[0][0] if k[-1].isdigit()), flush=True)
         baselines = [[figures["baselines"] for figures in fold] for fold in rows]
         for name in baselines[0][0]:
             print(f"## {name}: {mean_interval(baselines, name)}")

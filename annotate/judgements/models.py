@@ -75,9 +75,12 @@ class Judgement(models.Model):
                 condition=Q(confidence__isnull=True) | Q(confidence__range=(1, 3)) & ~Q(label=""),
                 name="judgement_confidence_of_a_label",
             ),
+            # To PostgreSQL NaN and infinity are greater than any number.
             models.CheckConstraint(
-                condition=Q(seconds__isnull=True) | Q(seconds__gte=0), name="judgement_seconds_not_negative"
+                condition=Q(seconds__isnull=True) | Q(seconds__range=(0.0, MOST_SECONDS)),
+                name="judgement_seconds_in_range",
             ),
+            models.CheckConstraint(condition=Q(part__in=Part.values), name="judgement_part_known"),
         ]
 
     def __str__(self) -> str:

@@ -115,6 +115,9 @@ def test_scores_are_one_a_response_and_on_the_scale(study, scores):
         {"strength": 0},
         {"ranks": None, "strength": 1},
         {"seconds": -1},
+        {"seconds": float("nan")},
+        {"seconds": float("inf")},
+        {"part": "opinion"},
     ],
 )
 def test_other_nonsense(study, changes):
