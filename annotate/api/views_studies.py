@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,6 +19,7 @@ from annotate.exchange.forms import FILE_TYPE_CHOICES, FORMAT_CHOICES, ExportFor
 from annotate.exchange.tables import CONTENT_TYPES
 from annotate.exchange.views import streamed
 from annotate.judgements.models import Judgement
+from annotate.members.queries import may_make_studies
 from annotate.prompts.models import Prompt, Split
 from annotate.prompts.models import Response as Completion
 from annotate.studies import operations
@@ -55,7 +57,9 @@ class Studies(ApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Make a study; you own it."""
+        """Make a study; you own it. For whoever owns or manages a study already, and for superusers."""
+        if not may_make_studies(request.user):
+            raise PermissionDenied("Your account may not make studies.")
         asked = given.NewStudySerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         study = operations.create_study(owner=request.user, **asked.validated_data)

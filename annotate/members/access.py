@@ -1,12 +1,30 @@
 """What a manager may do and an auditor may look at. Whatever belongs to another's study does not exist."""
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
 from django.db.models import F
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
 from annotate.members.models import Role
+from annotate.members.queries import may_make_studies
 from annotate.studies.models import Study
 from annotate.studies.queries import StudyQuerySet
+
+
+def for_makers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """The view for whoever may make studies; for others 403."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not may_make_studies(request.user):
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return guarded
 
 
 def managed_study(request: HttpRequest, slug: str) -> Study:

@@ -88,6 +88,10 @@ class Membership(models.Model):
     def manages(self) -> bool:
         return self.role in (Role.OWNER, Role.MANAGER)
 
+    @property
+    def audits(self) -> bool:
+        return self.role == Role.AUDITOR
+
 
 class Invitation(models.Model):
     """A link by which people join a study as raters until it expires or is withdrawn."""

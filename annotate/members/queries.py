@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotate.members.models import Membership, Role
+from annotate.studies.queries import MANAGING_ROLES
 from annotate.tasks.models import Task
 
 # Counting stops here, so that a rating page costs the same in a study of a million tasks.
@@ -42,6 +43,12 @@ class Progress:
 def memberships_of(user: Any) -> QuerySet[Membership, Any]:
     """The user's active memberships, with their studies."""
     return Membership.objects.filter(user_id=user.pk, active=True).select_related("study").order_by("study__name", "pk")
+
+
+def may_make_studies(user: Any) -> bool:
+    """Whether the user may make a study, and with it start runs on this machine: whoever owns or manages one, and
+    accounts that have the permission, as superusers do. Raters who came by a link may not."""
+    return user.has_perm("annotate.add_study") or memberships_of(user).filter(role__in=MANAGING_ROLES).exists()
 
 
 def rating_memberships_of(user: Any) -> QuerySet[Membership, Any]:

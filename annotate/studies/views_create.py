@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from annotate.errors import PalateError
+from annotate.members.access import for_makers
 from annotate.studies import operations
 from annotate.studies.forms import NewStudyForm
 from annotate.studies.models import Study
@@ -21,6 +22,7 @@ from training.models import Run, RunKind
 from training.operations import queue_run
 
 
+@for_makers
 def create(request: HttpRequest) -> HttpResponse:
     template = BY_KEY.get(request.GET.get("template", ""))
     posted = request.method == "POST"
@@ -42,6 +44,7 @@ def create(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@for_makers
 def create_demo(request: HttpRequest, key: str) -> HttpResponse:
     """A study as the template says it, and its demo: one press from the list of templates."""
     template = BY_KEY.get(key)
@@ -72,6 +75,7 @@ def _free(slug: str) -> str:
 
 
 @require_POST
+@for_makers
 def preview_new(request: HttpRequest) -> HttpResponse:
     """The rating screen of the study in the form, as far as it has been filled in."""
     study, criteria = NewStudyForm(request.POST).draft()

@@ -20,11 +20,12 @@ SIGN_IN = {
     *("socialaccount_login_cancelled", "socialaccount_login_error", "openid_connect_login", "openid_connect_callback"),
 }
 ANYBODY = {
-    *("studies", "study-create", "study-create-demo", "study-create-preview", "account", "tokens"),
+    *("studies", "account", "tokens"),
     *("account_reauthenticate", "account_change_password", "account_set_password", "socialaccount_connections"),
     *("mfa_index", "mfa_reauthenticate", "mfa_activate_totp", "mfa_deactivate_totp"),
     *("mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_download_recovery_codes"),
 }
+MAKERS = {"study-create", "study-create-demo", "study-create-preview"}
 # Each account's own; for everybody else they are not there.
 ACCOUNTS = {"token-end"}
 API_OF_ALL = {"api-studies"}
@@ -131,10 +132,10 @@ def status(client, url):
 
 
 def test_every_address_has_a_row():
-    assert set(patterns()) == OPEN | SIGN_IN | ANYBODY | ACCOUNTS | API_OF_ALL | API | RATERS | OWN | MANAGERS
+    assert set(patterns()) == OPEN | SIGN_IN | ANYBODY | MAKERS | ACCOUNTS | API_OF_ALL | API | RATERS | OWN | MANAGERS
 
 
-@pytest.mark.parametrize("name", sorted(ANYBODY | RATERS | OWN | MANAGERS))
+@pytest.mark.parametrize("name", sorted(ANYBODY | MAKERS | RATERS | OWN | MANAGERS))
 def test_strangers_are_sent_to_sign_in(client, study, rater, name):
     for answer in (client.get(address(name, study, rater)), client.post(address(name, study, rater))):
         assert answer.status_code == 302
@@ -202,3 +203,25 @@ def test_an_auditor_does_not_rate(client, study, rater, name):
 def test_a_manager_finds_what_is_the_managers(client, study, rater, name):
     client.force_login(MembershipFactory(study=study, role="manager").user)
     assert not status(client, address(name, study, rater)) & {403, 404, 500}
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_studies_are_made_by_whoever_runs_one_or_has_the_permission(client, study, rater, name):
+    """Whoever owns a study may start runs: that is not for everybody who came by a link."""
+    url = address(name, study, rater)
+    auditor = MembershipFactory(study=study, role="auditor").user
+    for user in (UserFactory(), rater.user, auditor, MembershipFactory(role="owner", active=False).user):
+        client.force_login(user)
+        assert status(client, url) == {403}
+        assert reverse("study-create") not in client.get(reverse("studies")).content.decode()
+    for user in (MembershipFactory(role="manager").user, UserFactory(is_superuser=True)):
+        client.force_login(user)
+        assert not status(client, url) & {403, 404, 500}
+        assert reverse("study-create") in client.get(reverse("studies")).content.decode()
+
+
+def test_an_auditor_is_shown_the_way_to_the_study_and_nothing_to_rate(client, study, rater):
+    client.force_login(MembershipFactory(study=study, role="auditor").user)
+    page = client.get(reverse("studies")).content.decode()
+    assert reverse("study-overview", args=["shop"]) in page
+    assert reverse("rate", args=["shop"]) not in page

@@ -225,7 +225,7 @@ class TestStudies:
         return {**data, **changes}
 
     def test_whoever_makes_a_study_owns_it(self, client):
-        user = UserFactory()
+        user = UserFactory(is_superuser=True)
         client.force_login(user)
         page = client.post(reverse("study-create"), self.form())
         assert page.url == reverse("study-overview", args=["answers"])
@@ -238,7 +238,7 @@ class TestStudies:
         [{"slug": "new"}, {"criteria-0-name": ""}, {"criteria-0-maximum": "0"}, {"replication": "0"}, {"name": ""}],
     )
     def test_what_does_not_fit_is_said(self, client, changes):
-        client.force_login(UserFactory())
+        client.force_login(UserFactory(is_superuser=True))
         page = client.post(reverse("study-create"), self.form(**changes))
         assert page.status_code == 422
         assert "error" in page.content.decode()

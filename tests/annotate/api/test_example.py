@@ -15,7 +15,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "api.md"
 
 @pytest.mark.django_db(transaction=True)
 def test_the_example_makes_a_study_and_pulls_its_pairs(live_server, monkeypatch, capsys):
-    user = UserFactory()
+    user = UserFactory(is_superuser=True)
     _token, text = make_token(user=user, name="docs", scopes=["read", "write", "export"])
     monkeypatch.setenv("PALATE_URL", live_server.url)
     monkeypatch.setenv("PALATE_TOKEN", text)

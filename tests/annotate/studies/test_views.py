@@ -30,7 +30,7 @@ def filled_in(form):
 class TestTemplates:
     @pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.key)
     def test_each_makes_a_study_as_it_stands_and_shows_it_before(self, client, template):
-        client.force_login(UserFactory())
+        client.force_login(UserFactory(is_superuser=True))
         address = reverse("study-create") + f"?template={template.key}"
         form = client.get(address).context["form"]
         data = filled_in([form.study, form.criteria.management_form, *form.criteria])
@@ -46,14 +46,14 @@ class TestTemplates:
         assert study.memberships.get().role == "owner"
 
     def test_one_that_there_is_not_starts_empty(self, client):
-        client.force_login(UserFactory())
+        client.force_login(UserFactory(is_superuser=True))
         page = client.get(reverse("study-create") + "?template=nothing-like-it")
         assert page.context["chosen"] is None
 
 
 class TestPreview:
     def test_half_a_form_is_enough_and_nothing_is_stored(self, client):
-        client.force_login(UserFactory())
+        client.force_login(UserFactory(is_superuser=True))
         for data in ({}, {"method": "rank", "rank_size": "4"}, {"method": "nonsense", "rank_size": "-1"}):
             page = client.post(reverse("study-create-preview"), data)
             assert page.status_code == 200

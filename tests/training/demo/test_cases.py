@@ -54,7 +54,7 @@ class TestGrammars:
 def test_a_study_in_chinese_has_its_demo_in_chinese(client, settings, tmp_path, db):
     settings.MODELS_DIR, settings.RUNS_DIR = tmp_path / "models", tmp_path / "runs"
     options = {"demo": True, "demo_language": "zh", "demo_prompts": 6, "demo_steps": 4}
-    call_command("create_study", "kefu", template="service", **options, owner=UserFactory(username="ada").username)
+    call_command("create_study", "kefu", template="service", **options, owner=UserFactory(username="ada", is_superuser=True).username)
     study = Study.objects.get()
     assert "规定" in study.instructions
     assert all(turns(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
@@ -101,7 +101,7 @@ def judge_all(client, study):
 @pytest.mark.parametrize("key", cases.CASES)
 def test_a_demo_is_made_judged_exported_and_learned(key, client, settings, tmp_path):
     settings.MODELS_DIR, settings.RUNS_DIR = tmp_path / "models", tmp_path / "runs"
-    rater = UserFactory(username="ada")
+    rater = UserFactory(username="ada", is_superuser=True)
     call_command(
         "create_study", "demo", template=key, demo=True, demo_prompts=PROMPTS, demo_steps=8, owner="ada", replication=1
     )
@@ -169,7 +169,7 @@ def test_a_demo_that_cannot_be_is_refused_before_anything_is_made(options, words
 @pytest.mark.django_db(transaction=True)
 def test_a_press_on_a_page_makes_a_study_and_the_run_that_fills_it(client, settings, tmp_path, sent):
     settings.MODELS_DIR, settings.RUNS_DIR = tmp_path / "models", tmp_path / "runs"
-    client.force_login(UserFactory(username="ada"))
+    client.force_login(UserFactory(username="ada", is_superuser=True))
     page = client.get(reverse("study-create")).content.decode()
     for key in BY_KEY:
         assert (reverse("study-create-demo", args=[key]) in page) == (key in cases.CASES)
@@ -195,7 +195,7 @@ def test_a_press_on_a_page_makes_a_study_and_the_run_that_fills_it(client, setti
 
 @pytest.mark.django_db
 def test_the_form_of_a_template_makes_its_demo_too(client, sent, django_capture_on_commit_callbacks):
-    client.force_login(UserFactory())
+    client.force_login(UserFactory(is_superuser=True))
     address = reverse("study-create") + "?template=translation"
     data = filled_in_form(client.get(address))
     with django_capture_on_commit_callbacks(execute=True):
