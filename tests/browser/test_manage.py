@@ -6,7 +6,7 @@ from annotate.judgements.operations import Answer, submit
 from annotate.members.operations import invite
 from annotate.review.operations import flag
 from annotate.tasks.operations import lease_next
-from tests.annotate.test_access import ANYBODY, MANAGERS, OWN, RATERS, address
+from tests.annotate.test_access import ANYBODY, MAKERS, MANAGERS, OWN, RATERS, address
 from tests.browser.test_accessibility import LOOKS, check
 from tests.factories import MembershipFactory, TaskFactory
 from training.models import ModelKind, ModelVersion, Round, Run, RunKind, RunPoint, RunState
@@ -46,7 +46,7 @@ def test_axe_on_every_page(open_page, client, user, study, look):
     a_run(study)
     client.force_login(user)
     base = f"/studies/{study.slug}"
-    addresses = [address(name, study, owner) for name in sorted(ANYBODY | RATERS | OWN | MANAGERS)]
+    addresses = [address(name, study, owner) for name in sorted(ANYBODY | MAKERS | RATERS | OWN | MANAGERS)]
     addresses += [f"{base}/runs/new/{kind}/" for kind in ("train_preference", "rl_finetune")]
     pages = [one for one in addresses if is_page(client.get(one))]
     assert {f"{base}/", f"{base}/rate/", f"{base}/settings/", f"{base}/rounds/1/"} <= set(pages)
