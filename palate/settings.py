@@ -168,6 +168,8 @@ CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "palate_cache"},
     "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
+# A link to a new password holds for a day.
+PASSWORD_RESET_TIMEOUT = 24 * 3600
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "studies"
 

@@ -4,11 +4,13 @@ from allauth.mfa.utils import is_mfa_enabled
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import User
+from django.contrib.auth.views import PasswordResetConfirmView
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -21,6 +23,7 @@ from annotate.members.access import managed_study
 from annotate.members.erasure import erase_member
 from annotate.members.forms import InviteForm, JoinForm, MemberForm, TagsForm
 from annotate.members.models import Invitation, Kind, Membership
+from annotate.members.passwords import password_path
 from annotate.studies.models import Study
 
 
@@ -126,6 +129,33 @@ def erase(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
             messages.success(request, _("Erased. The judgements stay under a pseudonym."))
         return redirect("study-members", slug)
     return render(request, "manage/erase.html", {"study": member.study, "tab": "members", "member": member})
+
+
+@require_POST
+def password_link(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """A link, shown once, by which a rater who forgot the password chooses another."""
+    member = _member(request, slug, pk)
+    assert isinstance(request.user, User)  # whoever manages a study is signed in
+    try:
+        address = request.build_absolute_uri(password_path(member=member, asked_by=request.user))
+    except PalateError as error:
+        messages.error(request, str(error))
+        return redirect("study-members", slug)
+    told = {"member": member.pseudonym}
+    record(study=member.study, user=request.user, action=Action.CHANGED, subject="password link", **told)
+    context = {"study": member.study, "tab": "members", "member": member, "address": address}
+    return render(request, "manage/password_link.html", context)
+
+
+class NewPassword(PasswordResetConfirmView):
+    """Where such a link leads. It signs nobody in: a second step is asked for as always."""
+
+    template_name = "registration/new_password.html"
+    success_url = reverse_lazy("account_login")
+
+    def form_valid(self, form: "SetPasswordForm[User]") -> HttpResponse:
+        messages.success(self.request, _("Your new password counts now. Sign in with it."))
+        return super().form_valid(form)
 
 
 def _member(request: HttpRequest, slug: str, pk: int) -> Membership:

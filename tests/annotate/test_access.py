@@ -13,7 +13,17 @@ from training.models import ModelKind, ModelVersion, ResponseReward, Round, Run,
 
 pytestmark = pytest.mark.django_db
 
-OPEN = {"account_login", "account_logout", "join", "healthz", "readyz", "metrics", "api-schema", "language"}
+OPEN = {
+    "account_login",
+    "account_logout",
+    "join",
+    "password-new",
+    "healthz",
+    "readyz",
+    "metrics",
+    "api-schema",
+    "language",
+}
 # allauth's own, which decide by the state of the sign-in; what they may do is tested in members/test_sign_in.py.
 SIGN_IN = {
     *("account_signup", "account_inactive", "mfa_authenticate", "socialaccount_signup"),
@@ -45,7 +55,7 @@ MANAGERS = {
     *("study-report", "model-rewards"),
     *("review", "resolve-flags", "decide", "known-answer-new", "known-answer", "known-answer-take-out"),
     *("runs", "run-start", "run", "run-live", "run-cancel", "models", "model", "model-promote", "model-why", "round"),
-    *("audit", "study-member-erase"),
+    *("audit", "study-member-erase", "study-member-password"),
     *("exchange", "export", "export-choose", "import-prompts", "import-judgements", "import-preferences"),
 }
 
@@ -101,7 +111,7 @@ def address(name, study, rater):
         **dict.fromkeys(("study-member-tags", "study-member-let-go-on", "study-member-remove", "quality-rater"), rater),
         "invitation-withdraw": study.invitations.first(),
         **dict.fromkeys(("run", "run-live", "run-cancel", "api-run", "api-run-cancel"), study.runs.first()),
-        "study-member-erase": rater,
+        **dict.fromkeys(("study-member-erase", "study-member-password"), rater),
         "api-webhook": study.webhooks.first(),
         **dict.fromkeys(MODEL_ADDRESSES, study.model_versions.first()),
     }
