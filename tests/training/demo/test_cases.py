@@ -54,13 +54,7 @@ class TestGrammars:
 def test_a_study_in_chinese_has_its_demo_in_chinese(client, settings, tmp_path, db):
     settings.MODELS_DIR, settings.RUNS_DIR = tmp_path / "models", tmp_path / "runs"
     options = {"demo": True, "demo_language": "zh", "demo_prompts": 6, "demo_steps": 4}
-    call_command(
-        "create_study",
-        "kefu",
-        template="service",
-        **options,
-        owner=UserFactory(username="ada", is_superuser=True).username,
-    )
+    call_command("create_study", "kefu", template="service", **options, owner=UserFactory(username="ada").username)
     study = Study.objects.get()
     assert "规定" in study.instructions
     assert all(turns(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
