@@ -3,8 +3,8 @@
 Both start from the same Llama-shaped model of 5.3 million random parameters and see every judgement once, with as many
 prompts in a step: Palate reads each prompt and response once a step, TRL each of a ranking's pairs. For each setting
 prints the median seconds of a step of both, their ratio, the seconds of each whole run (Palate's loads, validates,
-calibrates and saves as well), the accuracy on held-out prompts, and its difference seed by seed. Seconds are the processor's, on one thread: other
-work on the machine then counts for little.
+calibrates and saves as well), the accuracy on held-out prompts, and its difference seed by seed. Seconds are the
+processor's, on one thread: other work on the machine then counts for little.
 
     python bench/preference_vs_trl.py --trl-python TRL_ENVIRONMENT/bin/python --seeds 5
 
@@ -212,7 +212,7 @@ def main():
                 steps = [statistics.median(row[n] for row in rows) for n in (1, 3)]
                 own, peer = ([row[n] for row in rows] for n in (5, 6))
                 print(
-                    f"{name} ({'bfloat16' if half else 'float32'}): steps of {steps[0]:.2f} s and {steps[1]:.2f} s, one "
+                    f"{name} ({'bfloat16' if half else 'float32'}): steps of {steps[0]:.2f} s, {steps[1]:.2f} s, one "
                     f"of TRL takes {ratio:.1f} times as long, the whole run {whole:.1f}; held-out accuracy "
                     f"{statistics.mean(own):.3f}, TRL {statistics.mean(peer):.3f}, difference {differences(own, peer)} "
                     f"({len(rows)} seeds)",

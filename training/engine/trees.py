@@ -36,7 +36,6 @@ def read_trees(model: Any, trees: Sequence[Tree], *, narrow: bool) -> Iterator[t
     """Each item of the trees with its outputs (H,). `model` is one for sequence classification over a causal base;
     narrow: its last layer computes the ends of the responses alone."""
     like = next(model.parameters())
-    base = getattr(model, model.base_model_prefix)
     for part in _passes(sorted(trees, key=lambda tree: tree.length), ENOUGH.get(like.device.type, 16_384)):
         batch, ends = joined(part, like.dtype, model.config.pad_token_id or 0)
         batch = {name: value.to(like.device) for name, value in batch.items()}
@@ -44,6 +43,7 @@ def read_trees(model: Any, trees: Sequence[Tree], *, narrow: bool) -> Iterator[t
         rows = [row for row, tree in enumerate(part) for _ in tree.tails]
         places = torch.zeros(len(part), max(columns) + 1, dtype=torch.long, device=like.device)
         places[rows, columns] = torch.tensor(ends, device=like.device)
+        base = getattr(model, model.base_model_prefix)
         with read_at(base, model.config.num_hidden_layers, places) if narrow else nullcontext():
             hidden = base(**batch, use_cache=False).last_hidden_state  # (B, E, D) or (B, L, D)
         outputs = head_of(model)(hidden[rows, columns if narrow else ends]).float().cpu()  # (N, H)
