@@ -3,8 +3,8 @@
 Both start from the same Llama-shaped model of 5.3 million random parameters and see every judgement once, with as many
 prompts in a step: Palate reads each prompt and response once a step, TRL each of a ranking's pairs. For each setting
 prints the median seconds of a step of both, their ratio, the seconds of each whole run (Palate's loads, validates,
-calibrates and saves as well), and the accuracy on held-out prompts. Seconds are the processor's, on one thread: other
-work on the machine then counts for little.
+calibrates and saves as well), the accuracy on held-out prompts, and its difference seed by seed. Seconds are the
+processor's, on one thread: other work on the machine then counts for little.
 
     python bench/preference_vs_trl.py --trl-python TRL_ENVIRONMENT/bin/python --seeds 5
 
@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from training.engine.progress import SilentReporter
 
 PROMPT_WORDS, RESPONSE_WORDS, LEARNING_RATE = 150, 60, 1e-3
+VALIDATION, TEST = 8, 200  # prompts with two responses each
 # name: responses K, raters, prompts, pairs of a step
 SETTINGS = {"K=2": (2, 1, 384, 24), "K=4": (4, 1, 64, 24), "K=9": (9, 1, 10, 36), "K=4, three raters": (4, 3, 32, 36)}
 
@@ -157,6 +158,18 @@ def accuracy(folder, records):
     return sum(hits) / len(hits)
 
 
+def differences(own, peer):
+    """The mean difference of two lists of figures, seed by seed, with the 95 % interval of its mean over seeds."""
+    import numpy as np
+    from scipy.stats import t
+
+    by_seed = np.subtract(own, peer)
+    if len(by_seed) == 1:
+        return f"{by_seed[0]:+.3f}"
+    reach = t.ppf(0.975, len(by_seed) - 1) * by_seed.std(ddof=1) / len(by_seed) ** 0.5
+    return f"{by_seed.mean():+.3f} [{by_seed.mean() - reach:+.3f}, {by_seed.mean() + reach:+.3f}]"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trl-python", required=True, help="the python of an environment with TRL 1.16")
@@ -183,7 +196,7 @@ def main():
             for seed in range(args.seeds):
                 rng = random.Random(seed)
                 train = judgements(rng, prompts, k, raters, noise=0.5)
-                validation, test = (judgements(rng, n, 2, 1, noise=0.0) for n in (8, 60))
+                validation, test = (judgements(rng, n, 2, 1, noise=0.0) for n in (VALIDATION, TEST))
                 for half in precisions:
                     mine, theirs = Path(folder) / f"palate-{name}-{seed}", Path(folder) / f"trl-{name}-{seed}"
                     own = by_palate(base, mine, train, validation, tokens=tokens, seed=seed, bfloat16=half)
@@ -196,10 +209,13 @@ def main():
             for half in precisions:
                 rows = [row for row in found if row[0] == half]
                 ratio, whole = (statistics.median(row[n + 2] / row[n] for row in rows) for n in (1, 2))
-                own, peer = (statistics.mean(row[n] for row in rows) for n in (5, 6))
+                steps = [statistics.median(row[n] for row in rows) for n in (1, 3)]
+                own, peer = ([row[n] for row in rows] for n in (5, 6))
                 print(
-                    f"{name} ({'bfloat16' if half else 'float32'}): a step of TRL takes {ratio:.1f} times as long, the "
-                    f"whole run {whole:.1f}; held-out accuracy {own:.3f}, TRL {peer:.3f} ({len(rows)} seeds)",
+                    f"{name} ({'bfloat16' if half else 'float32'}): steps of {steps[0]:.2f} s, {steps[1]:.2f} s, one "
+                    f"of TRL takes {ratio:.1f} times as long, the whole run {whole:.1f}; held-out accuracy "
+                    f"{statistics.mean(own):.3f}, TRL {statistics.mean(peer):.3f}, difference {differences(own, peer)} "
+                    f"({len(rows)} seeds)",
                     flush=True,
                 )
 

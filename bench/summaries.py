@@ -4,8 +4,9 @@
 
 DATA holds prompts.jsonl.gz, responses.jsonl.gz and judgements.jsonl.gz as import_judgements takes them. For each prompt
 in turn a linear model (on text, or on frozen states of ENCODER) learns from the rankings of all others and ranks its
-responses. Printed is the mean Kendall τ-b with each rater's ranking, with an interval over prompts; beside it the
-raters' own: the mean τ of one rater with each of the others, and with the mean rank of all others.
+responses. Printed is the mean Kendall τ-b with each rater's ranking, with an interval over prompts; beside it that of
+length, of the mean rank that a response's author has on the other prompts, and the raters' own: the mean τ of one rater
+with each of the others, and with the mean rank of all others.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.stats import kendalltau
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +43,31 @@ def told(by_prompt):
     draws = np.random.default_rng(0).choice(values, (2000, len(values))).mean(axis=1)
     low, high = np.quantile(draws, [0.025, 0.975])
     return f"{values.mean():.3f} [{low:.3f}, {high:.3f}], {len(values)} prompts"
+
+
+def read_once():
+    """Let each text be read once by the frozen encoder: its states do not depend on which prompt is left out."""
+    from training.engine import linear
+
+    read, known = linear._features, {}
+
+    def features(reader, items):
+        if new := [item for item in items if item not in known]:
+            known.update(zip(new, read(reader, new), strict=True))
+        reader.prepare(items)
+        return torch.stack([known[item] for item in items])
+
+    linear._features = features
+
+
+def author_ranks(records, authors, prompt):
+    """The mean rank of each author's responses to all prompts but this one."""
+    ranks = defaultdict(list)
+    for record in records:
+        if record.prompt_id != prompt:
+            for response, rank in zip(record.response_ids, record.ranks, strict=True):
+                ranks[authors[response]].append(rank)
+    return {author: statistics.fmean(found) for author, found in ranks.items()}
 
 
 def foretold(records, prompt, base, folder):
@@ -70,15 +97,18 @@ def main():
     parser.add_argument("--base-model", default="")
     args = parser.parse_args()
     import transformers
-    from arguments import records_of
+    from arguments import read, records_of
 
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     records = records_of(args.data, "")
+    authors = {response["response_id"]: response["author"] for response in read(args.data, "responses")}
+    if args.base_model:
+        read_once()
     by_prompt = defaultdict(list)
     for record in records:
         by_prompt[record.prompt_id].append(record)
-    model, longer, pairs, one_vs_others = [], [], [], []
+    model, longer, by_author, pairs, one_vs_others = [], [], [], [], []
     with tempfile.TemporaryDirectory(prefix="palate-bench-") as parent:
         for n, (prompt, own) in enumerate(by_prompt.items()):
             reward = foretold(records, prompt, args.base_model, Path(parent) / str(n))
@@ -87,6 +117,8 @@ def main():
             ids = sorted(reward)
             lists = [[-rank[i] for i in ids] for rank in ranks]
             model.append(mean(tau(said, [reward[i] for i in ids]) for said in lists))
+            usual = author_ranks(records, authors, prompt)
+            by_author.append(mean(tau(said, [-usual[authors[i]] for i in ids]) for said in lists))
             longer.append(mean(tau(said, [length[i] for i in ids]) for said in lists))
             pairs.append(mean(tau(a, b) for k, a in enumerate(lists) for b in lists[k + 1 :]))
             rest = [np.mean(lists[:k] + lists[k + 1 :], axis=0) for k in range(len(lists))] if len(lists) > 1 else []
@@ -96,6 +128,7 @@ def main():
     for name, values in (
         ("model, prompt left out", model),
         ("the longer the better", longer),
+        ("the author's mean rank elsewhere", by_author),
         ("one rater with another", pairs),
         ("one rater with the mean of the others", one_vs_others),
     ):

@@ -28,15 +28,16 @@ class Reader:
 
     `causal` models read prompt, response and end token; encoders the text pair of their pretraining. A text that is
     too long loses the prompt's beginning, then the response's end; `truncated` counts the items that lost something.
-    `trees` says whether the responses of a prompt share the reading of it (training.engine.trees). `placed` says that
-    the model is where it should be already, or is put there by somebody else.
+    `trees` says whether the responses of a prompt share the reading of it (training.engine.trees), `narrow` whether the
+    last layer is then computed at their ends alone. `placed` says that the model is where it should be already, or is
+    put there by somebody else.
     """
 
     def __init__(self, model: Any, tokenizer: Any, max_length: int, *, placed: bool = False) -> None:
         self.model = model if placed else hastened(model.to(device()))
         self.tokenizer, self.max_length = tokenizer, max_length
         self.causal = not hasattr(tokenizer, "sep_token_id") or tokenizer.sep_token_id is None
-        self.trees = False
+        self.trees = self.narrow = False
         self.truncated: set[Item] = set()
         self._rows: dict[Item, dict[str, list[int]]] = {}
         self._prompts: dict[str, list[int]] = {}
@@ -72,12 +73,12 @@ class Reader:
         distinct = list(dict.fromkeys(items))
         trees, rest = self._trees(distinct) if self.trees else ([], distinct)
         with torch.autocast(device().type, torch.bfloat16) if bfloat16 else contextlib.nullcontext():
-            found = dict(itertools.chain(self._read_padded(rest), read_trees(self.model, trees)))
+            found = dict(itertools.chain(self._read_padded(rest), read_trees(self.model, trees, narrow=self.narrow)))
         return torch.stack([found[item] for item in items])
 
     def try_trees(self, items: Sequence[Item]) -> float | None:
-        """Share prompts from now on if the model reads the items' trees as it reads their rows; the largest
-        difference, or None where trees do not apply."""
+        """Share prompts from now on if the model reads the items' trees as it reads their rows, and narrow its last
+        layer if that changes nothing either; the largest difference, or None where trees do not apply."""
         self.prepare(items)
         trees, _ = self._trees(items) if self.causal else ([], items)
         if not trees:
@@ -86,8 +87,14 @@ class Reader:
         items = [item for tree in trees for item in tree.items]
         self.model.eval()
         with torch.no_grad():
-            difference = check_trees(self.model, trees, dict(self._read_padded(items)))
-        self.trees = difference is not None and difference < 1e-4
+            alone = dict(self._read_padded(items))
+            # A layer whose activations are computed twice is given no cache.
+            for narrow in dict.fromkeys((not self.model.is_activation_checkpointing, False)):
+                difference = check_trees(self.model, trees, alone, narrow=narrow)
+                self.trees = difference is not None and difference < 1e-4
+                self.narrow = self.trees and narrow
+                if self.trees:
+                    break
         return difference
 
     def _read_padded(self, items: Sequence[Item]) -> Iterator[tuple[Item, Tensor]]:

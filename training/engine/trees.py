@@ -1,12 +1,14 @@
 """A prompt and all its responses as one row: the prompt is read once (training.engine.tree_rows)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from training.engine.last_layer import read_at
 from training.engine.observations import Item
 from training.engine.tree_rows import tree_rows
 
@@ -30,24 +32,29 @@ class Tree:
         return len(self.head) + sum(map(len, self.tails))
 
 
-def read_trees(model: Any, trees: Sequence[Tree]) -> Iterator[tuple[Item, Tensor]]:
-    """Each item of the trees with its outputs (H,). `model` is one for sequence classification over a causal base."""
+def read_trees(model: Any, trees: Sequence[Tree], *, narrow: bool) -> Iterator[tuple[Item, Tensor]]:
+    """Each item of the trees with its outputs (H,). `model` is one for sequence classification over a causal base;
+    narrow: its last layer computes the ends of the responses alone."""
     like = next(model.parameters())
     for part in _passes(sorted(trees, key=lambda tree: tree.length), ENOUGH.get(like.device.type, 16_384)):
         batch, ends = joined(part, like.dtype, model.config.pad_token_id or 0)
         batch = {name: value.to(like.device) for name, value in batch.items()}
-        base = getattr(model, model.base_model_prefix)
-        hidden = base(**batch, use_cache=False).last_hidden_state  # (B, L, D)
+        columns = [column for tree in part for column in range(len(tree.tails))]
         rows = [row for row, tree in enumerate(part) for _ in tree.tails]
-        outputs = head_of(model)(hidden[rows, ends]).float().cpu()  # (N, H)
+        places = torch.zeros(len(part), max(columns) + 1, dtype=torch.long, device=like.device)
+        places[rows, columns] = torch.tensor(ends, device=like.device)
+        base = getattr(model, model.base_model_prefix)
+        with read_at(base, model.config.num_hidden_layers, places) if narrow else nullcontext():
+            hidden = base(**batch, use_cache=False).last_hidden_state  # (B, E, D) or (B, L, D)
+        outputs = head_of(model)(hidden[rows, columns if narrow else ends]).float().cpu()  # (N, H)
         yield from zip((item for tree in part for item in tree.items), outputs, strict=True)
 
 
-def check_trees(model: Any, trees: Sequence[Tree], alone: Mapping[Item, Tensor]) -> float | None:
+def check_trees(model: Any, trees: Sequence[Tree], alone: Mapping[Item, Tensor], *, narrow: bool) -> float | None:
     """The largest difference between the trees' outputs and those of rows of their own (Bloom, whose positions are
     part of its attention, fails); None where the model does not take trees at all."""
     try:
-        found = dict(read_trees(model, trees))
+        found = dict(read_trees(model, trees, narrow=narrow))
     except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError):
         return None
     return max(float((found[item] - alone[item]).abs().max()) for item in found)

@@ -98,12 +98,51 @@ class TestReading:
         reader.model.zero_grad()
         assert reader.try_trees(together) < 1e-5
         assert reader.trees
-        shared = reader.outputs(together)
-        shared.sum().backward()
-        assert torch.allclose(shared, apart, atol=1e-5)
-        assert all(
-            torch.allclose(p.grad, g, atol=1e-4) for p, g in zip(reader.model.parameters(), gradients, strict=True)
-        )
+        assert reader.narrow
+        for reader.narrow in (True, False):
+            reader.model.zero_grad()
+            shared = reader.outputs(together)
+            shared.sum().backward()
+            assert torch.allclose(shared, apart, atol=1e-5)
+            assert all(
+                torch.allclose(p.grad, g, atol=1e-4) for p, g in zip(reader.model.parameters(), gradients, strict=True)
+            )
+
+    def test_the_last_layer_computes_nothing_but_the_ends_of_the_responses(self, policy_folder):
+        reader = self.reader(policy_folder)
+        items = [("What can I do about it?", text) for text in (GOOD, BAD, "Well.")]
+        reader.try_trees(items)
+        layers = reader.model.model.layers
+        read = []
+        for layer in layers:
+            layer.mlp.register_forward_pre_hook(lambda _, args: read.append(args[0].shape[1]))
+        reader.outputs(items)
+        assert read[-1] == len(items)
+        assert min(read[:-1]) > 10 * len(items)
+        assert not layers[-1]._forward_pre_hooks
+
+    def test_a_layer_that_is_computed_twice_is_read_whole(self, policy_folder):
+        items = [("What can I do about it?", text) for text in (GOOD, BAD)]
+        gradients = []
+        for checkpointing in (True, False):
+            reader = self.reader(policy_folder, checkpointing=checkpointing)
+            reader.model.score.weight.data.fill_(0.1)
+            reader.try_trees(items)
+            assert (reader.trees, reader.narrow) == (True, not checkpointing)
+            reader.model.train()
+            reader.outputs(items).sum().backward()
+            gradients.append([p.grad for p in reader.model.parameters()])
+        assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(*gradients, strict=True))
+
+    def test_a_model_that_counts_its_states_shares_prompts_and_reads_its_last_layer_whole(self, policy_folder):
+        from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
+
+        tokenizer = AutoTokenizer.from_pretrained(policy_folder)
+        config = GPT2Config(vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=2, num_labels=1)
+        reader = Reader(GPT2ForSequenceClassification(config).eval(), tokenizer, 64)
+        reader.model.config.pad_token_id = tokenizer.pad_token_id
+        reader.try_trees([("What can I do?", GOOD), ("What can I do?", BAD)])
+        assert (reader.trees, reader.narrow) == (True, False)
 
     def test_passes_over_trees_hold_each_once_with_little_padding(self):
         made = [Tree((), [0] * n, [[0] * 10, [0] * 10]) for n in (20, 20, 20, 20, 60, 61, 62, 300)]
