@@ -3,7 +3,7 @@
 Every column is optional, each row group has a dictionary for each of them, pages are gzipped, lists have three levels.
 The format: https://github.com/apache/parquet-format (README, Encodings.md, LogicalTypes.md, parquet.thrift).
 
-pyarrow, which reads what is imported, takes 50 MB beside Django, and up to 2 KB for every column of every row group until
+pyarrow, which reads what is imported, takes 50 MB beside Django and up to 2 KB for each column of every row group until
 the file ends; here that is 50 bytes. Tests read these files with pyarrow.
 """
 
