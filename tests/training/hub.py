@@ -1,7 +1,7 @@
 """A small model hub on loopback that speaks what huggingface_hub asks when a folder is uploaded.
 
-Files above LFS_BYTES go by Git LFS's batch API (https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md), whole or,
-as the hub has it with very large ones, in parts.
+Files above LFS_BYTES go by Git LFS's batch API (https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md), whole
+or, as the hub has it with very large ones, in parts.
 """
 
 import base64
