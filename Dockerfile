@@ -9,9 +9,11 @@ RUN /venv/bin/pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -r req
 
 FROM python:3.11-slim-bookworm
 # pg_dump and pg_restore for `backup` and `restore`, of PostgreSQL's own packages: they must not be older than the server.
+# postgresql-common is there to name their source, and brings a server's key along that no image should hold.
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates postgresql-common \
     && /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y \
     && apt-get install -y --no-install-recommends postgresql-client-18 \
+    && apt-get purge -y --auto-remove postgresql-common ssl-cert \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home palate && install -d -o palate /srv/palate/var
 COPY --from=build /venv /venv

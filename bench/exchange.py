@@ -77,9 +77,10 @@ JOIN annotate_response a ON a.id = shown[CASE WHEN won > lost THEN 1 ELSE 2 END]
 JOIN annotate_response b ON b.id = shown[CASE WHEN won > lost THEN 2 ELSE 1 END]
 WHERE t.study_id = %(study)s AND won <> lost ORDER BY p.id""",
 }
+# The kernel's ru_maxrss would not be the command's own: a process begins with that of the process which started it.
 COMMAND = (
-    "import resource, sys; from django.core.management import execute_from_command_line as run; run(sys.argv[1:]);"
-    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, file=sys.stderr)"
+    "import re, sys; from django.core.management import execute_from_command_line as run; run(sys.argv[1:]);"
+    "print(int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) / 1024, file=sys.stderr)"
 )
 
 

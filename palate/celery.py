@@ -1,4 +1,7 @@
-"""The Celery app. Its default broker is PGMQ in Palate's own PostgreSQL; CELERY_BROKER_URL changes it."""
+"""The Celery app. Its default broker is PGMQ in Palate's own PostgreSQL; CELERY_BROKER_URL changes it.
+
+Only the modules `tasks` import it, and those who send a task import them when they do: most commands never need it.
+"""
 
 import os
 from typing import Any

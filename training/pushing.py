@@ -47,6 +47,9 @@ def push(*, version: ModelVersion, repo: str, private: bool) -> str:
 
 
 def _upload(folder: Path, repo: str, private: bool, token: str) -> str:
+    # Large files go to huggingface.co by Xet; another hub takes them by Git LFS. The client reads this once, on import.
+    if os.environ.get("HF_ENDPOINT"):
+        os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
     from huggingface_hub import HfApi
 
     api = HfApi(token=token)

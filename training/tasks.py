@@ -1,16 +1,15 @@
 """What the Celery workers do. A message carries only a run's id."""
 
-from celery import shared_task
-
+from palate.celery import app
 from training import operations
 from training.models import Run
 
 
-@shared_task
+@app.task
 def execute(run_id: int) -> None:
     operations.execute_run(run=Run.objects.get(pk=run_id))
 
 
-@shared_task
+@app.task
 def requeue_lost_runs() -> int:
     return operations.requeue_lost_runs()

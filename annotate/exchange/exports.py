@@ -135,13 +135,20 @@ def _pair(pair: Pair, group: walk.Group, simulated: set[str]) -> Row:
     votes_for, votes_against = (pair.wins_a, pair.wins_b) if a_wins else (pair.wins_b, pair.wins_a)
     raters = {vote.rater for vote in pair.votes}
     share = max(pair.share_a, 1 - pair.share_a)
-    numbers = (votes_for, votes_against, pair.ties, votes_for - votes_against, share, 2 * share - 1)
+    votes = (votes_for, votes_against, pair.ties, votes_for - votes_against)
     return [
         *(group.external_id, group.group, group.split, group.text),
         *(chosen.text, rejected.text, chosen.external_id, rejected.external_id, chosen.author, rejected.author),
-        *(round(number, 6) for number in numbers),
+        *(_counted(number) for number in votes),
+        *(round(share, 6), round(2 * share - 1, 6)),
         *(len(raters), len(raters & simulated)),
     ]
+
+
+def _counted(votes: float) -> float:
+    """Votes as people count them, 2 rather than 2.0; where votes count in parts, the part."""
+    told = round(float(votes), 6)
+    return int(told) if told.is_integer() else told
 
 
 def ranking_rows(study: Study, split: str = "all", policy: Policy | None = None) -> Iterator[Row]:

@@ -7,17 +7,15 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
 from typing import Any
+
+from annotate.exchange import parquet
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
 _STARTS = frozenset(FORMULA_STARTS)
 # What a spreadsheet may drop before it looks at a cell: spaces, and characters without width.
 UNSEEN = " \v\f\u00a0\u1680\u2000\u2001\u2002\u2003\u2009\u200a\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff"
 BATCH_ROWS, BATCH_CHARACTERS = 1_000, 4_000_000
-# A row group of Parquet waits in memory, and its footer tells of every group until the end (about 2 KB a column):
-# this much a group keeps both small.
-GROUP_BYTES = 8_000_000
 NESTED = ("json", "texts", "ints", "messages")
 _json = json.JSONEncoder(ensure_ascii=False).encode
 Row = list[Any]
@@ -95,73 +93,14 @@ def json_lines(table: Table) -> Iterator[bytes]:
 
 
 def parquet_bytes(table: Table) -> Iterator[bytes]:
-    """A Parquet file, a row group about GROUP_BYTES.
-
-    Texts are dictionaries until they are written: raters share a prompt and its responses, and so does memory. A reader
-    meets plain texts (store_schema). Statistics would keep the least and greatest text of every group in memory.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = pa.schema([(name, _arrow_type(kind)) for name, kind in table.columns.items()])
-    sink = Sink()
-    options = {"compression": "zstd", "store_schema": False, "write_statistics": False}
-    with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, dictionary_pagesize_limit=GROUP_BYTES, **options) as w:
-        group: list[Any] = []
-        for batch in _batches(table):
-            columns = zip(table.columns.values(), zip(*batch, strict=True), strict=True)
-            group.append(pa.record_batch([_array(kind, values) for kind, values in columns], schema=schema))
-            if sum(part.nbytes for part in group) >= GROUP_BYTES:
-                w.write_table(pa.Table.from_batches(group).unify_dictionaries())
-                group.clear()
-                pa.default_memory_pool().release_unused()
-                yield sink.taken()
-        w.write_table(pa.Table.from_batches(group, schema).unify_dictionaries())
-    yield sink.taken()
+    """A Parquet file, a row group at a time; json as texts."""
+    kinds = table.columns.values()
+    columns = (list(map(_column, kinds, zip(*batch, strict=True))) for batch in _batches(table))
+    return parquet.pieces(table.columns, columns)
 
 
-def _arrow_type(kind: str) -> Any:
-    import pyarrow as pa
-
-    return {
-        "int": pa.int64(),
-        "float": pa.float64(),
-        "text": pa.dictionary(pa.int32(), pa.string()),
-        "bool": pa.bool_(),
-        "json": pa.dictionary(pa.int32(), pa.string()),
-        "texts": pa.list_(pa.string()),
-        "ints": pa.list_(pa.int64()),
-        "messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])),
-    }[kind]
-
-
-def _array(kind: str, values: Sequence[Any]) -> Any:
-    """The values of a column as Arrow holds them, by way of texts: pa.array() would bring pandas along, 60 MB of it."""
-    import pyarrow as pa
-
-    if kind in ("texts", "ints", "messages"):
-        ends = _words([0, *accumulate(map(len, values))]).cast(pa.int32())
-        return pa.ListArray.from_arrays(ends, _entries(kind, list(chain.from_iterable(values))))
-    words = _words(map(_nested, values) if kind == "json" else values)
-    return words.dictionary_encode() if kind in ("text", "json") else words.cast(_arrow_type(kind))
-
-
-def _entries(kind: str, values: Sequence[Any]) -> Any:
-    """What lists of this kind hold, one after the other."""
-    import pyarrow as pa
-
-    if kind == "messages":
-        fields = ("role", "content")
-        return pa.StructArray.from_arrays([_words(value[f] for value in values) for f in fields], fields)
-    return _words(values).cast(_arrow_type(kind).value_type)
-
-
-def _words(values: Iterable[Any]) -> Any:
-    import pyarrow as pa
-
-    builder = pa.lib.StringBuilder()
-    builder.append_values([None if value is None else str(value) for value in values])
-    return builder.finish()
+def _column(kind: str, values: Sequence[Any]) -> Sequence[Any]:
+    return list(map(_nested, values)) if kind == "json" else values
 
 
 FILE_TYPES: dict[str, Callable[[Table], Iterator[bytes]]] = {

@@ -1,8 +1,7 @@
-from celery import shared_task
-
 from annotate.privacy import retention
+from palate.celery import app
 
 
-@shared_task
+@app.task
 def apply_retention() -> dict[str, int]:
     return retention.apply_retention()

@@ -1,8 +1,7 @@
-from celery import shared_task
-
 from annotate.webhooks import operations
+from palate.celery import app
 
 
-@shared_task
+@app.task
 def deliver() -> int:
     return operations.deliver_due()

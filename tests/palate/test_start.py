@@ -13,11 +13,11 @@ def python(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_the_pages_import_no_torch_and_no_transformers():
+def test_the_pages_import_no_torch_and_no_transformers_and_no_celery():
     code = (
         "import os, sys, django; os.environ['DJANGO_SETTINGS_MODULE']='palate.settings'; django.setup();"
         "from django.urls import get_resolver; get_resolver().url_patterns;"
-        "print([m for m in ('torch', 'transformers', 'pandas') if m in sys.modules])"
+        "print([m for m in ('torch', 'transformers', 'pandas', 'celery') if m in sys.modules])"
     )
     assert python(code) == "[]"
 

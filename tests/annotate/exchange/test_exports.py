@@ -3,6 +3,7 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -94,6 +95,21 @@ class TestPairs:
         assert policy.left_out == {"ties": 1}
         assert len(rows_of(study, "pairs", policy=Policy(ties="keep"))) == 2
         assert rows_of(study, "pairs", split="test") == []
+
+    def test_votes_are_whole_numbers_in_a_file_unless_they_count_in_parts(self, study):
+        class Trusted(Policy):
+            def pairs(self, records):
+                for pair in super().pairs(records):
+                    pair.votes = [replace(vote, votes=0.7) for vote in pair.votes]
+                    yield pair
+
+        def told(policy):
+            lines = b"".join(csv_lines(exports.table(study, "pairs", policy=policy))).decode().splitlines()
+            (row,) = csv.DictReader(lines)
+            return [row[name] for name in ("votes_for", "votes_against", "ties", "margin", "agreement", "raters")]
+
+        assert told(Policy()) == ["2", "1", "0", "1", "0.666667", "3"]
+        assert told(Trusted()) == ["1.4", "0.7", "0", "0.7", "0.666667", "3"]
 
     @pytest.mark.parametrize(
         ("policy", "why"),

@@ -4,8 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from safetensors.numpy import save_file
 
 from annotate.audit.models import Action, Entry
 from annotate.studies.models import Study
@@ -55,6 +57,32 @@ def test_the_folder_arrives_with_its_card_and_without_what_quotes_the_study(vers
     assert (entry.study, entry.actor, entry.subject) == (version.study, "command", "taste to me/taste")
     assert entry.details["private"] is True
     assert entry.details["address"] in done.stdout
+
+
+@pytest.mark.parametrize("part_bytes", [0, 5_000_000])
+def test_a_large_file_goes_by_lfs_and_does_not_go_twice(study, tmp_path, part_bytes):
+    folder = tmp_path / "large"
+    folder.mkdir()
+    weights = np.random.default_rng(0).standard_normal(3_000_000, dtype=np.float32)
+    save_file({"weights": weights}, folder / "model.safetensors")
+    for name in ("config.json", "tokenizer.json"):
+        (folder / name).write_text("{}")
+    owner = Study.objects.get(slug=study)
+    ModelVersion.objects.create(study=owner, kind=ModelKind.POLICY, name="large", path=str(folder))
+    wanted = {("me/large", file.name): file.read_bytes() for file in folder.iterdir()}
+    with hub(part_bytes) as server:
+        done = push(tmp_path, server.url, "large", "me/large")
+        assert done.returncode == 0, done.stderr
+        assert server.files == wanted
+        (parts,) = server.stored.values()
+        size = len(wanted["me/large", "model.safetensors"])
+        sent = [part_bytes, part_bytes, size - 2 * part_bytes] if part_bytes else [size]
+        assert [len(content) for _, content in sorted(parts.items())] == sent
+        server.stored.clear()
+        again = push(tmp_path, server.url, "large", "me/again")
+        assert again.returncode == 0, again.stderr
+    assert not server.stored
+    assert server.files["me/again", "model.safetensors"] == wanted["me/large", "model.safetensors"]
 
 
 @pytest.mark.parametrize(
