@@ -99,7 +99,10 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
         x, weight = x.to(dtype), weight.to(dtype)
-        ctx.save_for_backward(x, weight)
+        of_x, of_weight, *_ = ctx.needs_input_grad
+        ctx.dtype = dtype
+        # Beside an adapter weights are frozen, and what went in would be kept for nothing.
+        ctx.save_for_backward(x if of_weight else None, weight if of_x else None)
         with _by_onednn():
             return F.linear(x, weight, None if bias is None else bias.to(dtype)).float()
 
@@ -107,7 +110,7 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         of_bias = gradients[0].flatten(0, -2).sum(dim=0) if ctx.needs_input_grad[2] else None
-        gradient = gradients[0].to(x.dtype)
+        gradient = gradients[0].to(ctx.dtype)
         with _by_onednn():
             of_x = (gradient @ weight).float() if ctx.needs_input_grad[0] else None
             rows = gradient.flatten(0, -2).t()
