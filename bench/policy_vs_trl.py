@@ -10,6 +10,9 @@ TRL needs an environment of its own, since it is no dependency of the app:
 The two take turns, seed by seed. Printed are the processor seconds of a step (median without the first) and their ratio
 with its range over seeds; then reward and KL of what was saved, measured in the same way for both on prompts of their
 own. Seconds of the processor, because other work on the machine would change those of the clock.
+
+Palate's gradient passes take bfloat16 where the processor has it, unless --precision float32; TRL is float32, or with
+--trl-bfloat16 samples and learns in bfloat16, its own setting.
 """
 
 import argparse
@@ -41,6 +44,8 @@ def main() -> None:
     parser.add_argument("--trl-python", default="", help="python with TRL 1.16")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=STEPS, help="optimiser steps of the run whose reward is compared")
+    parser.add_argument("--precision", choices=("auto", "float32"), default="auto", help="of Palate's gradient passes")
+    parser.add_argument("--trl-bfloat16", action="store_true", help="TRL's own setting bf16")
     parser.add_argument("--json", help="write the figures to this file")
     parser.add_argument("--side", choices=("palate", "trl"), help=argparse.SUPPRESS)
     parser.add_argument("--job", help=argparse.SUPPRESS)
@@ -69,7 +74,8 @@ def compare(folder: Path, arguments: argparse.Namespace) -> dict:
             row = {}
             for side, python in (("palate", sys.executable), ("trl", arguments.trl_python)):
                 job = {"model": str(model), "output": str(folder / f"{side}-{len(figures)}-{seed}"), "seed": seed,
-                       "steps": arguments.steps if whole else TIMED_STEPS, **setting}  # fmt: skip
+                       "steps": arguments.steps if whole else TIMED_STEPS, "precision": arguments.precision,
+                       "trl_bfloat16": arguments.trl_bfloat16, **setting}  # fmt: skip
                 row[side] = {"seconds": timed(python, side, job)}
                 if whole:
                     row[side] |= measured(str(model), job["output"], setting["prompt"])
@@ -161,7 +167,7 @@ def palate(job: dict) -> list[float]:
         config=PolicyConfig(
             steps=job["steps"], prompts_per_step=job["prompts"], samples_per_prompt=job["samples"],
             max_new_tokens=NEW_TOKENS, learning_rate=RATE, beta=BETA, unfinished_penalty=0.0, best_of=1,
-            look_every=10**9, seed=job["seed"],
+            look_every=10**9, precision=job.get("precision", "auto"), seed=job["seed"],
         ),
     )  # fmt: skip
     return [b - a for a, b in zip(clock.at, clock.at[1:], strict=False)]
@@ -186,7 +192,8 @@ def trl(job: dict) -> list[float]:
     clock = Clock()
     prompts = [text + "\n" for text in prompts_of(job["model"], job["prompt"], 64, 1)]
     config = RLOOConfig(
-        output_dir=job["output"] + "-state", max_steps=job["steps"], seed=job["seed"], use_cpu=True, bf16=False,
+        output_dir=job["output"] + "-state", max_steps=job["steps"], seed=job["seed"], use_cpu=True,
+        bf16=job.get("trl_bfloat16", False),
         per_device_train_batch_size=job["prompts"] * job["samples"], num_generations=job["samples"],
         steps_per_generation=1, max_completion_length=NEW_TOKENS, learning_rate=RATE, lr_scheduler_type="constant",
         beta=BETA, adam_beta2=0.99, max_grad_norm=1.0, gradient_checkpointing=False, temperature=1.0, top_k=0,

@@ -1,14 +1,18 @@
-"""Linear layers whose float32 products oneDNN computes, where it is faster than what torch takes by itself.
+"""Linear layers whose products oneDNN computes, where it is faster than what torch takes by itself.
 
 torch multiplies float32 by MKL, which on processors that are not Intel's uses half of their vector units. It asks
 oneDNN instead once it may lower the precision; but oneDNN makes use of that leave only where a processor has AMX, and
 computes in float32 elsewhere. Both, the speed and that nothing is lost, are tried on the processor at hand.
+
+A pass whose gradient is wanted may have these products alone in bfloat16. Autocast would hold all that follows a product
+in bfloat16 until the next norm, and attention in bfloat16 is slower than in float32.
 """
 
 import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -41,6 +45,23 @@ def pays() -> bool:
     return error <= ERROR and _seconds(lambda: F.linear(x, weight)) >= GAIN * seconds
 
 
+def is_hastened(model: Any) -> bool:
+    return any(type(layer) is _Linear for layer in model.modules())
+
+
+_rounding = ContextVar("rounding", default=False)
+
+
+@contextmanager
+def in_bfloat16() -> Iterator[None]:
+    """Hastened layers multiply in bfloat16, and so will the gradients of what they compute within."""
+    token = _rounding.set(True)
+    try:
+        yield
+    finally:
+        _rounding.reset(token)
+
+
 def _seconds(product: Callable[[], Tensor]) -> float:
     taken = []
     for _ in range(7):
@@ -66,27 +87,32 @@ class _Linear(nn.Linear):
         if input.dtype != torch.float32 or self.weight.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
             return super().forward(input)
         if torch.is_grad_enabled():
-            return _Product.apply(input, self.weight, self.bias)
+            return _Product.apply(input, self.weight, self.bias, torch.bfloat16 if _rounding.get() else torch.float32)
         with _by_onednn():
             return super().forward(input)
 
 
 class _Product(torch.autograd.Function):
-    """x Wᵀ + b, with both products of its gradient by oneDNN, too. The setting must not reach further: attention, whose
-    products are small, would get slower."""
+    """x Wᵀ + b, with both products of its gradient by oneDNN, too; float32 from outside, in `dtype` within. The setting
+    must not reach further: attention, whose products are small, would get slower."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
+        x, weight = x.to(dtype), weight.to(dtype)
+        of_x, of_weight, *_ = ctx.needs_input_grad
+        ctx.dtype = dtype
+        # Beside an adapter weights are frozen, and what went in would be kept for nothing.
+        ctx.save_for_backward(x if of_weight else None, weight if of_x else None)
         with _by_onednn():
-            return F.linear(x, weight, bias)
+            return F.linear(x, weight, None if bias is None else bias.to(dtype)).float()
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        (gradient,) = gradients
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
-        rows = gradient.flatten(0, -2)
+        of_bias = gradients[0].flatten(0, -2).sum(dim=0) if ctx.needs_input_grad[2] else None
+        gradient = gradients[0].to(ctx.dtype)
         with _by_onednn():
-            of_x = gradient @ weight if ctx.needs_input_grad[0] else None
-            of_weight = rows.t() @ x.flatten(0, -2) if ctx.needs_input_grad[1] else None
-        return of_x, of_weight, rows.sum(dim=0) if ctx.needs_input_grad[2] else None
+            of_x = (gradient @ weight).float() if ctx.needs_input_grad[0] else None
+            rows = gradient.flatten(0, -2).t()
+            of_weight = (rows @ x.flatten(0, -2)).float() if ctx.needs_input_grad[1] else None
+        return of_x, of_weight, of_bias, None

@@ -52,6 +52,21 @@ def test_weights_keep_their_names_and_frozen_ones_get_no_gradient(pays):
     assert layers[2].weight.grad is not None
 
 
+def test_in_bfloat16_products_and_their_gradients_are_rounded_alike_and_nothing_else_is(pays):
+    """The gradient is computed outside, as by an optimiser's step; what it gives is float32 again."""
+    pays(True)
+    x = torch.randn(3, 7, 64)
+    wanted = numbers(model(), x)
+    layers, x = hastened(model()), x.requires_grad_()
+    with products.in_bfloat16():
+        out = layers(x)
+    out.square().sum().backward()
+    for a, b in zip(wanted, [out.detach(), x.grad, *(p.grad for p in layers.parameters())], strict=True):
+        assert b.dtype == torch.float32
+        assert 1e-4 < (a - b).norm() / a.norm() < 2e-2
+    assert torch.allclose(layers(x), wanted[0], rtol=1e-4, atol=1e-4)
+
+
 def test_other_precisions_stay_with_torch(pays):
     pays(True)
     layers = hastened(model())
