@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from training import model_versions
+from training.jobs.choice_words import spoken
 from training.jobs.options import label_of
 from training.models import ModelVersion, Run
 
@@ -72,7 +73,13 @@ def measure(name: str) -> str:
 def options(run: Run) -> list[tuple[str, Any]]:
     """What the run was started with."""
     named = _names(run, run.config)
-    return [(gettext(label_of(name)), named.get(name, value)) for name, value in run.config.items()]
+    return [(gettext(label_of(name)), named.get(name, _told(value))) for name, value in run.config.items()]
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, bool):
+        return gettext("yes") if value else pgettext("choice", "no")
+    return spoken(value)
 
 
 def results(run: Run) -> list[tuple[str, Any]]:
@@ -80,7 +87,9 @@ def results(run: Run) -> list[tuple[str, Any]]:
     hidden = ELSEWHERE if hasattr(run, "model_version") else set()
     kept = {name: value for name, value in run.result.items() if isinstance(value, (str, int, float)) and value != ""}
     named = _names(run, kept)
-    return [(measure(name), named.get(name, _rounded(value))) for name, value in kept.items() if name not in hidden]
+    return [
+        (measure(name), named.get(name, _told(_rounded(value)))) for name, value in kept.items() if name not in hidden
+    ]
 
 
 def _rounded(value: Any) -> Any:
