@@ -199,7 +199,7 @@ def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[s
     kind, meta = _kind(field), field.metadata
     common: dict[str, Any] = {
         "required": _required(field),
-        "help_text": gettext_lazy(meta["help"]),
+        "help_text": on_a_page(gettext(meta["help"])),
         "initial": None if _required(field) else field.default,
         "label": gettext_lazy(label_of(field.name)),
     }
