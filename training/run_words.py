@@ -78,6 +78,8 @@ MEASURES = {
     "validation_pairs": _("Pairs of the validation split"),
     "validation_texts": _("Texts of the validation split"),
 }
+# Options that forms do not have, and commands may have set.
+COMMANDS = (_("Engine"), _("Output"), _("Sampler"), _("Reward function"))
 # Shown elsewhere on the page: the button to the model.
 ELSEWHERE = {"model", "model_version"}
 # Options and results that hold the folder or the number of a model version.
