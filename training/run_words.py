@@ -1,6 +1,6 @@
 """What the page of a run calls the options it was given, the figures it measured and the models it names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext, pgettext
@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from training import model_versions
 from training.jobs.choice_words import spoken
-from training.jobs.options import label_of
+from training.jobs.options import label_of, with_choices
+from training.jobs.registry import JOBS
 from training.models import ModelVersion, Run
 
 MEASURES = {
@@ -48,6 +49,7 @@ MEASURES = {
     "model": _("Model"),
     "pairs": _("Pairs"),
     "pairs_clear": _("Pairs, vote margin of two or more"),
+    "pairs_tied": _("Pairs without a majority"),
     "parameters": _("Parameters"),
     "perplexity": _("Perplexity, held-out texts"),
     "perplexity_of_start": _("Perplexity of the start"),
@@ -96,33 +98,52 @@ def measure(name: str) -> str:
 def options(run: Run) -> list[tuple[str, Any]]:
     """What the run was started with."""
     named = _names(run, run.config)
-    return [(gettext(label_of(name)), named.get(name, _told(value))) for name, value in run.config.items()]
-
-
-def _told(value: Any) -> Any:
-    if isinstance(value, bool):
-        return gettext("yes") if value else pgettext("choice", "no")
-    return spoken(value)
+    chosen = with_choices(JOBS[run.kind].options)
+    told = {name: spoken(value) if name in chosen else _switch(value) for name, value in run.config.items()}
+    return [(gettext(label_of(name)), named.get(name, value)) for name, value in told.items()]
 
 
 def results(run: Run) -> list[tuple[str, Any]]:
     """The plain values of its result, in words; tables and lists have places of their own."""
     hidden = ELSEWHERE if hasattr(run, "model_version") else set()
     kept = {name: value for name, value in run.result.items() if isinstance(value, (str, int, float)) and value != ""}
-    named = _names(run, kept)
-    return [
-        (measure(name), named.get(name, _told(_rounded(value)))) for name, value in kept.items() if name not in hidden
-    ]
+    named, intervals = _names(run, kept), run.result.get("intervals") or {}
+    told = {name: named.get(name, _told(value, intervals.get(name))) for name, value in kept.items()}
+    rows = [(measure(name), value) for name, value in told.items() if name not in hidden]
+    return rows + _beside_float32(run.result.get("float32"))
 
 
-def _rounded(value: Any) -> Any:
-    return f"{value:.4g}" if isinstance(value, float) else value
+def _beside_float32(beside: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    """What coarser numbers cost and save, where they were tried."""
+    if not beside:
+        return []
+    figures = {
+        gettext("Accuracy in float32"): beside["reference"]["accuracy"],
+        gettext("Accuracy minus that in float32"): beside["accuracy_difference"],
+        gettext("Correlation of the rewards with those in float32"): beside["pearson"],
+    }
+    rows = [(words, _told(one["value"], (one["low"], one["high"]))) for words, one in figures.items() if one]
+    return [*rows, (gettext("Times as fast as float32"), _told(beside["speed"]["ratio"]))]
+
+
+def _told(value: Any, interval: Sequence[float | None] | None = None) -> Any:
+    if not isinstance(value, float):
+        return _switch(value)
+    bounded = interval is not None and None not in interval
+    return f"{value:.4g}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if bounded else "")
+
+
+def _switch(value: Any) -> Any:
+    if isinstance(value, bool):
+        return gettext("yes") if value else pgettext("choice", "no")
+    return value
 
 
 def _names(run: Run, values: Mapping[str, Any]) -> dict[str, str]:
     """The name of the model version for each value that is its folder or number."""
-    held = {name: value for name, value in values.items() if name in MODELS}
+    held = {name: str(value) for name, value in values.items() if name in MODELS}
     known = ModelVersion.objects.filter(model_versions.in_reach(run.study))
-    folders = dict(known.filter(path__in=[v for v in held.values() if isinstance(v, str)]).values_list("path", "name"))
-    numbers = dict(known.filter(pk__in=[v for v in held.values() if isinstance(v, int)]).values_list("pk", "name"))
-    return {name: found for name, value in held.items() if (found := folders.get(value) or numbers.get(value))}
+    folders = dict(known.filter(path__in=held.values()).values_list("path", "name"))
+    numbers = dict(known.filter(pk__in=[v for v in held.values() if v.isdecimal()]).values_list("pk", "name"))
+    folders |= {str(number): name for number, name in numbers.items()}
+    return {name: folders[value] for name, value in held.items() if value in folders}

@@ -79,6 +79,12 @@ def label_of(name: str) -> str:
     return " ".join([first[:1].upper() + first[1:], *others])
 
 
+def with_choices(options: type) -> set[str]:
+    """The names of the options whose values are some of a few words."""
+    fields = dataclasses.fields(options)
+    return {field.name for field in fields if field.metadata["choices"] or field.metadata["on_pages"]}
+
+
 def on_a_page(message: str) -> str:
     """What a job says of its flags, with the labels of the page in their place."""
     return FLAG.sub(lambda flag: f"“{gettext(label_of(flag[1].replace('-', '_')))}”", message)
