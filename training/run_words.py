@@ -108,7 +108,8 @@ def results(run: Run) -> list[tuple[str, Any]]:
     hidden = ELSEWHERE if hasattr(run, "model_version") else set()
     kept = {name: value for name, value in run.result.items() if isinstance(value, (str, int, float)) and value != ""}
     named, intervals = _names(run, kept), run.result.get("intervals") or {}
-    told = {name: named.get(name, _told(value, intervals.get(name))) for name, value in kept.items()}
+    chosen = with_choices(JOBS[run.kind].options)
+    told = {n: spoken(value) if n in chosen else _told(value, intervals.get(n)) for n, value in kept.items()} | named
     rows = [(measure(name), value) for name, value in told.items() if name not in hidden]
     return rows + _beside_float32(run.result.get("float32"))
 
