@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=300)
     parser.add_argument("--pretrain-steps", type=int, default=250)
     parser.add_argument("--rl-steps", type=int, default=40)
+    parser.add_argument("--encoder-epochs", type=int, default=3, help="of training the encoder as a whole")
     parser.add_argument("--json", help="write the figures to this file")
     options = parser.parse_args()
     figures: dict[str, Any] = {}
@@ -100,7 +101,8 @@ def turn(folder: Path, options: argparse.Namespace):
         {name: result[name] for name in ("before", "after", "kept_step", "stopped", "best_of")}
         | {"seconds": time.perf_counter() - started},
     )
-    yield "preference model, encoder", learned(folder, "encoder", {"kind": "encoder", "base_model": options.encoder})
+    whole = {"kind": "encoder", "base_model": options.encoder, "epochs": options.encoder_epochs}
+    yield "preference model, encoder", learned(folder, "encoder", whole)
     done("next_round", folder, study=STUDY, policy=tuned, max_new_tokens=TOKENS)
     simulated(folder, seed=1)
     yield "win rate", won()

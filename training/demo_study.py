@@ -1,4 +1,5 @@
-"""The demo: three studies of a small shop's answers, written by a model that is pretrained on the spot."""
+"""The demo: three studies of a small shop's answers, written by a model that is pretrained on the spot; in Chinese two
+studies of templates, with the templates' own demos."""
 
 import sys
 from collections.abc import Mapping
@@ -6,10 +7,13 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.utils import translation
+from django.utils.translation import gettext
 
 from annotate.members.models import Membership, Role
 from annotate.studies.models import Method, Study
 from annotate.studies.operations import create_study
+from annotate.studies.templates import BY_KEY
 from training.demo import corpus
 from training.demo.asked import Asked
 from training.jobs.make_demo import POLICY, add_prompts
@@ -44,11 +48,27 @@ STUDIES: dict[str, dict[str, Any]] = {
     },
     "demo-rank": {"name": "Shop answers: put them in order", "method": Method.RANK, "prompts": 40, "first": 360},
 }  # fmt: skip
+# In Chinese, by the key of the template.
+CHINESE = {"demo-service-zh": "service", "demo-writing-zh": "writing"}
 
 
-def make_demo() -> None:
-    """Make accounts, the demo's policy, the studies and their first tasks; what is there already stays."""
+def make_demo(language: str = "en") -> None:
+    """Make accounts, policies, the studies of a language and their first tasks; what is there already stays."""
     users = {name: _account(name) for name in ACCOUNTS}
+    if language == "zh":
+        _in_chinese(users)
+    else:
+        _in_english(users)
+
+
+def _in_chinese(users: Mapping[str, Any]) -> None:
+    for slug, key in CHINESE.items():
+        study = Study.objects.filter(slug=slug).first() or _study_in_chinese(slug, key, users)
+        if not study.tasks.exists():
+            run_job(RunKind.DEMO, study, {"template": key, "language": "zh"})
+
+
+def _in_english(users: Mapping[str, Any]) -> None:
     policy = demo_policy()
     for slug, plan in STUDIES.items():
         study = Study.objects.filter(slug=slug).first() or _study(slug, plan, users)
@@ -104,8 +124,23 @@ def _study(slug: str, plan: Mapping[str, Any], users: Mapping[str, Any]) -> Stud
         instructions=INSTRUCTIONS,
         criteria=plan.get("criteria", []),
     )
-    for name in ("rater", "rater2"):
-        Membership.objects.create(study=study, user=users[name], role=Role.RATER)
+    _raters_of(study, users)
     texts = corpus.prompts(plan["first"] + plan["prompts"])[plan["first"] :]
     add_prompts(study, [Asked(text) for text in texts])
     return study
+
+
+@transaction.atomic
+def _study_in_chinese(slug: str, key: str, users: Mapping[str, Any]) -> Study:
+    template = BY_KEY[key]
+    with translation.override("zh-hans"):
+        name = gettext("%(template)s, a demo") % {"template": template.name}
+        fields = {**template.fields(), "replication": 2}
+        study = create_study(slug=slug, name=name, owner=users["manager"], **fields)
+    _raters_of(study, users)
+    return study
+
+
+def _raters_of(study: Study, users: Mapping[str, Any]) -> None:
+    for name in ("rater", "rater2"):
+        Membership.objects.create(study=study, user=users[name], role=Role.RATER)

@@ -1,31 +1,40 @@
 """What the page of a run calls the options it was given, the figures it measured and the models it names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from training import model_versions
-from training.jobs.options import label_of
+from training.jobs.choice_words import spoken
+from training.jobs.options import label_of, with_choices
+from training.jobs.registry import JOBS
 from training.models import ModelVersion, Run
 
 MEASURES = {
     "accuracy": _("Accuracy"),
     "accuracy_clear": _("Accuracy, vote margin of two or more"),
+    "active_units": _("Numbers of the latent in use"),
     "against": _("Against"),
+    "at_random": _("Chosen at random"),
     "beta": _("Weight of the KL penalty"),
+    "by_rule": _("Chosen by the rule"),
+    "centre": _("Centre of the quality"),
     "clipped": _("Share of tokens clipped"),
     "discriminator_accuracy": _("Discriminator's accuracy"),
+    "distinct_2": _("Distinct pairs of words"),
     "ece": _("Calibration error"),
     "entropy": _("Entropy, nats a token"),
     "finished": _("Share of responses finished"),
     "first_place": _("Pull of the place shown first"),
     "float32": _("In float32"),
     "grad_norm": _("Norm of the gradient"),
-    "held_out_kl": _("KL to the start, held-out prompts"),
-    "held_out_reward": _("Reward, held-out prompts"),
+    "guard_reward": _("Held-out model's reward"),
     "held_out_guard_reward": _("Held-out model's reward"),
+    "held_out_kl": _("KL to the start, held-out prompts"),
+    "held_out_preference_accuracy": _("Pairs the policy orders as raters do, held-out prompts"),
+    "held_out_reward": _("Reward, held-out prompts"),
     "judge": _("Judge"),
     "judgements": _("Judgements"),
     "kendall_tau": _("Kendall's τ"),
@@ -33,29 +42,46 @@ MEASURES = {
     "kl": _("KL to the start, nats"),
     "kl_k3": _("KL to the start, estimate k3"),
     "kl_origin": _("KL that KTO compares with"),
+    "latent_kl": _("KL of the latent, nats a text"),
     "length": _("Length, tokens"),
     "log_loss": _("Log loss"),
     "loss": _("Loss"),
     "model": _("Model"),
     "pairs": _("Pairs"),
     "pairs_clear": _("Pairs, vote margin of two or more"),
+    "pairs_tied": _("Pairs without a majority"),
+    "parameters": _("Parameters"),
+    "perplexity": _("Perplexity, held-out texts"),
+    "perplexity_of_start": _("Perplexity of the start"),
     "preference_accuracy": _("Pairs the policy orders as raters do"),
     "prompts": _("Prompts"),
+    "put_forward": _("Put forward"),
+    "quality": _("Quality"),
     "raters": _("Raters"),
+    "reconstruction": _("Reconstruction, nats a token"),
     "responses": _("Responses"),
+    "revision": _("Revision of the code"),
     "reward": _("Reward"),
     "round": _("Round"),
     "scored": _("Scored"),
     "scored_before": _("Scored before"),
+    "self_bleu": _("Self-BLEU"),
+    "shared_prompts": _("Prompts read once for all responses"),
     "snapshot": _("Snapshot"),
+    "stopped": _("Stopped early"),
     "tasks": _("Tasks"),
+    "tasks_made": _("Tasks made"),
     "temperature": _("Temperature of the calibration"),
     "train_pairs": _("Pairs trained on"),
     "train_responses": _("Responses trained on"),
+    "train_texts": _("Texts trained on"),
     "truncated": _("Texts cut short"),
     "validation_loss": _("Validation loss"),
     "validation_pairs": _("Pairs of the validation split"),
+    "validation_texts": _("Texts of the validation split"),
 }
+# Options that forms do not have, and commands may have set.
+COMMANDS = (_("Engine"), _("Output"), _("Sampler"), _("Reward function"))
 # Shown elsewhere on the page: the button to the model.
 ELSEWHERE = {"model", "model_version"}
 # Options and results that hold the folder or the number of a model version.
@@ -72,25 +98,53 @@ def measure(name: str) -> str:
 def options(run: Run) -> list[tuple[str, Any]]:
     """What the run was started with."""
     named = _names(run, run.config)
-    return [(gettext(label_of(name)), named.get(name, value)) for name, value in run.config.items()]
+    chosen = with_choices(JOBS[run.kind].options)
+    told = {name: spoken(value) if name in chosen else _switch(value) for name, value in run.config.items()}
+    return [(gettext(label_of(name)), named.get(name, value)) for name, value in told.items()]
 
 
 def results(run: Run) -> list[tuple[str, Any]]:
     """The plain values of its result, in words; tables and lists have places of their own."""
     hidden = ELSEWHERE if hasattr(run, "model_version") else set()
     kept = {name: value for name, value in run.result.items() if isinstance(value, (str, int, float)) and value != ""}
-    named = _names(run, kept)
-    return [(measure(name), named.get(name, _rounded(value))) for name, value in kept.items() if name not in hidden]
+    named, intervals = _names(run, kept), run.result.get("intervals") or {}
+    chosen = with_choices(JOBS[run.kind].options)
+    told = {n: spoken(value) if n in chosen else _told(value, intervals.get(n)) for n, value in kept.items()} | named
+    rows = [(measure(name), value) for name, value in told.items() if name not in hidden]
+    return rows + _beside_float32(run.result.get("float32"))
 
 
-def _rounded(value: Any) -> Any:
-    return f"{value:.4g}" if isinstance(value, float) else value
+def _beside_float32(beside: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    """What coarser numbers cost and save, where they were tried."""
+    if not beside:
+        return []
+    figures = {
+        gettext("Accuracy in float32"): beside["reference"]["accuracy"],
+        gettext("Accuracy minus that in float32"): beside["accuracy_difference"],
+        gettext("Correlation of the rewards with those in float32"): beside["pearson"],
+    }
+    rows = [(words, _told(one["value"], (one["low"], one["high"]))) for words, one in figures.items() if one]
+    return [*rows, (gettext("Times as fast as float32"), _told(beside["speed"]["ratio"]))]
+
+
+def _told(value: Any, interval: Sequence[float | None] | None = None) -> Any:
+    if not isinstance(value, float):
+        return _switch(value)
+    bounded = interval is not None and None not in interval
+    return f"{value:.4g}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if bounded else "")
+
+
+def _switch(value: Any) -> Any:
+    if isinstance(value, bool):
+        return gettext("yes") if value else pgettext("choice", "no")
+    return value
 
 
 def _names(run: Run, values: Mapping[str, Any]) -> dict[str, str]:
     """The name of the model version for each value that is its folder or number."""
-    held = {name: value for name, value in values.items() if name in MODELS}
+    held = {name: str(value) for name, value in values.items() if name in MODELS}
     known = ModelVersion.objects.filter(model_versions.in_reach(run.study))
-    folders = dict(known.filter(path__in=[v for v in held.values() if isinstance(v, str)]).values_list("path", "name"))
-    numbers = dict(known.filter(pk__in=[v for v in held.values() if isinstance(v, int)]).values_list("pk", "name"))
-    return {name: found for name, value in held.items() if (found := folders.get(value) or numbers.get(value))}
+    folders = dict(known.filter(path__in=held.values()).values_list("path", "name"))
+    numbers = dict(known.filter(pk__in=[v for v in held.values() if v.isdecimal()]).values_list("pk", "name"))
+    folders |= {str(number): name for number, name in numbers.items()}
+    return {name: folders[value] for name, value in held.items() if value in folders}

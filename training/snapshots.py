@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import transaction
 from django.db.models import Func, IntegerField, QuerySet
+from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.judgements.models import Judgement
@@ -22,13 +23,16 @@ def check_trainable(study: Study) -> None:
     """Raises PalateError when the study has no live judgement in its train or its validation split."""
     live = Judgement.objects.counted().of_study(study)
     if not live.exists():
-        raise PalateError(f"study {study.slug} has no judgements yet; collect or import some first")
+        raise PalateError(
+            _("study %(study)s has no judgements yet; collect or import some first") % {"study": study.slug}
+        )
     for split in (Split.TRAIN, Split.VALIDATION):
         if not live.in_split(split).exists():
-            raise PalateError(
-                f"study {study.slug} has no judgements in its {split} split; judge more prompts, or choose other "
-                f"shares for the splits"
+            said = _(
+                "study %(study)s has no judgements in its %(split)s split; judge more prompts, or choose other "
+                "shares for the splits"
             )
+            raise PalateError(said % {"study": study.slug, "split": split.label})
 
 
 @transaction.atomic

@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from annotate.errors import PalateError
@@ -20,17 +21,18 @@ from training.cards import figure
 from training.models import ModelKind, ModelVersion, ResponseReward, chance
 from training.reasons import why_not
 from training.report_pages import sections
+from training.run_words import measure
 from training.word_pages import explained
 
 FIGURES = [
-    ("accuracy", "accuracy"),
-    ("accuracy_clear", "accuracy, vote margin of two or more"),
-    ("baselines.longer", "baseline: longer wins"),
-    ("baselines.majority", "baseline: the slot that wins more often"),
-    ("baselines.rater_vs_others", "one rater against the others"),
-    ("log_loss", "log loss"),
-    ("ece", "calibration error"),
-    ("kendall_tau", "Kendall's τ"),
+    ("accuracy", gettext_lazy("Accuracy")),
+    ("accuracy_clear", gettext_lazy("Accuracy, vote margin of two or more")),
+    ("baselines.longer", gettext_lazy("Baseline: longer wins")),
+    ("baselines.majority", gettext_lazy("Baseline: the slot that wins more often")),
+    ("baselines.rater_vs_others", gettext_lazy("One rater against the others")),
+    ("log_loss", gettext_lazy("Log loss")),
+    ("ece", gettext_lazy("Calibration error")),
+    ("kendall_tau", gettext_lazy("Kendall's τ")),
 ]
 PROMPTS_A_PAGE = 20
 
@@ -174,4 +176,4 @@ def _figure(version: ModelVersion, name: str) -> str:
 def _change(metrics: dict[str, Any]) -> list[tuple[str, float, float]]:
     """(measure, before, after) of a tuned policy; nothing for other models."""
     before, after = metrics.get("before"), metrics.get("after")
-    return [(name, before[name], after[name]) for name in before] if before and after else []
+    return [(measure(name), before[name], after[name]) for name in before] if before and after else []

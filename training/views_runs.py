@@ -19,7 +19,7 @@ from annotate.studies.models import Study
 from palate.charts import line
 from training import model_versions, operations, run_words
 from training.frontier import comparisons, frontier
-from training.jobs.options import form_of
+from training.jobs.options import form_of, on_a_page
 from training.jobs.registry import JOBS
 from training.models import ModelKind, ModelVersion, Round, Run, RunKind, RunPoint
 
@@ -69,7 +69,7 @@ def start(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
                 kind=kind, study=study, values=values_of(form.cleaned_data), created_by=request.user
             )
         except PalateError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, on_a_page(str(error)))
         else:
             messages.success(request, _("The run waits for a worker."))
             return redirect("run", run.pk)

@@ -1,4 +1,5 @@
 import pytest
+from django.utils import translation
 
 from tests.factories import StudyFactory
 from training import run_words
@@ -33,6 +34,29 @@ def test_results_are_words_and_numbers_that_can_be_read(run):
         ("Against", "writer"),
         ("Temperature of the calibration", "1.429"),
     ]
+
+
+def test_choices_and_models_are_words_and_a_model_named_as_a_choice_keeps_its_name(run):
+    judge = ModelVersion.objects.create(
+        study=run.study, kind=ModelKind.PREFERENCE, name="causal", path="/models/causal"
+    )
+    run.kind, run.config = RunKind.EVALUATE, {"model": str(judge.pk), "split": "all", "precision": "int8"}
+    run.result = {"model": "/models/causal", "accuracy": 0.6, "intervals": {"accuracy": [0.5, 0.7]}}
+    run.result["float32"] = {
+        "reference": {"accuracy": {"value": 0.62, "low": 0.51, "high": 0.73}},
+        "accuracy_difference": {"value": -0.02, "low": -0.07, "high": 0.02},
+        "pearson": None,
+        "speed": {"ratio": 1.302},
+    }
+    with translation.override("zh-hans"):
+        assert run_words.options(run) == [("模型", "causal"), ("划分", "全部 (all)"), ("数值精度", "int8")]
+        assert run_words.results(run) == [
+            ("模型", "causal"),
+            ("准确率", "0.6 [0.500, 0.700]"),
+            ("float32 下的准确率", "0.62 [0.510, 0.730]"),
+            ("准确率与 float32 之差", "-0.02 [-0.070, 0.020]"),
+            ("速度为 float32 的倍数", "1.302"),
+        ]
 
 
 def test_the_model_that_a_run_made_is_not_told_twice(run):

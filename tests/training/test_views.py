@@ -1,6 +1,7 @@
 """The managers' pages: who may open them, what they show, what they start."""
 
 import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
@@ -170,6 +171,23 @@ class TestStart:
         assert page.status_code == 422
         assert "no open tasks" in page.content.decode()
         assert not Run.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("language", "choice", "words"),
+        [
+            ("en", ">joint</option>", "“Reward” is needed: objective rwr"),
+            ("zh-hans", ">联合训练 (joint)</option>", "需要 “奖励”：训练目标 rwr"),
+        ],
+    )
+    def test_choices_and_refusals_speak_the_language_of_the_page(self, language, choice, words, client, manager):
+        client.force_login(manager.user)
+        client.cookies[settings.LANGUAGE_COOKIE_NAME] = language
+        address = reverse("run-start", args=[manager.study.slug, "pretrain"])
+        assert choice in client.get(address).content.decode()
+        page = client.post(
+            address, {"corpus": "demo", "documents": "200", "steps": "3", "seed": "1", "objective": "rwr"}
+        )
+        assert page.context["form"].non_field_errors()[0].startswith(words)
 
     def test_files_of_the_server_cannot_be_named(self, client, manager):
         client.force_login(manager.user)

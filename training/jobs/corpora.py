@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from annotate.errors import PalateError
 from annotate.exchange.sources import known_rows
@@ -25,7 +26,8 @@ def check_corpus(study: Study | None, named: str, flag: str = "--corpus") -> Non
     """Raises PalateError when there is nothing to read. flag: the option that names it."""
     if named == STUDY:
         if study is None or not _responses(study).exists():
-            raise PalateError(f"{flag} study: the study has no responses to prompts of its train split")
+            said = gettext("%(flag)s study: the study has no responses to prompts of its train split")
+            raise PalateError(said % {"flag": flag})
     elif named.startswith(f"{DEMO}:"):
         if _case(named) not in cases.GRAMMARS:
             raise PalateError(f"{flag} {named}: expected {DEMO}: and one of {', '.join(cases.GRAMMARS)}")

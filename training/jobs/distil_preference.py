@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from annotate.errors import PalateError
 from annotate.exchange.records import records_of
 from annotate.judgements.models import Judgement
@@ -55,11 +57,11 @@ def check(study: Study | None, options: Options) -> None:
     if options.corpus:
         check_corpus(study, options.corpus)
     elif not _responses(study, Split.TRAIN).exists():
-        raise PalateError(f"study {study.slug} has no responses to prompts of its train split; give texts by --corpus")
+        said = _("study %(study)s has no responses to prompts of its train split; give texts by --corpus")
+        raise PalateError(said % {"study": study.slug})
     if not Judgement.objects.counted().of_study(study).in_split(Split.VALIDATION).exists():
-        raise PalateError(
-            f"study {study.slug} has no judgements in its validation split, on which the student is calibrated"
-        )
+        said = _("study %(study)s has no judgements in its validation split, on which the student is calibrated")
+        raise PalateError(said % {"study": study.slug})
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from annotate.errors import PalateError
 from annotate.exchange.records import records_of
 from annotate.judgements.models import Judgement
@@ -30,11 +32,12 @@ def check(study: Study | None, options: Options) -> None:
     model_versions.check_precision(path, options.precision)
     live = Judgement.objects.counted().of_study(study)
     if not live.exists():
-        raise PalateError(f"study {study.slug} has no judgements yet; collect or import some first")
-    if not live.in_split(options.split).exists():
         raise PalateError(
-            f"--split {options.split}: study {study.slug} has no judgements in this split; try --split all"
+            _("study %(study)s has no judgements yet; collect or import some first") % {"study": study.slug}
         )
+    if not live.in_split(options.split).exists():
+        said = _("--split %(split)s: study %(study)s has no judgements in this split; try --split all")
+        raise PalateError(said % {"split": options.split, "study": study.slug})
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.prompts.models import Prompt, Response
@@ -40,12 +41,14 @@ class Options:
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     if not chosen_prompts(study, options.split, options.limit):
-        raise PalateError(f"study {study.slug} has no prompts in the split {options.split}; import some first")
+        said = _("study %(study)s has no prompts in the split %(split)s; import some first")
+        raise PalateError(said % {"study": study.slug, "split": options.split})
     size = options.rank_size or study.rank_size
     if size < 3:
         raise PalateError(f"--rank-size {size}: a ranking has 3 responses or more")
     if study.method == Method.RANK and options.per_prompt < size:
-        raise PalateError(f"--per-prompt {options.per_prompt}: a ranking of {size} needs {size} responses or more")
+        said = _("--per-prompt %(given)d: a ranking of %(size)d needs %(size)d responses or more")
+        raise PalateError(said % {"given": options.per_prompt, "size": size})
     model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
 
 

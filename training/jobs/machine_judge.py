@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Count
+from django.utils.translation import gettext
 
 from annotate.errors import PalateError
 from annotate.machines.operations import machine_rater, store_verdicts, unjudged_pairs
@@ -36,13 +37,14 @@ class Options:
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     if bool(options.model) == bool(options.endpoint_model):
-        raise PalateError("give either --model or --endpoint-model, not both and not neither")
+        raise PalateError(gettext("give either --model or --endpoint-model, not both and not neither"))
     if options.endpoint_model and not settings.JUDGE_URL:
         raise PalateError("--endpoint-model needs the setting JUDGE_URL: the address of an OpenAI-compatible server")
     if options.model:
         model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
     if not Task.objects.filter(study=study).annotate(size=Count("places")).filter(size=2).exists():
-        raise PalateError(f"study {study.slug} has no tasks of two responses")
+        said = gettext("study %(study)s has no tasks of two responses")
+        raise PalateError(said % {"study": study.slug})
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:

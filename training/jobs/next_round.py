@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext
 
 from annotate.audit.models import Action
 from annotate.audit.operations import record
@@ -54,7 +55,8 @@ def check(study: Study | None, options: Options) -> None:
     if options.best_of and _chooser(study, path) is None:
         raise PalateError(f"--best-of: nothing is known of a preference model that {options.policy} was tuned on")
     if not chosen_prompts(study, options.split, options.limit):
-        raise PalateError(f"--split {options.split}: study {study.slug} has no prompts in this split")
+        said = gettext("--split %(split)s: study %(study)s has no prompts in this split")
+        raise PalateError(said % {"split": options.split, "study": study.slug})
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
@@ -157,7 +159,8 @@ def _pair(study: Study, options: Options) -> tuple[str, str]:
         return path, model_versions.locate(study, options.against, flag="--against", kind=ModelKind.POLICY)
     version = ModelVersion.objects.filter(study=study, kind=ModelKind.POLICY, path=path).first()
     if version is None or version.parent is None:
-        raise PalateError(f"--against is needed: nothing is known of what {options.policy} was tuned from")
+        said = gettext("--against is needed: nothing is known of what %(policy)s was tuned from")
+        raise PalateError(said % {"policy": options.policy})
     return path, version.parent.path
 
 

@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.exchange.records import records_of
@@ -65,16 +66,18 @@ def check(study: Study | None, options: Options) -> None:
         raise PalateError("--count and --new are both 0: nothing would be chosen")
     prompts = candidates.prompts_of(study, options.split)
     if not options.new and not Task.objects.with_free_slot().filter(study=study, prompt__in=prompts).exists():
-        raise PalateError(
-            f"study {study.slug} has no open tasks on its {options.split} prompts; --new N makes tasks of responses "
-            f"that were not compared yet"
+        said = _(
+            "study %(study)s has no open tasks on its %(split)s prompts; --new N makes tasks of responses that were "
+            "not compared yet"
         )
+        raise PalateError(said % {"study": study.slug, "split": options.split})
     if options.new and options.by == ChosenBy.DISAGREEMENT:
         raise PalateError("--new: nobody has judged these yet, so nobody disagrees; take uncertainty or information")
     if options.by == ChosenBy.UNCERTAINTY:
         _ensemble(study, options.model)
     elif options.by != ChosenBy.RANDOM and not Judgement.objects.counted().of_study(study).exists():
-        raise PalateError(f"study {study.slug} has no judgements yet, which --by {options.by} asks; take random")
+        said = _("study %(study)s has no judgements yet, which --by %(by)s asks; take random")
+        raise PalateError(said % {"study": study.slug, "by": options.by})
 
 
 def _ensemble(study: Study, wanted: str) -> str:
@@ -82,14 +85,16 @@ def _ensemble(study: Study, wanted: str) -> str:
     if not wanted:
         newest = ModelVersion.objects.filter(study=study, kind=ModelKind.PREFERENCE).order_by("-pk").first()
         if newest is None:
-            raise PalateError(f"--model is needed: study {study.slug} has no preference model yet")
+            said = _("--model is needed: study %(study)s has no preference model yet")
+            raise PalateError(said % {"study": study.slug})
         wanted = str(newest.pk)
     path = model_versions.locate(study, wanted, flag="--model", kind=ModelKind.PREFERENCE)
     if model_versions.members(path) < 2:
-        raise PalateError(
-            f"--model {wanted}: one model alone cannot say how sure it is; train one with --ensemble 4, or take "
-            f"another rule"
+        said = _(
+            "--model %(model)s: one model alone cannot say how sure it is; train one with --ensemble 4, or take "
+            "another rule"
         )
+        raise PalateError(said % {"model": wanted})
     return path
 
 

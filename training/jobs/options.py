@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -10,10 +11,12 @@ from django import forms
 from django.utils.translation import gettext, gettext_lazy
 
 from annotate.errors import PalateError
+from training.jobs.choice_words import spoken
 
 C = TypeVar("C")
 # Words that are not written as they are pronounced.
 SPELLED = {"kl": "KL", "lora": "LoRA", "4bit": "4-bit"}
+FLAG = re.compile(r"--([a-z][a-z0-9-]*)")
 
 
 def option(
@@ -74,6 +77,17 @@ def label_of(name: str) -> str:
     """What a page calls an option."""
     first, *others = [SPELLED.get(word, word) for word in name.split("_")]
     return " ".join([first[:1].upper() + first[1:], *others])
+
+
+def with_choices(options: type) -> set[str]:
+    """The names of the options whose values are some of a few words."""
+    fields = dataclasses.fields(options)
+    return {field.name for field in fields if field.metadata["choices"] or field.metadata["on_pages"]}
+
+
+def on_a_page(message: str) -> str:
+    """What a job says of its flags, with the labels of the page in their place."""
+    return FLAG.sub(lambda flag: f"“{gettext(label_of(flag[1].replace('-', '_')))}”", message)
 
 
 def words_of(options: type) -> set[str]:
@@ -191,14 +205,14 @@ def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[s
     kind, meta = _kind(field), field.metadata
     common: dict[str, Any] = {
         "required": _required(field),
-        "help_text": gettext_lazy(meta["help"]),
+        "help_text": on_a_page(gettext(meta["help"])),
         "initial": None if _required(field) else field.default,
         "label": gettext_lazy(label_of(field.name)),
     }
     if kind is bool:
         return forms.BooleanField(**{**common, "required": False})
     if named := meta["choices"] or meta["on_pages"] or meta["of_model"]:
-        choices = models.get(named, []) if isinstance(named, str) else [(c, c) for c in named]
+        choices = models.get(named, []) if isinstance(named, str) else [(c, spoken(c)) for c in named]
         if meta["of_model"] and not _required(field):
             choices = [("", "–"), *choices]
         return forms.ChoiceField(choices=choices, **common)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from annotate.errors import PalateError
 from annotate.studies.models import Study
 from training import card_files, cards, model_versions
@@ -69,9 +71,11 @@ def check(study: Study | None, options: Options) -> None:
     if options.base_model:
         model_versions.locate(study, options.base_model, flag="--base-model", kind=ModelKind.POLICY)
     if options.objective != "mle" and not options.reward:
-        raise PalateError(f"--reward is needed: objective {options.objective} learns from a preference model's scores")
+        said = _("--reward is needed: objective %(objective)s learns from a preference model's scores")
+        raise PalateError(said % {"objective": options.objective})
     if options.policy_kind == "vae" and options.objective != "mle":
-        raise PalateError(f"--objective must be mle with --policy-kind vae, not {options.objective}")
+        said = _("--objective must be mle with --policy-kind vae, not %(objective)s")
+        raise PalateError(said % {"objective": options.objective})
     if options.reward:
         model_versions.locate(study, options.reward, flag="--reward", kind=ModelKind.PREFERENCE)
     if 0 < options.vocab_size < SMALLEST_VOCABULARY:

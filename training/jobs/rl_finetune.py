@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from annotate.errors import PalateError
 from annotate.exchange.records import records_of
@@ -148,7 +149,8 @@ def check(study: Study | None, options: Options) -> None:
     if options.algorithm in DIRECT:
         snapshots.check_trainable(study)
     elif not (options.reward or options.more_rewards or options.terms or options.reward_function):
-        raise PalateError(f"--reward is needed: {options.algorithm} learns from a preference model or other rewards")
+        said = gettext("--reward is needed: %(algorithm)s learns from a preference model or other rewards")
+        raise PalateError(said % {"algorithm": options.algorithm})
     if options.algorithm in ("rloo", "grpo", "expert-iteration") and options.samples_per_prompt < 2:
         raise PalateError(
             f"--samples-per-prompt must be at least 2 for {options.algorithm}, which compares a prompt's samples, "
@@ -160,9 +162,13 @@ def check(study: Study | None, options: Options) -> None:
     if "discriminator" in named:
         check_corpus(study, options.real, flag="--real")
     if options.algorithm == "pathwise" and (named or options.more_rewards or options.reward_function):
-        raise PalateError("--algorithm pathwise follows the gradient of one --reward; it takes no further rewards")
+        raise PalateError(
+            gettext("--algorithm pathwise follows the gradient of one --reward; it takes no further rewards")
+        )
     if options.until_quality and (not options.reward or options.more_rewards):
-        raise PalateError("--until-quality is told by one preference model: give --reward and no --more-rewards")
+        raise PalateError(
+            gettext("--until-quality is told by one preference model: give --reward and no --more-rewards")
+        )
     if options.sampler == "vllm" and not options.lora_rank:
         raise PalateError("--lora-rank must be at least 1 with --sampler vllm, which is given an adapter each step")
     if options.minibatches > options.prompts_per_step:
@@ -319,17 +325,19 @@ def _guard_path(study: Study, options: Options) -> str:
 def _check_splits(study: Study) -> None:
     for split in (Split.TRAIN, Split.VALIDATION):
         if not study.prompts.filter(split=split).exists():
-            raise PalateError(f"study {study.slug} has no prompts in its {split} split; import more prompts")
+            said = gettext("study %(study)s has no prompts in its %(split)s split; import more prompts")
+            raise PalateError(said % {"study": study.slug, "split": split.label})
 
 
 def _check_references(study: Study, names: set[str]) -> None:
     wanted = sorted(names & NEEDS_REFERENCES)
     bare = study.prompts.filter(split__in=(Split.TRAIN, Split.VALIDATION), reference="").first()
     if wanted and bare:
-        raise PalateError(
-            f"--terms {wanted[0]} compares with a prompt's reference, but prompt {bare.external_id!r} has none; "
-            "import the prompts with the field reference"
+        said = gettext(
+            "--terms %(term)s compares with a prompt's reference, but prompt '%(prompt)s' has none; import the prompts "
+            "with the field reference"
         )
+        raise PalateError(said % {"term": wanted[0], "prompt": bare.external_id})
 
 
 JOB = Job(Options, check, perform, "Tune a policy by reward under KL control, or straight from judgements.", assist)

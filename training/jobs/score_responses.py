@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext as _
+
 from annotate.errors import PalateError
 from annotate.prompts.models import Response
 from annotate.studies.models import Study
@@ -32,7 +34,8 @@ def check(study: Study | None, options: Options) -> None:
     path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.PREFERENCE)
     model_versions.check_precision(path, options.precision)
     if not _responses(study, options.split).exists():
-        raise PalateError(f"study {study.slug} has no responses in the split {options.split}")
+        said = _("study %(study)s has no responses in the split %(split)s")
+        raise PalateError(said % {"study": study.slug, "split": options.split})
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:

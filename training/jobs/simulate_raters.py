@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.judgements.operations import Answer, submit
@@ -37,7 +38,8 @@ class Options:
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     if not Task.objects.filter(study=study).with_free_slot().exists():
-        raise PalateError(f"study {study.slug} has no open tasks; generate responses first")
+        said = _("study %(study)s has no open tasks; generate responses first")
+        raise PalateError(said % {"study": study.slug})
     if options.taste:
         model_versions.locate(study, options.taste, flag="--taste", kind=ModelKind.PREFERENCE)
 

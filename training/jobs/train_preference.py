@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from django.utils.translation import gettext
+
 from annotate.errors import PalateError
 from annotate.exchange.records import records_of
 from annotate.prompts.models import Split
@@ -186,10 +188,12 @@ def check(study: Study | None, options: Options) -> None:
     _check_memory_options(options)
     if options.base_model:
         if options.kind in ("cnn", "rnn"):
-            raise PalateError(f"--base-model: a model of kind {options.kind} starts from nothing; leave it out")
+            said = gettext("--base-model: a model of kind %(kind)s starts from nothing; leave it out")
+            raise PalateError(said % {"kind": options.kind})
         model_versions.locate(study, options.base_model, flag="--base-model")
     elif options.kind not in FROM_NOTHING:
-        raise PalateError(f"--base-model is needed for --kind {options.kind}; linear, cnn and rnn need none")
+        said = gettext("--base-model is needed for --kind %(kind)s; linear, cnn and rnn need none")
+        raise PalateError(said % {"kind": options.kind})
 
 
 def _check_memory_options(options: Options) -> None:

@@ -18,6 +18,7 @@ from annotate.studies.models import Study
 from annotate.studies.templates import BY_KEY
 from tests.annotate.studies.test_views import filled_in
 from tests.factories import TaskFactory, UserFactory
+from training import demo_study
 from training.demo import cases
 from training.demo_study import run_job
 from training.models import ModelVersion, Run
@@ -62,6 +63,26 @@ def test_a_study_in_chinese_has_its_demo_in_chinese(client, settings, tmp_path, 
     # A page in Chinese asks for the same; where there is no such grammar the English one is used.
     assert cases.grammar("service", "zh") == "service-zh"
     assert cases.grammar("service", "en") == "service"
+
+
+def test_a_chinese_terminal_gets_its_demo_in_chinese(settings, tmp_path, monkeypatch, db):
+    settings.MODELS_DIR, settings.RUNS_DIR = tmp_path / "models", tmp_path / "runs"
+    # The demo takes the model that is there.
+    call_command(
+        "create_study", "kefu", template="service", demo=True, demo_language="zh", demo_prompts=6, demo_steps=4
+    )
+    monkeypatch.setattr(demo_study, "CHINESE", {"demo-service-zh": "service"})
+    for name, value in {"LC_ALL": "", "LC_MESSAGES": "", "LANG": "zh_CN.UTF-8"}.items():
+        monkeypatch.setenv(name, value)
+    call_command("demo")
+    call_command("demo")  # what is there stays
+    study = Study.objects.exclude(slug="kefu").get()
+    assert study.name == "客户服务（演示）"
+    assert "规定" in study.instructions
+    assert all(turns(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
+    assert study.tasks.exists()
+    assert set(study.memberships.values_list("user__username", flat=True)) == {"manager", "rater", "rater2"}
+    assert study.runs.count() == 1
 
 
 def answer(study, texts, prompt, again):
