@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=300)
     parser.add_argument("--pretrain-steps", type=int, default=250)
     parser.add_argument("--rl-steps", type=int, default=40)
-    parser.add_argument("--encoder-epochs", type=int, default=3, help="of training the encoder as a whole")
+    parser.add_argument("--encoder-epochs", type=int, default=4, help="of tuning the encoder as a whole")
     parser.add_argument("--json", help="write the figures to this file")
     options = parser.parse_args()
     figures: dict[str, Any] = {}
@@ -101,7 +101,7 @@ def turn(folder: Path, options: argparse.Namespace):
         {name: result[name] for name in ("before", "after", "kept_step", "stopped", "best_of")}
         | {"seconds": time.perf_counter() - started},
     )
-    whole = {"kind": "encoder", "base_model": options.encoder, "epochs": options.encoder_epochs}
+    whole = {"kind": "encoder", "base_model": options.encoder, "epochs": options.encoder_epochs, "min_steps": 1}
     yield "preference model, encoder", learned(folder, "encoder", whole)
     done("next_round", folder, study=STUDY, policy=tuned, max_new_tokens=TOKENS)
     simulated(folder, seed=1)
@@ -111,7 +111,7 @@ def turn(folder: Path, options: argparse.Namespace):
 def learned(folder: Path, name: str, how: dict[str, Any]) -> dict[str, Any]:
     started = time.perf_counter()
     sizes = {"max_length": 64, "tokens_per_step": 2048, "min_steps": 80}
-    result = done("train_preference", folder, study=STUDY, output=str(folder / name), **sizes, **how)
+    result = done("train_preference", folder, study=STUDY, output=str(folder / name), **(sizes | how))
     return judged(result) | {"seconds": time.perf_counter() - started}
 
 

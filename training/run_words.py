@@ -130,8 +130,9 @@ def _beside_float32(beside: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
 def _told(value: Any, interval: Sequence[float | None] | None = None) -> Any:
     if not isinstance(value, float):
         return _switch(value)
-    bounded = interval is not None and None not in interval
-    return f"{value:.4g}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if bounded else "")
+    if interval is None or None in interval:
+        return f"{value:.4g}"
+    return f"{value:.4g} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def _switch(value: Any) -> Any:
