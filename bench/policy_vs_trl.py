@@ -167,7 +167,7 @@ def palate(job: dict) -> list[float]:
         config=PolicyConfig(
             steps=job["steps"], prompts_per_step=job["prompts"], samples_per_prompt=job["samples"],
             max_new_tokens=NEW_TOKENS, learning_rate=RATE, beta=BETA, unfinished_penalty=0.0, best_of=1,
-            look_every=10**9, precision=job.get("precision", "auto"), seed=job["seed"],
+            look_every=10**9, precision=job["precision"], seed=job["seed"],
         ),
     )  # fmt: skip
     return [b - a for a, b in zip(clock.at, clock.at[1:], strict=False)]
@@ -193,7 +193,7 @@ def trl(job: dict) -> list[float]:
     prompts = [text + "\n" for text in prompts_of(job["model"], job["prompt"], 64, 1)]
     config = RLOOConfig(
         output_dir=job["output"] + "-state", max_steps=job["steps"], seed=job["seed"], use_cpu=True,
-        bf16=job.get("trl_bfloat16", False),
+        bf16=job["trl_bfloat16"],
         per_device_train_batch_size=job["prompts"] * job["samples"], num_generations=job["samples"],
         steps_per_generation=1, max_completion_length=NEW_TOKENS, learning_rate=RATE, lr_scheduler_type="constant",
         beta=BETA, adam_beta2=0.99, max_grad_norm=1.0, gradient_checkpointing=False, temperature=1.0, top_k=0,

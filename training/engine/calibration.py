@@ -29,6 +29,13 @@ def fit_temperature(difference: Array, share: Array, weight: Array) -> float:
     return math.exp(minimize_scalar(loss, bounds=(math.log(0.02), math.log(50)), method="bounded").x)
 
 
+def shrunk(temperature: float, usual: float, groups: int) -> float:
+    """A temperature that was fitted to so many groups of prompts, drawn in logarithms towards the usual one, which
+    counts as one group more: groups differ, and one or two of them tell little of the others."""
+    share = groups / (groups + 1)
+    return temperature**share * usual ** (1 - share)
+
+
 def fit_slope(feature: Array, share: Array, weight: Array) -> float:
     """The β in [-20, 20] at which σ(β x) fits the vote shares best: logistic regression on one difference x (N,)."""
 

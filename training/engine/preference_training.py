@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from training.engine import bases, workers
-from training.engine.calibration import fit_temperature
+from training.engine.calibration import fit_temperature, shrunk
 from training.engine.fitting import Fit, FitOptions, State
 from training.engine.likelihood import Likelihood
 from training.engine.linear import fit_linear
@@ -23,7 +23,7 @@ from training.engine.reading import Reader, autocast_pays
 from training.engine.records import Pair, Record
 from training.engine.reward import LENGTH, OVERALL, PreferenceModel, Settings
 from training.engine.scores import ScoreOptions
-from training.engine.votes import VoteOptions, raters_of, trusted
+from training.engine.votes import VoteModel, VoteOptions, raters_of, trusted
 
 ENSEMBLES = ("heads", "copies")
 ENGINES = ("palate", "trainer")
@@ -105,8 +105,8 @@ def _train(
     model, states, likelihood = found.model, found.states, found.likelihood
     if workers.first():
         unseen = [*groups, *held_out] if found.foretold else held_out
-        trust = likelihood.votes.trust() if raters else {}
-        calibrate(model, [pair for group in unseen for pair in group.pairs], found.foretold, trust)
+        votes = likelihood.votes if OVERALL in settings.outputs else None
+        calibrate(model, [pair for group in unseen for pair in group.pairs], found.foretold, votes)
         model.save(output)
     if cut := len(model.readers[0].truncated):
         reporter.log(f"{cut} texts were longer than {settings.max_length} tokens and lost the start of their prompt")
@@ -304,15 +304,18 @@ def calibrate(
     model: PreferenceModel,
     pairs: Sequence[Pair],
     foretold: Sequence[Mapping[Item, Tensor]] = (),
-    trust: Mapping[str, float] | None = None,
+    votes: VoteModel | None = None,
 ) -> None:
     """Set the temperature, and the centre: the mean reward of the pairs' responses.
 
     foretold: for each copy what a model like it, which had not seen an item, put out for it (M, H); needed where the
-    copies have learned from the pairs themselves. Pairs that no copy was asked about are left out. trust: how much the
-    votes of each rater count, 1 where it is not said.
+    copies have learned from the pairs themselves. Pairs that no copy was asked about are left out. votes: what the
+    reward was learned by. It says how much each rater's votes count, and what scale the reward has by itself: the
+    temperature is drawn there, the more, the fewer groups of prompts there are.
     """
-    pairs = [trusted(pair, trust) for pair in pairs] if trust else pairs
+    if votes and votes.options.reliability:
+        trust = votes.trust()
+        pairs = [trusted(pair, trust) for pair in pairs]
     items = list(dict.fromkeys(item for pair in pairs for item in _sides(pair)))
     if foretold:
         reward = _foretold_rewards(items, foretold, torch.tensor(model.settings.weights))
@@ -323,7 +326,11 @@ def calibrate(
     share = np.array([pair.share_a for pair in pairs])
     weight = np.array([pair.votes_weight for pair in pairs])
     model.settings.centre = float(np.mean(list(reward.values())))
-    model.settings.temperature = fit_temperature(difference, share, weight)
+    temperature = fit_temperature(difference, share, weight)
+    if votes:
+        own = fit_temperature(difference, votes.share(torch.tensor(difference)).numpy(), weight)
+        temperature = shrunk(temperature, own, len({pair.group for pair in pairs}))
+    model.settings.temperature = temperature
 
 
 def _sides(pair: Pair) -> tuple[Item, Item]:

@@ -119,6 +119,12 @@ class VoteModel(torch.nn.Module):
             rankings=_stacked(rankings, place),
         )
 
+    @torch.no_grad()
+    def share(self, d: Tensor) -> Tensor:
+        """The share of reliable votes that a has at these differences (N,), a tie counting half."""
+        log_a, _, log_tie = self._reliable(d)
+        return log_a.exp() + log_tie.exp() / 2
+
     def prior(self) -> Tensor:
         """Negative log of normal priors, up to a constant: of raters, the usual rater, and the first place."""
         spread = (self.rater**2).sum() + (self.usual - USUAL) ** 2
@@ -135,12 +141,14 @@ class VoteModel(torch.nn.Module):
             said = torch.where(votes.outcome == 0.5, log_tie, said)
         return -(votes.weight * said).sum()
 
-    def _said(self, d: Tensor, votes: Votes) -> tuple[Tensor, Tensor, Tensor]:
+    def _reliable(self, d: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.options.ties == "rao-kupper":
-            said = rao_kupper_log_probs(d, torch.nn.functional.softplus(self.tie))
-        else:
-            nothing = torch.tensor(-math.inf) if self.options.ties == "half" else self.tie
-            said = davidson_log_probs(d, nothing)
+            return rao_kupper_log_probs(d, torch.nn.functional.softplus(self.tie))
+        nothing = torch.tensor(-math.inf) if self.options.ties == "half" else self.tie
+        return davidson_log_probs(d, nothing)
+
+    def _said(self, d: Tensor, votes: Votes) -> tuple[Tensor, Tensor, Tensor]:
+        said = self._reliable(d)
         if not self.options.reliability:
             return said
         alpha = torch.sigmoid(self.usual + self.rater[votes.rater])

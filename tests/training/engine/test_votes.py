@@ -161,3 +161,16 @@ class TestDealing:
             assert sorted(item for batch in batches for item in items_of(batch)) == sorted(items_of(groups))
             assert all(len(items_of(batch)) <= 10 for batch in batches)
         assert {frozenset(items_of(b)) for b in first} != {frozenset(items_of(b)) for b in second}
+
+
+@pytest.mark.parametrize("ties", ["davidson", "rao-kupper", "half"])
+def test_the_share_that_a_response_should_win_counts_ties_as_halves(ties):
+    model = VoteModel(VoteOptions(ties=ties), [])
+    d = torch.tensor([-2.0, 0.0, 0.5, 2.0])
+    share = model.share(d)
+    assert torch.allclose(share + model.share(-d), torch.ones(4))
+    assert bool((share.diff() > 0).all())
+    if ties == "half":
+        assert torch.allclose(share, torch.sigmoid(d))
+    else:
+        assert share[-1] < torch.sigmoid(d[-1]), "ties draw the shares towards one half"

@@ -104,7 +104,9 @@ class Passes:
     def _narrowed(self) -> AbstractContextManager[Any]:
         if self.precision != "bfloat16":
             return nullcontext()
-        return in_bfloat16() if is_hastened(self.model) else torch.autocast("cpu", dtype=torch.bfloat16)
+        if is_hastened(self.model):
+            return in_bfloat16()
+        return torch.autocast("cpu", dtype=torch.bfloat16)
 
     def _read(self, model: Any, rows: Rows) -> tuple[Tensor, Tensor]:
         """Hidden states (M, D) and logits (M, V) from which the response tokens are predicted."""
