@@ -130,9 +130,8 @@ def _beside_float32(beside: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
 def _told(value: Any, interval: Sequence[float | None] | None = None) -> Any:
     if not isinstance(value, float):
         return _switch(value)
-    if interval is None or None in interval:
-        return f"{value:.4g}"
-    return f"{value:.4g} [{interval[0]:.3f}, {interval[1]:.3f}]"
+    low, high = interval or (None, None)
+    return f"{value:.4g}" if low is None or high is None else f"{value:.4g} [{low:.3f}, {high:.3f}]"
 
 
 def _switch(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Texts with a number each and nothing else, as in the article's preferences.csv: text, rating."""
 
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from annotate.exchange.bundles import Bundle, Said, Written, digest
@@ -11,6 +12,13 @@ PROMPT = "How good is this text?"
 CRITERION, RATER = "rating", "ratings"
 # Texts without a prompt are compared with each other; so many that follow each other share one, and a split.
 TOGETHER = 8
+PLACE = "place"
+
+
+def placed(rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows with their place in the file, from 0 on: a text may take many of its lines."""
+    for place, row in enumerate(rows):
+        yield row if isinstance(row, Damaged) else Row(row.file, row.line, {**row.values, PLACE: place})
 
 
 def ratings(row: Row) -> list[Bundle]:
@@ -18,7 +26,7 @@ def ratings(row: Row) -> list[Bundle]:
     text, value = row.text("text"), rating_of(row)
     response = Written(digest(f"{row.line} {text}"), text)
     said = Said(response.external_id, (response.external_id,), scores={CRITERION: (value,)}, rater=RATER)
-    prompt = f"texts-{(row.line - 2) // TOGETHER + 1}"
+    prompt = f"texts-{row.values[PLACE] // TOGETHER + 1}"
     return [Bundle(row=row, prompt_id=prompt, prompt=PROMPT, responses=(response,), said=(said,))]
 
 

@@ -50,8 +50,9 @@ def parser(shape: str, fields: Fields) -> Parse:
 
 
 def gathered(shape: str, rows: Iterable[Row]) -> Iterator[Row]:
-    """The rows as units of the shape: one a judgement for `raw`, as they are for the others."""
-    return raw.gather(rows) if shape == "raw" else iter(rows)
+    """The rows as units of the shape: one a judgement for `raw`, with their places for `ratings`, else as they are."""
+    units: dict[str, Callable[[Iterable[Row]], Iterator[Row]]] = {"raw": raw.gather, "ratings": ratings.placed}
+    return units.get(shape, iter)(rows)
 
 
 def guess(row: Row) -> str:

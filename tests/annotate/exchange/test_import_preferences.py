@@ -251,3 +251,10 @@ def test_nothing_is_left_of_a_judgement_without_its_predecessor(tmp_path):
     with pytest.raises(PalateError, match="is superseded"):
         import_preferences(slug="to", path=file)
     assert Judgement.objects.count() == 2
+
+
+def test_eight_rated_texts_share_a_prompt_however_many_lines_they_take(tmp_path):
+    file = tmp_path / "ratings.csv"
+    file.write_text("text,rating\n" + "".join(f'"one\ntwo {n}",{n % 2}\n' for n in range(17)))
+    import_preferences(slug="rated", path=file)
+    assert [prompt.responses.count() for prompt in Prompt.objects.order_by("pk")] == [8, 8, 1]
