@@ -4,8 +4,8 @@ torch multiplies float32 by MKL, which on processors that are not Intel's uses h
 oneDNN instead once it may lower the precision; but oneDNN makes use of that leave only where a processor has AMX, and
 computes in float32 elsewhere. Both, the speed and that nothing is lost, are tried on the processor at hand.
 
-A pass whose gradient is wanted may have these products alone in bfloat16. Autocast would hold all that follows a
-product in bfloat16 until the next norm, and attention in bfloat16 is slower than in float32.
+A pass whose gradient is wanted may have these products alone in bfloat16. All else, such as attention,
+stays float32, and the whole is faster than under autocast (docs/decisions.md, 49).
 """
 
 import functools
