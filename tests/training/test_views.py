@@ -176,7 +176,7 @@ class TestStart:
         ("language", "choice", "words"),
         [
             ("en", ">joint</option>", "“Reward” is needed: objective rwr"),
-            ("zh-hans", ">联合训练 (joint)</option>", "需要 “奖励”：训练目标 rwr"),
+            ("zh-hans", ">联合训练 (joint)</option>", "需要“奖励”：训练目标 rwr"),
         ],
     )
     def test_choices_and_refusals_speak_the_language_of_the_page(self, language, choice, words, client, manager):
