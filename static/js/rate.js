@@ -87,7 +87,8 @@ function show(content) {
   count("[data-judged]", 1);
   count("[data-today]", 1);
   say([]);
-  count("[data-open]", -1);
+  // Where so many are open that they were not counted, the number stays.
+  if (document.querySelector("[data-open]")) count("[data-open]", -1);
   window.scrollTo(0, 0);
   begin();
   workplace.querySelector("#prompt-title").focus({ preventScroll: true });
