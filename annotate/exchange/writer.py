@@ -99,7 +99,7 @@ class Writer:
                 sound.append(bundle)
             except PalateError as error:
                 self.problem(error)
-        Prompt.objects.bulk_create(new.values())
+        copy_in(new.values())
         self.counts["prompts"] += len(new)
         self.counts["prompts_already_there"] += len(known)
         return {**pks, **{name: prompt.pk for name, prompt in new.items()}}, sound
@@ -155,7 +155,7 @@ class Writer:
             except PalateError as error:
                 self.problem(error)
                 bundles.remove(bundle)
-        Response.objects.bulk_create(new.values())
+        copy_in(new.values())
         self.counts["responses"] += len(new)
         self.counts["responses_already_there"] += len(known)
         ids = {key: pk for key, (pk, _) in there.items()}
@@ -214,11 +214,12 @@ class Writer:
             for (bundle, _), pks in zip(judged, shown, strict=True)
         }
         tasks = dict(self.study.tasks.filter(key__in=wanted).values_list("key", "pk"))
-        made = Task.objects.bulk_create(
+        made = [
             Task(study=self.study, prompt_id=prompt, key=key, replication=0, purpose=purpose)
             for key, (prompt, purpose, _) in wanted.items()
             if key not in tasks
-        )
+        ]
+        copy_in(made)
         copy_in(
             [
                 TaskResponse(task=task, response_id=pk, position=position)
