@@ -154,6 +154,10 @@ class Actor:
             named[name].copy_(value)
         self.publish()
 
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.close()
+
     def save(self, output: Path) -> None:
         """Model and tokenizer as a folder that from_pretrained opens; an adapter is merged into the weights."""
         model = self.policy.model if self.adapted is None else copy.deepcopy(self.adapted).merge_and_unload()
