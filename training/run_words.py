@@ -81,7 +81,7 @@ MEASURES = {
     "validation_texts": _("Texts of the validation split"),
 }
 # Options that forms do not have, and commands may have set.
-COMMANDS = (_("Engine"), _("Output"), _("Sampler"), _("Reward function"))
+COMMANDS = (_("Output"), _("Sampler"), _("Sampler address"), _("Reward function"))
 # Shown elsewhere on the page: the button to the model.
 ELSEWHERE = {"model", "model_version"}
 # Options and results that hold the folder or the number of a model version.

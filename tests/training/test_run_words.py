@@ -1,8 +1,12 @@
+from dataclasses import fields
+
 import pytest
 from django.utils import translation
 
 from tests.factories import StudyFactory
 from training import run_words
+from training.jobs.options import label_of
+from training.jobs.registry import JOBS, words
 from training.models import ModelKind, ModelVersion, Run, RunKind
 
 pytestmark = pytest.mark.django_db
@@ -71,3 +75,8 @@ def test_the_model_that_a_run_made_is_not_told_twice(run):
 )
 def test_measures_have_words(name, words):
     assert run_words.measure(name) == words
+
+
+def test_every_option_has_words_in_other_languages_whoever_sets_it():
+    labels = {label_of(field.name) for job in JOBS.values() for field in fields(job.options)}
+    assert labels <= words() | {str(word) for word in run_words.COMMANDS}

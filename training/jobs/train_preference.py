@@ -152,7 +152,6 @@ class Options:
         help="whose training loop: palate's own, or trainer, which shards a model over processes of accelerate launch",
         choices=("palate", "trainer"),
         advanced="Speed and memory",
-        commands_only=True,
     )
     checkpointing: bool = option(
         False, help="keep fewer activations in memory and compute them twice", advanced="Speed and memory"
