@@ -98,8 +98,10 @@ class VllmSampler:
             with urllib.request.urlopen(request, timeout=SECONDS) as answer:
                 text = answer.read().decode()
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")[:300]
-            raise ValueError(f"{self.address}{path} answered {error.code}: {said}") from None
+            said = error.read().decode(errors="replace").strip()
+            # A page of something else that listens there says nothing here.
+            told = error.reason if said.startswith("<") else said[:300]
+            raise ValueError(f"{self.address}{path} answered {error.code}: {told}") from None
         except OSError as error:
             raise ValueError(f"no vLLM server answers at {self.address}: {error}") from None
         return json.loads(text) if text.startswith(("{", "[")) else text
