@@ -1,5 +1,7 @@
 """How texts become rewards: rows, trees of one prompt's responses, and what is cut where a text is too long."""
 
+import logging
+
 import pytest
 import torch
 
@@ -107,3 +109,19 @@ class TestReading:
         with torch.no_grad():
             first, second, _ = reader.outputs(items).flatten().tolist()
         assert first == pytest.approx(second, abs=1e-5)
+
+
+def test_texts_that_are_too_long_are_cut_without_a_warning_of_errors_to_come(policy_folder):
+    from training.engine.sampling import load_policy
+
+    told = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())
+    logging.getLogger("transformers").addHandler(handler)
+    try:
+        long = "refund " * 400
+        bases.small("linear", [("a", long), ("a", "short")], outputs=1, max_length=16)
+        assert len(load_policy(str(policy_folder)).prompt_ids(long, 8)) > 8
+    finally:
+        logging.getLogger("transformers").removeHandler(handler)
+    assert [message for message in told if "indexing errors" in message] == []
