@@ -21,8 +21,12 @@ def run():
 
 
 def test_options_are_named_as_on_the_form_and_models_by_their_name(run):
-    run.config = {"policy": "/models/writer", "reward": "/models/judge", "kl_budget": 8.0, "lora_rank": 4}
-    assert run_words.options(run) == [("Policy", "writer"), ("Reward", "judge"), ("KL budget", 8.0), ("LoRA rank", 4)]
+    run.config = {"policy": "/models/writer", "reward": "/models/judge", "steps": 3, "kl_budget": 8.0, "lora_rank": 4}
+    run.save()
+    run.refresh_from_db()
+    assert run_words.options(run) == [
+        ("Policy", "writer"), ("Reward", "judge"), ("Steps", 3), ("KL budget", 8.0), ("LoRA rank", 4),
+    ]  # fmt: skip
 
 
 def test_a_model_of_another_study_stays_a_folder(run):
