@@ -42,6 +42,10 @@ def test_looks_and_best_of_n_share_their_axes(run):
     assert reward.best_of == "0.0,117.0 300.0,60.0"
     assert guard.tuned == "0.0,60.0 600.0,117.0"
     assert [row["kept"] for row in shown["looks"]] == [True, False]
+    assert [shown["kept"], reward.value, guard.value] == [True, "1", "0"]  # of the policy that was saved
+    run.result = {}
+    unended = frontier(run)
+    assert [unended["kept"], *(chart.value for chart in unended["charts"])] == [False, "3", "-1"]
 
 
 def test_the_prompt_that_lost_most_comes_first_and_training_samples_are_left_out(run):
