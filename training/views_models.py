@@ -178,6 +178,6 @@ def _figure(version: ModelVersion, name: str) -> str:
 
 def _change(metrics: dict[str, Any], only: Container[str] | None = None) -> list[tuple[str, float, float]]:
     """(words for a measure, before, after) of a tuned policy, all of them or `only` some; nothing for other models."""
-    before, after = metrics.get("before"), metrics.get("after")
-    names = [name for name in before if only is None or name in only] if before and after else []
+    before, after = metrics.get("before") or {}, metrics.get("after") or {}
+    names = [name for name in before if name in after and (only is None or name in only)]
     return [(measure(name), before[name], after[name]) for name in names]
