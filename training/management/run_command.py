@@ -14,7 +14,7 @@ from annotate.management.palate_command import PalateCommand, study_named
 from training.engine.progress import Cancelled
 from training.jobs.options import add_arguments
 from training.jobs.registry import JOBS
-from training.operations import assist_run, create_run, execute_run
+from training.operations import assist_run, create_run, execute_run, killed_run
 
 
 class RunCommand(PalateCommand):
@@ -39,7 +39,10 @@ class RunCommand(PalateCommand):
         if int(os.environ.get("RANK", "0")):
             assist_run(kind=self.kind, study=study, values=values)
             return {}
-        run = create_run(kind=self.kind, study=study, values=values)
+        # Of several processes only the first would find its checkpoint.
+        alone = os.environ.get("WORLD_SIZE", "1") == "1"
+        begun = killed_run(kind=self.kind, study=study, values=values) if alone else None
+        run = begun or create_run(kind=self.kind, study=study, values=values)
         try:
             run = execute_run(run=run, terminal=sys.stderr, reraise=True)
         except ValueError as error:
