@@ -48,13 +48,18 @@ def create_run(
     return run
 
 
+def _begun(kind: str, study: Study | None, values: Mapping[str, Any]) -> Run | None:
+    """The run of the very same command that has left a checkpoint and not ended."""
+    same = Run.objects.filter(kind=kind, study=study, config=dict(values), in_worker=False)
+    return next(filter(has_checkpoint, same.filter(state__in=[RunState.QUEUED, RunState.RUNNING])), None)
+
+
 def killed_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> Run | None:
     """The run of the very same command that was killed after a checkpoint, if there is one, queued to go on from it.
 
     Raises PalateError when it was heard of a moment ago: it may be alive.
     """
-    begun = Run.objects.filter(kind=kind, study=study, config=dict(values), state=RunState.RUNNING, in_worker=False)
-    run = next(filter(has_checkpoint, begun), None)
+    run = _begun(kind, study, values)
     if run is None:
         return None
     if not Run.objects.silent().filter(pk=run.pk).update(state=RunState.QUEUED):
@@ -115,7 +120,7 @@ def assist_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> 
     job = JOBS[kind]
     if job.assist is None:
         raise PalateError(f"{kind} is done by one process; start it without a launcher")
-    job.assist(study, parse(job.options, values))
+    job.assist(study, parse(job.options, values), _begun(kind, study, values))
 
 
 def _end(run: Run, state: RunState, *, error: str = "", result: Mapping[str, Any] | None = None) -> None:

@@ -215,11 +215,12 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     return {"model": str(output), "model_version": version.pk, **metrics}
 
 
-def assist(study: Study | None, options: Options) -> None:
+def assist(study: Study | None, options: Options, begun: Run | None) -> None:
     """The work of a process that is not the first: the same tuning, but it saves and reports nothing."""
     study = needed(study)
-    snapshot = snapshots.take(study) if options.algorithm in DIRECT else None
-    _tune(study, options, _material(study, options, snapshot, timezone.now()), Path(), SilentReporter(), None)
+    snapshot = snapshots.of_begun(begun, study) if options.algorithm in DIRECT else None
+    asked_at = begun.created_at if begun else timezone.now()
+    _tune(study, options, _material(study, options, snapshot, asked_at), Path(), SilentReporter(), None)
 
 
 def _tune(

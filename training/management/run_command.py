@@ -39,10 +39,8 @@ class RunCommand(PalateCommand):
         if int(os.environ.get("RANK", "0")):
             assist_run(kind=self.kind, study=study, values=values)
             return {}
-        # Of several processes only the first would find its checkpoint.
-        alone = os.environ.get("WORLD_SIZE", "1") == "1"
-        begun = killed_run(kind=self.kind, study=study, values=values) if alone else None
-        run = begun or create_run(kind=self.kind, study=study, values=values)
+        asked: dict[str, Any] = {"kind": self.kind, "study": study, "values": values}
+        run = killed_run(**asked) or create_run(**asked)
         try:
             run = execute_run(run=run, terminal=sys.stderr, reraise=True)
         except ValueError as error:

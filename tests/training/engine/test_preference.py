@@ -287,12 +287,19 @@ def test_small_models_can_be_registered_twice():
 
 
 WORKER = """
-import json, sys
+import contextlib, json, os, sys
 from pathlib import Path
-from tests.training.engine.test_preference import Curve, train
-curve = Curve()
-train(Path(sys.argv[1]), sys.argv[2], reporter=curve, config={"precision": "float32"})
-print(json.dumps(curve.losses))
+from tests.training.engine.test_preference import CancelAt, Curve, train
+from training.engine import fitting
+from training.engine.progress import Cancelled
+folder, base, stop = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+fitting.CHECKPOINT_SECONDS = 0.0
+curve = CancelAt(stop) if stop else Curve()
+# As in a command, the first process alone knows where its checkpoint is.
+checkpoints = folder if os.environ["RANK"] == "0" else None
+with contextlib.suppress(Cancelled):
+    train(folder / "model", base, reporter=curve, checkpoints=checkpoints, config={"precision": "float32"})
+print(json.dumps([] if stop else curve.losses))
 """
 
 
@@ -304,12 +311,13 @@ class Curve(SilentReporter):
         self.losses += values.values()
 
 
-def test_two_processes_have_the_loss_curve_of_one(policy_folder, tmp_path):
+def losses_of_two(base, folder, stop=0):
+    """What each of two processes told; `stop`: the step at which both are interrupted."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER, tmp_path / "two", policy_folder],
+            [sys.executable, "-c", WORKER, folder, base, str(stop)],
             env=os.environ
             | {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
             stdout=subprocess.PIPE,
@@ -317,9 +325,20 @@ def test_two_processes_have_the_loss_curve_of_one(policy_folder, tmp_path):
         )
         for rank in (0, 1)
     ]
-    first, second = (json.loads(process.communicate(timeout=300)[0].splitlines()[-1]) for process in processes)
+    return [json.loads(process.communicate(timeout=300)[0].splitlines()[-1]) for process in processes]
+
+
+def test_two_processes_have_the_loss_curve_of_one_also_after_a_break(policy_folder, tmp_path):
     one = Curve()
     train(tmp_path / "one", policy_folder, reporter=one, config={"precision": "float32"})
+    assert len(one.losses) > 4
+    (tmp_path / "two").mkdir()
+    first, second = losses_of_two(policy_folder, tmp_path / "two")
     assert first == pytest.approx(second, rel=1e-6)
     assert first == pytest.approx(one.losses, rel=1e-4)
-    assert len(one.losses) > 4
+    (tmp_path / "broken").mkdir()
+    losses_of_two(policy_folder, tmp_path / "broken", stop=11)
+    first, second = losses_of_two(policy_folder, tmp_path / "broken")
+    assert first == pytest.approx(second, rel=1e-6)
+    assert 0 < len(first) < len(one.losses)
+    assert first == pytest.approx(one.losses[-len(first) :], rel=1e-4)
