@@ -34,16 +34,22 @@ READINGS = {
 HELD_OUT = 0.2
 
 
-def said(model, records):
-    """(log loss a vote, accuracy of votes that are no tie) of the calibrated model on single votes."""
-    from training.engine.calibration import cross_entropy
+def answers(model, records):
+    """Each vote's difference of rewards, a minus b, and its outcome (1 for a, 0 for b, 0.5 a tie), both (N,)."""
     from training.engine.records import pairs_of
 
     pairs = pairs_of(records)
     items = [(p.prompt, text) for p in pairs for text in (p.a, p.b)]
     reward = dict(zip(items, model.score(items), strict=True))
     rows = [(reward[p.prompt, p.a] - reward[p.prompt, p.b], vote.outcome) for p in pairs for vote in p.votes]
-    difference, outcome = np.array(rows).T
+    return np.array(rows).T
+
+
+def said(model, records):
+    """(log loss a vote, accuracy of votes that are no tie) of the calibrated model on single votes."""
+    from training.engine.calibration import cross_entropy
+
+    difference, outcome = answers(model, records)
     probability = 1 / (1 + np.exp(-difference / model.temperature))
     told = outcome != 0.5
     return cross_entropy(probability, outcome).mean(), ((difference > 0) == (outcome > 0.5))[told].mean()

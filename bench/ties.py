@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
 import numpy as np  # noqa: E402
 from arguments import folds, records_of  # noqa: E402
-from raters import HELD_OUT, fit, interval  # noqa: E402
+from raters import HELD_OUT, answers, fit, interval  # noqa: E402
 from scipy.optimize import minimize  # noqa: E402
 
 DAVIDSON, OTHERS = "Davidson", ("Rao–Kupper", "half wins", "dropped")
@@ -63,13 +63,7 @@ def best_loss(likelihood, difference, answer):
 
 def said(model, records, own):
     """FIGURES of what the records' raters said."""
-    from training.engine.records import pairs_of
-
-    pairs = pairs_of(records)
-    items = [(p.prompt, text) for p in pairs for text in (p.a, p.b)]
-    reward = dict(zip(items, model.score(items), strict=True))
-    rows = [(reward[p.prompt, p.a] - reward[p.prompt, p.b], vote.outcome) for p in pairs for vote in p.votes]
-    difference, outcome = np.array(rows).T
+    difference, outcome = answers(model, records)
     answer = np.select([outcome == 1, outcome == 0], [0, 1], 2)
     decisive = answer < 2
     told = difference[decisive], answer[decisive]

@@ -210,11 +210,13 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
-# What an import may bring, in MB where nothing else is said: the file, its text, text to file, rows.
 # Folders below which models may lie, with : between them; unset, anything that a command names.
 MODEL_ROOTS = [root for root in os.environ.get("MODEL_ROOTS", "").split(":") if root]
+# Folders and hub names, with commas between them, that pages offer to start from beside registered models.
+BASE_MODELS = [name.strip() for name in os.environ.get("BASE_MODELS", "").split(",") if name.strip()]
 # Uploads, ended deliveries and expired tokens are deleted after so many days.
 KEEP_TECHNICAL_DAYS = int(os.environ.get("KEEP_TECHNICAL_DAYS", "30"))
+# What an import may bring, in MB where nothing else is said: the file, its text, text to file, rows.
 IMPORT_MAX_MB = int(os.environ.get("IMPORT_MAX_MB", "2048"))
 IMPORT_MAX_TEXT_MB = int(os.environ.get("IMPORT_MAX_TEXT_MB", "20480"))
 IMPORT_MAX_RATIO = int(os.environ.get("IMPORT_MAX_RATIO", "100"))

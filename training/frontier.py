@@ -15,12 +15,13 @@ SHOWN_COMPARISONS = 20
 
 @dataclass(frozen=True)
 class Chart:
-    """One measure against √KL: the run's looks, and best-of-n."""
+    """One measure against √KL: the run's looks, and best-of-n. value: at the look whose policy is kept, or while the
+    run goes on at the last one."""
 
     name: str
     tuned: str
     best_of: str
-    last: str
+    value: str
     top: str
 
 
@@ -33,13 +34,15 @@ def frontier(run: Run) -> dict[str, Any]:
         .values_list("step", "values")
     ]
     best_of = run.result.get("best_of", [])
+    kept = next((look for look in looks if look["step"] == run.result.get("kept_step")), None)
     measures = [("reward", _("Reward")), ("guard_reward", _("Held-out preference model"))]
-    charts = [_chart(words, key, looks, best_of) for key, words in measures if looks and key in looks[0]]
     if len(looks) < 2:
         return {}
+    shown = kept or looks[-1]
     return {
-        "charts": charts,
-        "looks": [_row(look, kept=look["step"] == run.result.get("kept_step")) for look in looks],
+        "charts": [_chart(words, key, looks, best_of, shown) for key, words in measures if key in looks[0]],
+        "kept": kept is not None,
+        "looks": [_row(look, kept=look is kept) for look in looks],
         "best_of": [_row(row, kept=False) for row in best_of],
         "guarded": "guard_reward" in looks[0],
         "stopped": run.result.get("stopped", ""),
@@ -65,11 +68,13 @@ def comparisons(run: Run) -> list[Comparison]:
     ]
 
 
-def _chart(words: str, key: str, looks: list[dict[str, float]], best_of: list[dict[str, float]]) -> Chart:
+def _chart(
+    words: str, key: str, looks: list[dict[str, float]], best_of: list[dict[str, float]], shown: dict[str, float]
+) -> Chart:
     tuned, baseline = ([(_root(row["kl"]), row[key]) for row in rows if key in row] for rows in (looks, best_of))
     lines = together([tuned, baseline])
     top = f"{max(y for _, y in baseline):.3g}" if baseline else ""
-    return Chart(words, lines[0], lines[1], f"{looks[-1][key]:.3g}", top)
+    return Chart(words, lines[0], lines[1], f"{shown[key]:.3g}", top)
 
 
 def _row(row: dict[str, float], *, kept: bool) -> dict[str, Any]:

@@ -128,9 +128,14 @@ def write_papers(folder: Path, **papers: Any) -> None:
 
 
 def choices(study: Study | None, kind: ModelKind) -> list[tuple[str, str]]:
-    """The registered models that a page offers: (number, name)."""
+    """The models that a page offers: (number, name) of the registered ones, and where something is made from a
+    language model or an encoder, (folder or hub name, name) of those that the server's settings name."""
     versions = ModelVersion.objects.filter(in_reach(study), kind=kind)
-    return [(str(version.pk), version.name) for version in versions]
+    named = settings.BASE_MODELS if kind == ModelKind.POLICY else []
+    return [
+        *((str(version.pk), version.name) for version in versions),
+        *((name, Path(name).name if Path(name).is_absolute() else name) for name in named),
+    ]
 
 
 @transaction.atomic

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, TextIO
 
 import structlog
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
@@ -20,7 +21,7 @@ from training.engine.progress import Cancelled
 from training.jobs.options import parse, refuse_commands_only
 from training.jobs.registry import JOBS
 from training.models import Run, RunKind, RunState
-from training.reporting import RunReporter, forget_checkpoints
+from training.reporting import RunReporter, forget_checkpoints, has_checkpoint
 from training.trouble import told
 
 MAX_ATTEMPTS = 3
@@ -44,6 +45,29 @@ def create_run(
     if study is not None:
         action = IMPORTS.get(kind, Action.TRAINED)
         record(study=study, user=created_by, action=action, subject=str(run), kind=kind)
+    return run
+
+
+def _begun(kind: str, study: Study | None, values: Mapping[str, Any]) -> Run | None:
+    """The run of the very same command that has left a checkpoint and not ended."""
+    same = Run.objects.filter(kind=kind, study=study, config=dict(values), in_worker=False)
+    return next(filter(has_checkpoint, same.filter(state__in=[RunState.QUEUED, RunState.RUNNING])), None)
+
+
+def killed_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> Run | None:
+    """The run of the very same command that was killed after a checkpoint, if there is one, queued to go on from it.
+
+    Raises PalateError when it was heard of a moment ago: it may be alive.
+    """
+    run = _begun(kind, study, values)
+    if run is None:
+        return None
+    if not Run.objects.silent().filter(pk=run.pk).update(state=RunState.QUEUED):
+        raise PalateError(
+            f"{run} does the same and was heard of a moment ago; if it was killed, this command goes on from its "
+            f"checkpoint once it has been silent for {settings.RUN_LOST_AFTER_SECONDS} s"
+        )
+    run.refresh_from_db()
     return run
 
 
@@ -96,7 +120,7 @@ def assist_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> 
     job = JOBS[kind]
     if job.assist is None:
         raise PalateError(f"{kind} is done by one process; start it without a launcher")
-    job.assist(study, parse(job.options, values))
+    job.assist(study, parse(job.options, values), _begun(kind, study, values))
 
 
 def _end(run: Run, state: RunState, *, error: str = "", result: Mapping[str, Any] | None = None) -> None:

@@ -9,7 +9,11 @@ from django.utils import timezone
 
 
 class RunQuerySet(models.QuerySet[Any]):
-    def lost(self) -> "RunQuerySet":
-        """Runs whose worker has not been heard of for RUN_LOST_AFTER_SECONDS."""
+    def silent(self) -> "RunQuerySet":
+        """Running ones that have not been heard of for RUN_LOST_AFTER_SECONDS."""
         limit = timezone.now() - timedelta(seconds=settings.RUN_LOST_AFTER_SECONDS)
-        return self.filter(state="running", in_worker=True, heartbeat_at__lt=limit)
+        return self.filter(state="running", heartbeat_at__lt=limit)
+
+    def lost(self) -> "RunQuerySet":
+        """Runs whose worker has died."""
+        return self.silent().filter(in_worker=True)

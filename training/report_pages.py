@@ -105,13 +105,16 @@ def _beside_baselines(rows: Sequence[Row], pairs: int) -> Section:
         for row in rows
     ]
     drawn = [(line.name, *_ends(line.figures[0])) for line in lines if line.figures[0].value is not None]
-    note = _(
-        "The linear model weighs the tokens of a response and was trained on the same snapshot; “longer wins” is "
-        "calibrated on the validation split. Nobody who names one probability a pair has a smaller log loss than "
-        "the votes' shares themselves."
-    )
+    notes = [
+        _(
+            "“Longer wins” is calibrated on the validation split. Nobody who names one probability a pair has a "
+            "smaller log loss than the votes' shares themselves."
+        )
+    ]
+    if any(row["name"] == "linear" for row in rows):
+        notes.insert(0, _("The linear model weighs the tokens of a response and was trained on the same snapshot."))
     plot = forest(drawn, axis=_("accuracy, interval at 95 %"), reference=0.5)
-    return Section("baselines", _("Beside its baselines"), note, lines, _("Pairs"), plot, "forest")
+    return Section("baselines", _("Beside its baselines"), " ".join(notes), lines, _("Pairs"), plot, "forest")
 
 
 def _reliability(rows: Sequence[Row]) -> Section:

@@ -26,6 +26,10 @@ def run_folder(run: Run) -> Path:
     return Path(settings.RUNS_DIR) / str(run.pk)
 
 
+def has_checkpoint(run: Run) -> bool:
+    return any(run_folder(run).glob("*.pt"))
+
+
 def forget_checkpoints(run: Run) -> None:
     """Delete what only another attempt of the run would need."""
     for checkpoint in (*run_folder(run).glob("*.pt"), *run_folder(run).glob("*.partial")):

@@ -1,6 +1,7 @@
 """What the page of a run calls the options it was given, the figures it measured and the models it names."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from django.utils.translation import gettext, pgettext
@@ -81,7 +82,7 @@ MEASURES = {
     "validation_texts": _("Texts of the validation split"),
 }
 # Options that forms do not have, and commands may have set.
-COMMANDS = (_("Engine"), _("Output"), _("Sampler"), _("Reward function"))
+COMMANDS = (_("Output"), _("Sampler"), _("Sampler address"), _("Reward function"))
 # Shown elsewhere on the page: the button to the model.
 ELSEWHERE = {"model", "model_version"}
 # Options and results that hold the folder or the number of a model version.
@@ -96,10 +97,12 @@ def measure(name: str) -> str:
 
 
 def options(run: Run) -> list[tuple[str, Any]]:
-    """What the run was started with."""
-    named = _names(run, run.config)
-    chosen = with_choices(JOBS[run.kind].options)
-    told = {name: spoken(value) if name in chosen else _switch(value) for name, value in run.config.items()}
+    """What the run was started with, in the order of the form: the database keeps none."""
+    named, job = _names(run, run.config), JOBS[run.kind].options
+    chosen = with_choices(job)
+    place = {field.name: n for n, field in enumerate(fields(job))}
+    config = sorted(run.config.items(), key=lambda item: place.get(item[0], len(place)))
+    told = {name: spoken(value) if name in chosen else _switch(value) for name, value in config}
     return [(gettext(label_of(name)), named.get(name, value)) for name, value in told.items()]
 
 

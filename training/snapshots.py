@@ -65,12 +65,16 @@ def size(snapshot: Snapshot) -> int:
 def of_run(run: Run, study: Study) -> Snapshot:
     """The snapshot that a run of the study learns from. An attempt that follows one whose worker died finds the same
     again: what was judged since would not fit its checkpoint."""
-    if told := run.result.get("snapshot"):
-        return Snapshot.objects.get(study=study, sha256=told)
-    snapshot = take(study)
+    snapshot = of_begun(run, study)
     run.result = {**run.result, "snapshot": snapshot.sha256}
     run.save(update_fields=["result"])
     return snapshot
+
+
+def of_begun(run: Run | None, study: Study) -> Snapshot:
+    """The snapshot that the run has told it learns from, or else one that is taken now; writes nothing to the run."""
+    told = run.result.get("snapshot") if run else None
+    return Snapshot.objects.get(study=study, sha256=told) if told else take(study)
 
 
 def judgements_of(snapshot: Snapshot, split: str) -> JudgementQuerySet:

@@ -1,6 +1,7 @@
 """Metrics of a run to a tracker of the user's choice, besides the Run itself."""
 
 import importlib
+import importlib.util
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from annotate.errors import PalateError
 from training.engine.progress import Reporter
 
-PACKAGES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb", "trackio": "trackio"}
+MODULES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb", "trackio": "trackio"}
 
 
 class _Tracked:
@@ -27,9 +28,9 @@ class _Tracked:
 
 
 def check(tracker: str) -> None:
-    """Raises PalateError when the tracker's package is not installed."""
-    if tracker != "none":
-        _package(tracker)
+    """Raises PalateError when the tracker's package is not installed. Imports nothing: pages ask this, too."""
+    if tracker != "none" and importlib.util.find_spec(tracker) is None:
+        raise PalateError(f"--track {tracker}: the package is not installed; pip install {tracker}")
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def tracked(
     if tracker == "none":
         yield reporter
         return
-    package = _package(tracker)
+    package: Any = importlib.import_module(MODULES[tracker])
     if tracker == "tensorboard":
         writer = package.SummaryWriter(str(folder))
 
@@ -58,10 +59,3 @@ def tracked(
         yield _Tracked(reporter, lambda step, values: package.log(dict(values), step=step))
     finally:
         package.finish()
-
-
-def _package(tracker: str) -> Any:
-    try:
-        return importlib.import_module(PACKAGES[tracker])
-    except ImportError:
-        raise PalateError(f"--track {tracker}: the package is not installed; pip install {tracker}") from None

@@ -1,5 +1,6 @@
 """Models of a study and the rounds in which their responses were judged."""
 
+from collections.abc import Container
 from itertools import pairwise, zip_longest
 from typing import Any
 
@@ -34,6 +35,8 @@ FIGURES = [
     ("ece", gettext_lazy("Calibration error")),
     ("kendall_tau", gettext_lazy("Kendall's τ")),
 ]
+# What the list tells of a tuned policy.
+CHANGED = ("reward", "quality", "kl")
 PROMPTS_A_PAGE = 20
 
 
@@ -47,7 +50,7 @@ def models(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "study": study,
         "tab": "models",
-        "policies": [(v, _change(v.metrics)) for v in versions if v.kind == ModelKind.POLICY],
+        "policies": [(v, _change(v.metrics, CHANGED)) for v in versions if v.kind == ModelKind.POLICY],
         "preferences": [(v, _figure(v, "accuracy")) for v in versions if v.kind == ModelKind.PREFERENCE],
     }
     return render(request, "manage/models.html", context)
@@ -173,7 +176,8 @@ def _figure(version: ModelVersion, name: str) -> str:
     return figure(evaluation, name) if evaluation else "–"
 
 
-def _change(metrics: dict[str, Any]) -> list[tuple[str, float, float]]:
-    """(measure, before, after) of a tuned policy; nothing for other models."""
-    before, after = metrics.get("before"), metrics.get("after")
-    return [(measure(name), before[name], after[name]) for name in before] if before and after else []
+def _change(metrics: dict[str, Any], only: Container[str] | None = None) -> list[tuple[str, float, float]]:
+    """(words for a measure, before, after) of a tuned policy, all of them or `only` some; nothing for other models."""
+    before, after = metrics.get("before") or {}, metrics.get("after") or {}
+    names = [name for name in before if name in after and (only is None or name in only)]
+    return [(measure(name), before[name], after[name]) for name in names]

@@ -76,7 +76,11 @@ def moved(pieces: Sequence[Sequence[Any]]) -> Side:
     words, letters = [], 0
     for text, part in pieces:
         if letters < SHOWN_LETTERS:
-            words.append(Word(text, part, sum(abs(part) >= nats for nats in NATS)))
+            word = text.lstrip()
+            # The space that many tokens begin with is no part of the word to underline.
+            if space := text[: len(text) - len(word)]:
+                words.append(Word(space, 0.0, 0))
+            words.append(Word(word, part, sum(abs(part) >= nats for nats in NATS)))
         letters += len(text)
     ends = [part for text, part in pieces[-1:] if not text]
     written = [(text.strip(), part) for text, part in pieces if text.strip()]

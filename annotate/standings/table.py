@@ -1,7 +1,8 @@
 """Standings: who is preferred to whom, with intervals. From comparisons to what the page shows; pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from django.utils.translation import gettext as _
@@ -122,10 +123,9 @@ def standings(
         items = np.flatnonzero(linked.part == number)
         if len(items) > 1:
             own, own_rankings = within(votes, items), rankings and _rankings_within(rankings, items, votes.n)
-            weak = linked.separated
-            if not weak and model != "bradley-terry" and no_upset(own, own_rankings):
-                weak = ordered = True
-            parts.append(_part(own, items, names, model, own_rankings, WEAK_PRIOR if weak else 0.0, bootstrap))
+            fit, without_upset = _fitted(own, model, own_rankings, separated=linked.separated)
+            ordered = ordered or without_upset
+            parts.append(_part(own, items, names, fit, None if own_rankings or not bootstrap else FITS[model]))
     if ordered:
         notes.append(
             _(
@@ -136,18 +136,31 @@ def standings(
     return Standings(parts, notes)
 
 
-def no_upset(votes: Votes, rankings: Rankings | None) -> bool:
-    """Whether a model with ties has no maximum; of whole rankings, whose ties of three or more have shares of their
-    own, the fit itself finds out."""
-    if ties_keep_the_order(votes):
-        return True
-    if rankings is None:
-        return False
+def _fitted(votes: Votes, model: str, rankings: Rankings | None, *, separated: bool) -> tuple[Fit, bool]:
+    """The fit of a part, and whether it has the prior because no vote upsets the order, ties aside."""
+    fit: Callable[..., Fit] = (
+        partial(FITS[model], votes)
+        if rankings is None
+        else partial(
+            plackett_luce.fit, votes.n, rankings.items, rankings.ranks, rankings.cluster, weight=rankings.weight
+        )
+    )
+    if separated:
+        return fit(prior=WEAK_PRIOR), False
+    if model == "bradley-terry":
+        return fit(), False
+    found = None if ties_keep_the_order(votes) else _maximum(fit)
+    return (fit(prior=WEAK_PRIOR), True) if found is None else (found, False)
+
+
+def _maximum(fit: Callable[[], Fit]) -> Fit | None:
+    """The fit without a prior, or None where the likelihood has no maximum: of whole rankings, whose ties of three or
+    more have shares of their own, only the fit itself finds out."""
     try:
-        tried = plackett_luce.fit(votes.n, rankings.items, rankings.ranks, rankings.cluster, weight=rankings.weight)
+        found = fit()
     except LinAlgError:
-        return True
-    return tried.iterations == STEPS
+        return None
+    return found if found.iterations < STEPS else None
 
 
 def not_yet(votes: Votes, names: Sequence[str]) -> str:
@@ -193,22 +206,15 @@ def _part(
     votes: Votes,
     items: Ints,
     names: Sequence[str],
-    model: str,
-    rankings: Rankings | None,
-    prior: float,
-    bootstrap: bool,
+    fit: Fit,
+    drawn_by: Callable[..., Fit] | None,
 ) -> Part:
-    if rankings is not None:
-        fit = plackett_luce.fit(
-            votes.n, rankings.items, rankings.ranks, rankings.cluster, weight=rankings.weight, prior=prior
-        )
-    else:
-        fit = FITS[model](votes, prior=prior)
+    """drawn_by: intervals by bootstrap of this model of pairs, instead of from the fit's covariance."""
     tasks = int(votes.cluster.max()) + 1
     reach = float(student.ppf(0.975, tasks - 1)) if tasks > 1 else None
     lows, highs = _interval(fit, votes.n, reach)
-    if bootstrap and rankings is None and tasks > 1:
-        drawn = intervals.bootstrap(votes, FITS[model], prior=prior)
+    if drawn_by and tasks > 1:
+        drawn = intervals.bootstrap(votes, drawn_by, prior=fit.prior)
         lows, highs = np.quantile(drawn, [0.025, 0.975], axis=0)
     table, ranks = wins(votes), intervals.ranks(fit)
     played = table.sum(axis=1) + table.sum(axis=0)

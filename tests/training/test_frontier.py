@@ -42,6 +42,10 @@ def test_looks_and_best_of_n_share_their_axes(run):
     assert reward.best_of == "0.0,117.0 300.0,60.0"
     assert guard.tuned == "0.0,60.0 600.0,117.0"
     assert [row["kept"] for row in shown["looks"]] == [True, False]
+    assert [shown["kept"], reward.value, guard.value] == [True, "1", "0"]  # of the policy that was saved
+    run.result = {}
+    unended = frontier(run)
+    assert [unended["kept"], *(chart.value for chart in unended["charts"])] == [False, "3", "-1"]
 
 
 def test_the_prompt_that_lost_most_comes_first_and_training_samples_are_left_out(run):
@@ -58,16 +62,16 @@ def test_tokens_are_marked_by_how_much_likelier_they_became(run, client):
         step=9, prompt="p", before="We hope", response=f"{hostile} will!", changes={"before": before, "after": after}
     )
     (row,) = comparisons(run)
-    assert [(word.text, word.sign, word.strength) for word in row.before.words[:2]] == [
+    assert [(word.text, word.sign, word.strength) for word in row.before.words if word.text.strip()] == [
         ("We", "up", 0),
-        (" hope", "down", 3),
+        ("hope", "down", 3),
     ]
-    assert [word.strength for word in row.after.words] == [2, 1, 0, 2]
+    assert [word.strength for word in row.after.words] == [2, 0, 1, 0, 2]
     assert (row.before.likelier, row.before.less_likely) == ([("we", 0.1)], [("hope", -2.5)])
     assert (row.before.end, row.after.end) == (0.7, -1.0)
     client.force_login(run.manager.user)
     page = client.get(reverse("run", args=[run.pk])).content.decode()
-    assert '<span class="word down s3"> hope</span>' in page
+    assert 'We <span class="word down s3">hope</span>' in page
     assert '<span class="word up s2">&lt;script&gt;alert(1)&lt;/script&gt;</span>' in page
     assert "hope -2.50" in page
     assert "<script>alert" not in page

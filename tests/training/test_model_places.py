@@ -4,9 +4,12 @@ import json
 import shutil
 
 import pytest
+from django.urls import reverse
 
 from annotate.errors import PalateError
+from tests.factories import MembershipFactory
 from training.model_versions import locate
+from training.models import Run
 
 EMPTY = (2).to_bytes(8, "little") + b"{}"
 
@@ -33,6 +36,20 @@ def test_models_lie_below_the_roots_whatever_the_path_looks_like(folder, tmp_pat
     for path in (outside, tmp_path / "inside" / "link", tmp_path / "inside" / ".." / "outside", "some/hub-name"):
         with pytest.raises(PalateError, match="MODEL_ROOTS"):
             locate(None, str(path), flag="--model")
+
+
+def test_pages_offer_what_the_settings_name_to_start_from_and_nothing_else(folder, settings, client, sent):
+    manager = MembershipFactory(role="manager")
+    client.force_login(manager.user)
+    address = reverse("run-start", args=[manager.study.slug, "pretrain"])
+    values = {"corpus": "demo", "documents": "200", "steps": "3", "seed": "1", "base_model": str(folder)}
+    assert "base_model" in client.post(address, values).context["form"].errors
+    settings.BASE_MODELS = [str(folder), "some/writer"]
+    page = client.get(address).content.decode()
+    assert f'<option value="{folder}">model</option>' in page
+    assert '<option value="some/writer">some/writer</option>' in page
+    client.post(address, values)
+    assert Run.objects.get().config["base_model"] == str(folder)
 
 
 def test_weights_that_are_pickles_are_not_loaded(folder):

@@ -68,6 +68,7 @@ def test_a_run_reports_on_its_model_and_pages_show_it(client, manager):
 
     client.force_login(manager.user)
     page = client.get(reverse("model", args=[manager.study.slug, version.pk])).content.decode()
+    assert sections(report)[0].note.startswith("The linear model weighs")
     headings = ("Beside its baselines", "Do its probabilities hold?", "Learning curve", "Does it follow length?")
     for heading in (*headings, "Does it favour names"):
         assert heading in page
@@ -88,6 +89,7 @@ def test_a_linear_model_is_not_its_own_baseline_and_needs_no_explanations(client
     assert [row["name"] for row in version.report["baselines"]] == ["model", "longer", "even", "votes"]
     assert (version.report["explained"], version.report["learning_curve"]) == ([], [])
     assert "Learning curve" not in [section.title for section in sections(version.report)]
+    assert "linear model" not in sections(version.report)[0].note
     client.force_login(manager.user)
     page = client.get(reverse("model-why", args=[manager.study.slug, version.pk])).content.decode()
     assert ("The most confident errors" in page) == bool(version.report["errors"])

@@ -1,8 +1,12 @@
+from dataclasses import fields
+
 import pytest
 from django.utils import translation
 
 from tests.factories import StudyFactory
 from training import run_words
+from training.jobs.options import label_of
+from training.jobs.registry import JOBS, words
 from training.models import ModelKind, ModelVersion, Run, RunKind
 
 pytestmark = pytest.mark.django_db
@@ -17,8 +21,12 @@ def run():
 
 
 def test_options_are_named_as_on_the_form_and_models_by_their_name(run):
-    run.config = {"policy": "/models/writer", "reward": "/models/judge", "kl_budget": 8.0, "lora_rank": 4}
-    assert run_words.options(run) == [("Policy", "writer"), ("Reward", "judge"), ("KL budget", 8.0), ("LoRA rank", 4)]
+    run.config = {"policy": "/models/writer", "reward": "/models/judge", "steps": 3, "kl_budget": 8.0, "lora_rank": 4}
+    run.save()
+    run.refresh_from_db()
+    assert run_words.options(run) == [
+        ("Policy", "writer"), ("Reward", "judge"), ("Steps", 3), ("KL budget", 8.0), ("LoRA rank", 4),
+    ]  # fmt: skip
 
 
 def test_a_model_of_another_study_stays_a_folder(run):
@@ -71,3 +79,8 @@ def test_the_model_that_a_run_made_is_not_told_twice(run):
 )
 def test_measures_have_words(name, words):
     assert run_words.measure(name) == words
+
+
+def test_every_option_has_words_in_other_languages_whoever_sets_it():
+    labels = {label_of(field.name) for job in JOBS.values() for field in fields(job.options)}
+    assert labels <= words() | {str(word) for word in run_words.COMMANDS}

@@ -113,6 +113,20 @@ def test_lineage_leads_from_the_model_to_the_snapshot_and_to_the_responses(clien
     assert "0.700 [0.600, 0.800]" in page
 
 
+def test_the_list_of_models_tells_what_tuning_changed(client, manager, study):
+    ModelVersion.objects.filter(name="tuned").update(
+        metrics={
+            "before": {"reward": 0.1, "kl": 0.0, "length": 9.0},
+            "after": {"reward": 0.9, "kl": 2.0, "length": 7.0},
+        }
+    )
+    client.force_login(manager.user)
+    page = client.get(reverse("models", args=[study.slug])).content.decode()
+    assert "Reward 0.10 → 0.90" in page
+    assert "KL to the start, nats 0.00 → 2.00" in page
+    assert "Length" not in page
+
+
 def test_shared_models_have_a_page_and_models_of_other_studies_none(client, manager, study):
     client.force_login(manager.user)
     shared, foreign = (

@@ -75,7 +75,7 @@ class Fit:
         checkpoint: Path | None = None,
     ) -> None:
         self.reader, self.likelihood, self.options = reader, likelihood, options
-        self.reporter, self.checkpoint = reporter, checkpoint
+        self.reporter, self.checkpoint = reporter, workers.from_first(checkpoint)
         self.trainable = {n: p for n, p in reader.model.named_parameters() if p.requires_grad}
         self.optimizer = self._optimizer()
         self.state, self.best = State(), Weights()

@@ -16,7 +16,7 @@ def policy_prompt(tokenizer: Any, prompt: str) -> str:
 def policy_prompt_ids(tokenizer: Any, prompt: str, limit: int) -> list[int]:
     """Token ids of policy_prompt, at most `limit`: the end is kept, since the response follows it."""
     templated = bool(getattr(tokenizer, "chat_template", None))
-    ids = tokenizer(policy_prompt(tokenizer, prompt), add_special_tokens=not templated)["input_ids"]
+    ids = tokenizer(policy_prompt(tokenizer, prompt), add_special_tokens=not templated, verbose=False)["input_ids"]
     return start_ids(tokenizer, ids)[-limit:]
 
 

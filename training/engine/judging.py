@@ -37,7 +37,9 @@ def first_better(policy: Policy, questions: Sequence[str]) -> list[float]:
     for asked in questions:
         templated = bool(getattr(tokenizer, "chat_template", None))
         text = policy_prompt(tokenizer, asked) + ("" if templated else ANSWER)
-        ids = start_ids(tokenizer, tokenizer(text, add_special_tokens=not templated)["input_ids"])[-policy.context :]
+        ids = start_ids(tokenizer, tokenizer(text, add_special_tokens=not templated, verbose=False)["input_ids"])[
+            -policy.context :
+        ]
         logits = model(input_ids=torch.tensor([ids])).logits[0, -1].float()
         chances.append(float(torch.sigmoid(logits[a] - logits[b])))
     return chances

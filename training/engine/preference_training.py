@@ -109,7 +109,10 @@ def _train(
         calibrate(model, [pair for group in unseen for pair in group.pairs], found.foretold, votes)
         model.save(output)
     if cut := len(model.readers[0].truncated):
-        reporter.log(f"{cut} texts were longer than {settings.max_length} tokens and lost the start of their prompt")
+        reporter.log(
+            f"{cut} texts were longer than {settings.max_length} tokens: each lost the start of its prompt, and where "
+            "that was not enough the end of its response"
+        )
     reporter.log(f"temperature {settings.temperature:.2f}, best validation loss {states[0].best:.4f}")
     return {
         "validation_loss": float(np.mean([state.best for state in states])),

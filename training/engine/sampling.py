@@ -48,7 +48,9 @@ class Policy:
     def prompt_ids(self, prompt: str, max_new_tokens: int) -> list[int]:
         """Token ids of a prompt; of one that is too long the end, behind which the response follows."""
         if self.encoder_decoder:
-            return self.tokenizer(prompt)["input_ids"][-self.room(max_new_tokens) :] or [self.tokenizer.eos_token_id]
+            return self.tokenizer(prompt, verbose=False)["input_ids"][-self.room(max_new_tokens) :] or [
+                self.tokenizer.eos_token_id
+            ]
         return policy_prompt_ids(self.tokenizer, prompt, self.room(max_new_tokens))
 
     def text(self, tokens: Sequence[int]) -> str:

@@ -15,14 +15,15 @@ class Job:
     options: a dataclass of training.jobs.options.option fields.
     check: raises PalateError when the study or the options cannot work; loads no model, writes nothing.
     perform: does the work and returns the run's result, JSON-ready.
-    assist: what the further processes of a launcher do, for a job that several can share; they write nothing.
+    assist: what the further processes of a launcher do, for a job that several can share; they write nothing. They are
+        given the run that goes on from its checkpoint, if one does.
     """
 
     options: type
     check: Callable[[Study | None, Any], None]
     perform: Callable[[Run, Any, Reporter], Mapping[str, Any]]
     summary: str
-    assist: Callable[[Study | None, Any], None] | None = None
+    assist: Callable[[Study | None, Any, Run | None], None] | None = None
 
 
 def study_of(run: Run) -> Study:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -44,7 +45,7 @@ class Options:
     )  # fmt: skip
     engine: str = option(
         "palate", help="who makes the steps; trl: TRL's own trainers, for rloo and grpo (requirements-trl.txt)",
-        choices=ENGINES, commands_only=True,
+        choices=ENGINES, advanced="Update",
     )  # fmt: skip
     steps: int = option(60, help="optimiser steps", minimum=1)
     output: str = option("", help="folder to save the tuned policy in (default: one under var/models)")
@@ -169,6 +170,10 @@ def check(study: Study | None, options: Options) -> None:
         raise PalateError(
             gettext("--until-quality is told by one preference model: give --reward and no --more-rewards")
         )
+    if not options.sampler_address.startswith(("http://", "https://")):
+        raise PalateError(
+            f"--sampler-address must be an address such as http://host:8000, not {options.sampler_address!r}"
+        )
     if options.sampler == "vllm" and not options.lora_rank:
         raise PalateError("--lora-rank must be at least 1 with --sampler vllm, which is given an adapter each step")
     if options.minibatches > options.prompts_per_step:
@@ -210,11 +215,12 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     return {"model": str(output), "model_version": version.pk, **metrics}
 
 
-def assist(study: Study | None, options: Options) -> None:
+def assist(study: Study | None, options: Options, begun: Run | None) -> None:
     """The work of a process that is not the first: the same tuning, but it saves and reports nothing."""
     study = needed(study)
-    snapshot = snapshots.take(study) if options.algorithm in DIRECT else None
-    _tune(study, options, _material(study, options, snapshot, timezone.now()), Path(), SilentReporter(), None)
+    snapshot = snapshots.of_begun(begun, study) if options.algorithm in DIRECT else None
+    asked_at = begun.created_at if begun else timezone.now()
+    _tune(study, options, _material(study, options, snapshot, asked_at), Path(), SilentReporter(), None)
 
 
 def _tune(
@@ -245,9 +251,12 @@ def terms_of(text: str) -> list[tuple[str, float]]:
         if name.strip() not in TERMS:
             raise PalateError(f"--terms {part}: expected NAME=WEIGHT with a name among {', '.join(TERMS)}")
         try:
-            terms[name.strip()] = float(weight or 1)
+            value = float(weight or 1)
         except ValueError:
-            raise PalateError(f"--terms {part}: the weight must be a number, not {weight!r}") from None
+            value = math.nan
+        if not math.isfinite(value):
+            raise PalateError(f"--terms {part}: the weight must be a finite number, not {weight!r}")
+        terms[name.strip()] = value
     return list(terms.items())
 
 

@@ -152,7 +152,6 @@ class Options:
         help="whose training loop: palate's own, or trainer, which shards a model over processes of accelerate launch",
         choices=("palate", "trainer"),
         advanced="Speed and memory",
-        commands_only=True,
     )
     checkpointing: bool = option(
         False, help="keep fewer activations in memory and compute them twice", advanced="Speed and memory"
@@ -247,12 +246,12 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     return {"model": str(output), "model_version": version.pk, **metrics}
 
 
-def assist(study: Study | None, options: Options) -> None:
+def assist(study: Study | None, options: Options, begun: Run | None) -> None:
     """Train along with the process that has the run; only that one saves."""
     check(study, options)
     study = needed(study)
     base = options.base_model and model_versions.locate(study, options.base_model, flag="--base-model")
-    _train(study, snapshots.take(study), base, Path(), options, SilentReporter(), None)
+    _train(study, snapshots.of_begun(begun, study), base, Path(), options, SilentReporter(), None)
 
 
 def _train(

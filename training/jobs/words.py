@@ -33,6 +33,7 @@ WORDS = frozenset(
         gettext_noop("Documents"),
         gettext_noop("Dry run"),
         gettext_noop("Endpoint model"),
+        gettext_noop("Engine"),
         gettext_noop("Ensemble"),
         gettext_noop("Ensemble of"),
         gettext_noop("Epochs"),
@@ -301,6 +302,10 @@ WORDS = frozenset(
         gettext_noop("which prompts"),
         gettext_noop("which prompts; a rule on test prompts would bend what is measured there"),
         gettext_noop("which prompts; test prompts were never tuned on"),
+        gettext_noop("who makes the steps; trl: TRL's own trainers, for rloo and grpo (requirements-trl.txt)"),
+        gettext_noop(
+            "whose training loop: palate's own, or trainer, which shards a model over processes of accelerate launch"
+        ),
         gettext_noop("β of dpo and kto: the larger, the closer to the start"),
     ]
 )

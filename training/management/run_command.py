@@ -14,7 +14,7 @@ from annotate.management.palate_command import PalateCommand, study_named
 from training.engine.progress import Cancelled
 from training.jobs.options import add_arguments
 from training.jobs.registry import JOBS
-from training.operations import assist_run, create_run, execute_run
+from training.operations import assist_run, create_run, execute_run, killed_run
 
 
 class RunCommand(PalateCommand):
@@ -39,7 +39,8 @@ class RunCommand(PalateCommand):
         if int(os.environ.get("RANK", "0")):
             assist_run(kind=self.kind, study=study, values=values)
             return {}
-        run = create_run(kind=self.kind, study=study, values=values)
+        asked: dict[str, Any] = {"kind": self.kind, "study": study, "values": values}
+        run = killed_run(**asked) or create_run(**asked)
         try:
             run = execute_run(run=run, terminal=sys.stderr, reraise=True)
         except ValueError as error:

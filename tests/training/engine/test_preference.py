@@ -16,11 +16,9 @@ from tests.training.engine.conftest import BAD, GOOD, records
 from training.engine import bases, small_models
 from training.engine.preference_training import PreferenceConfig, train_preference
 from training.engine.progress import Cancelled, SilentReporter
-from training.engine.reading import Reader
 from training.engine.records import Record, pairs_of
 from training.engine.reward import PreferenceModel, combined, spread
 from training.engine.scores import ScoreOptions
-from training.engine.trees import Tree, _passes
 from training.engine.votes import VoteOptions
 
 CONFIG = PreferenceConfig(epochs=2, min_steps=20, learning_rate=2e-3, max_length=64, tokens_per_step=400)
@@ -72,106 +70,6 @@ def test_each_kind_learns_a_clear_preference_and_opens_in_transformers(kind, bas
         with torch.no_grad():
             assert plain(**inputs).logits.item() == pytest.approx(model.score([("What can I do?", GOOD)])[0], abs=1e-5)
     assert plain.config.num_labels == 1
-
-
-class TestReading:
-    def reader(self, folder, **changes):
-        options = {"outputs": 1, "kind": "auto", "max_length": 64, "layers": 0, "lora_rank": 0, "checkpointing": False}
-        reader = bases.pretrained(str(folder), **options | changes)
-        reader.model.eval()
-        return reader
-
-    def test_rewards_do_not_depend_on_the_batch(self, policy_folder):
-        reader = self.reader(policy_folder)
-        items = [("a", GOOD), ("a longer prompt than the other", BAD), ("", "x")]
-        with torch.no_grad():
-            alone = torch.cat([reader.outputs([item]) for item in items])
-            assert torch.allclose(reader.outputs(items), alone, atol=1e-5)
-
-    def test_a_shared_prompt_gives_the_rewards_and_gradients_of_reading_apart(self, policy_folder):
-        reader = self.reader(policy_folder)
-        items = [("What can I do about it?", text) for text in (GOOD, BAD, "Well.")] + [("And now?", GOOD)] * 2
-        together = [(prompt, text) for prompt in ("one", "two") for text in (GOOD, BAD)] + items
-        apart = reader.outputs(together)
-        apart.sum().backward()
-        gradients = [p.grad.clone() for p in reader.model.parameters()]
-        reader.model.zero_grad()
-        assert reader.try_trees(together) < 1e-5
-        assert reader.trees
-        assert reader.narrow
-        for reader.narrow in (True, False):
-            reader.model.zero_grad()
-            shared = reader.outputs(together)
-            shared.sum().backward()
-            assert torch.allclose(shared, apart, atol=1e-5)
-            assert all(
-                torch.allclose(p.grad, g, atol=1e-4) for p, g in zip(reader.model.parameters(), gradients, strict=True)
-            )
-
-    def test_the_last_layer_computes_nothing_but_the_ends_of_the_responses(self, policy_folder):
-        reader = self.reader(policy_folder)
-        items = [("What can I do about it?", text) for text in (GOOD, BAD, "Well.")]
-        reader.try_trees(items)
-        layers = reader.model.model.layers
-        read = []
-        for layer in layers:
-            layer.mlp.register_forward_pre_hook(lambda _, args: read.append(args[0].shape[1]))
-        reader.outputs(items)
-        assert read[-1] == len(items)
-        assert min(read[:-1]) > 10 * len(items)
-        assert not layers[-1]._forward_pre_hooks
-
-    def test_a_layer_that_is_computed_twice_is_read_whole(self, policy_folder):
-        items = [("What can I do about it?", text) for text in (GOOD, BAD)]
-        gradients = []
-        for checkpointing in (True, False):
-            reader = self.reader(policy_folder, checkpointing=checkpointing)
-            reader.model.score.weight.data.fill_(0.1)
-            reader.try_trees(items)
-            assert (reader.trees, reader.narrow) == (True, not checkpointing)
-            reader.model.train()
-            reader.outputs(items).sum().backward()
-            gradients.append([p.grad for p in reader.model.parameters()])
-        assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(*gradients, strict=True))
-
-    def test_a_model_that_counts_its_states_shares_prompts_and_reads_its_last_layer_whole(self, policy_folder):
-        from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
-
-        tokenizer = AutoTokenizer.from_pretrained(policy_folder)
-        config = GPT2Config(vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=2, num_labels=1)
-        reader = Reader(GPT2ForSequenceClassification(config).eval(), tokenizer, 64)
-        reader.model.config.pad_token_id = tokenizer.pad_token_id
-        reader.try_trees([("What can I do?", GOOD), ("What can I do?", BAD)])
-        assert (reader.trees, reader.narrow) == (True, False)
-
-    def test_passes_over_trees_hold_each_once_with_little_padding(self):
-        made = [Tree((), [0] * n, [[0] * 10, [0] * 10]) for n in (20, 20, 20, 20, 60, 61, 62, 300)]
-        passes = list(_passes(made, 80))
-        assert [tree for part in passes for tree in part] == made
-        assert [len(part) for part in passes] == [4, 3, 1]
-        assert [len(part) for part in _passes(made, 10_000)] == [8]
-
-    def test_a_model_that_reads_trees_differently_keeps_to_rows(self, policy_folder):
-        from transformers import AutoTokenizer, BloomConfig, BloomForSequenceClassification
-
-        tokenizer = AutoTokenizer.from_pretrained(policy_folder)
-        config = BloomConfig(vocab_size=len(tokenizer), hidden_size=32, n_layer=2, n_head=2, num_labels=1)
-        reader = Reader(BloomForSequenceClassification(config).eval(), tokenizer, 64)
-        reader.model.config.pad_token_id = tokenizer.pad_token_id
-        reader.try_trees([("What can I do?", GOOD), ("What can I do?", BAD)])
-        assert not reader.trees
-
-    @pytest.mark.parametrize("base", ["encoder_folder", "policy_folder"])
-    def test_what_is_too_long_loses_the_start_of_its_prompt_and_is_counted(self, base, request):
-        reader = self.reader(request.getfixturevalue(base), max_length=24)
-        end = "what can i do ? " * 4
-        items = [("refund " * 40 + end, GOOD), ("today " * 40 + end, GOOD), ("a", GOOD * 20)]
-        reader.prepare(items)
-        assert len(reader.truncated) == 3
-        assert [reader.length(item) for item in items[:2]] == [24, 24]
-        with torch.no_grad():
-            first, second, _ = reader.outputs(items).flatten().tolist()
-        assert first == pytest.approx(second, abs=1e-5)
 
 
 class TestEnsembles:
@@ -389,12 +287,19 @@ def test_small_models_can_be_registered_twice():
 
 
 WORKER = """
-import json, sys
+import contextlib, json, os, sys
 from pathlib import Path
-from tests.training.engine.test_preference import Curve, train
-curve = Curve()
-train(Path(sys.argv[1]), sys.argv[2], reporter=curve, config={"precision": "float32"})
-print(json.dumps(curve.losses))
+from tests.training.engine.test_preference import CancelAt, Curve, train
+from training.engine import fitting
+from training.engine.progress import Cancelled
+folder, base, stop = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+fitting.CHECKPOINT_SECONDS = 0.0
+curve = CancelAt(stop) if stop else Curve()
+# As in a command, the first process alone knows where its checkpoint is.
+checkpoints = folder if os.environ["RANK"] == "0" else None
+with contextlib.suppress(Cancelled):
+    train(folder / "model", base, reporter=curve, checkpoints=checkpoints, config={"precision": "float32"})
+print(json.dumps([] if stop else curve.losses))
 """
 
 
@@ -406,12 +311,13 @@ class Curve(SilentReporter):
         self.losses += values.values()
 
 
-def test_two_processes_have_the_loss_curve_of_one(policy_folder, tmp_path):
+def losses_of_two(base, folder, stop=0):
+    """What each of two processes told; `stop`: the step at which both are interrupted."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER, tmp_path / "two", policy_folder],
+            [sys.executable, "-c", WORKER, folder, base, str(stop)],
             env=os.environ
             | {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
             stdout=subprocess.PIPE,
@@ -419,9 +325,20 @@ def test_two_processes_have_the_loss_curve_of_one(policy_folder, tmp_path):
         )
         for rank in (0, 1)
     ]
-    first, second = (json.loads(process.communicate(timeout=300)[0].splitlines()[-1]) for process in processes)
+    return [json.loads(process.communicate(timeout=300)[0].splitlines()[-1]) for process in processes]
+
+
+def test_two_processes_have_the_loss_curve_of_one_also_after_a_break(policy_folder, tmp_path):
     one = Curve()
     train(tmp_path / "one", policy_folder, reporter=one, config={"precision": "float32"})
+    assert len(one.losses) > 4
+    (tmp_path / "two").mkdir()
+    first, second = losses_of_two(policy_folder, tmp_path / "two")
     assert first == pytest.approx(second, rel=1e-6)
     assert first == pytest.approx(one.losses, rel=1e-4)
-    assert len(one.losses) > 4
+    (tmp_path / "broken").mkdir()
+    losses_of_two(policy_folder, tmp_path / "broken", stop=11)
+    first, second = losses_of_two(policy_folder, tmp_path / "broken")
+    assert first == pytest.approx(second, rel=1e-6)
+    assert 0 < len(first) < len(one.losses)
+    assert first == pytest.approx(one.losses[-len(first) :], rel=1e-4)

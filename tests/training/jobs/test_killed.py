@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 from huggingface_hub import ModelCard
 
 from annotate.judgements.operations import Answer, submit
@@ -13,7 +14,8 @@ from annotate.tasks.operations import lease_next
 from tests.factories import MembershipFactory, PromptFactory, TaskFactory
 from tests.training.real_worker import wait_for
 from training import operations
-from training.models import ModelVersion, RunState
+from training.engine import fitting
+from training.models import ModelVersion, Run, RunKind, RunState
 from training.reporting import run_folder
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -106,3 +108,26 @@ def test_rl_finetune(killed_and_whole):
     assert [row["step"] for row in killed.result["frontier"]] == [0, 4, 8, 12, 16]
     card = ModelCard.load(Path(killed.result["model"]) / "README.md")
     assert (card.data.pipeline_tag, card.data.tags) == ("text-generation", ["palate", "rlhf", "ppo"])
+
+
+def test_the_same_command_goes_on_where_a_killed_one_was(study, settings, tmp_path, monkeypatch):
+    flags = {"study": study, "kind": "cnn", "min_steps": 60, "patience": 0, "explain": 0}
+    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
+    call_command("train_preference", **flags)
+
+    def killed_at(_reporter, step, _total):
+        if step == 32:
+            raise SystemExit  # which is no error that a run ends with: its row still says that it is running
+
+    with monkeypatch.context() as dying:
+        dying.setattr(fitting, "advance", killed_at)
+        with pytest.raises(SystemExit):
+            call_command("train_preference", **flags)
+    with pytest.raises(CommandError, match="does the same and was heard of a moment ago"):
+        call_command("train_preference", **flags)
+    settings.RUN_LOST_AFTER_SECONDS = 0
+    go_on_collecting(Study.objects.get(slug=study))
+    call_command("train_preference", **flags)
+    whole, killed = Run.objects.filter(kind=RunKind.TRAIN_PREFERENCE).order_by("pk")
+    assert killed.state == RunState.DONE
+    assert_the_same(killed, whole)

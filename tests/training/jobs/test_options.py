@@ -1,11 +1,12 @@
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pytest
 
 from annotate.errors import PalateError
 from training.jobs.options import add_arguments, form_of, option, parse, refuse_commands_only
 from training.jobs.registry import JOBS
+from training.models import RunKind
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,22 @@ def test_what_names_something_of_the_server_is_for_commands_alone(kind, name):
         with pytest.raises(PalateError, match="only a command there can set it"):
             refuse_commands_only(JOBS[kind].options, values)
     refuse_commands_only(JOBS[kind].options, {"steps": 3})
+
+
+@pytest.mark.parametrize(
+    ("kind", "left_out"),
+    [
+        (RunKind.PRETRAIN, {"output"}),
+        (RunKind.TRAIN_PREFERENCE, {"output"}),
+        (RunKind.DISTIL, {"output", "corpus"}),
+        (RunKind.RL_FINETUNE, {"output", "reward_function", "sampler", "sampler_address"}),
+        (RunKind.NEXT_TASKS, set()),
+        (RunKind.NEXT_ROUND, set()),
+    ],
+)
+def test_pages_have_every_option_that_names_nothing_of_the_server(kind, left_out):
+    options = JOBS[kind].options
+    assert {field.name for field in fields(options)} - set(form_of(options, models={}).base_fields) == left_out
 
 
 @pytest.mark.parametrize(("kind", "name"), [("rl_finetune", "real"), ("pretrain", "corpus")])

@@ -1,6 +1,9 @@
 """The command over a study in the database."""
 
 import json
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -58,6 +61,11 @@ def test_what_cannot_work_is_refused_before_anything_is_written(study, options, 
         train(study, **options)
     assert message in str(error.value)
     assert not Run.objects.exists()
+
+
+def test_asking_for_a_tracker_imports_nothing_heavy():
+    code = "import sys; from training import tracking; tracking.check('tensorboard'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0
 
 
 @pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed here")

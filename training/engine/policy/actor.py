@@ -56,7 +56,7 @@ class Actor:
 
     def response_ids(self, text: str) -> list[int]:
         """A given response as tokens, with the end token, at most max_new_tokens."""
-        ids = self.policy.tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids = self.policy.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return [*ids[: self.config.max_new_tokens - 1], self.policy.tokenizer.eos_token_id]
 
     def sample(
@@ -153,6 +153,10 @@ class Actor:
         for name, value in weights.items():
             named[name].copy_(value)
         self.publish()
+
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.close()
 
     def save(self, output: Path) -> None:
         """Model and tokenizer as a folder that from_pretrained opens; an adapter is merged into the weights."""

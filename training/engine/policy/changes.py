@@ -26,7 +26,7 @@ def changes(actor: Actor, prompts: Sequence[str], texts: Sequence[tuple[str, ...
 
 def _pieces(actor: Actor, text: str, ratios: Sequence[float]) -> Pieces:
     """The text cut at its tokens; tokens that are parts of one character are one piece."""
-    found = actor.policy.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    found = actor.policy.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     spans = found["offset_mapping"][: actor.config.max_new_tokens - 1]
     pieces: Pieces = []
     done = 0

@@ -36,12 +36,14 @@ class Direct:
     def __init__(
         self, actor: Actor, config: PolicyConfig, train: Sequence[Record], validation: Sequence[Record]
     ) -> None:
-        """Raises ValueError when the training records compare no responses."""
+        """Raises ValueError when the training records compare no responses, or find none better than another."""
         self.actor, self.config = actor, config
         self.train = _questions(actor, pairs_of(train))
         self.validation = _questions(actor, pairs_of(validation))
         if not self.train:
             raise ValueError("the train split has judgements, but none compares two responses")
+        if all(bool((question.shares == 0.5).all()) for question in self.train.values()):
+            raise ValueError("all pairs of the train split are even: no response is better than another")
         liked = torch.cat([question.liked for question in self.train.values()])
         # Ethayarajh et al. 2024, sec. 4.2: the rarer kind counts for as much as the other.
         self.desirable_weight = float((liked < 0.5).sum() / (liked > 0.5).sum().clamp(min=1)) or 1.0

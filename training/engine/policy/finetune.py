@@ -1,6 +1,7 @@
 """A tuning run from its start to the saved policy: what all algorithms share."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,23 +71,23 @@ def rl_finetune(
         )
     checkpoint = workers.from_first(checkpoint)
     torch.manual_seed(config.seed)
-    actor = Actor.load(policy, config)
-    rewards = RewardSum.load(reward, material.real, config.seed)
-    if rewards.adversary and (workers.processes() > 1 or config.algorithm not in CREDITS):
-        raise ValueError(f"a discriminator learns in one process, with {', '.join(CREDITS)}")
-    if config.on_policy and not rewards.terms:
-        raise ValueError(f"{config.algorithm} needs a reward: a preference model, a term or a function")
-    if config.until_quality and rewards.calibration is None:
-        raise ValueError("until_quality is told by a preference model's calibration, so exactly one must be given")
-    eye = Eye(
-        actor,
-        rewards,
-        PreferenceModel.load(guard) if guard else None,
-        material.held_out_prompts[:LOOKED_AT],
-        material.references,
-        config.seed,
-    )
-    return _Run(actor, rewards, eye, config, reporter or SilentReporter(), checkpoint).perform(material, output)
+    with closing(Actor.load(policy, config)) as actor:
+        rewards = RewardSum.load(reward, material.real, config.seed)
+        if rewards.adversary and (workers.processes() > 1 or config.algorithm not in CREDITS):
+            raise ValueError(f"a discriminator learns in one process, with {', '.join(CREDITS)}")
+        if config.on_policy and not rewards.terms:
+            raise ValueError(f"{config.algorithm} needs a reward: a preference model, a term or a function")
+        if config.until_quality and rewards.calibration is None:
+            raise ValueError("until_quality is told by a preference model's calibration, so exactly one must be given")
+        eye = Eye(
+            actor,
+            rewards,
+            PreferenceModel.load(guard) if guard else None,
+            material.held_out_prompts[:LOOKED_AT],
+            material.references,
+            config.seed,
+        )
+        return _Run(actor, rewards, eye, config, reporter or SilentReporter(), checkpoint).perform(material, output)
 
 
 class _Run:

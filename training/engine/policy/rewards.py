@@ -133,13 +133,18 @@ def from_path(path: str) -> Term:
     return lambda written: function(list(written.prompts), list(written.texts))
 
 
-def _checked(name: str, values: Sequence[float], count: int) -> Tensor:
-    if len(values) != count:
-        raise ValueError(f"the reward term {name!r} gave {len(values)} rewards for {count} texts")
-    for place, value in enumerate(values):
+def _checked(name: str, values: Any, count: int) -> Tensor:
+    """A term's values (count,) for texts. Raises ValueError where they are not one finite number for each."""
+    try:
+        rewards = [float(value) for value in values]
+    except (TypeError, ValueError):
+        raise ValueError(f"the reward term {name!r} must give a list of numbers, not {str(values)[:80]}") from None
+    if len(rewards) != count:
+        raise ValueError(f"the reward term {name!r} gave {len(rewards)} rewards for {count} texts")
+    for place, value in enumerate(rewards):
         if not math.isfinite(value):
             raise ValueError(f"the reward term {name!r} gave {value} to text {place + 1} of a batch of {count}")
-    return torch.tensor(values, dtype=torch.float32)
+    return torch.tensor(rewards, dtype=torch.float32)
 
 
 # --- terms beside preference models ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ on a machine that sees the adapter's folder. Its numerics are not those of the t
 of what it draws are computed here.
 """
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -25,17 +26,17 @@ SECONDS = 600
 
 class VllmSampler:
     def __init__(self, address: str) -> None:
-        """Raises ValueError when no server answers at the address."""
+        """Raises ValueError when no server answers at the address, or another one than vLLM's."""
         self.address = address.rstrip("/")
+        self.start = self._served_model()
         self.folder = Path(tempfile.mkdtemp(prefix="palate-adapter-"))
-        self.start = self._ask("GET", "/v1/models")["data"][0]["id"]
         self.loaded = ""
         self.step = 0
 
     def update(self, adapted: Any) -> None:
         """Give the server the adapter as it is now; the one before is taken out."""
         self.step += 1
-        name = f"palate-{self.step}"
+        name = f"{self.folder.name}-{self.step}"  # other runs, and processes of this one, may use the server, too
         adapted.save_pretrained(self.folder / name)
         self._ask("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(self.folder / name)})
         if self.loaded:
@@ -74,7 +75,19 @@ class VllmSampler:
         return [tuple(choice["token_ids"]) for choice in choices]
 
     def close(self) -> None:
+        """Leave nothing behind, here or on the server."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.loaded:
+            with contextlib.suppress(ValueError):  # the server may be what failed
+                self._ask("POST", "/v1/unload_lora_adapter", {"lora_name": self.loaded})
+
+    def _served_model(self) -> str:
+        try:
+            return str(self._ask("GET", "/v1/models")["data"][0]["id"])
+        except (TypeError, LookupError):
+            raise ValueError(
+                f"{self.address} answers, but not as a vLLM server does: /v1/models names no model"
+            ) from None
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -85,8 +98,10 @@ class VllmSampler:
             with urllib.request.urlopen(request, timeout=SECONDS) as answer:
                 text = answer.read().decode()
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")[:300]
-            raise ValueError(f"{self.address}{path} answered {error.code}: {said}") from None
+            said = error.read().decode(errors="replace").strip()
+            # A page of something else that listens there says nothing here.
+            told = error.reason if said.startswith("<") else said[:300]
+            raise ValueError(f"{self.address}{path} answered {error.code}: {told}") from None
         except OSError as error:
             raise ValueError(f"no vLLM server answers at {self.address}: {error}") from None
         return json.loads(text) if text.startswith(("{", "[")) else text

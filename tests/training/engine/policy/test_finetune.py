@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from tests.training.engine.conftest import records
 from tests.training.engine.policy.conftest import CONFIG, PROMPTS, CancelAt, Remembering
 from training.engine.policy import ALGORITHMS, Material, PolicyConfig, RewardConfig
 from training.engine.policy.actor import Actor
@@ -220,6 +221,13 @@ class TestBadInput:
     def test_judgements_without_comparisons(self, tune):
         with pytest.raises(ValueError, match="none compares"):
             tune(config=dataclasses.replace(CONFIG, algorithm="dpo"), material=Material(PROMPTS, PROMPTS, {}))
+        ties = [dataclasses.replace(record, ranks=(1, 1)) for record in records(4)]
+        for algorithm in ("dpo", "kto"):
+            with pytest.raises(ValueError, match="all pairs of the train split are even"):
+                tune(
+                    config=dataclasses.replace(CONFIG, algorithm=algorithm),
+                    material=Material(PROMPTS, PROMPTS, {}, ties, ties),
+                )
 
     def test_a_checkpoint_of_another_run(self, tune, tmp_path):
         checkpoint = tmp_path / "checkpoint.pt"

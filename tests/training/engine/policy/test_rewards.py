@@ -61,10 +61,21 @@ class TestFunctions:
             RewardSum.load(RewardConfig(function=f"{__name__}.broken"))(WRITTEN)
         with pytest.raises(ValueError, match="gave 1 rewards for 3 texts"):
             RewardSum.load(RewardConfig(function=f"{__name__}.short"))(WRITTEN)
+        for answer in ("silent", "chatty"):
+            with pytest.raises(ValueError, match=rf"{answer}' must give a list of numbers, not"):
+                RewardSum.load(RewardConfig(function=f"{__name__}.{answer}"))(WRITTEN)
 
 
 def shouting(prompts, responses):
     return [float(sum(c.isupper() for c in text)) for text in responses]
+
+
+def silent(prompts, responses):
+    return None
+
+
+def chatty(prompts, responses):
+    return ["good" for _ in responses]
 
 
 def broken(prompts, responses):
