@@ -17,3 +17,7 @@ class RunQuerySet(models.QuerySet[Any]):
     def lost(self) -> "RunQuerySet":
         """Runs whose worker has died."""
         return self.silent().filter(in_worker=True)
+
+    def unheard(self) -> "RunQuerySet":
+        """Runs of commands that were killed, it seems: no worker will take them up."""
+        return self.silent().filter(in_worker=False)

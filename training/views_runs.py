@@ -94,6 +94,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "study": shown.study,
         "tab": "runs",
         "run": shown,
+        "unheard": Run.objects.unheard().filter(pk=shown.pk).exists(),
         "config": run_words.options(shown),
         "curves": curves(shown),
         "frontier": frontier(shown),

@@ -85,6 +85,15 @@ def test_a_queued_run_is_cancelled_at_once():
     assert operations.execute_run(run=run).state == RunState.CANCELLED
 
 
+@pytest.mark.parametrize(("minutes", "in_worker", "ended"), [(60, False, True), (0, False, False), (60, True, False)])
+def test_a_cancel_ends_what_a_killed_command_left(minutes, in_worker, ended):
+    heard = timezone.now() - timedelta(minutes=minutes)
+    run = a_run()
+    Run.objects.filter(pk=run.pk).update(state=RunState.RUNNING, heartbeat_at=heard, in_worker=in_worker)
+    operations.cancel_run(run=run)
+    assert (Run.objects.get(pk=run.pk).state == RunState.CANCELLED) == ended
+
+
 def test_a_running_run_stops_at_its_next_step(monkeypatch):
     def asks_first(run, options, reporter):
         from training.engine.progress import advance

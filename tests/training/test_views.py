@@ -1,9 +1,12 @@
 """The managers' pages: who may open them, what they show, what they start."""
 
+from datetime import timedelta
+
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from django.utils import timezone
 
 from annotate.judgements.operations import Answer, submit
 from annotate.tasks.models import Task
@@ -99,6 +102,16 @@ def test_a_manager_opens_every_page_and_no_hostile_text_runs(client, manager, st
             assert 'href="javascript' not in text
             assert 'src="https://evil' not in text
             assert 'src="http://evil' not in text
+
+
+@pytest.mark.parametrize(("minutes", "in_worker", "told"), [(60, False, True), (0, False, False), (60, True, False)])
+def test_the_page_of_a_run_tells_that_its_command_was_killed(client, manager, study, minutes, in_worker, told):
+    client.force_login(manager.user)
+    run = study.runs.first()
+    heard = timezone.now() - timedelta(minutes=minutes)
+    Run.objects.filter(pk=run.pk).update(state=RunState.RUNNING, heartbeat_at=heard, in_worker=in_worker)
+    page = client.get(reverse("run", args=[run.pk])).content.decode()
+    assert ("give the same command again" in page) == told
 
 
 def test_lineage_leads_from_the_model_to_the_snapshot_and_to_the_responses(client, manager, study):
