@@ -133,7 +133,7 @@ def _end(run: Run, state: RunState, *, error: str = "", result: Mapping[str, Any
 
 @transaction.atomic
 def cancel_run(*, run: Run) -> None:
-    """Ask a run to stop: a queued one, or one whose command was killed, ends at once, a running one at its next step."""
+    """Ask a run to stop: a queued one, or what a killed command left, ends at once, a running one at its next step."""
     locked = Run.objects.select_for_update().get(pk=run.pk)
     if locked.state == RunState.QUEUED or Run.objects.unheard().filter(pk=run.pk).exists():
         _end(locked, RunState.CANCELLED)
