@@ -3,7 +3,9 @@ from django.utils import translation
 
 from tests.factories import StudyFactory
 from training import run_words
+from training.engine.stops import STOPS, because, told
 from training.models import ModelKind, ModelVersion, Run, RunKind
+from training.trouble import WORDS
 
 pytestmark = pytest.mark.django_db
 
@@ -17,7 +19,7 @@ def run():
 
 
 def test_options_are_named_as_on_the_form_and_models_by_their_name(run):
-    run.config = {"policy": "/models/writer", "reward": "/models/judge", "kl_budget": 8.0, "lora_rank": 4}
+    run.config = {"lora_rank": 4, "policy": "/models/writer", "reward": "/models/judge", "kl_budget": 8.0}
     assert run_words.options(run) == [("Policy", "writer"), ("Reward", "judge"), ("KL budget", 8.0), ("LoRA rank", 4)]
 
 
@@ -71,3 +73,41 @@ def test_the_model_that_a_run_made_is_not_told_twice(run):
 )
 def test_measures_have_words(name, words):
     assert run_words.measure(name) == words
+
+
+def test_why_a_run_stopped_is_said_in_the_language_of_the_page(run):
+    run.result = {"stopped": "KL 9.10 is above the budget of 9 nats", "stop": because("kl_budget", seen=9.1, limit=9)}
+    assert run_words.stopped(run.result) == run.result["stopped"]
+    with translation.override("zh-hans"):
+        assert run_words.stopped(run.result) == "KL 9.10 超过了 9 奈特的预算"
+        assert ("提前停止", "KL 9.10 超过了 9 奈特的预算") in run_words.results(run)
+        assert run_words.stopped({"stopped": "as older versions said it"}) == "as older versions said it"
+
+
+@pytest.mark.parametrize("reason", STOPS)
+def test_each_reason_to_stop_is_translated(reason):
+    why = because(reason, seen=0.5, limit=1, looks=4, step=7, prompts="'x'")
+    with translation.override("zh-hans"):
+        said = run_words.stopped({"stop": why})
+    assert said != told(why)
+    assert "%" not in said
+
+
+def test_the_members_of_an_ensemble_say_the_same_reason_once(run):
+    run.kind, why = RunKind.TRAIN_PREFERENCE, because("patience", looks=4)
+    run.result = {"stopped": [told(why), told(why)], "stop": [why, why]}
+    assert run_words.results(run) == [("Stopped early", "no better validation loss in 4 looks")]
+
+
+def test_a_known_trouble_is_told_in_the_language_of_the_page_and_its_traceback_stays(run):
+    run.error = f"{WORDS['disk']}\n\nTraceback: --name x"
+    with translation.override("zh-hans"):
+        said = run_words.error(run)
+    assert said.startswith("磁盘已满")
+    assert said.endswith("\n\nTraceback: --name x")
+
+
+def test_a_refusal_names_fields_and_no_error_says_nothing(run):
+    assert run_words.error(run) == ""
+    run.error = "--kl-budget must be at least 0"
+    assert run_words.error(run) == "“KL budget” must be at least 0"
