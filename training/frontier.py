@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from palate.charts import together
 from training.models import Run, RunPoint, RunSample
+from training.run_words import stopped
 from training.word_pages import Side, moved
 
 SHOWN_COMPARISONS = 20
@@ -45,7 +46,7 @@ def frontier(run: Run) -> dict[str, Any]:
         "looks": [_row(look, kept=look is kept) for look in looks],
         "best_of": [_row(row, kept=False) for row in best_of],
         "guarded": "guard_reward" in looks[0],
-        "stopped": run.result.get("stopped", ""),
+        "stopped": stopped(run.result),
     }
 
 

@@ -67,6 +67,8 @@ class Run(models.Model):
     # A run that a worker executes is queued again when its heartbeat stops; one in a terminal is not.
     in_worker = models.BooleanField(default=False)
     attempts = models.PositiveSmallIntegerField(default=0)
+    # Of the page that started it: a worker, which serves no page, refuses in it.
+    language = models.CharField(max_length=10, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="runs"
     )

@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from annotate.audit.models import Action
 from annotate.audit.operations import record
@@ -22,10 +22,9 @@ from training.jobs.options import parse, refuse_commands_only
 from training.jobs.registry import JOBS
 from training.models import Run, RunKind, RunState
 from training.reporting import RunReporter, forget_checkpoints, has_checkpoint
-from training.trouble import told
+from training.trouble import WORDS, told
 
 MAX_ATTEMPTS = 3
-WHY = "The system stops a process when memory runs out; its log tells. A smaller model or smaller batches take less."
 IMPORTS = dict.fromkeys((kind for kind in RunKind.values if kind.startswith("import_")), Action.IMPORTED)
 
 
@@ -41,7 +40,10 @@ def create_run(
     job = JOBS[kind]
     options: Any = parse(job.options, values)
     job.check(study, options)
-    run = Run.objects.create(kind=kind, study=study, config=dict(values), created_by=created_by, in_worker=in_worker)
+    run = Run.objects.create(
+        kind=kind, study=study, config=dict(values), created_by=created_by, in_worker=in_worker,
+        language=translation.get_language() or "",
+    )  # fmt: skip
     if study is not None:
         action = IMPORTS.get(kind, Action.TRAINED)
         record(study=study, user=created_by, action=action, subject=str(run), kind=kind)
@@ -95,7 +97,11 @@ def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = Fal
     if not claimed:
         return run
     try:
-        with structlog.contextvars.bound_contextvars(run_id=run.pk), RunReporter(run, terminal=terminal) as reporter:
+        with (
+            structlog.contextvars.bound_contextvars(run_id=run.pk),
+            translation.override(run.language or settings.LANGUAGE_CODE),
+            RunReporter(run, terminal=terminal) as reporter,
+        ):
             job = JOBS[run.kind]
             options: Any = parse(job.options, run.config)
             job.check(run.study, options)
@@ -150,7 +156,7 @@ def requeue_lost_runs() -> int:
         for run in lost:
             if run.attempts >= MAX_ATTEMPTS:
                 model_versions.forget_partial(run)
-                _end(run, RunState.FAILED, error=f"The worker died {run.attempts} times while it did this run. {WHY}")
+                _end(run, RunState.FAILED, error=WORDS["died"])
                 continue
             run.state = RunState.QUEUED
             run.save(update_fields=["state"])

@@ -11,6 +11,7 @@ from annotate.prompts.models import Response
 from annotate.quality.intervals import mean_by_prompt
 from annotate.quality.win_rate import WinRate
 from training.models import ResponseReward, Round, Run
+from training.run_words import stopped
 
 ALIKE = 0.9  # self-BLEU of texts that say nearly the same
 NEAR = 0.5  # nats a response within which most texts are what they were
@@ -64,9 +65,9 @@ def _from_run(run: Run) -> Iterator[str]:
             "The reward rose by %(gain)s on the held-out prompts, and yet the raters do not prefer it: the preference "
             "model rewards what they do not."
         ) % {"gain": _told(gain)}
-    if stopped := result.get("stopped"):
+    if why := stopped(result):
         yield _("The run stopped at step %(step)d, and step %(kept)d was kept: %(why)s.") % {
-            "step": result["steps"], "kept": result["kept_step"], "why": stopped,
+            "step": result["steps"], "kept": result["kept_step"], "why": why,
         }  # fmt: skip
     before, after = result.get("before", {}), result.get("after", {})
     budget = run.config.get("kl_budget") or 0.0

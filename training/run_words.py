@@ -8,10 +8,12 @@ from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from training import model_versions
+from training.engine.stops import STOPS
 from training.jobs.choice_words import spoken
-from training.jobs.options import label_of, with_choices
+from training.jobs.options import label_of, on_a_page, with_choices
 from training.jobs.registry import JOBS
 from training.models import ModelVersion, Run
+from training.trouble import WORDS
 
 MEASURES = {
     "accuracy": _("Accuracy"),
@@ -81,6 +83,7 @@ MEASURES = {
     "validation_pairs": _("Pairs of the validation split"),
     "validation_texts": _("Texts of the validation split"),
 }
+TROUBLE = set(WORDS.values())
 # Options that forms do not have, and commands may have set.
 COMMANDS = (_("Output"), _("Sampler"), _("Sampler address"), _("Reward function"))
 # Shown elsewhere on the page: the button to the model.
@@ -110,11 +113,26 @@ def results(run: Run) -> list[tuple[str, Any]]:
     """The plain values of its result, in words; tables and lists have places of their own."""
     hidden = ELSEWHERE if hasattr(run, "model_version") else set()
     kept = {name: value for name, value in run.result.items() if isinstance(value, (str, int, float)) and value != ""}
+    kept |= {"stopped": why} if (why := stopped(run.result)) else {}
     named, intervals = _names(run, kept), run.result.get("intervals") or {}
     chosen = with_choices(JOBS[run.kind].options)
     told = {n: spoken(value) if n in chosen else _told(value, intervals.get(n)) for n, value in kept.items()} | named
     rows = [(measure(name), value) for name, value in told.items() if name not in hidden]
     return rows + _beside_float32(run.result.get("float32"))
+
+
+def stopped(result: Mapping[str, Any]) -> str:
+    """Why a training ended before its last step, of an ensemble each reason; older runs kept an English sentence."""
+    found = result.get("stop") or result.get("stopped") or []
+    reasons = found if isinstance(found, list) else [found]
+    said = (gettext(STOPS[why["reason"]]) % why if isinstance(why, dict) else str(why) for why in reasons)
+    return "; ".join(dict.fromkeys(said))
+
+
+def error(run: Run) -> str:
+    """What went wrong, known causes in the language of the page; a traceback behind it stays as it is."""
+    told, gap, trace = run.error.partition("\n\n")
+    return f"{gettext(told)}{gap}{trace}" if told in TROUBLE else run.error if trace else on_a_page(run.error)
 
 
 def _beside_float32(beside: Mapping[str, Any] | None) -> list[tuple[str, Any]]:

@@ -15,6 +15,8 @@ WORDS = {
     "job's options offer that.",
     "disk": "The disk is full, or a file may not grow further. What the run had begun to save is deleted; make room "
     "where Palate keeps its models and runs, and start it again.",
+    "died": "The worker died each time that it did this run. The system stops a process when memory runs out; its log "
+    "tells. A smaller model or smaller batches take less.",
 }
 
 

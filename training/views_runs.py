@@ -101,6 +101,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "comparisons": comparisons(shown),
         "samples": shown.samples.filter(before=None).order_by("-step", "-id")[:SHOWN_SAMPLES],
         "result": run_words.results(shown),
+        "error": run_words.error(shown),
         "seconds": (shown.ended_at - shown.started_at).total_seconds() if shown.ended_at and shown.started_at else None,
         "version": version,
         "rounds": [(turn, win_rate(turn), win_rate(turn, kinds=["person", "imported"])) for turn in _rounds(version)],

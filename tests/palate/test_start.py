@@ -69,3 +69,21 @@ def test_a_web_process_has_no_threads_of_linear_algebra():
         "print(len(os.listdir('/proc/self/task')))"
     )
     assert python(code) == "1"
+
+
+def test_a_database_is_made_in_a_terminal_whose_language_the_machine_does_not_have(tmp_path):
+    code = f"""
+import os
+os.environ["PALATE_VAR"] = {str(tmp_path)!r}
+os.environ.pop("DATABASE_URL", None)
+os.environ.pop("LC_ALL", None)
+os.environ["LANG"] = "xx_YY.UTF-8"
+os.environ["DJANGO_SETTINGS_MODULE"] = "palate.settings"
+import django
+django.setup()
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("SELECT upper('é')")
+    print(cursor.fetchone()[0], os.environ["LANG"], os.environ.get("LC_ALL"))
+"""
+    assert python(code) == "É xx_YY.UTF-8 None"

@@ -3,7 +3,8 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext
 
 from annotate.errors import PalateError
 from training import operations
@@ -107,6 +108,17 @@ def test_a_running_run_stops_at_its_next_step(monkeypatch):
     assert operations.execute_run(run=a_run()).state == RunState.CANCELLED
 
 
+def test_a_worker_refuses_in_the_language_of_the_page_that_started_the_run(monkeypatch):
+    def refuses(run, options, reporter):
+        raise PalateError(gettext("Only these templates have a demo: %(names)s") % {"names": "x"})
+
+    monkeypatch.setitem(JOBS, "count", Job(Count, check, refuses, "Count."))
+    with translation.override("zh-hans"):
+        run = a_run()
+    assert operations.execute_run(run=run).error == "只有这些模板带有演示数据：x"
+    assert operations.execute_run(run=a_run()).error == "Only these templates have a demo: x"
+
+
 def lost(run, attempts):
     long_ago = timezone.now() - timedelta(seconds=settings.RUN_LOST_AFTER_SECONDS + 1)
     Run.objects.filter(pk=run.pk).update(
@@ -136,7 +148,7 @@ def test_a_run_that_kills_its_workers_fails_in_the_end_and_leaves_nothing(settin
     operations.requeue_lost_runs()
     run.refresh_from_db()
     assert run.state == RunState.FAILED
-    assert "worker died 3 times" in run.error
+    assert "worker died each time" in run.error
     assert "memory" in run.error
     assert not half_model.exists()
     assert not checkpoint.exists()

@@ -5,9 +5,11 @@ from django.utils import translation
 
 from tests.factories import StudyFactory
 from training import run_words
+from training.engine.stops import STOPS, because, told
 from training.jobs.options import label_of
 from training.jobs.registry import JOBS, words
 from training.models import ModelKind, ModelVersion, Run, RunKind
+from training.trouble import WORDS
 
 pytestmark = pytest.mark.django_db
 
@@ -84,3 +86,41 @@ def test_measures_have_words(name, words):
 def test_every_option_has_words_in_other_languages_whoever_sets_it():
     labels = {label_of(field.name) for job in JOBS.values() for field in fields(job.options)}
     assert labels <= words() | {str(word) for word in run_words.COMMANDS}
+
+
+def test_why_a_run_stopped_is_said_in_the_language_of_the_page(run):
+    run.result = {"stopped": "KL 9.10 is above the budget of 9 nats", "stop": because("kl_budget", seen=9.1, limit=9)}
+    assert run_words.stopped(run.result) == run.result["stopped"]
+    with translation.override("zh-hans"):
+        assert run_words.stopped(run.result) == "KL 9.10 超过了 9 奈特的预算"
+        assert ("提前停止", "KL 9.10 超过了 9 奈特的预算") in run_words.results(run)
+        assert run_words.stopped({"stopped": "as older versions said it"}) == "as older versions said it"
+
+
+@pytest.mark.parametrize("reason", STOPS)
+def test_each_reason_to_stop_is_translated(reason):
+    why = because(reason, seen=0.5, limit=1, looks=4, step=7, prompts="'x'")
+    with translation.override("zh-hans"):
+        said = run_words.stopped({"stop": why})
+    assert said != told(why)
+    assert "%" not in said
+
+
+def test_the_members_of_an_ensemble_say_the_same_reason_once(run):
+    run.kind, why = RunKind.TRAIN_PREFERENCE, because("patience", looks=4)
+    run.result = {"stopped": [told(why), told(why)], "stop": [why, why]}
+    assert run_words.results(run) == [("Stopped early", "no better validation loss in 4 looks")]
+
+
+def test_a_known_trouble_is_told_in_the_language_of_the_page_and_its_traceback_stays(run):
+    run.error = f"{WORDS['disk']}\n\nTraceback: --name x"
+    with translation.override("zh-hans"):
+        said = run_words.error(run)
+    assert said.startswith("磁盘已满")
+    assert said.endswith("\n\nTraceback: --name x")
+
+
+def test_a_refusal_names_fields_and_no_error_says_nothing(run):
+    assert run_words.error(run) == ""
+    run.error = "--kl-budget must be at least 0"
+    assert run_words.error(run) == "“KL budget” must be at least 0"

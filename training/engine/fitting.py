@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from training.engine import checkpoints, workers
+from training.engine import checkpoints, stops, workers
 from training.engine.likelihood import Likelihood
 from training.engine.observations import Group, Item, deal, items_of
 from training.engine.pretraining import warmup_cosine
@@ -52,7 +52,7 @@ class State:
     best: float = math.inf
     best_step: int = 0
     looks_since: int = 0
-    stopped: str = ""
+    stopped: dict[str, Any] = field(default_factory=dict)  # training.engine.stops
 
 
 @dataclass
@@ -183,7 +183,7 @@ class Fit:
         self.reporter.metric(self.state.step, validation_loss=loss)
         self.reporter.log(f"epoch {self.state.epoch} of {epochs}: validation loss {loss:.4f}")
         if self.options.patience and self.state.looks_since >= self.options.patience:
-            self.state.stopped = f"no better validation loss in {self.options.patience} looks"
+            self.state.stopped = stops.because("patience", looks=self.options.patience)
 
     @torch.no_grad()
     def validation_loss(self, groups: Sequence[Group]) -> float:
@@ -197,11 +197,11 @@ class Fit:
 
     def _stop_at(self, batches: Sequence[Sequence[Group]]) -> None:
         prompts = ", ".join(repr(group.items[0][0][:60]) for groups in batches for group in groups[:2])
-        where = f"step {self.state.step}, epoch {self.state.epoch + 1}, batch {self.state.batch + 1} ({prompts})"
         if not self.best.model:
+            where = f"step {self.state.step}, epoch {self.state.epoch + 1}, batch {self.state.batch + 1} ({prompts})"
             raise ValueError(f"the loss is not a number at {where}; try a smaller learning rate")
-        self.state.stopped = f"the loss is not a number at {where}; the best weights before it are kept"
-        self.reporter.log(self.state.stopped)
+        self.state.stopped = stops.because("not_a_number", step=self.state.step, prompts=prompts)
+        self.reporter.log(stops.told(self.state.stopped))
 
     def _weights(self) -> Weights:
         return Weights(

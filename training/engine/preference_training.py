@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.engine import bases, workers
+from training.engine import bases, stops, workers
 from training.engine.calibration import fit_temperature, shrunk
 from training.engine.fitting import Fit, FitOptions, State
 from training.engine.likelihood import Likelihood
@@ -117,7 +117,8 @@ def _train(
     return {
         "validation_loss": float(np.mean([state.best for state in states])),
         "steps": sum(state.step for state in states),
-        "stopped": [state.stopped for state in states if state.stopped],
+        "stopped": [stops.told(state.stopped) for state in states if state.stopped],
+        "stop": [state.stopped for state in states if state.stopped],
         "train_pairs": sum(len(group.pairs) for group in groups),
         "validation_pairs": sum(len(group.pairs) for group in held_out),
         "train_responses": len(items_of(groups)),

@@ -49,9 +49,8 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     path = model_versions.locate(study, options.model, flag="MODEL", kind=ModelKind.PREFERENCE)
     records = list(records_of(Judgement.objects.counted().of_study(study).in_split(options.split)))
     if not pairs_of(records):
-        raise PalateError(
-            f"--split {options.split}: study {study.slug} has judgements there, but none compares two responses"
-        )
+        said = _("--split %(split)s: study %(study)s has judgements there, but none compares two responses")
+        raise PalateError(said % {"split": options.split, "study": study.slug})
     model = PreferenceModel.load(path, options.precision)
     figures = evaluate(model, records)
     reporter.log(cards.told(figures))

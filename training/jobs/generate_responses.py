@@ -45,7 +45,7 @@ def check(study: Study | None, options: Options) -> None:
         raise PalateError(said % {"study": study.slug, "split": options.split})
     size = options.rank_size or study.rank_size
     if size < 3:
-        raise PalateError(f"--rank-size {size}: a ranking has 3 responses or more")
+        raise PalateError(_("--rank-size %(size)d: a ranking has 3 responses or more") % {"size": size})
     if study.method == Method.RANK and options.per_prompt < size:
         said = _("--per-prompt %(given)d: a ranking of %(size)d needs %(size)d responses or more")
         raise PalateError(said % {"given": options.per_prompt, "size": size})

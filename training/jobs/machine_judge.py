@@ -39,7 +39,8 @@ def check(study: Study | None, options: Options) -> None:
     if bool(options.model) == bool(options.endpoint_model):
         raise PalateError(gettext("give either --model or --endpoint-model, not both and not neither"))
     if options.endpoint_model and not settings.JUDGE_URL:
-        raise PalateError("--endpoint-model needs the setting JUDGE_URL: the address of an OpenAI-compatible server")
+        said = gettext("--endpoint-model needs the setting JUDGE_URL: the address of an OpenAI-compatible server")
+        raise PalateError(said)
     if options.model:
         model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
     if not Task.objects.filter(study=study).annotate(size=Count("places")).filter(size=2).exists():

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext
+
 from annotate.errors import PalateError
 from annotate.prompts.models import Prompt, split_of
 from annotate.studies.models import Method, Study
@@ -33,7 +35,8 @@ def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     asked(options)
     if study.prompts.exclude(external_id__startswith="demo-").exists():
-        raise PalateError(f"study {study.slug} has prompts of its own; a demo is for a study without any")
+        said = gettext("study %(study)s has prompts of its own; a demo is for a study without any")
+        raise PalateError(said % {"study": study.slug})
 
 
 def asked(options: Options) -> list[Asked]:

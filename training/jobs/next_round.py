@@ -51,9 +51,10 @@ def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     path, _ = _pair(study, options)
     if options.best_of == 1:
-        raise PalateError("--best-of must be 0 or at least 2, not 1: the best of one sample is the sample")
+        raise PalateError(gettext("--best-of must be 0 or at least 2, not 1: the best of one sample is the sample"))
     if options.best_of and _chooser(study, path) is None:
-        raise PalateError(f"--best-of: nothing is known of a preference model that {options.policy} was tuned on")
+        said = gettext("--best-of: nothing is known of a preference model that %(policy)s was tuned on")
+        raise PalateError(said % {"policy": options.policy})
     if not chosen_prompts(study, options.split, options.limit):
         said = gettext("--split %(split)s: study %(study)s has no prompts in this split")
         raise PalateError(said % {"split": options.split, "study": study.slug})

@@ -63,7 +63,7 @@ class Options:
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     if not options.count + options.new:
-        raise PalateError("--count and --new are both 0: nothing would be chosen")
+        raise PalateError(_("--count and --new are both 0: nothing would be chosen"))
     prompts = candidates.prompts_of(study, options.split)
     if not options.new and not Task.objects.with_free_slot().filter(study=study, prompt__in=prompts).exists():
         said = _(
@@ -72,7 +72,7 @@ def check(study: Study | None, options: Options) -> None:
         )
         raise PalateError(said % {"study": study.slug, "split": options.split})
     if options.new and options.by == ChosenBy.DISAGREEMENT:
-        raise PalateError("--new: nobody has judged these yet, so nobody disagrees; take uncertainty or information")
+        raise PalateError(_("--new: nobody has judged these yet, so nobody disagrees; take uncertainty or information"))
     if options.by == ChosenBy.UNCERTAINTY:
         _ensemble(study, options.model)
     elif options.by != ChosenBy.RANDOM and not Judgement.objects.counted().of_study(study).exists():
@@ -118,7 +118,8 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     new = _choose(study, pairs, pairs, options.new, options, rng, reporter)
     by_rule, at_random = [*there.by_rule, *new.by_rule], [*there.at_random, *new.at_random]
     if not by_rule + at_random:
-        raise PalateError(f"study {study.slug}: no task with responses that differ is open; --new N makes some")
+        said = _("study %(study)s: no task with responses that differ is open; --new N makes some")
+        raise PalateError(said % {"study": study.slug})
     tasks = put_forward(
         study=study,
         order=[candidate.key for candidate in mixed(by_rule, at_random)],
@@ -184,10 +185,11 @@ def _uncertainty(study: Study, rest: Sequence[Candidate], options: Options, repo
         probability = expit(np.array([a - b for a, b in pairs]) / model.temperature)
         scores[n] = model_information(probability).mean()
     if not scores.max(initial=0.0) > 1e-12:
-        raise PalateError(
+        said = _(
             "the members of the model agree in everything, so none of them is in doubt; linear models differ only "
             "when they are trained with --ensemble-of heads"
         )
+        raise PalateError(said)
     return Scores(scores, [candidate.prompt for candidate in rest])
 
 

@@ -79,7 +79,8 @@ def check(study: Study | None, options: Options) -> None:
     if options.reward:
         model_versions.locate(study, options.reward, flag="--reward", kind=ModelKind.PREFERENCE)
     if 0 < options.vocab_size < SMALLEST_VOCABULARY:
-        raise PalateError(f"--vocab-size must be 0 or at least {SMALLEST_VOCABULARY}, not {options.vocab_size}")
+        said = _("--vocab-size must be 0 or at least %(least)d, not %(given)d")
+        raise PalateError(said % {"least": SMALLEST_VOCABULARY, "given": options.vocab_size})
     check_corpus(study, options.corpus)
 
 

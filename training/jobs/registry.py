@@ -1,5 +1,7 @@
 """The jobs by the kind of run they do."""
 
+from training import trouble
+from training.engine.stops import STOPS
 from training.jobs import (
     distil_preference,
     evaluate_preference,
@@ -39,5 +41,6 @@ JOBS: dict[str, Job] = {
 
 
 def words() -> set[str]:
-    """All that pages say of the jobs and their options."""
-    return {word for job in JOBS.values() for word in (job.summary, *words_of(job.options))}
+    """All that pages say of the jobs, their options and their ends."""
+    said = {word for job in JOBS.values() for word in (job.summary, *words_of(job.options))}
+    return said | set(STOPS.values()) | set(trouble.WORDS.values())

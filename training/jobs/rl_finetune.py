@@ -153,12 +153,13 @@ def check(study: Study | None, options: Options) -> None:
         said = gettext("--reward is needed: %(algorithm)s learns from a preference model or other rewards")
         raise PalateError(said % {"algorithm": options.algorithm})
     if options.algorithm in ("rloo", "grpo", "expert-iteration") and options.samples_per_prompt < 2:
-        raise PalateError(
-            f"--samples-per-prompt must be at least 2 for {options.algorithm}, which compares a prompt's samples, "
-            f"not {options.samples_per_prompt}; reinforce and ppo work with one"
+        said = gettext(
+            "--samples-per-prompt must be at least 2 for %(algorithm)s, which compares a prompt's samples, not "
+            "%(given)d; reinforce and ppo work with one"
         )
+        raise PalateError(said % {"algorithm": options.algorithm, "given": options.samples_per_prompt})
     if options.algorithm == "grpo" and options.kl_estimator == "k1":
-        raise PalateError("--kl-estimator k1 has no gradient in grpo's loss; expected k2 or k3")
+        raise PalateError(gettext("--kl-estimator k1 has no gradient in grpo's loss; expected k2 or k3"))
     named = {name for name, _ in terms_of(options.terms)}
     if "discriminator" in named:
         check_corpus(study, options.real, flag="--real")
@@ -177,9 +178,8 @@ def check(study: Study | None, options: Options) -> None:
     if options.sampler == "vllm" and not options.lora_rank:
         raise PalateError("--lora-rank must be at least 1 with --sampler vllm, which is given an adapter each step")
     if options.minibatches > options.prompts_per_step:
-        raise PalateError(
-            f"--minibatches must be at most --prompts-per-step ({options.prompts_per_step}), not {options.minibatches}"
-        )
+        said = gettext("--minibatches must be at most --prompts-per-step (%(most)d), not %(given)d")
+        raise PalateError(said % {"most": options.prompts_per_step, "given": options.minibatches})
     for name, wrong in refusals(options):
         raise PalateError(f"--{name.replace('_', '-')} {wrong}")
     if options.engine == "trl" and "discriminator" in named:
@@ -249,13 +249,15 @@ def terms_of(text: str) -> list[tuple[str, float]]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, weight = part.partition("=")
         if name.strip() not in TERMS:
-            raise PalateError(f"--terms {part}: expected NAME=WEIGHT with a name among {', '.join(TERMS)}")
+            said = gettext("--terms %(part)s: expected NAME=WEIGHT with a name among %(names)s")
+            raise PalateError(said % {"part": part, "names": ", ".join(TERMS)})
         try:
             value = float(weight or 1)
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise PalateError(f"--terms {part}: the weight must be a finite number, not {weight!r}")
+            said = gettext("--terms %(part)s: the weight must be a finite number, not %(weight)s")
+            raise PalateError(said % {"part": part, "weight": weight})
         terms[name.strip()] = value
     return list(terms.items())
 
@@ -327,7 +329,8 @@ def _guard_path(study: Study, options: Options) -> str:
         return ""
     path = model_versions.locate(study, options.guard, flag="--guard", kind=ModelKind.PREFERENCE)
     if path in _preference_paths(study, options):
-        raise PalateError(f"--guard {options.guard}: the policy is tuned on this very model, so it can guard nothing")
+        said = gettext("--guard %(guard)s: the policy is tuned on this very model, so it can guard nothing")
+        raise PalateError(said % {"guard": options.guard})
     return path
 
 

@@ -313,13 +313,15 @@ def _criterion_weights(study: Study, text: str) -> dict[str, float]:
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
         if key not in known:
-            raise PalateError(f"--criteria: no criterion {key!r}; the study has {', '.join(known) or 'none'}")
+            said = gettext("--criteria %(part)s: no such criterion; the study has %(known)s")
+            raise PalateError(said % {"part": part.strip(), "known": ", ".join(known) or "–"})
         try:
             weights[key] = float(value)
         except ValueError:
-            raise PalateError(f"--criteria {part.strip()}: expected {key}=NUMBER") from None
+            said = gettext("--criteria %(part)s: expected %(key)s=NUMBER")
+            raise PalateError(said % {"part": part.strip(), "key": key}) from None
         if not 0 <= weights[key] < float("inf"):
-            raise PalateError(f"--criteria {part.strip()}: a weight is 0 or more")
+            raise PalateError(gettext("--criteria %(part)s: a weight is 0 or more") % {"part": part.strip()})
     return dict.fromkeys(known, 0.0) | weights
 
 

@@ -149,7 +149,7 @@ class TestState:
         with pytest.raises(PalateError, match="open it again first"):
             resume_study(study=study)
         study.refresh_from_db()
-        with pytest.raises(PalateError, match="field active"):
+        with pytest.raises(PalateError, match="it is closed"):
             change_study(study=study, active=True)
         rater.refresh_from_db()
         assert lease_next(rater=rater) is None

@@ -45,7 +45,7 @@ def test_the_folder_tells_what_it_was_made_from_and_the_same_again_gives_the_sam
     [
         ({}, "--base-model is needed for --kind auto"),
         ({"kind": "cnn", "base_model": "x"}, "--base-model: a model of kind cnn starts from nothing"),
-        ({"kind": "linear", "criteria": "grace=1"}, "--criteria: no criterion 'grace'; the study has helpful"),
+        ({"kind": "linear", "criteria": "grace=1"}, "--criteria grace=1: no such criterion; the study has helpful"),
         ({"kind": "linear", "criteria": "helpful"}, "--criteria helpful: expected helpful=NUMBER"),
         ({"kind": "linear", "criteria": "helpful=-1"}, "a weight is 0 or more"),
         ({"kind": "linear", "track": "trackio"}, "--track trackio: the package is not installed"),

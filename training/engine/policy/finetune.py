@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from training.engine import workers
+from training.engine import stops, workers
 from training.engine.observations import Item
 from training.engine.policy import control
 from training.engine.policy.actor import Actor
@@ -60,7 +60,8 @@ def rl_finetune(
     guard: a held-out preference model that watches for over-optimisation. A checkpoint file, if it exists, is where the
     run goes on. Under `accelerate launch` every process calls this alike, and the first one alone saves. Returns
     figures of the held-out prompts "before" and "after", every look between ("frontier"), best-of-n of the start
-    ("best_of"), how the run ended ("stopped", "" when it took all steps) and "kept_step".
+    ("best_of"), "kept_step", and how the run ended: "stopped" in words, "stop" in figures, both empty when it took all
+    steps.
     """
     if not material.prompts or not material.held_out_prompts:
         raise ValueError("rl_finetune needs prompts to train on and held-out prompts to measure on")
@@ -172,15 +173,15 @@ class _Run:
         if self.chooses and control.best(state.looks, self.config.kl_budget, self.config.distinct_floor) is look:
             self.best, state.best_step = self.actor.weights(), state.step
         if control.over_budget(state.looks, self.config.kl_budget):
-            state.stopped = f"KL {look.kl:.2f} is above the budget of {self.config.kl_budget:g} nats"
+            state.stopped = stops.because("kl_budget", seen=look.kl, limit=self.config.kl_budget)
         elif control.collapsed(state.looks, self.config.distinct_floor):
-            state.stopped = (
-                f"distinct-2 {look.figures['distinct_2']:.3f} is below {self.config.distinct_floor:g} of the start's"
-            )
+            seen = look.figures["distinct_2"]
+            state.stopped = stops.because("distinct_floor", seen=seen, limit=self.config.distinct_floor)
         elif control.parted(state.looks):
-            state.stopped = "over-optimisation: the held-out preference model fell while the reward rose"
+            state.stopped = stops.because("over_optimisation")
         elif self.config.until_quality and look.figures.get("quality", 0.0) >= self.config.until_quality:
-            state.stopped = f"quality {look.figures['quality']:.3f} reached {self.config.until_quality:g}"
+            seen = look.figures["quality"]
+            state.stopped = stops.because("until_quality", seen=seen, limit=self.config.until_quality)
         return look
 
     def _far(self, figures: Mapping[str, float]) -> bool:
@@ -202,7 +203,7 @@ class _Run:
             self.actor.set_weights(self.best)
             kept = next(look for look in state.looks if look.step == state.best_step)
         if state.stopped:
-            self.reporter.log(f"stopped at step {state.step}: {state.stopped}")
+            self.reporter.log(f"stopped at step {state.step}: {stops.told(state.stopped)}")
         if kept.step != state.step:
             self.reporter.log(f"the policy of step {kept.step} is kept")
         self._compare(state.looks[0], kept)
@@ -215,7 +216,8 @@ class _Run:
             "after": kept.figures,
             "steps": state.step,
             "kept_step": kept.step,
-            "stopped": state.stopped,
+            "stopped": stops.told(state.stopped),
+            "stop": state.stopped,
             "beta": state.beta,
             "start": {"reward": state.start[0], "spread": state.start[1]},
             "frontier": [{"step": look.step, **look.figures} for look in state.looks],

@@ -38,7 +38,7 @@ class State:
     looks: list[Look] = field(default_factory=list)
     best_of: list[dict[str, float]] = field(default_factory=list)
     same: dict[str, int] = field(default_factory=dict)
-    stopped: str = ""
+    stopped: dict[str, Any] = field(default_factory=dict)  # training.engine.stops
     best_step: int = 0
     sample: tuple[str, str, float] | None = None
 

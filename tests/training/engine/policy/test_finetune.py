@@ -101,11 +101,11 @@ def test_the_kl_budget_is_kept_by_the_saved_policy(tune):
 
 
 def test_a_policy_that_moves_fast_is_looked_at_on_its_way_to_the_budget(tune):
-    changes = {"steps": 30, "look_every": 30, "learning_rate": 5e-4, "beta": 0.0}
-    metrics = tune(config=dataclasses.replace(CONFIG, **{**LEARNS, **changes}, kl_budget=4.0))
+    changes = {"steps": 30, "look_every": 30, "learning_rate": 2.5e-4, "beta": 0.0}
+    metrics = tune(config=dataclasses.replace(CONFIG, **{**LEARNS, **changes}, kl_budget=1.0))
     _start, on_the_way, *_ = metrics["frontier"]
     assert 0 < on_the_way["step"] < metrics["steps"] < 30
-    assert 0 < on_the_way["kl"] <= 4.0
+    assert on_the_way["kl"] <= 1.0
 
 
 def test_the_guard_stops_the_run_and_the_best_step_is_kept(tune, reward_folder, tmp_path):
