@@ -72,6 +72,8 @@ class Row:
     def tags(self, field: str) -> list[str]:
         """Words of at most 50 characters: a list, or a text with commas between them."""
         value = self.values.get(field)
+        if value in (None, "", []):
+            return []
         words = value if isinstance(value, list) else self.text(field, required=False).split(",")
         if not all(isinstance(word, str) and len(word) <= 50 and "\0" not in word for word in words):
             self.fail(field, f"{brief(value)}: expected words of at most 50 characters with commas between them")

@@ -10,6 +10,7 @@ from django.db import transaction
 from annotate.exchange.bundles import Bundle
 from annotate.exchange.import_prompts import Report, read_prompts
 from annotate.exchange.judgement_files import read_judgements, read_responses
+from annotate.exchange.memory import seldom_collected
 from annotate.exchange.planning import analyse
 from annotate.exchange.studies import study_for_import
 from annotate.exchange.writer import DEFAULT_SCALE, Writer, chunks
@@ -19,6 +20,7 @@ from annotate.studies.models import Method
 Scales = Mapping[str, tuple[float, float]]
 
 
+@seldom_collected()
 @transaction.atomic
 def import_judgements(
     *,
@@ -51,7 +53,7 @@ def import_judgements(
             report(done, len(judged))
     added = {name: writer.counts[name] for name in ("prompts", "responses", "raters", "judgements")}
     already = len(judged) - added["judgements"]
-    analyse(added["prompts"] + added["responses"] + added["judgements"])
+    analyse(writer.brought)
     return {"study": study.slug, "study_created": int(made), **added, "judgements_already_there": already}
 
 

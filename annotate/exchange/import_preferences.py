@@ -14,6 +14,7 @@ from annotate.exchange.bundles import Bundle
 from annotate.exchange.checks import check
 from annotate.exchange.files import Row
 from annotate.exchange.import_prompts import Report
+from annotate.exchange.memory import seldom_collected
 from annotate.exchange.planning import analyse
 from annotate.exchange.shapes import registry
 from annotate.exchange.shapes.fields import Fields
@@ -67,6 +68,7 @@ class Problems:
             self.first.append(str(error))
 
 
+@seldom_collected()
 def import_preferences(
     *, slug: str, path: Path, way: Way | None = None, report: Report | None = None
 ) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def import_preferences(
         if way.dry_run:
             transaction.set_rollback(True)
         else:
-            analyse(sum(counts.get(name, 0) for name in ("prompts", "responses", "judgements", "tasks")))
+            analyse(writer.brought if writer else 0)
     if not counts and not problems.count:
         raise PalateError(f"{path}: holds nothing to import")
     return {

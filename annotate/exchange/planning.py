@@ -10,6 +10,8 @@ from annotate.tasks.models import Task, TaskResponse
 FILLED: tuple[type[models.Model], ...] = (Prompt, Response, Membership, Task, TaskResponse, Judgement)
 # Fewer new rows are left to autovacuum.
 MANY = 1000
+# An import looks again when it has brought so many times the rows of its last look.
+GROWTH = 4
 
 
 def analyse(rows: int) -> None:
@@ -23,3 +25,17 @@ def analyse(rows: int) -> None:
     tables = ", ".join(connection.ops.quote_name(model._meta.db_table) for model in FILLED)
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE {tables}")
+
+
+class Growth:
+    """How much an import has brought, and how much of it PostgreSQL knows of. With plans for the tables as they were at
+    the start, each chunk would read all rows before it: the time of a long import would grow with its square."""
+
+    def __init__(self) -> None:
+        self.known = 0
+
+    def to(self, rows: int) -> None:
+        """The import has brought so many rows."""
+        if rows >= GROWTH * max(self.known, MANY):
+            analyse(rows)
+            self.known = rows

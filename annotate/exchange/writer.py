@@ -10,6 +10,7 @@ from django.utils import timezone
 from annotate.errors import PalateError
 from annotate.exchange.bundles import Bundle, Said
 from annotate.exchange.copying import copy_in
+from annotate.exchange.planning import Growth
 from annotate.judgements.models import Device, Judgement
 from annotate.members.models import Membership, Standing
 from annotate.prompts.models import Prompt, Response, split_of
@@ -68,6 +69,7 @@ class Writer:
         self.raters: dict[tuple[str, str], int] = {}
         self.anonymous: Counter[bytes] = Counter()
         self.counts: Counter[str] = Counter()
+        self.growth = Growth()
 
     def take(self, bundles: Sequence[Bundle]) -> None:
         """Write a chunk. Conflicts with what is there go to `problem`, which may raise."""
@@ -78,6 +80,12 @@ class Writer:
             self._judgements(judged, prompts, ids)
         if self.make_tasks:
             self._make_tasks(bundles, new)
+        self.growth.to(self.brought)
+
+    @property
+    def brought(self) -> int:
+        """Rows that were new."""
+        return sum(self.counts[name] for name in ("prompts", "responses", "judgements", "tasks"))
 
     def _prompts(self, bundles: Sequence[Bundle]) -> tuple[dict[str, int], list[Bundle]]:
         """Primary keys by id, and the bundles whose prompt has the text that the study knows."""

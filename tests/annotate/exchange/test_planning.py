@@ -1,0 +1,42 @@
+"""What an import of many rows does so that its last rows take no longer than its first."""
+
+import gc
+import json
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from annotate.exchange.import_preferences import import_preferences
+from annotate.exchange.planning import Growth
+
+pytestmark = pytest.mark.django_db
+
+
+def looks(queries):
+    return sum(query["sql"].startswith("ANALYZE") for query in queries)
+
+
+@pytest.mark.parametrize(
+    ("grown_to", "wanted"), [([3999], 0), ([4000], 1), ([4000, 15_999], 1), ([2000, 4000, 9000, 16_000, 63_999], 2)]
+)
+def test_postgresql_looks_again_when_an_import_has_grown_fourfold(grown_to, wanted):
+    growth = Growth()
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        for rows in grown_to:
+            growth.to(rows)
+    assert looks(queries) == wanted
+
+
+def test_a_large_import_is_planned_for_on_its_way_and_leaves_the_collector_as_it_was(tmp_path):
+    file = tmp_path / "responses.jsonl"
+    rows = ({"prompt": f"Question {n // 4}", "response": f"Answer {n}", "response_id": f"r{n}"} for n in range(8000))
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    before = gc.get_threshold()
+    with CaptureQueriesContext(connection) as queries:
+        counts = import_preferences(slug="large", path=file)
+    assert (counts["prompts"], counts["responses"]) == (2000, 8000)
+    assert looks(queries) == 2  # one of them at the end
+    assert gc.get_threshold() == before
