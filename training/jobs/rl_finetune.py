@@ -257,7 +257,7 @@ def terms_of(text: str) -> list[tuple[str, float]]:
             value = math.nan
         if not math.isfinite(value):
             said = gettext("--terms %(part)s: the weight must be a finite number, not %(weight)s")
-            raise PalateError(said % {"part": part, "weight": weight})
+            raise PalateError(said % {"part": part, "weight": repr(weight)})
         terms[name.strip()] = value
     return list(terms.items())
 
