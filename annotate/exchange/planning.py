@@ -18,13 +18,14 @@ def analyse(rows: int) -> None:
     """Let PostgreSQL look at the tables that an import fills when it brought MANY rows or more.
 
     Autovacuum would come within minutes; until then plans are made for empty tables, and a page about the study that
-    was just imported takes minutes instead of a second. Within the import's transaction, so that all of it is there.
+    was just imported takes minutes instead of a second. Within the import's transaction, so that all of it is there;
+    as that keeps the locks to its end, another import passes over tables that this one has looked at.
     """
     if rows < MANY:
         return
     tables = ", ".join(connection.ops.quote_name(model._meta.db_table) for model in FILLED)
     with connection.cursor() as cursor:
-        cursor.execute(f"ANALYZE {tables}")
+        cursor.execute(f"ANALYZE (SKIP_LOCKED) {tables}")
 
 
 class Growth:

@@ -4,11 +4,11 @@ import gc
 import json
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from annotate.exchange.import_preferences import import_preferences
-from annotate.exchange.planning import Growth
+from annotate.exchange.planning import Growth, analyse
 
 pytestmark = pytest.mark.django_db
 
@@ -40,3 +40,16 @@ def test_a_large_import_is_planned_for_on_its_way_and_leaves_the_collector_as_it
     assert (counts["prompts"], counts["responses"]) == (2000, 8000)
     assert looks(queries) == 2  # one of them at the end
     assert gc.get_threshold() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_import_does_not_wait_for_one_that_has_looked_before_it():
+    other = connection.copy()
+    try:
+        with transaction.atomic(), connection.cursor() as mine, other.cursor() as theirs:
+            theirs.execute("BEGIN")
+            theirs.execute("LOCK TABLE annotate_prompt IN SHARE UPDATE EXCLUSIVE MODE")
+            mine.execute("SET LOCAL lock_timeout = '500ms'")
+            analyse(4000)
+    finally:
+        other.close()
