@@ -29,8 +29,8 @@ FROM_NOTHING = ("linear", "cnn", "rnn")
 class Options:
     base_model: str = option(
         "",
-        help="encoder or causal model to start from: a model version, a folder or a hub name; the kinds linear, cnn "
-        "and rnn need none, and linear with one reads the states of the frozen model",
+        help="encoder or causal model to start from; the kinds linear, cnn and rnn need none, and linear with one "
+        "reads the states of the frozen model",
         of_model="policy",
     )
     kind: str = option("auto", help="what is trained; auto is what the base model is", choices=KINDS)
