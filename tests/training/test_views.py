@@ -127,6 +127,16 @@ def test_lineage_leads_from_the_model_to_the_snapshot_and_to_the_responses(clien
     assert "0.700 [0.600, 0.800]" in page
 
 
+@pytest.mark.parametrize(("given", "name"), [("/models/encoder", "encoder"), ("some/writer", "some/writer")])
+def test_lineage_names_a_base_that_is_no_model_version(client, manager, given, name):
+    client.force_login(manager.user)
+    run = Run.objects.create(study=manager.study, kind=RunKind.PRETRAIN, config={"base_model": given})
+    made = ModelVersion.objects.create(study=manager.study, kind=ModelKind.POLICY, name="m", path="/models/m", run=run)
+    page = client.get(reverse("model", args=[manager.study.slug, made.pk])).content.decode()
+    assert f"<dt>Made from</dt><dd>{name}</dd>" in page
+    assert f"<td>{name}</td>" in client.get(reverse("models", args=[manager.study.slug])).content.decode()
+
+
 def test_the_list_of_models_tells_what_tuning_changed(client, manager, study):
     ModelVersion.objects.filter(name="tuned").update(
         metrics={

@@ -18,7 +18,7 @@ from training.engine.progress import Reporter, SilentReporter
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
 from training.jobs.preference_report import Trained, report_on
-from training.models import ModelKind, ModelVersion, Run, Snapshot
+from training.models import ModelKind, Run, Snapshot
 from training.reporting import run_folder
 
 KINDS = ("auto", "encoder", "causal", "linear", "cnn", "rnn")
@@ -237,7 +237,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         name=options.name,
         run=run,
         snapshot=snapshot,
-        parent=ModelVersion.objects.filter(path=base).order_by("pk").first() if base else None,
+        parent=model_versions.of_path(study, base),
         metrics=metrics,
         report=report,
         card=card,
