@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from annotate.errors import PalateError
 from annotate.studies.models import Study
-from training.models import ModelKind, ModelVersion, Run
+from training.models import ModelKind, ModelVersion, Run, short_name
 
 # Kinds of training.engine.small_models that int8 (training.engine.quantised) cannot make faster.
 WITHOUT_LAYERS = ("palate-linear", "palate-cnn", "palate-rnn")
@@ -63,6 +63,11 @@ def register(*, study: Study | None, kind: ModelKind, path: str, name: str = "",
     return known or ModelVersion.objects.create(
         study=study, kind=kind, path=path, name=name or Path(path).name, **details
     )
+
+
+def of_path(study: Study | None, path: str) -> ModelVersion | None:
+    """The first model version of a path among those that the study can see."""
+    return ModelVersion.objects.filter(in_reach(study), path=path).order_by("pk").first()
 
 
 def output_folder(run: Run, wanted: str) -> Path:
@@ -134,7 +139,7 @@ def choices(study: Study | None, kind: ModelKind) -> list[tuple[str, str]]:
     named = settings.BASE_MODELS if kind == ModelKind.POLICY else []
     return [
         *((str(version.pk), version.name) for version in versions),
-        *((name, Path(name).name if Path(name).is_absolute() else name) for name in named),
+        *((name, short_name(name)) for name in named),
     ]
 
 

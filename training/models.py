@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -167,6 +168,16 @@ class ModelVersion(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def base(self) -> str:
+        """What it was made from when that is no model version: the name of a folder or of a hub; "" for nothing."""
+        return short_name(self.run.config.get("base_model", "")) if self.run and not self.parent_id else ""
+
+
+def short_name(model: str) -> str:
+    """A folder's own name, or a hub's name as it is."""
+    return Path(model).name if Path(model).is_absolute() else model
 
 
 class ResponseReward(models.Model):

@@ -44,8 +44,9 @@ def models(request: HttpRequest, slug: str) -> HttpResponse:
     study = managed_study(request, slug)
     versions = (
         ModelVersion.objects.filter(model_versions.in_reach(study))
-        .select_related("parent", "reward", "snapshot")
-        .defer("card", "snapshot__judgement_ids", *(f"{model}report" for model in ("", "parent__", "reward__")))
+        .select_related("parent", "reward", "snapshot", "run")
+        .defer("card", "snapshot__judgement_ids", "run__log_tail", "run__result")
+        .defer(*(f"{model}report" for model in ("", "parent__", "reward__")))
     )
     context = {
         "study": study,

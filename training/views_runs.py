@@ -39,6 +39,7 @@ STARTED_HERE = [
 ]
 HELD_OUT_CURVES = {"held_out_reward", "held_out_kl", "held_out_guard_reward", "held_out_preference_accuracy"}
 SHOWN_RUNS, SHOWN_POINTS, SHOWN_SAMPLES, SHOWN_PLACES = 100, 300, 12, 20
+UNFOLDED_COMPARISONS = 3
 
 
 def managed_run(request: HttpRequest, pk: int) -> Run:
@@ -90,6 +91,7 @@ def values_of(cleaned: dict[str, Any]) -> dict[str, Any]:
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     shown = managed_run(request, pk)
     version = getattr(shown, "model_version", None)
+    compared = comparisons(shown)
     context = {
         "study": shown.study,
         "tab": "runs",
@@ -98,7 +100,8 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "config": run_words.options(shown),
         "curves": curves(shown),
         "frontier": frontier(shown),
-        "comparisons": comparisons(shown),
+        "comparisons": compared[:UNFOLDED_COMPARISONS],
+        "more_comparisons": compared[UNFOLDED_COMPARISONS:],
         "samples": shown.samples.filter(before=None).order_by("-step", "-id")[:SHOWN_SAMPLES],
         "result": run_words.results(shown),
         "error": run_words.error(shown),

@@ -41,6 +41,8 @@ def a_run(study):
     run.points.create(step=1, values={"reward": 0.5})
     run.points.create(step=2, values={"reward": 0.7})
     run.samples.create(step=1, prompt="What?", response="word " * 40, reward=0.1)
+    for prompt in ("a", "b", "c", "d"):
+        run.samples.create(step=4, prompt=prompt, before="word " * 40, response="words " * 40, reward=0.1)
     return run
 
 
@@ -72,6 +74,24 @@ def test_axe_on_every_page(open_page, client, user, study, look):
 
 def is_page(answer):
     return answer.status_code == 200 and answer["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_all_but_the_worst_texts_of_a_tuning_are_folded_away_and_printed(open_page, user, study, look):
+    run = a_run(study)
+    run.samples.all().delete()
+    for n in range(20):
+        run.samples.create(step=4, prompt=f"Prompt {n}.", before="before " * 30, response="after " * 30, reward=n)
+    Run.objects.filter(pk=run.pk).update(state=RunState.DONE)
+    page = open_page(f"/runs/{run.pk}/", user=user, java_script_enabled=False, **look)
+    seen = page.locator("article h3").filter(visible=True)
+    assert seen.all_inner_texts() == ["Prompt 0.", "Prompt 1.", "Prompt 2."]
+    page.emulate_media(media="print")
+    assert seen.count() == 20
+    page.emulate_media(media="screen")
+    page.get_by_text("17 more prompts").focus()
+    page.keyboard.press("Enter")
+    assert seen.count() == 20
 
 
 @pytest.mark.parametrize("look", LOOKS)

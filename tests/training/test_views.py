@@ -1,5 +1,6 @@
 """The managers' pages: who may open them, what they show, what they start."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -126,6 +127,16 @@ def test_lineage_leads_from_the_model_to_the_snapshot_and_to_the_responses(clien
     assert "0.700 [0.600, 0.800]" in page
 
 
+@pytest.mark.parametrize(("given", "name"), [("/models/encoder", "encoder"), ("some/writer", "some/writer")])
+def test_lineage_names_a_base_that_is_no_model_version(client, manager, given, name):
+    client.force_login(manager.user)
+    run = Run.objects.create(study=manager.study, kind=RunKind.PRETRAIN, config={"base_model": given})
+    made = ModelVersion.objects.create(study=manager.study, kind=ModelKind.POLICY, name="m", path="/models/m", run=run)
+    page = client.get(reverse("model", args=[manager.study.slug, made.pk])).content.decode()
+    assert f"<dt>Made from</dt><dd>{name}</dd>" in page
+    assert f"<td>{name}</td>" in client.get(reverse("models", args=[manager.study.slug])).content.decode()
+
+
 def test_the_list_of_models_tells_what_tuning_changed(client, manager, study):
     ModelVersion.objects.filter(name="tuned").update(
         metrics={
@@ -174,6 +185,30 @@ def test_cancel_asks_the_run_to_stop(client, manager, study):
 
 
 class TestStart:
+    @pytest.mark.parametrize(
+        ("kind", "needed", "language", "words"),
+        [
+            ("rl_finetune", {"policy"}, "en", "must be filled in"),
+            ("rl_finetune", {"policy"}, "zh-hans", "必须填写"),
+            ("simulate_raters", {"judgements"}, "en", "must be filled in"),
+            ("pretrain", set(), "en", None),
+        ],
+    )
+    def test_what_must_be_filled_in_is_marked_and_the_mark_explained_once(
+        self, kind, needed, language, words, client, manager
+    ):
+        ModelVersion.objects.create(study=manager.study, kind=ModelKind.POLICY, name="base", path="/models/base")
+        client.force_login(manager.user)
+        client.cookies[settings.LANGUAGE_COOKIE_NAME] = language
+        page = client.get(reverse("run-start", args=[manager.study.slug, kind])).content.decode()
+        held = re.findall(r"<(?:input|select)[^>]* name=\"(\w+)\"[^>]* required[ >]", page)
+        marked = re.findall(r'<label for="id_(\w+)">[^<]+<span class="needed" aria-hidden="true">\*</span>', page)
+        assert (set(held), set(marked)) == (needed, needed)
+        assert page.count(words or "must be filled in") == bool(words)
+        # A browser holds a list to be filled in only where its first choice is empty.
+        lists = re.findall(r"<select name=\"(\w+)\"[^>]* required[^>]*>\s*<option value=\"\"", page)
+        assert set(lists) == needed - {"judgements"}
+
     def test_a_run_is_queued_with_the_options_of_the_form(
         self, client, manager, django_capture_on_commit_callbacks, sent
     ):

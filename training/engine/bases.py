@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from training.engine import small_models
+from training.engine.loading import with_fresh_head
 from training.engine.observations import Item
 from training.engine.reading import Reader, device
 
@@ -41,9 +42,8 @@ def pretrained(
     kept = {"num_hidden_layers": layers} if layers else {}
     if layers > config.num_hidden_layers:
         raise ValueError(f"{base} has {config.num_hidden_layers} layers, not {layers}")
-    model = AutoModelForSequenceClassification.from_pretrained(
-        base, num_labels=outputs, dtype=torch.float32, **kept, **(_in_4bit(config) if load_in_4bit else {})
-    )
+    options = {"num_labels": outputs, "dtype": torch.float32, **kept, **(_in_4bit(config) if load_in_4bit else {})}
+    model = with_fresh_head(AutoModelForSequenceClassification, base, cut=bool(layers), **options)
     for module in model.modules():
         # On processors bitsandbytes lays weights out anew at the first pass in evaluation, and from then on its layers
         # pass no gradient on to the adapters below them.
@@ -79,7 +79,7 @@ def probe(base: str, *, outputs: int, max_length: int) -> Reader:
     )
     config.num_labels = outputs
     model = small_models.ProbePreference(config)
-    model.encoder.load_state_dict(AutoModel.from_pretrained(base, dtype=torch.float32).state_dict())
+    model.encoder.load_state_dict(with_fresh_head(AutoModel, base, dtype=torch.float32).state_dict())
     return Reader(model, tokenizer, min(max_length, _context(backbone, max_length)))
 
 

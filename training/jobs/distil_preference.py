@@ -25,7 +25,7 @@ from training.models import ModelKind, Run
 
 @dataclass(frozen=True)
 class Options:
-    teacher: str = option(help="the preference model to learn from: a model version or a folder", of_model="preference")
+    teacher: str = option(help="the preference model to learn from", of_model="preference")
     kind: str = option("linear", help="what the student is", choices=("linear", "cnn", "rnn"))
     corpus: str = option(
         "",

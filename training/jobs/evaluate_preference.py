@@ -21,7 +21,7 @@ from training.models import ModelKind, Run
 
 @dataclass(frozen=True)
 class Options:
-    model: str = option(help="the preference model: a model version or a folder", of_model="preference")
+    model: str = option(help="the preference model", of_model="preference")
     split: str = option("test", help="which prompts", choices=SPLITS)
     precision: str = PRECISION
 

@@ -23,7 +23,7 @@ SPLITS = ("all", "train", "validation", "test")
 
 @dataclass(frozen=True)
 class Options:
-    model: str = option(help="the policy: a model version, a folder or a hub name", of_model="policy")
+    model: str = option(help="the policy that writes", of_model="policy")
     per_prompt: int = option(4, help="responses to write for each prompt", minimum=1, maximum=64)
     rank_size: int = option(
         0, help="responses in one task of a ranking; 0 takes the study's setting", minimum=0, maximum=10

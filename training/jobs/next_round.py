@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    policy: str = option(help="the tuned policy: a model version or a folder", of_model="policy")
+    policy: str = option(help="the tuned policy", of_model="policy")
     against: str = option("", help="the policy to compare with (default: the one it was tuned from)", of_model="policy")
     split: str = option("test", help="which prompts; test prompts were never tuned on", choices=SPLITS)
     per_prompt: int = option(2, help="pairs for each prompt", minimum=1, maximum=64)

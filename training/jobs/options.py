@@ -17,6 +17,8 @@ C = TypeVar("C")
 # Words that are not written as they are pronounced.
 SPELLED = {"kl": "KL", "lora": "LoRA", "4bit": "4-bit"}
 FLAG = re.compile(r"--([a-z][a-z0-9-]*)")
+# What a command may name where a model is wanted; pages list models instead.
+NAMED = {"policy": "a model version, a folder or a hub name", "preference": "a model version or a folder"}
 
 
 def option(
@@ -33,10 +35,10 @@ def option(
 ) -> Any:
     """A field of a job's options. Without a default it is required.
 
-    of_model: "policy" or "preference" when the value names a model version, folder or hub name. advanced: pages fold
-    it away under this heading. commands_only: the value names something of this machine (a file, a function), which
-    only somebody with a shell on it may do; so does `output` in every job. on_pages: what pages and the API may choose
-    of such an option, while a command may name anything.
+    of_model: "policy" or "preference" when the value names a model; what may be named is added to the help. advanced:
+    pages fold it away under this heading. commands_only: the value names something of this machine (a file, a
+    function), which only somebody with a shell on it may do; so does `output` in every job. on_pages: what pages and
+    the API may choose of such an option, while a command may name anything.
     """
     meta = {
         "help": help,
@@ -101,9 +103,9 @@ def add_arguments(parser: argparse.ArgumentParser, options: type, *, positional:
     """Give the parser one flag for each option, with its help and default; `positional` goes without a flag."""
     for field in dataclasses.fields(options):
         if field.name == positional:
-            parser.add_argument(field.name, metavar=field.name.upper(), help=field.metadata["help"])
+            parser.add_argument(field.name, metavar=field.name.upper(), help=_command_help(field))
             continue
-        kind, help_text = _kind(field), field.metadata["help"].replace("%", "%%")
+        kind, help_text = _kind(field), _command_help(field).replace("%", "%%")
         if kind is bool:
             parser.add_argument(
                 flag_of(field.name),
@@ -121,6 +123,18 @@ def add_arguments(parser: argparse.ArgumentParser, options: type, *, positional:
             metavar=None if field.metadata["choices"] else field.name.upper(),
             help=help_text + shown,
         )
+
+
+def _command_help(field: dataclasses.Field[Any]) -> str:
+    named = NAMED.get(field.metadata["of_model"])
+    return f"{field.metadata['help']} ({named})" if named else field.metadata["help"]
+
+
+def _page_help(field: dataclasses.Field[Any]) -> str:
+    said = on_a_page(gettext(field.metadata["help"]))
+    if not field.metadata["of_model"]:
+        return said
+    return gettext("%(help)s. Listed: this study's models and those that all studies share.") % {"help": said}
 
 
 def parse(options: type[C], values: Mapping[str, Any]) -> C:
@@ -181,6 +195,10 @@ class OptionsForm(forms.Form):
 
     headings: Mapping[str, str] = {}
 
+    def asks(self) -> bool:
+        """Whether anything must be filled in."""
+        return any(field.required for field in self.fields.values())
+
     def plain(self) -> list[forms.BoundField]:
         return [self[name] for name in self.fields if not self.headings.get(name)]
 
@@ -205,7 +223,7 @@ def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[s
     kind, meta = _kind(field), field.metadata
     common: dict[str, Any] = {
         "required": _required(field),
-        "help_text": on_a_page(gettext(meta["help"])),
+        "help_text": _page_help(field),
         "initial": None if _required(field) else field.default,
         "label": gettext_lazy(label_of(field.name)),
     }
@@ -213,7 +231,7 @@ def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[s
         return forms.BooleanField(**{**common, "required": False})
     if named := meta["choices"] or meta["on_pages"] or meta["of_model"]:
         choices = models.get(named, []) if isinstance(named, str) else [(c, spoken(c)) for c in named]
-        if meta["of_model"] and not _required(field):
+        if meta["of_model"]:  # a browser holds a list to be filled in only where its first choice is empty
             choices = [("", "–"), *choices]
         return forms.ChoiceField(choices=choices, **common)
     if kind in (int, float):

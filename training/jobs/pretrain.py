@@ -16,7 +16,7 @@ from training.engine.progress import Reporter
 from training.jobs.corpora import DEMO, STUDY, Corpus, check_corpus
 from training.jobs.job import Job
 from training.jobs.options import option
-from training.models import ModelKind, ModelVersion, Run
+from training.models import ModelKind, Run
 
 POLICY_KINDS = ("plain", "vae")
 SMALLEST_VOCABULARY = 300  # every byte is a token, and two special ones are
@@ -113,7 +113,7 @@ def make(run: Run, study: Study | None, options: Options, reporter: Reporter) ->
         path=str(output),
         name=options.name,
         run=run,
-        parent=ModelVersion.objects.filter(path=base).order_by("pk").first() if base else None,
+        parent=model_versions.of_path(study, base),
         metrics=metrics,
         card=card,
     )

@@ -37,8 +37,8 @@ NEEDS_REFERENCES = {"chrf", "bleu", "exact_match", "f1", "accuracy"}
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    policy: str = option(help="the policy to tune: a model version, a folder or a hub name", of_model="policy")
-    reward: str = option("", help="the preference model: a model version or a folder", of_model="preference")
+    policy: str = option(help="the policy to tune", of_model="policy")
+    reward: str = option("", help="the preference model", of_model="preference")
     algorithm: str = option(
         "rloo", help="dpo and kto learn from the study's judgements, the others from samples and their reward",
         choices=(*ON_POLICY, *DIRECT),

@@ -24,7 +24,7 @@ AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Options:
-    model: str = option(help="the preference model: a model version or a folder", of_model="preference")
+    model: str = option(help="the preference model", of_model="preference")
     split: str = option("all", help="the responses to which prompts", choices=SPLITS)
     precision: str = PRECISION
 

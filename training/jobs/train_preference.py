@@ -18,7 +18,7 @@ from training.engine.progress import Reporter, SilentReporter
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
 from training.jobs.preference_report import Trained, report_on
-from training.models import ModelKind, ModelVersion, Run, Snapshot
+from training.models import ModelKind, Run, Snapshot
 from training.reporting import run_folder
 
 KINDS = ("auto", "encoder", "causal", "linear", "cnn", "rnn")
@@ -29,8 +29,8 @@ FROM_NOTHING = ("linear", "cnn", "rnn")
 class Options:
     base_model: str = option(
         "",
-        help="encoder or causal model to start from: a model version, a folder or a hub name; the kinds linear, cnn "
-        "and rnn need none, and linear with one reads the states of the frozen model",
+        help="encoder or causal model to start from; the kinds linear, cnn and rnn need none, and linear with one "
+        "reads the states of the frozen model",
         of_model="policy",
     )
     kind: str = option("auto", help="what is trained; auto is what the base model is", choices=KINDS)
@@ -237,7 +237,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         name=options.name,
         run=run,
         snapshot=snapshot,
-        parent=ModelVersion.objects.filter(path=base).order_by("pk").first() if base else None,
+        parent=model_versions.of_path(study, base),
         metrics=metrics,
         report=report,
         card=card,

@@ -71,15 +71,24 @@ class TestReading:
             gradients.append([p.grad for p in reader.model.parameters()])
         assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(*gradients, strict=True))
 
-    def test_a_model_that_counts_its_states_shares_prompts_and_reads_its_last_layer_whole(self, policy_folder):
-        from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
+    @pytest.mark.parametrize(
+        ("kind", "trees"),
+        [
+            pytest.param("gpt2", True, id="counts its states: its last layer is read whole"),
+            pytest.param("bloom", False, id="reads trees differently: it keeps to rows"),
+        ],
+    )
+    def test_models_are_read_as_they_allow(self, kind, trees, policy_folder):
+        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(policy_folder)
-        config = GPT2Config(vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=2, num_labels=1)
-        reader = Reader(GPT2ForSequenceClassification(config).eval(), tokenizer, 64)
+        config = AutoConfig.for_model(
+            kind, vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, num_labels=1
+        )
+        reader = Reader(AutoModelForSequenceClassification.from_config(config).eval(), tokenizer, 64)
         reader.model.config.pad_token_id = tokenizer.pad_token_id
         reader.try_trees([("What can I do?", GOOD), ("What can I do?", BAD)])
-        assert (reader.trees, reader.narrow) == (True, False)
+        assert (reader.trees, reader.narrow) == (trees, False)
 
     def test_passes_over_trees_hold_each_once_with_little_padding(self):
         made = [Tree((), [0] * n, [[0] * 10, [0] * 10]) for n in (20, 20, 20, 20, 60, 61, 62, 300)]
@@ -87,16 +96,6 @@ class TestReading:
         assert [tree for part in passes for tree in part] == made
         assert [len(part) for part in passes] == [4, 3, 1]
         assert [len(part) for part in _passes(made, 10_000)] == [8]
-
-    def test_a_model_that_reads_trees_differently_keeps_to_rows(self, policy_folder):
-        from transformers import AutoTokenizer, BloomConfig, BloomForSequenceClassification
-
-        tokenizer = AutoTokenizer.from_pretrained(policy_folder)
-        config = BloomConfig(vocab_size=len(tokenizer), hidden_size=32, n_layer=2, n_head=2, num_labels=1)
-        reader = Reader(BloomForSequenceClassification(config).eval(), tokenizer, 64)
-        reader.model.config.pad_token_id = tokenizer.pad_token_id
-        reader.try_trees([("What can I do?", GOOD), ("What can I do?", BAD)])
-        assert not reader.trees
 
     @pytest.mark.parametrize("base", ["encoder_folder", "policy_folder"])
     def test_what_is_too_long_loses_the_start_of_its_prompt_and_is_counted(self, base, request):

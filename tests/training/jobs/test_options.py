@@ -1,4 +1,5 @@
 import argparse
+import re
 from dataclasses import dataclass, fields
 
 import pytest
@@ -7,6 +8,7 @@ from annotate.errors import PalateError
 from training.jobs.options import add_arguments, form_of, option, parse, refuse_commands_only
 from training.jobs.registry import JOBS
 from training.models import RunKind
+from training.views_runs import STARTED_HERE
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,20 @@ def test_every_option_of_every_job_is_explained_in_its_help(kind):
     for action in parser._actions:
         assert action.help, f"{kind}: {action.dest} has no help"
     assert parser.format_help()
+
+
+def test_commands_are_told_what_may_be_named_and_pages_what_is_listed():
+    parser = argparse.ArgumentParser()
+    add_arguments(parser, Options)
+    assert "which model (a model version, a folder or a hub name)" in " ".join(parser.format_help().split())
+    said = form_of(Options, models={}).base_fields["model"].help_text
+    assert said == "which model. Listed: this study's models and those that all studies share."
+
+
+@pytest.mark.parametrize("kind", STARTED_HERE)
+def test_no_page_offers_what_it_does_not_take(kind):
+    for name, field in form_of(JOBS[kind].options, models={}).base_fields.items():
+        assert not re.search(r"\b(folder|hub)\b", field.help_text), f"{name}: {field.help_text}"
 
 
 def test_the_form_has_the_options_limits_and_model_choices():

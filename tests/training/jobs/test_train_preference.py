@@ -10,7 +10,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from huggingface_hub import ModelCard
 
-from training.models import ModelVersion, Run
+from tests.factories import StudyFactory
+from training.models import ModelKind, ModelVersion, Run
 
 pytestmark = pytest.mark.django_db
 
@@ -38,6 +39,15 @@ def test_the_folder_tells_what_it_was_made_from_and_the_same_again_gives_the_sam
     assert card.data.to_dict()["palate"]["snapshot"] == f"sha256:{first.snapshot.sha256}"
     assert {r.metric_type: r.metric_value for r in card.data.eval_results}["accuracy"] == 1
     assert list((tmp_path / "runs" / str(first.run_id) / "tracked").glob("events*"))
+
+
+def test_what_it_was_made_from_is_no_model_of_another_study(study, encoder_folder):
+    foreign = {"study": StudyFactory(), "kind": ModelKind.POLICY, "path": str(encoder_folder)}
+    ModelVersion.objects.create(name="theirs", **foreign)
+    made = train(study, kind="linear", base_model=str(encoder_folder), explain=0, min_steps=1, epochs=1)
+    assert (made.parent, made.base) == (None, encoder_folder.name)
+    ours = ModelVersion.objects.create(name="ours", **{**foreign, "study": made.study})
+    assert train(study, kind="linear", base_model="ours", explain=0, min_steps=1, epochs=1).parent == ours
 
 
 @pytest.mark.parametrize(

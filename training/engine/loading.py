@@ -1,0 +1,45 @@
+"""Loading the body of a pretrained model for another head than it was trained with."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+REPORT = "LOAD REPORT"  # how transformers heads its table of the weights that it did not find or did not need
+
+
+def with_fresh_head(kind: Any, base: str, *, cut: bool = False, **options: Any) -> Any:
+    """`kind.from_pretrained(base)`, where a fresh head takes the place of the one that the base was saved with, which
+    is no reason for a warning. transformers' table is shown when anything of the body differs. cut: fewer layers are
+    wanted than the base has."""
+    held: list[logging.LogRecord] = []
+
+    def shown(record: logging.LogRecord) -> bool:
+        if REPORT not in record.getMessage():
+            return True
+        held.append(record)
+        return False
+
+    logger = logging.getLogger("transformers.modeling_utils")
+    logger.addFilter(shown)
+    expected = False
+    try:
+        model, found = kind.from_pretrained(base, output_loading_info=True, **options)
+        unexpected = [] if cut else found["unexpected_keys"]
+        expected = not (
+            found["mismatched_keys"]
+            or any(_of_body(model, found["missing_keys"], whole=model.base_model is model))
+            or any(_of_body(model, unexpected, whole=False))
+        )
+    finally:
+        logger.removeFilter(shown)
+        if not expected:
+            for record in held:
+                logger.handle(record)
+    return model
+
+
+def _of_body(model: Any, keys: Iterable[str], *, whole: bool) -> list[str]:
+    """The keys of weights of the body, but for what pools its states for a head. whole: the model is nothing else."""
+    prefix = f"{model.base_model_prefix}."
+    inner = [key.removeprefix(prefix) for key in keys if whole or key.startswith(prefix)]
+    return [key for key in inner if not key.startswith("pooler.")]
