@@ -61,7 +61,8 @@ class Corpus:
             empty = False
             yield Document(prompt, (text,))
         if empty:
-            raise PalateError(f"{self.flag} {self.named}: holds no text")
+            said = gettext("%(flag)s %(corpus)s: holds no text")
+            raise PalateError(said % {"flag": self.flag, "corpus": self.named})
 
 
 def _case(named: str) -> str:
