@@ -1,5 +1,6 @@
 """The managers' pages: who may open them, what they show, what they start."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -215,6 +216,13 @@ class TestStart:
             address, {"corpus": "demo", "documents": "200", "steps": "3", "seed": "1", "objective": "rwr"}
         )
         assert page.context["form"].non_field_errors()[0].startswith(words)
+
+    @pytest.mark.parametrize(("language", "chosen"), [("en", "demo"), ("zh-hans", "中文演示 (demo-zh)")])
+    def test_a_page_offers_a_corpus_of_its_language_first(self, language, chosen, client, manager):
+        client.force_login(manager.user)
+        client.cookies[settings.LANGUAGE_COOKIE_NAME] = language
+        page = client.get(reverse("run-start", args=[manager.study.slug, "pretrain"])).content.decode()
+        assert re.search(r'<option value="[^"]*" selected>([^<]*)', page)[1] == chosen
 
     def test_files_of_the_server_cannot_be_named(self, client, manager):
         client.force_login(manager.user)
