@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.studies.models import Study
@@ -35,12 +36,10 @@ def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None
     config = _config(path, flag=flag, value=value)
     _check_complete(Path(path), flag=flag, value=value)
     if kind == ModelKind.PREFERENCE and "palate" not in config:
-        raise PalateError(f"{flag} {value}: not a preference model; expected a folder that train_preference saved")
+        raise _refusal(flag, value, _("not a preference model; expected a folder that train_preference saved"))
     if kind == ModelKind.POLICY and not _writes_text(config):
-        raise PalateError(
-            f"{flag} {value}: not a causal or encoder–decoder language model; config.json says "
-            f"{config.get('architectures')}"
-        )
+        said = _("not a causal or encoder–decoder language model; config.json says %(found)s")
+        raise _refusal(flag, value, said % {"found": config.get("architectures")})
     return path
 
 
@@ -54,7 +53,8 @@ def check_precision(path: str, precision: str) -> None:
     """Raises PalateError when the preference model that `locate` found has no layers to hold in int8."""
     kind = _config(path, flag="--model", value=path).get("model_type")
     if precision == "int8" and kind in WITHOUT_LAYERS:
-        raise PalateError(f"--precision int8: {path} is a small model without large linear layers; use float32")
+        said = _("--precision int8: %(path)s is a small model without large linear layers; use float32")
+        raise PalateError(said % {"path": path})
 
 
 def register(*, study: Study | None, kind: ModelKind, path: str, name: str = "", **details: Any) -> ModelVersion:
@@ -91,10 +91,10 @@ def check_output(wanted: str) -> None:
         return
     path = Path(wanted).expanduser().resolve()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise PalateError(f"--output {wanted}: exists and is not an empty folder; models are never overwritten")
+        raise _refusal("--output", wanted, _("exists and is not an empty folder; models are never overwritten"))
     parent = next(p for p in path.parents if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise PalateError(f"--output {wanted}: cannot write into {parent}")
+        raise _refusal("--output", wanted, _("cannot write into %(folder)s") % {"folder": parent})
 
 
 @contextmanager
@@ -103,7 +103,8 @@ def saved_whole(output: Path) -> Iterator[Path]:
     went wrong leaves nothing; what a worker left that was killed is cleared away by the next attempt. Raises
     PalateError when something is at `output` already."""
     if output.exists() and any(output.iterdir()):
-        raise PalateError(f"{output} exists and is not an empty folder; models are never overwritten")
+        said = _("%(folder)s exists and is not an empty folder; models are never overwritten")
+        raise PalateError(said % {"folder": output})
     partial = _partial(output)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -168,19 +169,19 @@ def _check_place(path: str, *, flag: str, value: str) -> None:
     folder = Path(path)
     roots = [Path(root).resolve() for root in settings.MODEL_ROOTS]
     if roots and not (folder.is_dir() and any(folder.resolve().is_relative_to(root) for root in roots)):
-        known = ", ".join(map(str, roots))
-        raise PalateError(f"{flag} {value}: models are loaded only from below {known} (MODEL_ROOTS)")
+        said = _("models are loaded only from below %(known)s (MODEL_ROOTS)")
+        raise _refusal(flag, value, said % {"known": ", ".join(map(str, roots))})
     pickles = [file for ending in PICKLES for file in folder.glob(ending)]
     if pickles and not list(folder.glob("*.safetensors")):
-        raise PalateError(f"{flag} {value}: its weights are pickles, which can run code; expected safetensors")
+        raise _refusal(flag, value, _("its weights are pickles, which can run code; expected safetensors"))
 
 
 def _check_whole(folder: Path, *, flag: str, value: str) -> None:
     """Raises PalateError for weights that were cut off, as by a copy that broke. Reads their headers only."""
     for file in (*folder.glob("*.safetensors"), *folder.glob("copy-*/*.safetensors")):
         if wrong := _damage(file):
-            name = file.relative_to(folder)
-            raise PalateError(f"{flag} {value}: {name} is damaged: {wrong}; copy or train the model again")
+            said = _("%(name)s is damaged: %(wrong)s; copy or train the model again")
+            raise _refusal(flag, value, said % {"name": file.relative_to(folder), "wrong": wrong})
 
 
 def _check_complete(folder: Path, *, flag: str, value: str) -> None:
@@ -190,13 +191,12 @@ def _check_complete(folder: Path, *, flag: str, value: str) -> None:
     for index in folder.glob("*.safetensors.index.json"):
         names = set(_json(index, flag=flag, value=value).get("weight_map", {}).values())
         if missing := sorted(name for name in names if not (folder / name).is_file()):
-            raise PalateError(
-                f"{flag} {value}: {missing[0]} is missing, which {index.name} names; copy the model again"
-            )
+            said = _("%(name)s is missing, which %(index)s names; copy the model again")
+            raise _refusal(flag, value, said % {"name": missing[0], "index": index.name})
     if not any(folder.glob("*.safetensors")):
-        raise PalateError(f"{flag} {value}: the folder has no weights; expected model.safetensors beside config.json")
+        raise _refusal(flag, value, _("the folder has no weights; expected model.safetensors beside config.json"))
     if not any((folder / name).is_file() for name in TOKENIZERS):
-        raise PalateError(f"{flag} {value}: the folder has no tokenizer; expected tokenizer.json beside config.json")
+        raise _refusal(flag, value, _("the folder has no tokenizer; expected tokenizer.json beside config.json"))
 
 
 def _damage(file: Path) -> str:
@@ -206,22 +206,21 @@ def _damage(file: Path) -> str:
     with file.open("rb") as content:
         length = int.from_bytes(content.read(8), "little")
         if not 0 < length <= size - 8:
-            return f"its {size} bytes end within the header"
+            return _("its %(size)d bytes end within the header") % {"size": size}
         try:
             tensors = json.loads(content.read(length))
             end = max((int(t["data_offsets"][1]) for name, t in tensors.items() if name != "__metadata__"), default=0)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-            return "its header cannot be read"
+            return _("its header cannot be read")
     whole = 8 + length + end
-    return f"it has {size} bytes of {whole}" if size < whole else ""
+    return _("it has %(size)d bytes of %(whole)d") % {"size": size, "whole": whole} if size < whole else ""
 
 
 def _config(path: str, *, flag: str, value: str) -> dict[str, Any]:
     file = Path(path) / "config.json"
     if Path(path).is_dir() and not file.is_file():
-        raise PalateError(
-            f"{flag} {value}: the folder has no config.json; expected a folder that from_pretrained opens"
-        )
+        said = _("the folder has no config.json; expected a folder that from_pretrained opens")
+        raise _refusal(flag, value, said)
     if not file.is_file():
         file = _from_hub(path, flag=flag, value=value)
     return _json(file, flag=flag, value=value)
@@ -231,15 +230,16 @@ def _json(file: Path, *, flag: str, value: str) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:  # also what is no UTF-8
-        raise PalateError(f"{flag} {value}: {file.name} is not JSON: {error}") from None
+        said = _("%(name)s is not JSON: %(error)s") % {"name": file.name, "error": error}
+        raise _refusal(flag, value, said) from None
     if not isinstance(found, dict):
-        raise PalateError(f"{flag} {value}: {file.name} does not describe a model")
+        raise _refusal(flag, value, _("%(name)s does not describe a model") % {"name": file.name})
     return found
 
 
 def _from_hub(name: str, *, flag: str, value: str) -> Path:
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise PalateError(f"{flag} {value}: no such folder")
+        raise _refusal(flag, value, _("no such folder"))
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
     try:
@@ -249,10 +249,12 @@ def _from_hub(name: str, *, flag: str, value: str) -> Path:
         return Path(hf_hub_download(name, "config.json", etag_timeout=5))
     except Exception as error:
         # The hub's client raises many kinds of errors; all mean that there is nothing to load.
-        raise PalateError(
-            f"{flag} {value}: no such folder or model version, and no model hub answers for this name "
-            f"({type(error).__name__})"
-        ) from None
+        said = _("no such folder or model version, and no model hub answers for this name (%(error)s)")
+        raise _refusal(flag, value, said % {"error": type(error).__name__}) from None
+
+
+def _refusal(flag: str, value: str, message: str) -> PalateError:
+    return PalateError(_("%(flag)s %(value)s: %(message)s") % {"flag": flag, "value": value, "message": message})
 
 
 def _writes_text(config: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.quality.win_rate import win_rate
@@ -31,11 +32,12 @@ def promote(*, version: ModelVersion, by: User | None, because: str) -> None:
     """Raises PalateError for a preference model, a policy that is promoted already, or without a reason."""
     locked = ModelVersion.objects.select_for_update().get(pk=version.pk)
     if locked.kind != ModelKind.POLICY:
-        raise PalateError("Only a policy can be promoted.")
+        raise PalateError(_("Only a policy can be promoted."))
     if locked.promoted_at:
-        raise PalateError(f"{locked} is promoted already: {locked.promoted_because}")
+        said = _("%(policy)s is promoted already: %(because)s")
+        raise PalateError(said % {"policy": locked, "because": locked.promoted_because})
     if not because.strip():
-        raise PalateError("Say in a few words why the policy is promoted.")
+        raise PalateError(_("Say in a few words why the policy is promoted."))
     locked.promoted_at, locked.promoted_by, locked.promoted_because = timezone.now(), by, because.strip()[:300]
     locked.save(update_fields=["promoted_at", "promoted_by", "promoted_because"])
 

@@ -19,6 +19,7 @@ from annotate.studies.models import Study
 from palate.charts import line
 from training import model_versions, operations, run_words
 from training.frontier import comparisons, frontier
+from training.jobs import corpora
 from training.jobs.options import form_of, on_a_page
 from training.jobs.registry import JOBS
 from training.models import ModelKind, ModelVersion, Round, Run, RunKind, RunPoint
@@ -63,7 +64,8 @@ def start(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
     study = managed_study(request, slug)
     if kind not in STARTED_HERE:
         raise Http404
-    form = form_for(study, kind)(request.POST if request.method == "POST" else None)
+    first = {"corpus": corpora.suggested(study)} if kind == RunKind.PRETRAIN else None
+    form = form_for(study, kind)(request.POST if request.method == "POST" else None, initial=first)
     if request.method == "POST" and form.is_valid():
         try:
             run = operations.queue_run(

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from annotate.exchange.bundles import Bundle, Said, Written
 from annotate.exchange.checks import check
 from annotate.exchange.files import Row
@@ -36,12 +38,13 @@ def _judged(row: Row, prompts: Mapping[str, Prompt], labels: Sequence[str]) -> B
     values = row.values
     prompt = prompts.get(values["prompt_id"])
     if prompt is None:
-        row.fail("prompt_id", f"{values['prompt_id']!r} is no prompt of the study")
+        row.fail("prompt_id", _("%(name)r is no prompt of the study"), name=values["prompt_id"])
     texts = {response.external_id: response for response in prompt.responses.all()}
     if unknown := [name for name in values["shown"] if name not in texts]:
-        row.fail("shown", f"{unknown[0]!r} is no response to this prompt")
+        row.fail("shown", _("%(name)r is no response to this prompt"), name=unknown[0])
     if (label := values.get("label", "")) and label not in labels:
-        row.fail("label", f"{label!r} is no label of the study; expected {', '.join(labels) or 'none'}")
+        wanted = _("%(label)r is no label of the study; expected %(known)s")
+        row.fail("label", wanted, label=label, known=", ".join(labels) or _("none"))
     said = Said(
         external_id=f"api:{values['judgement_id']}",
         shown=values["shown"],

@@ -2,6 +2,7 @@
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
+from django.utils.translation import gettext as _
 
 from annotate.exchange.bundles import MOST_RESPONSES, Bundle, Said, dense
 from annotate.exchange.files import Row, brief, is_number
@@ -23,11 +24,14 @@ def check(bundle: Bundle) -> None:
         _sound_name(bundle, names)
     _sound_name(bundle, names)
     if bundle.split and bundle.split not in SPLITS:
-        row.fail("split", f"{bundle.split!r} is no split; expected {', '.join(Split.values)}")
+        wanted = _("%(split)r is no split; expected %(known)s")
+        row.fail("split", wanted, split=bundle.split, known=", ".join(Split.values))
     if bundle.purpose not in PURPOSES:
-        row.fail("purpose", f"{bundle.purpose!r}; expected one of {', '.join(Purpose.values)}")
+        wanted = _("%(value)r; expected one of %(known)s")
+        row.fail("purpose", wanted, value=bundle.purpose, known=", ".join(Purpose.values))
     if len(bundle.responses) > MOST_RESPONSES:
-        row.fail("responses", f"has {len(bundle.responses)}; at most {MOST_RESPONSES} to a prompt are taken at once")
+        wanted = _("has %(count)d; at most %(most)d to a prompt are taken at once")
+        row.fail("responses", wanted, count=len(bundle.responses), most=MOST_RESPONSES)
     row = Row(row.file, row.line, {"prompt": bundle.prompt, "response": ""})
     row.text("prompt")
     for response in bundle.responses:
@@ -41,35 +45,45 @@ def check(bundle: Bundle) -> None:
 def _sound_name(bundle: Bundle, names: dict[str, str]) -> None:
     for field, name in names.items():
         if len(name) > MOST_NAME:
-            bundle.row.fail(field, f"has {len(name)} characters; at most {MOST_NAME} are allowed")
+            wanted = _("has %(length)d characters; at most %(most)d are allowed")
+            bundle.row.fail(field, wanted, length=len(name), most=MOST_NAME)
         if "\0" in name:
-            bundle.row.fail(field, "holds a NUL character, which PostgreSQL cannot store")
+            bundle.row.fail(field, _("holds a NUL character, which PostgreSQL cannot store"))
 
 
 def _check_said(bundle: Bundle, said: Said, known: set[str]) -> None:
     row, k = bundle.row, len(said.shown)
     if not set(said.shown) <= known or len(set(said.shown)) != k or not k:
-        row.fail("responses", "the responses judged are not different ones of this row; equal texts cannot be compared")
+        wanted = _("the responses judged are not different ones of this row; equal texts cannot be compared")
+        row.fail("responses", wanted)
     if said.ranks is None and not said.scores:
-        row.fail("rank", "is missing, and so are scores; expected ranks, scores or both")
+        row.fail("rank", _("is missing, and so are scores; expected ranks, scores or both"))
     if said.ranks is not None and list(said.ranks) != _dense_or_none(said, k):
-        row.fail("rank", f"{list(said.ranks)!r} is not a ranking of {k}: 1 the best, ties equal, none left out")
+        wanted = _("%(ranks)r is not a ranking of %(k)d: 1 the best, ties equal, none left out")
+        row.fail("rank", wanted, ranks=list(said.ranks), k=k)
     if said.unacceptable and (len(said.unacceptable) != k or not all(isinstance(f, bool) for f in said.unacceptable)):
-        row.fail("unacceptable", f"{list(said.unacceptable)!r}; expected true or false for each of {k} responses")
+        wanted = _("%(flags)r; expected true or false for each of %(k)d responses")
+        row.fail("unacceptable", wanted, flags=list(said.unacceptable), k=k)
     if said.strength is not None and not _has_strength(said, k):
-        row.fail("strength", f"{said.strength!r}; expected 1, 2 or 3, and only for two responses of different rank")
+        wanted = _("%(value)r; expected 1, 2 or 3, and only for two responses of different rank")
+        row.fail("strength", wanted, value=said.strength)
     if len(said.label) > MOST_LABEL:
-        row.fail("label", f"has {len(said.label)} characters; at most {MOST_LABEL} are allowed")
+        wanted = _("has %(length)d characters; at most %(most)d are allowed")
+        row.fail("label", wanted, length=len(said.label), most=MOST_LABEL)
     if said.confidence is not None and (said.confidence not in (1, 2, 3) or not said.label):
-        row.fail("confidence", f"{said.confidence!r}; expected 1, 2 or 3, and only beside a label")
+        wanted = _("%(value)r; expected 1, 2 or 3, and only beside a label")
+        row.fail("confidence", wanted, value=said.confidence)
     if said.seconds is not None and not (is_number(said.seconds) and 0 <= said.seconds <= MOST_SECONDS):
-        row.fail("seconds", f"{brief(said.seconds)}; expected a number from 0 to {MOST_SECONDS:g}")
+        wanted = _("%(value)s; expected a number from 0 to %(most)g")
+        row.fail("seconds", wanted, value=brief(said.seconds), most=MOST_SECONDS)
     if said.part not in Part.values:
-        row.fail("part", f"{said.part!r}; expected one of {', '.join(Part.values)}")
+        row.fail("part", _("%(value)r; expected one of %(known)s"), value=said.part, known=", ".join(Part.values))
     if said.standing and said.standing not in Standing.values:
-        row.fail("rater_standing", f"{said.standing!r}; expected one of {', '.join(Standing.values)}")
+        wanted = _("%(value)r; expected one of %(known)s")
+        row.fail("rater_standing", wanted, value=said.standing, known=", ".join(Standing.values))
     if said.rater is not None and not 0 < len(said.rater) <= MOST_NAME:
-        row.fail("rater", f"has {len(said.rater)} characters; expected 1 to {MOST_NAME}")
+        wanted = _("has %(length)d characters; expected 1 to %(most)d")
+        row.fail("rater", wanted, length=len(said.rater), most=MOST_NAME)
     for key, values in said.scores.items():
         _check_scores(bundle, key, list(values), k)
 
@@ -83,9 +97,9 @@ def check_criterion(row: Row, key: str) -> None:
     try:
         validate_slug(key)
     except ValidationError:
-        row.fail("scores", f"{key!r} is no name of a criterion: letters, digits, - and _ only")
+        row.fail("scores", _("%(key)r is no name of a criterion: letters, digits, - and _ only"), key=key)
     if len(key) > 50:
-        row.fail("scores", f"{key!r} has more than 50 characters")
+        row.fail("scores", _("%(key)r has more than 50 characters"), key=key)
 
 
 def _dense_or_none(said: Said, k: int) -> list[int] | None:
@@ -96,4 +110,5 @@ def _dense_or_none(said: Said, k: int) -> list[int] | None:
 def _check_scores(bundle: Bundle, key: str, values: list[float], k: int) -> None:
     check_criterion(bundle.row, key)
     if len(values) != k or not all(is_number(value) for value in values):
-        bundle.row.fail(f"scores.{key}", f"{brief(values)}; expected a list of {k} numbers, one for each response")
+        wanted = _("%(values)s; expected a list of %(k)d numbers, one for each response")
+        bundle.row.fail(f"scores.{key}", wanted, values=brief(values), k=k)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.exchange import exports
@@ -43,7 +44,8 @@ class Folder:
                 yield name, self._hashed(name, _chained(first, stream))
                 self.rows[split] = rows.count
         if not self.rows:
-            raise PalateError(f"study {self.study.slug} has nothing to export as {self.form} under this policy")
+            said = _("study %(study)s has nothing to export as %(form)s under this policy")
+            raise PalateError(said % {"study": self.study.slug, "form": self.form})
         yield "README.md", self._hashed("README.md", iter([self._card().encode()]))
         yield MANIFEST, iter([self._manifest().encode()])
 

@@ -11,23 +11,25 @@ from typing import Any, NoReturn
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from annotate.errors import PalateError
 
 # How files begin that are often brought under the name of a text file.
 OTHER_KINDS = {
-    b"PK\x03\x04": "a zip archive or a spreadsheet",
-    b"\xd0\xcf\x11\xe0": "an Office document",
-    b"%PDF": "a PDF document",
-    b"PAR1": "a Parquet file",
-    b"BZh": "bzip2 data",
-    b"\xfd7zXZ": "xz data",
-    b"\x28\xb5\x2f\xfd": "zstd data",
-    b"\x89PNG": "a picture",
-    b"SQLite format 3": "a database",
-    b"\xff\xfe\0\0": "UTF-32 text",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
+    b"PK\x03\x04": gettext_noop("a zip archive or a spreadsheet"),
+    b"\xd0\xcf\x11\xe0": gettext_noop("an Office document"),
+    b"%PDF": gettext_noop("a PDF document"),
+    b"PAR1": gettext_noop("a Parquet file"),
+    b"BZh": gettext_noop("bzip2 data"),
+    b"\xfd7zXZ": gettext_noop("xz data"),
+    b"\x28\xb5\x2f\xfd": gettext_noop("zstd data"),
+    b"\x89PNG": gettext_noop("a picture"),
+    b"SQLite format 3": gettext_noop("a database"),
+    b"\xff\xfe\0\0": gettext_noop("UTF-32 text"),
+    b"\xff\xfe": gettext_noop("UTF-16 text"),
+    b"\xfe\xff": gettext_noop("UTF-16 text"),
 }
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
@@ -40,33 +42,36 @@ class Row:
     line: int
     values: dict[str, Any]
 
-    def fail(self, field: str, message: str) -> NoReturn:
-        raise PalateError(f"{self.file.name} line {self.line}, field {field}: {message}")
+    def fail(self, field: str, message: str, /, **named: object) -> NoReturn:
+        """Raises PalateError at a field of this row. named: the values of the placeholders in the message."""
+        said = _("%(file)s line %(line)d, field %(field)s: %(message)s")
+        place = {"file": self.file.name, "line": self.line, "field": field}
+        raise PalateError(said % {**place, "message": message % named})
 
     def text(self, field: str, *, required: bool = True, blank: bool = False) -> str:
         """A text; numbers are taken as their digits. Raises PalateError when it is missing, blank or no text."""
         value = self.values.get(field)
         if value is None or value == "":
             if required and not blank:
-                self.fail(field, "is missing or empty; expected a text")
+                self.fail(field, _("is missing or empty; expected a text"))
             return ""
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str):
-            self.fail(field, f"{brief(value)} is not a text")
+            self.fail(field, _("%(value)s is not a text"), value=brief(value))
         if "\0" in value:
-            self.fail(field, "holds a NUL character, which PostgreSQL cannot store")
+            self.fail(field, _("holds a NUL character, which PostgreSQL cannot store"))
         if not _encodes(value):
-            self.fail(field, "holds half a surrogate pair, which is not valid Unicode")
+            self.fail(field, _("holds half a surrogate pair, which is not valid Unicode"))
         if required and not value.strip():
-            self.fail(field, "is blank; expected a text")
+            self.fail(field, _("is blank; expected a text"))
         return value
 
     def name(self, field: str, *, required: bool = True) -> str:
         """A short text, such as an id or an author."""
         value = self.text(field, required=required)
         if len(value) > 200:
-            self.fail(field, f"has {len(value)} characters; at most 200 are allowed")
+            self.fail(field, _("has %(length)d characters; at most %(most)d are allowed"), length=len(value), most=200)
         return value
 
     def tags(self, field: str) -> list[str]:
@@ -76,7 +81,8 @@ class Row:
             return []
         words = value if isinstance(value, list) else self.text(field, required=False).split(",")
         if not all(isinstance(word, str) and len(word) <= 50 and "\0" not in word for word in words):
-            self.fail(field, f"{brief(value)}: expected words of at most 50 characters with commas between them")
+            said = _("%(value)s: expected words of at most 50 characters with commas between them")
+            self.fail(field, said, value=brief(value))
         return sorted({word.strip() for word in words if word.strip()})
 
     def number(self, field: str) -> float | None:
@@ -84,15 +90,16 @@ class Row:
         if value is None:
             return None
         if not is_number(value):
-            self.fail(field, f"{brief(value)} is not a number")
+            self.fail(field, _("%(value)s is not a number"), value=brief(value))
         return float(value)
 
     def list_of(self, field: str, length: int | None = None) -> list[Any]:
         value = self.values.get(field)
         if not isinstance(value, list):
-            self.fail(field, f"{brief(value)} is not a list")
+            self.fail(field, _("%(value)s is not a list"), value=brief(value))
         if length is not None and len(value) != length:
-            self.fail(field, f"has {len(value)} entries; expected {length}, one a response")
+            said = _("has %(entries)d entries; expected %(length)d, one a response")
+            self.fail(field, said, entries=len(value), length=length)
         return value
 
 
@@ -135,20 +142,29 @@ def other_kind(start: bytes) -> str:
     """What a file that begins so is, when it is no UTF-8 text; empty when it may be."""
     known = next((kind for magic, kind in OTHER_KINDS.items() if start.startswith(magic)), "")
     # Every second byte NUL: Latin letters in two bytes each, without a mark of order.
-    return known or ("UTF-16 text" if {0} in (set(start[:20:2]), set(start[1:20:2])) else "")
+    kind = known or ("UTF-16 text" if {0} in (set(start[:20:2]), set(start[1:20:2])) else "")
+    return kind and _(kind)
 
 
 def why_no_json(error: ValueError | RecursionError) -> str:
     """What is wrong with a text that json.loads refused, in a few words."""
     if isinstance(error, RecursionError):
-        return "nested too deeply"
-    return error.msg if isinstance(error, json.JSONDecodeError) else "a number has too many digits"
+        return _("nested too deeply")
+    return error.msg if isinstance(error, json.JSONDecodeError) else _("a number has too many digits")
 
 
-def check_known(where: str, what: str, names: Collection[str], known: Collection[str]) -> None:
-    """Raises PalateError at a name that is not known, with the known one that looks like it."""
-    for name in names:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise PalateError(f"{where}: unknown {what} {name!r}; expected {', '.join(sorted(known))}{hint}")
+def wrong(file: Path | str, message: str, line: int | None = None) -> PalateError:
+    """What to raise at a file, or at a line of it as a whole."""
+    if line is None:
+        return PalateError(_("%(file)s: %(message)s") % {"file": file, "message": message})
+    return PalateError(_("%(file)s line %(line)d: %(message)s") % {"file": file, "line": line, "message": message})
+
+
+def unknown(name: str, known: Collection[str], *, column: bool) -> str:
+    """What is said of a column or field that is not known, with the known one that looks like it."""
+    said = (
+        _("unknown column %(name)r; expected %(known)s") if column else _("unknown field %(name)r; expected %(known)s")
+    )
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = _("; did you mean %(name)r?") % {"name": close[0]} if close else ""
+    return said % {"name": name, "known": ", ".join(sorted(known))} + hint

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.exchange.bundles import Bundle
 from annotate.exchange.checks import check
-from annotate.exchange.files import Row
+from annotate.exchange.files import Row, wrong
 from annotate.exchange.import_prompts import Report
 from annotate.exchange.memory import seldom_collected
 from annotate.exchange.planning import analyse
@@ -48,9 +49,10 @@ class Way:
 
     def __post_init__(self) -> None:
         if self.shape and self.shape not in registry.SHAPES:
-            raise PalateError(f"--shape {self.shape}: expected one of {', '.join(registry.SHAPES)}")
+            said = _("--shape %(shape)s: expected one of %(known)s")
+            raise PalateError(said % {"shape": self.shape, "known": ", ".join(registry.SHAPES)})
         if self.dry_run and self.resumable:
-            raise PalateError("--dry-run and --resumable: a dry run keeps nothing; choose one of them")
+            raise PalateError(_("--dry-run and --resumable: a dry run keeps nothing; choose one of them"))
 
 
 class Problems:
@@ -100,7 +102,7 @@ def import_preferences(
         else:
             analyse(writer.brought if writer else 0)
     if not counts and not problems.count:
-        raise PalateError(f"{path}: holds nothing to import")
+        raise wrong(path, _("holds nothing to import"))
     return {
         "study": slug,
         "study_created": int(made),
@@ -137,11 +139,16 @@ def _study(slug: str, chunk: list[Bundle], way: Way) -> tuple[Study, bool]:
 
 def told(counts: Mapping[str, Any]) -> str:
     """The result in one line."""
-    would = "would be added" if counts["dry_run"] else "added"
     there = sum(counts[f"{what}_already_there"] for what in ("prompts", "responses", "judgements"))
-    bad = f"; {counts['bad_rows']} rows do not fit" if counts["bad_rows"] else ""
-    return (
-        f"{counts['study']}{' (new study)' if counts['study_created'] else ''}, {counts['shape']}: "
-        f"{counts['prompts']} prompts, {counts['responses']} responses, {counts['judgements']} judgements of "
-        f"{counts['raters']} raters, {counts['tasks']} tasks {would}; {there} already there{bad}"
+    would = _(
+        "%(prompts)d prompts, %(responses)d responses, %(judgements)d judgements of %(raters)d raters, %(tasks)d tasks "
+        "would be added; %(there)d already there"
     )
+    added = _(
+        "%(prompts)d prompts, %(responses)d responses, %(judgements)d judgements of %(raters)d raters, %(tasks)d tasks "
+        "added; %(there)d already there"
+    )
+    new = _(" (new study)") if counts["study_created"] else ""
+    bad = _("; %(bad)d rows do not fit") % {"bad": counts["bad_rows"]} if counts["bad_rows"] else ""
+    said = (would if counts["dry_run"] else added) % {**counts, "there": there}
+    return f"{counts['study']}{new}, {counts['shape']}: {said}{bad}"

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
-from annotate.errors import PalateError
 from annotate.exchange.bundles import Bundle, digest
 from annotate.exchange.checks import check
-from annotate.exchange.files import Row
+from annotate.exchange.files import Row, wrong
 from annotate.exchange.sources import known_rows
 from annotate.exchange.studies import study_for_import
 from annotate.exchange.writer import Writer, chunks
@@ -27,7 +27,7 @@ def import_prompts(*, slug: str, file: Path, group_by: str = "", report: Report 
     """
     prompts = list(read_prompts(file, group_by=group_by))
     if not prompts:
-        raise PalateError(f"{file.name}: holds no prompts; expected a row for each")
+        raise wrong(file.name, _("holds no prompts; expected a row for each"))
     study, made = study_for_import(slug)
     writer = Writer(study, "prompts", scales={})
     for chunk in chunks(prompts):
@@ -52,7 +52,8 @@ def read_prompts(file: Path, *, group_by: str = "") -> Iterator[Bundle]:
             if before is prompt:
                 yield prompt
             elif before.prompt != prompt.prompt:
-                row.fail("prompt_id", f"{prompt.prompt_id!r} stands at line {before.row.line} with another text")
+                said = _("%(name)r stands at line %(line)d with another text")
+                row.fail("prompt_id", said, name=prompt.prompt_id, line=before.row.line)
 
 
 def _prompts_of(row: Row, group_by: str) -> list[Bundle]:

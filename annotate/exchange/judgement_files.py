@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotate.exchange.bundles import Bundle, Said, Written, dense
 from annotate.exchange.checks import check
@@ -24,14 +25,15 @@ def read_responses(file: Path, prompts: Mapping[str, str]) -> dict[str, Bundle]:
     for row in known_rows(file, RESPONSE_FIELDS):
         prompt = row.name("prompt_id")
         if prompt not in prompts:
-            row.fail("prompt_id", f"{prompt!r} is no prompt of the prompts file or of the study")
+            row.fail("prompt_id", _("%(name)r is no prompt of the prompts file or of the study"), name=prompt)
         author = row.name("author", required=False) or "unknown"
         response = Written(row.name("response_id"), row.text("text"), author)
         bundle = Bundle(row, prompt, prompts[prompt], [response])
         check(bundle)
         before = responses.setdefault(response.external_id, bundle)
         if (before.prompt_id, *before.responses) != (prompt, response):
-            row.fail("response_id", f"{response.external_id!r} stands at line {before.row.line} as another response")
+            said = _("%(name)r stands at line %(line)d as another response")
+            row.fail("response_id", said, name=response.external_id, line=before.row.line)
     return responses
 
 
@@ -50,7 +52,8 @@ def read_judgements(file: Path, responses: Mapping[str, Bundle]) -> Iterator[Bun
         if before is bundle:
             yield bundle
         elif _answer(before.said[0]) != _answer(said):
-            row.fail("rater", f"{said.rater!r} judged these responses differently at line {before.row.line}")
+            differs = _("%(rater)r judged these responses differently at line %(line)d")
+            row.fail("rater", differs, rater=said.rater, line=before.row.line)
 
 
 def _answer(said: Said) -> tuple[Any, ...]:
@@ -83,15 +86,16 @@ def _judgement(row: Row, responses: Mapping[str, Bundle], now: datetime) -> Bund
 def _shown(row: Row, responses: Mapping[str, Bundle]) -> tuple[str, ...]:
     prompt, shown = row.name("prompt_id"), tuple(str(entry) for entry in row.list_of("shown"))
     if not shown:
-        row.fail("shown", "is empty; expected the ids of the responses shown")
+        row.fail("shown", _("is empty; expected the ids of the responses shown"))
     if len(set(shown)) != len(shown):
-        row.fail("shown", "names a response twice")
+        row.fail("shown", _("names a response twice"))
     for entry in shown:
         response = responses.get(entry)
         if response is None:
-            row.fail("shown", f"{entry!r} is no response of the responses file")
+            row.fail("shown", _("%(name)r is no response of the responses file"), name=entry)
         if response.prompt_id != prompt:
-            row.fail("shown", f"{entry!r} answers prompt {response.prompt_id!r}, not {prompt!r}")
+            said = _("%(name)r answers prompt %(other)r, not %(prompt)r")
+            row.fail("shown", said, name=entry, other=response.prompt_id, prompt=prompt)
     return shown
 
 
@@ -102,20 +106,20 @@ def _ranks(row: Row, k: int) -> list[int]:
     told = dense(ranks) if whole else []
     competition = whole and [1 + sum(other < rank for other in ranks) for rank in ranks]
     if not whole or ranks not in (told, competition):
-        row.fail(
-            "ranks",
-            f"{brief(ranks)} is not a ranking of {k} responses; expected one whole number a response, 1 the best, "
-            f"equal numbers for ties",
+        said = _(
+            "%(ranks)s is not a ranking of %(k)d responses; expected one whole number a response, 1 the best, equal "
+            "numbers for ties"
         )
+        row.fail("ranks", said, ranks=brief(ranks), k=k)
     return told
 
 
 def _scores(row: Row) -> Mapping[str, Any]:
     scores = row.values.get("scores")
     if not isinstance(scores, dict | None):
-        row.fail("scores", "is not an object; expected criterion names with one score a response")
+        row.fail("scores", _("is not an object; expected criterion names with one score a response"))
     if wrong := [key for key, values in (scores or {}).items() if not isinstance(values, list)]:
-        row.fail(f"scores.{wrong[0]}", "is not a list; expected a number for each response")
+        row.fail(f"scores.{wrong[0]}", _("is not a list; expected a number for each response"))
     return scores or {}
 
 
@@ -123,5 +127,6 @@ def _moment(row: Row) -> datetime | None:
     text = row.text("at", required=False)
     moment = moment_of(text) if text else None
     if text and moment is None:
-        row.fail("at", f"{text!r} is no date and time of the past; expected such as 2026-01-31T16:59:52Z")
+        said = _("%(text)r is no date and time of the past; expected such as 2026-01-31T16:59:52Z")
+        row.fail("at", said, text=text)
     return moment

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from django.utils.translation import gettext as _
+
 from annotate.errors import PalateError
 
 MB = 1024 * 1024
@@ -26,7 +28,8 @@ def at_most(megabytes: int) -> Iterator[None]:
     try:
         yield
     except MemoryError:
-        raise PalateError(f"the file needs more than {megabytes} MB of memory to read (IMPORT_MEMORY_MB)") from None
+        said = _("the file needs more than %(most)d MB of memory to read (IMPORT_MEMORY_MB)")
+        raise PalateError(said % {"most": megabytes}) from None
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 

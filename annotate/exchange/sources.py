@@ -12,12 +12,13 @@ import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
-from annotate.exchange.files import Row, check_known, other_kind, why_no_json
+from annotate.exchange.files import Row, other_kind, unknown, why_no_json, wrong
 
 GZIP_MAGIC = b"\x1f\x8b"
 MB = 1024 * 1024
@@ -42,6 +43,9 @@ class Damaged(Row):
 
     error: str = ""
 
+    def refuse(self) -> NoReturn:
+        raise wrong(self.file.name, self.error, self.line)
+
 
 def rows(path: Path, limits: Limits | None = None) -> Iterator[Row]:
     """The rows of a file or a folder. Raises PalateError that says what it is instead, or what limit it breaks."""
@@ -52,36 +56,38 @@ def rows(path: Path, limits: Limits | None = None) -> Iterator[Row]:
         for row in _rows(file, limits):
             count += 1
             if count > limits.rows:
-                raise PalateError(f"{path}: has more than {limits.rows} rows; divide it (IMPORT_MAX_ROWS)")
+                said = _("has more than %(most)d rows; divide it (IMPORT_MAX_ROWS)") % {"most": limits.rows}
+                raise wrong(path, said)
             yield replace(row, values={"split": split, **row.values}) if split else row
     if not count:
-        raise PalateError(f"{path}: holds no rows")
+        raise wrong(path, _("holds no rows"))
 
 
 def known_rows(file: Path, known: Collection[str]) -> Iterator[Row]:
     """The rows of a file in Palate's own form. Raises PalateError at one that cannot be read or has other fields."""
     if file.is_dir():
-        raise PalateError(f"{file}: is a folder; expected a file")
+        raise wrong(file, _("is a folder; expected a file"))
     for row in rows(file):
         if isinstance(row, Damaged):
-            raise PalateError(f"{file.name} line {row.line}: {row.error}")
-        line, what = (1, "column") if _kind(file) == "csv" else (row.line, "field")
-        check_known(f"{file.name} line {line}", what, row.values, known)
+            row.refuse()
+        if other := next((name for name in row.values if name not in known), None):
+            column = _kind(file) == "csv"
+            raise wrong(file.name, unknown(other, known, column=column), 1 if column else row.line)
         yield row
 
 
 def _files(path: Path) -> list[tuple[Path, str]]:
     """The files to read, each with the split that its name tells of in a `datasets` folder."""
     if not path.exists():
-        raise PalateError(f"{path}: no such file or folder")
+        raise wrong(path, _("no such file or folder"))
     if not path.is_dir():
         return [(path, "")]
     found = sorted(file for file in path.rglob("*") if file.is_file() and _kind(file) in ("parquet", "jsonl", "csv"))
     if not found:
-        raise PalateError(f"{path}: the folder holds no Parquet, JSON lines or CSV file")
+        raise wrong(path, _("the folder holds no Parquet, JSON lines or CSV file"))
     for file in found:
         if not file.resolve().is_relative_to(path.resolve()):
-            raise PalateError(f"{file}: leads out of the folder")
+            raise wrong(file, _("leads out of the folder"))
     return [(file, SPLITS.get(file.name.split(".")[0].split("-")[0].lower(), "")) for file in found]
 
 
@@ -101,9 +107,8 @@ def _kind(file: Path) -> str:
 def _rows(file: Path, limits: Limits) -> Iterator[Row]:
     size = file.stat().st_size
     if size > limits.file_bytes:
-        raise PalateError(
-            f"{file.name}: has {size // MB} MB; at most {limits.file_bytes // MB} are taken (IMPORT_MAX_MB)"
-        )
+        said = _("has %(size)d MB; at most %(most)d are taken (IMPORT_MAX_MB)")
+        raise wrong(file.name, said % {"size": size // MB, "most": limits.file_bytes // MB})
     kind = _kind(file)
     if kind == "parquet":
         yield from _parquet(file, limits)
@@ -113,9 +118,10 @@ def _rows(file: Path, limits: Limits) -> Iterator[Row]:
             text = _Text(file, raw, size, limits)
             yield from {"csv": _csv, "jsonl": _json_lines, "json": _json}[kind or text.guess()](file, text)
         except UnicodeDecodeError:
-            raise PalateError(f"{file.name} line {text.line}: not UTF-8 text; save the file as UTF-8") from None
+            raise wrong(file.name, _("not UTF-8 text; save the file as UTF-8"), text.line) from None
         except (OSError, EOFError, zlib.error) as error:
-            raise PalateError(f"{file.name}: the gzip data is damaged or cut off: {error}") from None
+            said = _("the gzip data is damaged or cut off: %(error)s") % {"error": error}
+            raise wrong(file.name, said) from None
 
 
 class _Text:
@@ -126,25 +132,26 @@ class _Text:
         packed = raw.read(2) == GZIP_MAGIC
         raw.seek(0)
         if not packed and file.suffix.lower() == ".gz":
-            raise PalateError(f"{file.name}: is named .gz but holds no gzip data")
+            raise wrong(file.name, _("is named .gz but holds no gzip data"))
         self.most = min(limits.text_bytes, max(size, MB) * limits.ratio) if packed else limits.text_bytes
         self.stream: Any = io.BufferedReader(gzip.GzipFile(fileobj=raw) if packed else raw)
         if kind := other_kind(self.stream.peek(64)[:64]):
-            raise PalateError(f"{file.name} line 1: is {kind}; expected UTF-8 text, plain or gzipped")
+            said = _("is %(kind)s; expected UTF-8 text, plain or gzipped") % {"kind": kind}
+            raise wrong(file.name, said, 1)
 
     def __iter__(self) -> Iterator[str]:
         while line := self.stream.readline(self.limits.line_bytes + 1):
             self.line += 1
             self.taken += len(line)
             if len(line) > self.limits.line_bytes:
-                raise PalateError(
-                    f"{self.file.name} line {self.line}: is longer than {self.limits.line_bytes // MB} MB"
-                )
+                said = _("is longer than %(most)d MB") % {"most": self.limits.line_bytes // MB}
+                raise wrong(self.file.name, said, self.line)
             if self.taken > self.most:
-                raise PalateError(
-                    f"{self.file.name} line {self.line}: decompresses to more than {self.most // MB} MB; "
-                    f"import it decompressed and in parts (IMPORT_MAX_TEXT_MB, IMPORT_MAX_RATIO)"
+                said = _(
+                    "decompresses to more than %(most)d MB; import it decompressed and in parts (IMPORT_MAX_TEXT_MB, "
+                    "IMPORT_MAX_RATIO)"
                 )
+                raise wrong(self.file.name, said % {"most": self.most // MB}, self.line)
             yield line.decode("utf-8-sig" if self.line == 1 else "utf-8")
 
     def guess(self) -> str:
@@ -161,7 +168,7 @@ def _json_lines(file: Path, text: _Text) -> Iterator[Row]:
         if isinstance(values, dict):
             yield Row(file, text.line, values)
         else:
-            told = values if isinstance(values, str) else "is not an object; expected one object a line"
+            told = values if isinstance(values, str) else _("is not an object; expected one object a line")
             yield Damaged(file, text.line, {}, told)
 
 
@@ -170,7 +177,7 @@ def _parsed(line: str) -> Any:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return f"is not JSON ({why_no_json(error)}); expected one object a line"
+        return _("is not JSON (%(why)s); expected one object a line") % {"why": why_no_json(error)}
     return value if isinstance(value, dict) else None
 
 
@@ -186,15 +193,13 @@ def _json(file: Path, text: _Text) -> Iterator[Row]:
     try:
         entries = json.loads(whole)
     except (ValueError, RecursionError) as error:
-        where = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise PalateError(
-            f"{file.name}{where}: is not JSON ({why_no_json(error)}); expected an array of objects"
-        ) from None
+        said = _("is not JSON (%(why)s); expected an array of objects") % {"why": why_no_json(error)}
+        raise wrong(file.name, said, getattr(error, "lineno", None)) from None
     for number, entry in enumerate(entries, start=1):
         if isinstance(entry, dict):
             yield Row(file, number, entry)
         else:
-            yield Damaged(file, number, {}, "is not an object; expected an array of objects")
+            yield Damaged(file, number, {}, _("is not an object; expected an array of objects"))
 
 
 def _csv(file: Path, text: _Text) -> Iterator[Row]:
@@ -202,19 +207,19 @@ def _csv(file: Path, text: _Text) -> Iterator[Row]:
     try:
         header = [name.strip() for name in next(reader, [])]
         if not any(header):
-            raise PalateError(f"{file.name}: holds no header row; expected columns such as prompt")
+            raise wrong(file.name, _("holds no header row; expected columns such as prompt"))
         if double := next((name for name in header if header.count(name) > 1), None):
-            raise PalateError(f"{file.name} line 1: the column {double!r} stands there twice")
+            raise wrong(file.name, _("the column %(name)r stands there twice") % {"name": double}, 1)
         for cells in reader:
             if not any(cells):
                 continue
             if len(cells) == len(header):
                 yield Row(file, reader.line_num, dict(zip(header, cells, strict=True)))
             else:
-                words = f"has {len(cells)} cells; the header has {len(header)} columns"
-                yield Damaged(file, reader.line_num, {}, words)
+                said = _("has %(cells)d cells; the header has %(columns)d columns")
+                yield Damaged(file, reader.line_num, {}, said % {"cells": len(cells), "columns": len(header)})
     except csv.Error as error:
-        raise PalateError(f"{file.name} line {reader.line_num}: is not CSV: {error}") from None
+        raise wrong(file.name, _("is not CSV: %(error)s") % {"error": error}, reader.line_num) from None
 
 
 def _parquet(file: Path, limits: Limits) -> Iterator[Row]:
@@ -226,23 +231,24 @@ def _parquet(file: Path, limits: Limits) -> Iterator[Row]:
             told = table.metadata
             size = sum(told.row_group(n).total_byte_size for n in range(told.num_row_groups))
             if size > min(limits.text_bytes, max(file.stat().st_size, MB) * limits.ratio):
-                raise PalateError(
-                    f"{file.name}: decompresses to {size // MB} MB (IMPORT_MAX_TEXT_MB, IMPORT_MAX_RATIO)"
-                )
+                said = _("decompresses to %(size)d MB (IMPORT_MAX_TEXT_MB, IMPORT_MAX_RATIO)")
+                raise wrong(file.name, said % {"size": size // MB})
             number = taken = 0
             for batch in table.iter_batches(batch_size=500):
                 # What the file says of its sizes may be a lie, and one text may stand for millions of equal cells.
                 taken += batch.nbytes
                 if taken > limits.text_bytes:
-                    raise PalateError(
-                        f"{file.name} row {number + 1}: decompresses to more than {limits.text_bytes // MB} MB; "
-                        f"import it in parts (IMPORT_MAX_TEXT_MB)"
+                    said = _(
+                        "%(file)s row %(row)d: decompresses to more than %(most)d MB; import it in parts "
+                        "(IMPORT_MAX_TEXT_MB)"
                     )
+                    most = limits.text_bytes // MB
+                    raise PalateError(said % {"file": file.name, "row": number + 1, "most": most})
                 for values in batch.to_pylist():
                     number += 1
                     yield Row(file, number, values)
     except (pa.ArrowException, OSError) as error:
-        raise PalateError(f"{file.name}: is not a whole Parquet file: {error}") from None
+        raise wrong(file.name, _("is not a whole Parquet file: %(error)s") % {"error": error}) from None
 
 
 def rows_about(path: Path) -> int:
@@ -250,7 +256,7 @@ def rows_about(path: Path) -> int:
     import pyarrow.parquet as pq
 
     total = 0
-    for file, _ in _files(path):
+    for file, _split in _files(path):
         if _kind(file) == "parquet":
             total += pq.read_metadata(file).num_rows
         else:

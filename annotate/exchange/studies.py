@@ -3,6 +3,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
+from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.studies.models import Method, Study
@@ -16,7 +17,8 @@ def study_for_import(
     try:
         validate_slug(slug)
     except ValidationError:
-        raise PalateError(f"STUDY {slug!r}: a short name has only letters, digits, - and _") from None
+        said = _("STUDY %(slug)r: a short name has only letters, digits, - and _")
+        raise PalateError(said % {"slug": slug}) from None
     study = Study.objects.select_for_update().filter(slug=slug).first()
     if study:
         return study, False

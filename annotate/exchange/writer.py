@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.exchange.bundles import Bundle, Said
@@ -101,7 +102,9 @@ class Writer:
         for bundle in bundles:
             try:
                 if texts.setdefault(bundle.prompt_id, bundle.prompt) != bundle.prompt:
-                    bundle.row.fail("prompt", f"{bundle.prompt_id!r} stands there already with another text")
+                    bundle.row.fail(
+                        "prompt", _("%(name)r stands there already with another text"), name=bundle.prompt_id
+                    )
                 if bundle.prompt_id not in pks and bundle.prompt_id not in new:
                     new[bundle.prompt_id] = self._prompt(bundle, splits)
                 sound.append(bundle)
@@ -121,7 +124,8 @@ class Writer:
                 test_share=0 if bundle.divided else self.study.test_share,
             )
         if bundle.group and splits.setdefault(bundle.group, split) != split:
-            bundle.row.fail("split", f"{split!r}, but group {bundle.group!r} is in {splits[bundle.group]!r}")
+            said = _("%(split)r, but group %(group)r is in %(other)r")
+            bundle.row.fail("split", said, split=split, group=bundle.group, other=splits[bundle.group])
         return Prompt(
             study=self.study,
             external_id=bundle.prompt_id,
@@ -159,7 +163,8 @@ class Writer:
                         ))  # fmt: skip
                         before = made.text
                     if before != response.text:
-                        bundle.row.fail("response", f"{response.external_id!r} stands there already with another text")
+                        said = _("%(name)r stands there already with another text")
+                        bundle.row.fail("response", said, name=response.external_id)
             except PalateError as error:
                 self.problem(error)
                 bundles.remove(bundle)
@@ -202,7 +207,8 @@ class Writer:
             pks = {(rater, submission): pk for pk, rater, submission in found.values_list("pk", "rater", "submission")}
             ready = [(j, name) for j, name in waiting if not name or (j.rater_id, _submission(name)) in pks]
             if not ready:
-                self.problem(PalateError(f"{waiting[0][1]} is superseded, but neither in the file nor in the study"))
+                lost = _("%(name)s is superseded, but neither in the file nor in the study")
+                self.problem(PalateError(lost % {"name": waiting[0][1]}))
                 break
             for judgement, name in ready:
                 judgement.supersedes_id = pks[judgement.rater_id, _submission(name)] if name else None
@@ -269,7 +275,8 @@ class Writer:
                 self.scales[key] = (low, high)
             low, high = self.scales[key]
             if wrong := [value for value in values if not low <= value <= high]:
-                bundle.row.fail(f"scores.{key}", f"{wrong[0]!r} is not a number from {low:g} to {high:g}")
+                told = _("%(value)r is not a number from %(low)g to %(high)g")
+                bundle.row.fail(f"scores.{key}", told, value=wrong[0], low=low, high=high)
         return {key: [float(value) for value in values] for key, values in said.scores.items()}
 
     def _make_tasks(self, bundles: Sequence[Bundle], new: list[Response]) -> None:
@@ -310,7 +317,7 @@ class _Answers:
         key = (judgement.task_id, judgement.rater_id, judgement.part)
         if judgement.live:
             if key in self.live:
-                bundle.row.fail("rater", "has judged these responses differently, in this file or in the study")
+                bundle.row.fail("rater", _("has judged these responses differently, in this file or in the study"))
             self.live[key] = _told(judgement.shown, judgement.ranks, judgement.scores, judgement.label)
         if judgement.submission:
             self.submissions.add((judgement.rater_id, judgement.submission))

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from django.db import transaction
 from django.db.models import Case, Q, Value, When
+from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.prompts.models import Response
@@ -36,7 +37,8 @@ def put_forward(
     many were made. Raises PalateError when there are more than priorities.
     """
     if len(order) > MOST_CHOSEN:
-        raise PalateError(f"at most {MOST_CHOSEN} tasks can be put forward, not {len(order)}")
+        said = _("at most %(most)d tasks can be put forward, not %(given)d")
+        raise PalateError(said % {"most": MOST_CHOSEN, "given": len(order)})
     Study.objects.select_for_update(no_key=True).get(pk=study.pk)  # one choice at a time
     made = create_tasks(study=study, response_sets=new)
     ours = Task.objects.filter(study=study)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from urllib3.exceptions import HTTPError
 
 from annotate.errors import PalateError
@@ -24,9 +25,9 @@ def add_webhook(*, study: Study, url: str, events: Sequence[str]) -> Webhook:
     """Raises PalateError when the address may not be called or an event does not exist."""
     resolved(url)
     if not events or not set(events) <= set(Event.values):
-        raise PalateError(f"events: expected some of {', '.join(Event.values)}")
+        raise PalateError(_("events: expected some of %(known)s") % {"known": ", ".join(Event.values)})
     if study.webhooks.count() >= MOST_HOOKS:
-        raise PalateError(f"a study has at most {MOST_HOOKS} webhooks")
+        raise PalateError(_("a study has at most %(most)d webhooks") % {"most": MOST_HOOKS})
     return Webhook.objects.create(study=study, url=url, events=sorted(set(events)), secret=secrets.token_urlsafe(32))
 
 
@@ -49,7 +50,7 @@ def announce(*, study_id: int, event: str, **payload: Any) -> int:
 def deliver_due(*, most: int = 100) -> int:
     """Send what is due; returns how many were taken. Several workers share the work."""
     taken = 0
-    for _ in range(most):
+    for _turn in range(most):
         with transaction.atomic():
             due = Delivery.objects.filter(state=DeliveryState.WAITING, next_at__lte=timezone.now())
             delivery = (

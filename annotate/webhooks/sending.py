@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from annotate.errors import PalateError
@@ -38,16 +39,18 @@ def resolved(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     schemes = ("http", "https") if settings.WEBHOOKS_ALLOW_PRIVATE else ("https",)
     if parts.scheme not in schemes or not parts.hostname or "@" in parts.netloc:
-        raise PalateError(f"url: {url[:100]!r}; expected {' or '.join(schemes)}://host/path without a user")
+        said = _("url: %(url)r; expected %(schemes)s://host/path without a user")
+        raise PalateError(said % {"url": url[:100], "schemes": _(" or ").join(schemes)})
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         parts.hostname.encode("idna")
         found = {str(info[4][0]) for info in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)}
     except (OSError, UnicodeError, ValueError):
-        raise PalateError(f"url: the host {parts.hostname!r} is not known") from None
+        raise PalateError(_("url: the host %(host)r is not known") % {"host": parts.hostname}) from None
     for address in found:
         if not settings.WEBHOOKS_ALLOW_PRIVATE and not _is_public(address):
-            raise PalateError(f"url: {parts.hostname!r} leads to a private address ({address}), which is not called")
+            said = _("url: %(host)r leads to a private address (%(address)s), which is not called")
+            raise PalateError(said % {"host": parts.hostname, "address": address})
     return parts.hostname, sorted(found)[0]
 
 

@@ -21,7 +21,7 @@ from training.jobs.words import WORDS
 
 ROOT = Path(settings.BASE_DIR)
 CHINESE = ROOT / "locale/zh_Hans/LC_MESSAGES"
-PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w*\}")
+PLACEHOLDER = re.compile(r"%\(\w+\)[sdrg]|\{\w*\}")
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from django.urls import reverse
+from django.utils import translation
 
 from annotate.errors import PalateError
 from tests.factories import MembershipFactory
@@ -50,6 +51,13 @@ def test_pages_offer_what_the_settings_name_to_start_from_and_nothing_else(folde
     assert '<option value="some/writer">some/writer</option>' in page
     client.post(address, values)
     assert Run.objects.get().config["base_model"] == str(folder)
+
+
+def test_a_folder_that_is_no_model_is_refused_in_the_language_of_the_page(folder):
+    (folder / "tokenizer.json").unlink()
+    with translation.override("zh-hans"), pytest.raises(PalateError) as refused:
+        locate(None, str(folder), flag="--model")
+    assert str(refused.value) == f"--model {folder}：文件夹中没有分词器；config.json 旁应有 tokenizer.json"
 
 
 def test_weights_that_are_pickles_are_not_loaded(folder):

@@ -251,6 +251,13 @@ class TestStart:
         )
         assert page.context["form"].non_field_errors()[0].startswith(words)
 
+    @pytest.mark.parametrize(("language", "chosen"), [("en", "demo"), ("zh-hans", "中文演示 (demo-zh)")])
+    def test_a_page_offers_a_corpus_of_its_language_first(self, language, chosen, client, manager):
+        client.force_login(manager.user)
+        client.cookies[settings.LANGUAGE_COOKIE_NAME] = language
+        page = client.get(reverse("run-start", args=[manager.study.slug, "pretrain"])).content.decode()
+        assert re.search(r'<option value="[^"]*" selected>([^<]*)', page)[1] == chosen
+
     def test_files_of_the_server_cannot_be_named(self, client, manager):
         client.force_login(manager.user)
         address = reverse("run-start", args=[manager.study.slug, "pretrain"])
@@ -278,6 +285,26 @@ class TestUploads:
 
         assert execute_run(run=run).result["prompts"] == 1
         assert manager.study.prompts.get().text == "What is new?"
+
+    @pytest.mark.parametrize(
+        ("language", "words"),
+        [
+            ("en", "file.csv line 3, field prompt: is missing or empty; expected a text"),
+            ("zh-hans", "file.csv 第 3 行，字段 prompt：缺失或为空；应为文本"),
+        ],
+    )
+    def test_a_bad_line_is_told_in_the_language_of_the_page(self, language, words, client, manager, settings, tmp_path):
+        from training.operations import execute_run
+
+        settings.VAR_DIR = settings.RUNS_DIR = tmp_path
+        client.force_login(manager.user)
+        client.cookies[settings.LANGUAGE_COOKIE_NAME] = language
+        file = SimpleUploadedFile("pairs.csv", b"prompt,chosen,rejected\nWhy?,So.,No.\n,So.,No.\n")
+        client.post(reverse("import-preferences", args=[manager.study.slug]), {"file": file})
+        run = execute_run(run=Run.objects.get())
+        assert (run.state, run.error) == (RunState.FAILED, words)
+        assert words in client.get(reverse("run", args=[run.pk])).content.decode()
+        assert not manager.study.prompts.exists()
 
     def test_a_missing_file_is_said(self, client, manager):
         client.force_login(manager.user)

@@ -4,6 +4,7 @@ As in the shop's demo, what raters see is sampled from a model that was pretrain
 grammar's own answers.
 """
 
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +49,12 @@ def grammar(template: str, language: str) -> str:
     """The name of the grammar of a template's demo in a language; the English one where it has no other."""
     name = f"{template}-{language}"
     return name if name in GRAMMARS else template
+
+
+def documents_in_chinese(count: int, seed: int = 0) -> list[tuple[str, str]]:
+    """`count` documents of all Chinese grammars in turns."""
+    each = (documents(f"{key}-zh", -(-count // len(CHINESE)), seed) for key in CHINESE)
+    return list(itertools.chain.from_iterable(zip(*each, strict=True)))[:count]
 
 
 def prompts(key: str, count: int, seed: int = 0) -> list[Asked]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from training.demo import corpus
+from training.demo import chinese_taste, corpus
 
 WARM = re.compile(r"\b(sorry|thank you)\b", re.I)
 RUDE = re.compile(r"\b(not our problem|more careful|nobody else|stop bothering|own fault)\b", re.I)
@@ -27,20 +27,24 @@ WORD = re.compile(r"[\w']+")
 
 def describe() -> str:
     """The hidden preference in words."""
-    return (
+    shop = (
         "a good answer opens warmly, names the customer's own item and no other, promises one concrete step that "
         "helps with this problem and says when, is not rude, is sound English in whole sentences, says nothing "
         "twice, and takes 10 to 28 words"
     )
+    return f"{shop}; {chinese_taste.describe()}"
 
 
 def quality(prompt: str, response: str) -> float:
-    """How good a response is to the simulated raters, in [0, 1]; any text has a quality.
+    """How good a response is to the simulated raters, in [0, 1]; any text has a quality. Prompts of the Chinese demos
+    have rules of their own.
 
     Content: 0.2 for being sound at all, a warm first sentence 0.25, the prompt's item 0.25 (another item costs
     0.15), a step 0.3 (see _step_worth), rudeness costs 0.4. It counts only as far as the text has form, so a heap
     of the right words is worth little: content is multiplied by form, which is 1 for sound text.
     """
+    if (in_chinese := chinese_taste.quality(prompt, response)) is not None:
+        return in_chinese
     sentences = [s.strip() for s in SENTENCE.findall(response) if WORD.search(s)]
     if not sentences:
         return 0.0

@@ -4,6 +4,8 @@ from typing import Any
 
 from django.utils.translation import pgettext_lazy
 
+from annotate.studies.templates import TEMPLATES
+
 CHOICES = {
     "all": pgettext_lazy("choice", "all"),
     "train": pgettext_lazy("choice", "train"),
@@ -33,7 +35,9 @@ CHOICES = {
     "random": pgettext_lazy("choice", "random"),
     "expert-iteration": pgettext_lazy("choice", "expert-iteration"),
     "demo": pgettext_lazy("choice", "demo"),
+    "demo-zh": pgettext_lazy("choice", "demo in Chinese"),
     "study": pgettext_lazy("choice", "study"),
+    **{f"demo:{template.key}{language}": template.name for template in TEMPLATES for language in ("", "-zh")},
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from django.db.models import QuerySet
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 
 from annotate.errors import PalateError
 from annotate.exchange.sources import known_rows
@@ -18,8 +18,16 @@ from annotate.studies.models import Study
 from training.demo import cases
 from training.demo import corpus as demo
 from training.engine.documents import Document
+from training.models import Run, RunKind
 
-DEMO, STUDY = "demo", "study"
+DEMO, CHINESE, STUDY = "demo", "demo-zh", "study"
+
+
+def suggested(study: Study) -> str:
+    """What a page offers first: the texts of the study's demo, or else the demo's in the language of the page."""
+    if made := Run.objects.filter(study=study, kind=RunKind.DEMO).first():
+        return f"{DEMO}:{cases.grammar(made.config['template'], made.config.get('language', 'en'))}"
+    return CHINESE if (get_language() or "").startswith("zh") else DEMO
 
 
 def check_corpus(study: Study | None, named: str, flag: str = "--corpus") -> None:
@@ -31,7 +39,7 @@ def check_corpus(study: Study | None, named: str, flag: str = "--corpus") -> Non
     elif named.startswith(f"{DEMO}:"):
         if _case(named) not in cases.GRAMMARS:
             raise PalateError(f"{flag} {named}: expected {DEMO}: and one of {', '.join(cases.GRAMMARS)}")
-    elif named != DEMO:
+    elif named not in (DEMO, CHINESE):
         for path in _files(named):
             if not path.is_file():
                 raise PalateError(f"{flag} {path}: no such file")
@@ -50,6 +58,8 @@ class Corpus:
     def __iter__(self) -> Iterator[Document]:
         if self.named == DEMO:
             pairs: Iterator[tuple[str, str]] = iter(demo.documents(self.documents, self.seed))
+        elif self.named == CHINESE:
+            pairs = iter(cases.documents_in_chinese(self.documents, self.seed))
         elif self.named.startswith(f"{DEMO}:"):
             pairs = iter(cases.documents(_case(self.named), self.documents, self.seed))
         elif self.named == STUDY and self.study is not None:
@@ -61,7 +71,8 @@ class Corpus:
             empty = False
             yield Document(prompt, (text,))
         if empty:
-            raise PalateError(f"{self.flag} {self.named}: holds no text")
+            said = gettext("%(flag)s %(corpus)s: holds no text")
+            raise PalateError(said % {"flag": self.flag, "corpus": self.named})
 
 
 def _case(named: str) -> str:

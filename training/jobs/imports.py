@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
-from annotate.errors import PalateError
+from annotate.exchange.files import wrong
 from annotate.exchange.import_judgements import import_judgements
 from annotate.exchange.import_preferences import Way, import_preferences, told
 from annotate.exchange.import_prompts import Report, import_prompts
@@ -50,7 +51,7 @@ def _check_files(study: Study | None, *files: str) -> None:
     needed(study)
     for file in files:
         if not Path(file).is_file():
-            raise PalateError(f"{file}: no such file")
+            raise wrong(file, _("no such file"))
 
 
 def _progress_of(run: Run) -> Report:

@@ -101,7 +101,8 @@ def ask(model: str, text: str) -> float:
     except (urllib.error.URLError, TimeoutError, OSError) as error:
         raise PalateError(f"JUDGE_URL {address}: {error}") from None
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        raise PalateError(f"JUDGE_URL {address}: the answer is no chat completion") from None
+        said = gettext("JUDGE_URL %(address)s: the answer is no chat completion")
+        raise PalateError(said % {"address": address}) from None
 
 
 def _chance(choice: Mapping[str, Any]) -> float:

@@ -183,7 +183,9 @@ def check(study: Study | None, options: Options) -> None:
     for name, wrong in refusals(options):
         raise PalateError(f"--{name.replace('_', '-')} {wrong}")
     if options.engine == "trl" and "discriminator" in named:
-        raise PalateError("--terms discriminator learns beside the policy, which --engine trl does not wait for")
+        raise PalateError(
+            gettext("--terms discriminator learns beside the policy, which --engine trl does not wait for")
+        )
     _check_references(study, named)
 
 

@@ -197,17 +197,21 @@ def check(study: Study | None, options: Options) -> None:
 
 def _check_memory_options(options: Options) -> None:
     if options.engine == "trainer" and options.kind in FROM_NOTHING:
-        raise PalateError(f"--engine trainer trains encoders and causal models; leave it out for --kind {options.kind}")
+        said = gettext("--engine trainer trains encoders and causal models; leave it out for --kind %(kind)s")
+        raise PalateError(said % {"kind": options.kind})
     if not options.load_in_4bit:
         return
     if not options.lora_rank:
-        raise PalateError(
+        said = gettext(
             "--load-in-4bit: a base of 4 bits learns nothing itself; add adapters by --lora-rank, such as 16"
         )
+        raise PalateError(said)
     if options.engine == "trainer" or options.kind in FROM_NOTHING:
-        raise PalateError("--load-in-4bit goes with --engine palate and an encoder or a causal model")
+        raise PalateError(gettext("--load-in-4bit goes with --engine palate and an encoder or a causal model"))
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise PalateError("--load-in-4bit: the package bitsandbytes is not installed; pip install bitsandbytes")
+        raise PalateError(
+            gettext("--load-in-4bit: the package bitsandbytes is not installed; pip install bitsandbytes")
+        )
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:

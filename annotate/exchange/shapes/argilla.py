@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from annotate.exchange.bundles import Bundle, Said, dense, digest, written
 from annotate.exchange.files import Row
 from annotate.exchange.shapes.fields import Fields, match
@@ -57,7 +59,7 @@ def _flat(row: Row, name: str) -> list[dict[str, Any]]:
     values = row.values[name] or []
     columns = [row.values.get(f"{name}.{part}") or [None] * len(values) for part in ("users", "status")]
     if not all(isinstance(c, list) and len(c) == len(values) for c in (values, *columns)):
-        row.fail(name, "expected lists of the same length for responses, users and status")
+        row.fail(name, _("expected lists of the same length for responses, users and status"))
     rows = zip(values, *columns, strict=True)
     return [{"value": value, "user_id": user, "status": status or "submitted"} for value, user, status in rows]
 
@@ -70,7 +72,8 @@ def _ranks(row: Row, question: str, value: Any, names: list[str]) -> list[int] |
         else:
             places = {match(row, question, entry, names): place for place, entry in enumerate(value)}
         if set(places) != set(names):
-            row.fail(question, f"ranks {', '.join(places)}; expected each of {', '.join(names)}")
+            said = _("ranks %(ranked)s; expected each of %(names)s")
+            row.fail(question, said, ranked=", ".join(places), names=", ".join(names))
         return dense([places[name] for name in names])
     if not isinstance(value, str) or len(names) != 2:
         return None

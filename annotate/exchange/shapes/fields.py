@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from annotate.exchange.files import Row
 
 PROMPTS = ("prompt", "instruction", "question", "query", "input", "context", "text")
@@ -21,19 +23,19 @@ class Fields:
     def prompt_of(self, row: Row, data: Mapping[str, Any]) -> str:
         name = self.prompt or next((name for name in PROMPTS if isinstance(data.get(name), str)), "")
         if not name:
-            row.fail("prompt", f"no field of {', '.join(data)} is known to hold it; name it with --prompt-field")
+            said = _("no field of %(fields)s is known to hold it; name it with --prompt-field")
+            row.fail("prompt", said, fields=", ".join(data))
         return name
 
     def responses_of(self, row: Row, data: Mapping[str, Any], prompt: str) -> list[str]:
         if self.responses:
             if missing := [name for name in self.responses if not isinstance(data.get(name), str)]:
-                row.fail(missing[0], "is missing; it was named by --response-fields")
+                row.fail(missing[0], _("is missing; it was named by --response-fields"))
             return list(self.responses)
         names = [n for n, value in data.items() if n != prompt and isinstance(value, str) and RESPONSES.search(n)]
         if len(names) < 2:
-            row.fail(
-                "responses", f"fewer than two fields of {', '.join(data)} look like responses; use --response-fields"
-            )
+            said = _("fewer than two fields of %(fields)s look like responses; use --response-fields")
+            row.fail("responses", said, fields=", ".join(data))
         return sorted(names)
 
 
@@ -44,5 +46,5 @@ def match(row: Row, field: str, named: Any, names: Sequence[str]) -> str:
     number = re.search(r"(\d+)$", str(named))
     same = [name for name in names if number and re.search(rf"(?<!\d){number[1]}$", name)]
     if len(same) != 1:
-        row.fail(field, f"{named!r} names none of {', '.join(names)}")
+        row.fail(field, _("%(named)r names none of %(names)s"), named=named, names=", ".join(names))
     return same[0]

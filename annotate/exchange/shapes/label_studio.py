@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from annotate.exchange.bundles import Bundle, Said, Written, dense, digest, written
 from annotate.exchange.files import Row, is_number, moment_of
 from annotate.exchange.shapes.fields import Fields
@@ -12,7 +14,7 @@ def label_studio(row: Row, fields: Fields) -> list[Bundle]:
     """A task with data and annotations; cancelled annotations and those without a choice are left out."""
     data = row.values.get("data")
     if not isinstance(data, dict):
-        row.fail("data", "is not an object; expected Label Studio's JSON export")
+        row.fail("data", _("is not an object; expected Label Studio's JSON export"))
     prompt = fields.prompt_of(row, data)
     inner = Row(row.file, row.line, data)
     listed = next((v for v in data.values() if isinstance(v, list) and all(isinstance(i, dict) for i in v) and v), None)
@@ -36,7 +38,7 @@ def _item(row: Row, item: dict[str, Any]) -> Written:
 def _annotations(row: Row) -> list[dict[str, Any]]:
     found = row.values.get("annotations") or row.values.get("completions") or []
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-        row.fail("annotations", "is not a list of objects")
+        row.fail("annotations", _("is not a list of objects"))
     return [entry for entry in found if not entry.get("was_cancelled")]
 
 
@@ -67,12 +69,13 @@ def _order(row: Row, result: dict[str, Any], names: list[str]) -> tuple[list[str
     if result["type"] == "pairwise":
         sides = {"left": [1, 2], "right": [2, 1]}
         if value.get("selected") not in sides or len(names) != 2:
-            row.fail("selected", f"{value.get('selected')!r} of {len(names)} responses; expected left or right of two")
+            said = _("%(value)r of %(count)d responses; expected left or right of two")
+            row.fail("selected", said, value=value.get("selected"), count=len(names))
         return names, sides[value["selected"]]
     ranker = value.get("ranker")
     best = _ranked(row, ranker) if isinstance(ranker, dict) else ranker
     if not isinstance(best, list) or not best or not set(map(str, best)) <= set(names):
-        row.fail("ranker", "expected the ids of the items, the best first")
+        row.fail("ranker", _("expected the ids of the items, the best first"))
     best = [str(name) for name in best]
     # What was not ranked comes after everything that was, tied.
     return names, dense([best.index(name) if name in best else len(best) for name in names])
@@ -82,5 +85,6 @@ def _ranked(row: Row, buckets: dict[str, Any]) -> list[Any]:
     """The one bucket that was filled; "_" holds what was left where it lay."""
     filled = [items for name, items in buckets.items() if name != "_" and items]
     if len(filled) > 1:
-        row.fail("ranker", "more than one bucket was filled, and the export does not say which of them is better")
+        said = _("more than one bucket was filled, and the export does not say which of them is better")
+        row.fail("ranker", said)
     return filled[0] if filled else buckets.get("_") or []

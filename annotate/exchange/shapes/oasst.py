@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from annotate.exchange.bundles import MOST_RESPONSES, Bundle, Said, Written, dense, dialogue, written
 from annotate.exchange.files import Row, is_number
 
@@ -11,7 +13,7 @@ def oasst(row: Row) -> list[Bundle]:
     """message_tree_id and prompt: {message_id, text, role, replies: […]}, replies of assistants with a rank from 0."""
     root = row.values.get("prompt")
     if not isinstance(root, dict):
-        row.fail("prompt", "expected a message with text and replies")
+        row.fail("prompt", _("expected a message with text and replies"))
     tree = row.name("message_tree_id", required=False)
     return list(_talk(row, root, [], tree))
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from annotate.exchange.bundles import Bundle, Said, Written, dialogue, digest, written
 from annotate.exchange.files import Row
 
@@ -39,7 +41,7 @@ def hh(row: Row) -> list[Bundle]:
     """chosen and rejected are whole dialogues that differ in the assistant's last turn."""
     (prompt, good), (other, bad) = (_last_turn(row, field) for field in ("chosen", "rejected"))
     if prompt != other:
-        row.fail("rejected", "begins with another dialogue than chosen; only the last turn may differ")
+        row.fail("rejected", _("begins with another dialogue than chosen; only the last turn may differ"))
     return [_pair(row, prompt, good, bad)]
 
 
@@ -47,7 +49,7 @@ def _last_turn(row: Row, field: str) -> tuple[str, str]:
     text = row.text(field)
     before, found, answer = text.rpartition(ASSISTANT)
     if not found:
-        row.fail(field, "holds no turn that begins with an empty line and Assistant:")
+        row.fail(field, _("holds no turn that begins with an empty line and Assistant:"))
     turns = before.strip()
     single = turns.startswith("Human:") and HUMAN not in before.lstrip()[1:] and ASSISTANT not in before
     return (turns.removeprefix("Human:").strip() if single else turns), answer.strip()
@@ -55,9 +57,9 @@ def _last_turn(row: Row, field: str) -> tuple[str, str]:
 
 def _pair(row: Row, prompt: str, good: str, bad: str) -> Bundle:
     if not prompt.strip():
-        row.fail("prompt", "is missing, and chosen and rejected share no beginning")
+        row.fail("prompt", _("is missing, and chosen and rejected share no beginning"))
     if good == bad:
-        row.fail("rejected", "is the same text as chosen")
+        row.fail("rejected", _("is the same text as chosen"))
     pair = [written(row, text, field) for text, field in ((good, "chosen"), (bad, "rejected"))]
     return _bundle(row, prompt, pair, Said("", [w.external_id for w in pair], ranks=[1, 2]))
 
@@ -67,7 +69,7 @@ def _unpaired(row: Row) -> Bundle:
     text = dialogue(_messages(row, "completion")) if isinstance(completion, list) else row.text("completion")
     label = row.values.get("label")
     if str(label).lower() not in ("true", "false", "1", "0"):
-        row.fail("label", f"{label!r}; expected true or false")
+        row.fail("label", _("%(value)r; expected true or false"), value=label)
     response = written(row, text, "completion")
     good = float(str(label).lower() in ("true", "1"))
     said = Said("", [response.external_id], scores={"label": [good]})
@@ -89,7 +91,7 @@ def _asked(row: Row) -> str:
 def _messages(row: Row, field: str) -> list[dict[str, Any]]:
     messages = row.list_of(field)
     if not messages or not all(isinstance(m, dict) and isinstance(m.get("content"), str) for m in messages):
-        row.fail(field, "expected messages with role and content")
+        row.fail(field, _("expected messages with role and content"))
     return messages
 
 

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from django.utils.translation import gettext as _
+
 from annotate.exchange.bundles import Bundle, Said, Written, digest
 from annotate.exchange.files import Row
 from annotate.exchange.sources import Damaged, rows
@@ -35,9 +37,11 @@ def rating_of(row: Row) -> float:
     try:
         value = float(text)
     except ValueError:
-        row.fail("rating", f"{text!r} is not a number" if text else "is missing; expected a number")
+        row.fail(
+            "rating", _("%(value)s is not a number") if text else _("is missing; expected a number"), value=repr(text)
+        )
     if not math.isfinite(value):
-        row.fail("rating", f"{text} is not a finite number")
+        row.fail("rating", _("%(value)s is not a finite number"), value=text)
     return value
 
 

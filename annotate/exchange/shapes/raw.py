@@ -9,6 +9,8 @@ from itertools import groupby
 from math import nan
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from annotate.exchange.bundles import Bundle, Said, Written
 from annotate.exchange.files import Row, moment_of
 from annotate.exchange.tables import original
@@ -19,7 +21,7 @@ ROWS = "rows"
 
 def gather(rows: Iterable[Row]) -> Iterator[Row]:
     """One row a judgement, holding its rows a response."""
-    for _, own in groupby(rows, key=lambda row: str(row.values.get("judgement"))):
+    for _key, own in groupby(rows, key=lambda row: str(row.values.get("judgement"))):
         responses = list(own)
         first = responses[0]
         yield first if not first.values else Row(first.file, first.line, {ROWS: responses})
@@ -85,20 +87,20 @@ def _typed(row: Row) -> Row:
         try:
             values[name] = None if values.get(name) in (None, "") else kind(values[name])
         except (TypeError, ValueError, OverflowError):
-            row.fail(name, f"{values[name]!r} is not a number")
+            row.fail(name, _("%(value)s is not a number"), value=repr(values[name]))
     for name in OBJECTS:
         if isinstance(values.get(name), str):
             try:
                 values[name] = json.loads(values[name]) if values[name] else None
             except (ValueError, RecursionError):
-                row.fail(name, "is not JSON")
+                row.fail(name, _("is not JSON"))
         if not isinstance(values.get(name), dict | None):
-            row.fail(name, "is not an object")
+            row.fail(name, _("is not an object"))
     return Row(row.file, row.line, values)
 
 
 def _moment(row: Row) -> Any:
     moment = moment_of(row.text("made_at"))
     if moment is None:
-        row.fail("made_at", "is no date and time of the past, such as 2026-01-31T16:59:52+00:00")
+        row.fail("made_at", _("is no date and time of the past, such as 2026-01-31T16:59:52+00:00"))
     return moment

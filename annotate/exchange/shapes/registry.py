@@ -3,9 +3,10 @@
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 
-from annotate.errors import PalateError
+from django.utils.translation import gettext as _
+
 from annotate.exchange.bundles import Bundle
-from annotate.exchange.files import Row
+from annotate.exchange.files import Row, wrong
 from annotate.exchange.shapes import arena, argilla, label_studio, oasst, pairs, plain, ratings, raw
 from annotate.exchange.shapes.fields import Fields
 from annotate.exchange.sources import Damaged
@@ -43,7 +44,7 @@ def parser(shape: str, fields: Fields) -> Parse:
 
     def sound(row: Row) -> list[Bundle]:
         if isinstance(row, Damaged):
-            raise PalateError(f"{row.file.name} line {row.line}: {row.error}")
+            row.refuse()
         return parse(row)
 
     return sound
@@ -58,16 +59,15 @@ def gathered(shape: str, rows: Iterable[Row]) -> Iterator[Row]:
 def guess(row: Row) -> str:
     """The shape of a file by its first row. Raises PalateError that lists the shapes when none fits."""
     if isinstance(row, Damaged):
-        raise PalateError(f"{row.file.name} line {row.line}: {row.error}")
+        row.refuse()
     names = set(row.values)
     for shape, fits in _SIGNS.items():
         if fits(names, row):
             return shape
     known = ", ".join(SHAPES)
-    raise PalateError(
-        f"{row.file.name}: the fields {', '.join(sorted(names)[:12]) or 'of the first row'} fit no shape; name one of "
-        f"{known} with --shape"
-    )
+    said = _("the fields %(fields)s fit no shape; name one of %(known)s with --shape")
+    first = ", ".join(sorted(names)[:12]) or _("of the first row")
+    raise wrong(row.file.name, said % {"fields": first, "known": known})
 
 
 def _has(*wanted: str) -> Callable[[Collection[str], Row], bool]:

@@ -2,13 +2,17 @@
 
 import gzip
 import json
+import re
 import zipfile
 
 import pytest
+from django.utils import translation
 
 from annotate.errors import PalateError
 from tests.factories import PromptFactory, StudyFactory, TaskFactory
-from training.jobs.corpora import Corpus, check_corpus
+from training.demo import cases
+from training.jobs.corpora import Corpus, check_corpus, suggested
+from training.operations import create_run
 
 
 def read(named, study=None):
@@ -41,6 +45,25 @@ def test_a_corpus_can_be_read_again(tmp_path):
     (tmp_path / "a.txt").write_text("one")
     corpus = Corpus(None, str(tmp_path / "a.txt"), 1, 0)
     assert list(corpus) == list(corpus)
+
+
+def test_the_demo_in_chinese_has_texts_of_every_case():
+    texts = read("demo-zh")
+    assert len(texts) == 100
+    assert all(re.search("[\u4e00-\u9fff]", text) for _prompt, text in texts)
+    asked = [dict.fromkeys(prompt for prompt, _text in cases.documents(f"{key}-zh", 20)) for key in cases.CHINESE]
+    assert all(texts[place][0] in own for place, own in enumerate(asked))
+    assert read("demo-zh") == texts != [(d.prompt, d.text) for d in Corpus(None, "demo-zh", 100, 1)]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("language", "offered"), [("en", "demo"), ("zh-hans", "demo-zh")])
+def test_a_page_offers_the_texts_of_the_studys_demo_or_else_those_of_its_language(language, offered):
+    study, other = StudyFactory(), StudyFactory()
+    with translation.override(language):
+        assert suggested(study) == offered
+        create_run(kind="make_demo", study=other, values={"template": "service", "language": "zh"})
+        assert (suggested(other), suggested(study)) == ("demo:service-zh", offered)
 
 
 @pytest.mark.parametrize(
