@@ -131,6 +131,17 @@ def test_the_form_has_the_options_limits_and_model_choices():
     assert form.is_valid(), form.errors
 
 
+@pytest.mark.parametrize(
+    ("given", "cleaned"), [(["1", "2"], "1,2"), ("1, 2", "1,2"), ("", ""), ([], ""), ("/models/secret", None)]
+)
+def test_of_several_models_only_those_that_are_listed_are_taken(given, cleaned):
+    kind = form_of(JOBS["rl_finetune"].options, models={"preference": [("1", "a"), ("2", "b")], "policy": [("3", "c")]})
+    untouched = {name: field.initial for name, field in kind.base_fields.items()}
+    form = kind(untouched | {"policy": "3", "more_rewards": given})
+    assert form.is_valid() == (cleaned is not None), form.errors
+    assert form.cleaned_data.get("more_rewards") == cleaned
+
+
 def test_advanced_options_are_folded_under_their_heading_and_opened_where_wrong():
     kind = form_of(Options, models={"policy": [("1", "base")]})
     (heading, fields, wrong), *others = kind().folded()
