@@ -134,10 +134,12 @@ def _command_help(field: dataclasses.Field[Any]) -> str:
     return f"{said} ({named}; several with commas between them)" if field.metadata["several"] else f"{said} ({named})"
 
 
-def _page_help(field: dataclasses.Field[Any]) -> str:
-    said = on_a_page(gettext(field.metadata["help"]))
-    if not field.metadata["of_model"]:
+def _page_help(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[str, str]]]) -> str:
+    said, of_model = on_a_page(gettext(field.metadata["help"])), field.metadata["of_model"]
+    if not of_model:
         return said
+    if not models.get(of_model):
+        return gettext("%(help)s. There is none yet.") % {"help": said}
     return gettext("%(help)s. Listed: this study's models and those that all studies share.") % {"help": said}
 
 
@@ -242,7 +244,7 @@ def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[s
     kind, meta = _kind(field), field.metadata
     common: dict[str, Any] = {
         "required": _required(field),
-        "help_text": _page_help(field),
+        "help_text": _page_help(field, models),
         "initial": None if _required(field) else field.default,
         "label": gettext_lazy(label_of(field.name)),
     }
@@ -252,7 +254,9 @@ def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[s
         choices = models.get(named, []) if isinstance(named, str) else [(c, spoken(c)) for c in named]
         if meta["several"]:
             return SeveralField(choices=choices, **common)
-        if meta["of_model"]:  # a browser holds a list to be filled in only where its first choice is empty
+        if meta["of_model"] or _required(
+            field
+        ):  # a browser holds a list to be filled in only where its first choice is empty
             choices = [("", "–"), *choices]
         return forms.ChoiceField(choices=choices, **common)
     if kind in (int, float):

@@ -112,8 +112,10 @@ def test_commands_are_told_what_may_be_named_and_pages_what_is_listed():
     parser = argparse.ArgumentParser()
     add_arguments(parser, Options)
     assert "which model (a model version, a folder or a hub name)" in " ".join(parser.format_help().split())
-    said = form_of(Options, models={}).base_fields["model"].help_text
-    assert said == "which model. Listed: this study's models and those that all studies share."
+    listed = form_of(Options, models={"policy": [("1", "base")]}).base_fields["model"].help_text
+    assert listed == "which model. Listed: this study's models and those that all studies share."
+    nothing = form_of(Options, models={}).base_fields["model"].help_text
+    assert nothing == "which model. There is none yet."
 
 
 @pytest.mark.parametrize("kind", STARTED_HERE)
