@@ -90,7 +90,7 @@ COMMANDS = (_("Output"), _("Sampler"), _("Sampler address"), _("Reward function"
 # Shown elsewhere on the page: the button to the model.
 ELSEWHERE = {"model", "model_version"}
 # Options and results that hold the folder or the number of a model version.
-MODELS = {"policy", "reward", "guard", "against", "base_model", "teacher", "taste", "model"}
+MODELS = {"policy", "reward", "guard", "against", "base_model", "teacher", "taste", "model", "model_version"}
 SEVERAL_MODELS = {"more_rewards"}
 
 

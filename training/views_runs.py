@@ -21,7 +21,7 @@ from training import model_versions, operations, run_words
 from training.frontier import comparisons, frontier
 from training.jobs.options import form_of, on_a_page
 from training.jobs.registry import JOBS
-from training.models import ModelKind, ModelVersion, Round, Run, RunKind, RunPoint
+from training.models import ModelKind, ModelVersion, Round, Run, RunKind, RunPoint, RunState
 
 # Jobs that a page starts by their options alone, in the order in which the loop needs them. Imports need files.
 STARTED_HERE = [
@@ -72,7 +72,6 @@ def start(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
         except PalateError as error:
             form.add_error(None, on_a_page(str(error)))
         else:
-            messages.success(request, _("The run waits for a worker."))
             return redirect("run", run.pk)
     context = {"study": study, "tab": "runs", "form": form, "kind": RunKind(kind), "job": JOBS[kind]}
     return render(request, "manage/run_start.html", context, status=422 if form.errors else 200)
@@ -98,6 +97,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "run": shown,
         "unheard": Run.objects.unheard().filter(pk=shown.pk).exists(),
         "config": run_words.options(shown),
+        "untouched": run_words.untouched(shown),
         "curves": curves(shown),
         "frontier": frontier(shown),
         "comparisons": compared[:UNFOLDED_COMPARISONS],
@@ -146,8 +146,11 @@ def live(request: HttpRequest, pk: int) -> JsonResponse:
 
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    operations.cancel_run(run=managed_run(request, pk))
-    messages.success(request, _("The run stops at its next step."))
+    shown = managed_run(request, pk)
+    operations.cancel_run(run=shown)
+    shown.refresh_from_db()
+    if shown.state == RunState.CANCELLED:
+        messages.success(request, _("The run is cancelled."))
     return redirect("run", pk)
 
 
@@ -173,8 +176,7 @@ def _curve(name: str, points: list[tuple[float, float]]) -> dict[str, Any]:
         "points": drawn.points if drawn else "",
         "low": f"{min(y for _, y in points):.3g}",
         "high": f"{max(y for _, y in points):.3g}",
-        "first": int(points[0][0]),
-        "last": int(points[-1][0]),
+        "steps": _("step %(a)s to %(b)s") % {"a": int(points[0][0]), "b": int(points[-1][0])},
         "now": f"{points[-1][1]:.3g}",
     }
 
