@@ -188,6 +188,18 @@ def test_live_tells_progress_and_curves(client, manager, study):
     ]
 
 
+def test_each_member_of_an_ensemble_has_a_line_in_the_curve(client, manager, study):
+    client.force_login(manager.user)
+    run = study.runs.get()
+    for step in (1, 2, 3):
+        RunPoint.objects.create(run=run, step=step, values={"reward": 0.0})
+    (curve,) = client.get(reverse("run-live", args=[run.pk])).json()["curves"]
+    assert curve["lines"] == ["0.0,60.0 300.0,3.0", "0.0,117.0 300.0,117.0 600.0,117.0"]
+    assert (curve["steps"], curve["low"], curve["high"], curve["now"]) == ("step 1 to 3", "0", "1", "0")
+    page = client.get(reverse("run", args=[run.pk])).content.decode()
+    assert all(f'<polyline points="{points}">' in page for points in curve["lines"])
+
+
 @pytest.mark.parametrize(
     ("state", "words", "ends"),
     [
