@@ -14,17 +14,6 @@ class Bar:
     height: float
 
 
-@dataclass(frozen=True)
-class Line:
-    """`points` for an SVG polyline, and the ends of the axes in words."""
-
-    points: str
-    first: float
-    last: float
-    lowest: float
-    highest: float
-
-
 def bars(values: Sequence[float], width: float = WIDTH, height: float = HEIGHT) -> list[Bar]:
     """One bar a value, the tallest filling the height; a value of 0 has no height."""
     if not values:
@@ -37,18 +26,6 @@ def bars(values: Sequence[float], width: float = WIDTH, height: float = HEIGHT) 
     ]  # fmt: skip
 
 
-def line(points: Sequence[tuple[float, float]], width: float = WIDTH, height: float = HEIGHT) -> Line | None:
-    """A polyline through (x, y) points in order of x, scaled to the box; None for fewer than two points."""
-    if len(points) < 2:
-        return None
-    xs, ys = [x for x, _ in points], [y for _, y in points]
-    left, low = min(xs), min(ys)
-    across, up = (max(xs) - left) or 1, (max(ys) - low) or 1
-    # A margin of 3 keeps the stroke inside the box.
-    placed = (f"{(x - left) / across * width:.1f},{3 + (1 - (y - low) / up) * (height - 6):.1f}" for x, y in points)
-    return Line(" ".join(placed), left, max(xs), low, max(ys))
-
-
 def together(series: Sequence[Sequence[tuple[float, float]]]) -> list[str]:
     """`points` of a polyline for each series, all in one box with the same axes; "" for fewer than two points."""
     xs = [x for points in series for x, _ in points]
@@ -59,6 +36,7 @@ def together(series: Sequence[Sequence[tuple[float, float]]]) -> list[str]:
     across, up = (max(xs) - left) or 1, (max(ys) - low) or 1
 
     def placed(x: float, y: float) -> str:
+        # A margin of 3 keeps the stroke inside the box.
         return f"{(x - left) / across * WIDTH:.1f},{3 + (1 - (y - low) / up) * (HEIGHT - 6):.1f}"
 
     return [" ".join(placed(x, y) for x, y in sorted(points)) if len(points) > 1 else "" for points in series]

@@ -5,11 +5,10 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
 from django.utils import timezone
 from tqdm import tqdm
 
@@ -49,6 +48,8 @@ class RunReporter:
         self._tail = run.log_tail
         self._written_at = 0.0
         self._cancel_seen = False
+        # The newest row of each kind that holds: of this attempt, or of those before it that it goes on from.
+        self._told = {"points": 0, "samples": 0}
         self._begun: set[str] = set()
         self._stop = threading.Event()
         self._bar = tqdm(desc=run.get_kind_display(), file=terminal, dynamic_ncols=True) if terminal else None
@@ -80,8 +81,7 @@ class RunReporter:
         self._write_now_and_then()
 
     def metric(self, step: int, **values: float) -> None:
-        self._begin("points", self.run.points.filter(step__gte=step))
-        RunPoint.objects.create(run=self.run, step=step, values=values)
+        self._tell("points", RunPoint(run=self.run, step=step, values=values))
         if self._bar is not None:
             self._bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()})
 
@@ -95,10 +95,8 @@ class RunReporter:
         self._write_now_and_then()
 
     def sample(self, step: int, prompt: str, response: str, reward: float | None) -> None:
-        self._begin("samples", self.run.samples.filter(step__gte=step, before=None))
-        RunSample.objects.create(
-            run=self.run, step=step, prompt=prompt, response=response.replace("\0", ""), reward=reward
-        )
+        response = response.replace("\0", "")
+        self._tell("samples", RunSample(run=self.run, step=step, prompt=prompt, response=response, reward=reward))
 
     def comparison(
         self,
@@ -108,23 +106,31 @@ class RunReporter:
         rewards: tuple[float, float] | None,
         changes: tuple[Pieces, Pieces],
     ) -> None:
-        self._begin("comparisons", self.run.samples.exclude(before=None))
         before, after = (text.replace("\0", "") for text in texts)
         before_reward, reward = rewards or (None, None)
-        RunSample.objects.create(
+        self._tell("samples", RunSample(
             run=self.run, step=step, prompt=prompt, response=after, reward=reward, before=before,
             before_reward=before_reward, changes={"before": _plain(changes[0]), "after": _plain(changes[1])},
-        )  # fmt: skip
+        ))  # fmt: skip
+
+    def told(self) -> dict[str, int]:
+        return dict(self._told)
+
+    def going_on(self, told: dict[str, int]) -> None:
+        self._told = dict(told)
 
     def cancelled(self) -> bool:
         self._write_now_and_then()
         return self._cancel_seen
 
-    def _begin(self, what: str, told_before: QuerySet[Any]) -> None:
-        """An attempt that goes on from a checkpoint does some steps again: what an earlier one told of them goes."""
-        if what not in self._begun:
-            self._begun.add(what)
-            told_before.delete()
+    def _tell(self, kind: str, row: RunPoint | RunSample) -> None:
+        """An attempt does again what came after its checkpoint: what an earlier one told of that goes, before the first
+        row of its own."""
+        if kind not in self._begun:
+            self._begun.add(kind)
+            getattr(self.run, kind).filter(pk__gt=self._told[kind]).delete()
+        row.save()
+        self._told[kind] = row.pk
 
     def _write_now_and_then(self) -> None:
         if time.monotonic() - self._written_at >= SECONDS_BETWEEN_WRITES:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from training import model_versions
+from training.cards import figure
 from training.engine.stops import STOPS
 from training.jobs.choice_words import spoken
 from training.jobs.options import label_of, on_a_page, with_choices
@@ -89,7 +90,8 @@ COMMANDS = (_("Output"), _("Sampler"), _("Sampler address"), _("Reward function"
 # Shown elsewhere on the page: the button to the model.
 ELSEWHERE = {"model", "model_version"}
 # Options and results that hold the folder or the number of a model version.
-MODELS = {"policy", "reward", "guard", "against", "base_model", "teacher", "model"}
+MODELS = {"policy", "reward", "guard", "against", "base_model", "teacher", "taste", "model", "model_version"}
+SEVERAL_MODELS = {"more_rewards"}
 
 
 def measure(name: str) -> str:
@@ -100,13 +102,13 @@ def measure(name: str) -> str:
 
 
 def options(run: Run) -> list[tuple[str, Any]]:
-    """What the run was started with, in the order of the form: the database keeps none."""
-    named, job = _names(run, run.config), JOBS[run.kind].options
-    chosen = with_choices(job)
-    place = {field.name: n for n, field in enumerate(fields(job))}
-    config = sorted(run.config.items(), key=lambda item: place.get(item[0], len(place)))
-    told = {name: spoken(value) if name in chosen else _switch(value) for name, value in config}
-    return [(gettext(label_of(name)), named.get(name, value)) for name, value in told.items()]
+    """What was chosen for the run, in the order of the form: the database keeps none."""
+    return _options(run, {name: value for name, value in run.config.items() if value != _defaults(run).get(name)})
+
+
+def untouched(run: Run) -> list[tuple[str, Any]]:
+    """The options of the run that were given their defaults, as a page does with all that nobody changed."""
+    return _options(run, {name: value for name, value in run.config.items() if value == _defaults(run).get(name)})
 
 
 def results(run: Run) -> list[tuple[str, Any]]:
@@ -118,7 +120,7 @@ def results(run: Run) -> list[tuple[str, Any]]:
     chosen = with_choices(JOBS[run.kind].options)
     told = {n: spoken(value) if n in chosen else _told(value, intervals.get(n)) for n, value in kept.items()} | named
     rows = [(measure(name), value) for name, value in told.items() if name not in hidden]
-    return rows + _beside_float32(run.result.get("float32"))
+    return _accuracy(run.result.get("evaluation")) + rows + _beside_float32(run.result.get("float32"))
 
 
 def stopped(result: Mapping[str, Any]) -> str:
@@ -133,6 +135,24 @@ def error(run: Run) -> str:
     """What went wrong, known causes in the language of the page; a traceback behind it stays as it is."""
     told, gap, trace = run.error.partition("\n\n")
     return f"{gettext(told)}{gap}{trace}" if told in TROUBLE else run.error if trace else on_a_page(run.error)
+
+
+def _accuracy(evaluation: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    """Of a model that was evaluated when it was trained."""
+    return [(measure("accuracy"), figure(evaluation, "accuracy"))] if evaluation else []
+
+
+def _defaults(run: Run) -> dict[str, Any]:
+    return {field.name: field.default for field in fields(JOBS[run.kind].options)}
+
+
+def _options(run: Run, config: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    named, job = _names(run, config), JOBS[run.kind].options
+    chosen = with_choices(job)
+    place = {field.name: n for n, field in enumerate(fields(job))}
+    ordered = sorted(config.items(), key=lambda item: place.get(item[0], len(place)))
+    told = {name: spoken(value) if name in chosen else _switch(value) for name, value in ordered}
+    return [(gettext(label_of(name)), named.get(name, value)) for name, value in told.items()]
 
 
 def _beside_float32(beside: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
@@ -163,9 +183,13 @@ def _switch(value: Any) -> Any:
 
 def _names(run: Run, values: Mapping[str, Any]) -> dict[str, str]:
     """The name of the model version for each value that is its folder or number."""
-    held = {name: str(value) for name, value in values.items() if name in MODELS}
+    held = {name: [str(value)] for name, value in values.items() if name in MODELS}
+    held |= {name: str(value).split(",") for name, value in values.items() if name in SEVERAL_MODELS}
+    given = [part for parts in held.values() for part in parts]
     known = ModelVersion.objects.filter(model_versions.in_reach(run.study))
-    folders = dict(known.filter(path__in=held.values()).values_list("path", "name"))
-    numbers = dict(known.filter(pk__in=[v for v in held.values() if v.isdecimal()]).values_list("pk", "name"))
-    folders |= {str(number): name for number, name in numbers.items()}
-    return {name: folders[value] for name, value in held.items() if value in folders}
+    names = dict(known.filter(path__in=given).values_list("path", "name"))
+    numbers = dict(known.filter(pk__in=[part for part in given if part.isdecimal()]).values_list("pk", "name"))
+    names |= {str(number): name for number, name in numbers.items()}
+    return {
+        name: ", ".join(names.get(part, part) for part in parts) for name, parts in held.items() if names.keys() & parts
+    }

@@ -16,13 +16,13 @@ from annotate.standings.forms import SelectionForm
 from annotate.standings.reading import ballot_of, read, standings_of
 from annotate.standings.views import selection_of
 from annotate.studies.models import Study
-from palate.charts import line
+from palate.charts import together
 from training import model_versions, operations, run_words
 from training.frontier import comparisons, frontier
 from training.jobs import corpora
 from training.jobs.options import form_of, on_a_page
 from training.jobs.registry import JOBS
-from training.models import ModelKind, ModelVersion, Round, Run, RunKind, RunPoint
+from training.models import ModelKind, ModelVersion, Round, Run, RunKind, RunPoint, RunState
 
 # Jobs that a page starts by their options alone, in the order in which the loop needs them. Imports need files.
 STARTED_HERE = [
@@ -74,7 +74,6 @@ def start(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
         except PalateError as error:
             form.add_error(None, on_a_page(str(error)))
         else:
-            messages.success(request, _("The run waits for a worker."))
             return redirect("run", run.pk)
     context = {"study": study, "tab": "runs", "form": form, "kind": RunKind(kind), "job": JOBS[kind]}
     return render(request, "manage/run_start.html", context, status=422 if form.errors else 200)
@@ -100,6 +99,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "run": shown,
         "unheard": Run.objects.unheard().filter(pk=shown.pk).exists(),
         "config": run_words.options(shown),
+        "untouched": run_words.untouched(shown),
         "curves": curves(shown),
         "frontier": frontier(shown),
         "comparisons": compared[:UNFOLDED_COMPARISONS],
@@ -148,35 +148,42 @@ def live(request: HttpRequest, pk: int) -> JsonResponse:
 
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    operations.cancel_run(run=managed_run(request, pk))
-    messages.success(request, _("The run stops at its next step."))
+    shown = managed_run(request, pk)
+    operations.cancel_run(run=shown)
+    shown.refresh_from_db()
+    if shown.state == RunState.CANCELLED:
+        messages.success(request, _("The run is cancelled."))
     return redirect("run", pk)
 
 
 def curves(run: Run) -> list[dict[str, Any]]:
-    """One curve a metric: name, polyline points, ends of the axes and the last value; at most SHOWN_POINTS each.
+    """One curve a metric: name, polylines, ends of the axes and the last value; about SHOWN_POINTS each. Members of an
+    ensemble, which are trained one after another, have a line each.
 
     What was measured at the looks alone stands in the table of the looks.
     """
-    series: dict[str, list[tuple[float, float]]] = {}
-    for step, values in RunPoint.objects.filter(run=run).order_by("step", "id").values_list("step", "values"):
+    series: dict[str, list[list[tuple[float, float]]]] = {}
+    for step, values in RunPoint.objects.filter(run=run).order_by("pk").values_list("step", "values"):
         for name, value in values.items():
             if name.startswith("held_out_") and name not in HELD_OUT_CURVES:
                 continue
-            series.setdefault(name, []).append((step, value))
-    return [_curve(name, points) for name, points in series.items()]
+            members = series.setdefault(name, [[]])
+            if members[-1] and step <= members[-1][-1][0]:
+                members.append([])
+            members[-1].append((step, value))
+    return [_curve(name, members) for name, members in series.items()]
 
 
-def _curve(name: str, points: list[tuple[float, float]]) -> dict[str, Any]:
+def _curve(name: str, members: list[list[tuple[float, float]]]) -> dict[str, Any]:
+    points = [point for member in members for point in member]
+    steps = [int(step) for step, _ in points]
     every = max(1, len(points) // SHOWN_POINTS)
-    drawn = line(_thinned(points, every))
     return {
         "name": run_words.measure(name),
-        "points": drawn.points if drawn else "",
+        "lines": [drawn for drawn in together([_thinned(member, every) for member in members]) if drawn],
         "low": f"{min(y for _, y in points):.3g}",
         "high": f"{max(y for _, y in points):.3g}",
-        "first": int(points[0][0]),
-        "last": int(points[-1][0]),
+        "steps": _("step %(a)s to %(b)s") % {"a": min(steps), "b": max(steps)},
         "now": f"{points[-1][1]:.3g}",
     }
 

@@ -8,7 +8,10 @@ const log = document.querySelector("[data-log]");
 function show(run) {
   const state = card.querySelector("[data-state]");
   if (state.textContent !== run.label) state.textContent = run.label;
+  state.dataset.state = run.state;
   card.querySelector("[data-percent]").value = run.percent;
+  card.querySelector("[data-waits]").hidden = run.state !== "queued";
+  card.querySelector("[data-steps]").hidden = !run.total;
   card.querySelector("[data-step]").textContent = run.step;
   card.querySelector("[data-total]").textContent = run.total;
   run.curves.forEach(draw);
@@ -20,11 +23,18 @@ function show(run) {
 
 function draw(curve) {
   const item = [...curves.children].find((child) => child.dataset.curve === curve.name) ?? added(curve.name);
-  item.querySelector("polyline").setAttribute("points", curve.points);
-  item.querySelector("svg").setAttribute("aria-label", `${curve.name}: ${curve.now}`);
-  item.querySelector("[data-from]").textContent = `${curve.first} – ${curve.last}`;
+  const chart = item.querySelector("svg");
+  chart.replaceChildren(...curve.lines.map(polyline));
+  chart.setAttribute("aria-label", `${curve.name}: ${curve.now}`);
+  item.querySelector("[data-from]").textContent = curve.steps;
   item.querySelector("[data-range]").textContent = `${curve.low} – ${curve.high}`;
   item.querySelector("[data-now]").textContent = curve.now;
+}
+
+function polyline(points) {
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+  line.setAttribute("points", points);
+  return line;
 }
 
 function added(name) {

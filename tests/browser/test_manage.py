@@ -124,12 +124,21 @@ def test_a_study_is_made_and_opened(open_page, maker):
 
 def test_a_run_is_watched_while_it_goes_on_and_cancelled(open_page, user, study):
     run = a_run(study)
+    Run.objects.filter(pk=run.pk).update(state=RunState.QUEUED, total_steps=0)
     page = open_page(f"/runs/{run.pk}/", user=user)
+    page.get_by_text("The run waits for a worker.").wait_for()
     page.get_by_text("first line").wait_for()
-    Run.objects.filter(pk=run.pk).update(step=3, log_tail="first line\nsecond line\n")
+    now = {"state": RunState.RUNNING, "step": 3, "total_steps": 4, "log_tail": "first line\nsecond line\n"}
+    Run.objects.filter(pk=run.pk).update(**now)
     RunPoint.objects.create(run=run, step=3, values={"reward": 0.9, "kl": 0.2})
     page.get_by_text("second line").wait_for()
+    assert not page.get_by_text("The run waits for a worker.").is_visible()
+    assert page.get_by_text("3 / 4").is_visible()
+    assert page.locator("[data-state]").get_attribute("data-state") == "running"
+    assert page.locator("[data-curve=Reward]").get_by_text("step 1 to 3").is_visible()
     page.get_by_role("heading", name="KL to the start, nats", exact=True).wait_for()
+    # A curve begins with its second point.
+    assert [card.locator("svg").is_visible() for card in page.locator("[data-curve]").all()] == [True, False]
     assert page.get_by_role("progressbar").evaluate("bar => bar.value") == 75
     page.get_by_role("button", name="Cancel").click()
     page.get_by_text("The run stops at its next step.").first.wait_for()

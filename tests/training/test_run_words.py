@@ -31,6 +31,29 @@ def test_options_are_named_as_on_the_form_and_models_by_their_name(run):
     ]  # fmt: skip
 
 
+def test_what_was_left_at_its_default_is_told_apart(run):
+    run.config = {"policy": "/models/writer", "steps": 60, "beta": 0.05, "kl_budget": 8.0}
+    assert run_words.options(run) == [("Policy", "writer"), ("KL budget", 8.0)]
+    assert run_words.untouched(run) == [("Steps", 60), ("Beta", 0.05)]
+
+
+def test_the_accuracy_of_a_model_that_was_trained_comes_first(run):
+    run.result = {"steps": 3, "evaluation": {"accuracy": 0.9, "intervals": {"accuracy": [0.8, 1.0]}}}
+    assert run_words.results(run) == [("Accuracy", "0.900 [0.800, 1.000]"), ("Steps", 3)]
+
+
+def test_each_of_several_models_has_its_name(run):
+    judge = ModelVersion.objects.get(name="judge")
+    run.config = {"more_rewards": f"{judge.pk},/models/unknown"}
+    assert run_words.options(run) == [("More rewards", "judge, /models/unknown")]
+
+
+@pytest.mark.parametrize("kind", JOBS)
+def test_every_option_that_names_a_model_is_told_by_its_name(kind):
+    named = {field.name for field in fields(JOBS[kind].options) if field.metadata["of_model"]}
+    assert named <= run_words.MODELS | run_words.SEVERAL_MODELS
+
+
 def test_a_model_of_another_study_stays_a_folder(run):
     ModelVersion.objects.create(study=StudyFactory(), kind=ModelKind.POLICY, name="secret", path="/models/theirs")
     run.config = {"policy": "/models/theirs"}

@@ -168,20 +168,56 @@ def test_the_round_shows_the_win_rate(client, manager, study):
     assert page.context["rate"].value in (0.0, 1.0)
 
 
+@pytest.mark.parametrize(("state", "total", "waits"), [(RunState.QUEUED, 0, True), (RunState.RUNNING, 4, False)])
+def test_a_run_that_has_not_begun_says_what_it_waits_for_and_counts_no_steps(
+    client, manager, study, state, total, waits
+):
+    client.force_login(manager.user)
+    Run.objects.update(state=state, total_steps=total)
+    page = client.get(reverse("run", args=[study.runs.get().pk])).content.decode()
+    assert ("data-waits>The run waits for a worker." in page) == waits
+    assert ("<span data-steps hidden>" in page) == waits
+
+
 def test_live_tells_progress_and_curves(client, manager, study):
     client.force_login(manager.user)
     live = client.get(reverse("run-live", args=[study.runs.get().pk])).json()
     assert (live["percent"], live["ended"], live["state"]) == (50, False, "running")
-    assert [(curve["name"], curve["now"]) for curve in live["curves"]] == [("Reward", "1")]
+    assert [(curve["name"], curve["steps"], curve["now"]) for curve in live["curves"]] == [
+        ("Reward", "step 1 to 2", "1")
+    ]
 
 
-def test_cancel_asks_the_run_to_stop(client, manager, study):
+def test_each_member_of_an_ensemble_has_a_line_in_the_curve(client, manager, study):
     client.force_login(manager.user)
     run = study.runs.get()
+    for step in (1, 2, 3):
+        RunPoint.objects.create(run=run, step=step, values={"reward": 0.0})
+    (curve,) = client.get(reverse("run-live", args=[run.pk])).json()["curves"]
+    assert curve["lines"] == ["0.0,60.0 300.0,3.0", "0.0,117.0 300.0,117.0 600.0,117.0"]
+    assert (curve["steps"], curve["low"], curve["high"], curve["now"]) == ("step 1 to 3", "0", "1", "0")
+    page = client.get(reverse("run", args=[run.pk])).content.decode()
+    assert all(f'<polyline points="{points}">' in page for points in curve["lines"])
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "ends"),
+    [
+        (RunState.RUNNING, "The run stops at its next step.", RunState.RUNNING),
+        (RunState.QUEUED, "The run is cancelled.", RunState.CANCELLED),
+    ],
+)
+def test_cancel_asks_the_run_to_stop_and_says_once_what_comes_of_it(client, manager, study, state, words, ends):
+    client.force_login(manager.user)
+    Run.objects.update(state=state)
+    run = study.runs.get()
     assert client.get(reverse("run-cancel", args=[run.pk])).status_code == 405
-    client.post(reverse("run-cancel", args=[run.pk]))
+    page = client.post(reverse("run-cancel", args=[run.pk]), follow=True).content.decode()
     run.refresh_from_db()
-    assert run.cancel_requested
+    assert run.state == ends
+    assert run.cancel_requested == (state == RunState.RUNNING)
+    assert page.count(words) == 1
+    assert f'data-state="{ends}"' in page
 
 
 class TestStart:
@@ -191,6 +227,7 @@ class TestStart:
             ("rl_finetune", {"policy"}, "en", "must be filled in"),
             ("rl_finetune", {"policy"}, "zh-hans", "必须填写"),
             ("simulate_raters", {"judgements"}, "en", "must be filled in"),
+            ("next_tasks", {"by"}, "en", "must be filled in"),
             ("pretrain", set(), "en", None),
         ],
     )

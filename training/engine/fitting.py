@@ -92,6 +92,7 @@ class Fit:
         while self.state.epoch < epochs and not self.state.stopped:
             self._epoch(train, schedule, total)
             if self.state.stopped:
+                self._keep(schedule)
                 break
             self.state.epoch, self.state.batch = self.state.epoch + 1, 0
             if looks_after(self.state.epoch, epochs):
@@ -223,6 +224,7 @@ class Fit:
         last = self._weights()
         kept = {
             "state": vars(self.state),
+            "told": self.reporter.told(),
             "last": vars(last),
             "best": vars(self.best),
             "average": self.average,
@@ -240,6 +242,7 @@ class Fit:
         self.average = kept["average"]
         self.optimizer.load_state_dict(kept["optimizer"])
         schedule.load_state_dict({**schedule.state_dict(), "last_epoch": kept["schedule"]})
+        self.reporter.going_on(kept["told"])
         self.reporter.log(f"going on from step {self.state.step}")
 
 

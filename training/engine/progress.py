@@ -30,6 +30,12 @@ class Reporter(Protocol):
         """What the policy wrote to a prompt before it was tuned, and at `step`, with the rewards of both and how much
         likelier tuning made each piece of them, in nats (training.engine.policy.changes)."""
 
+    def told(self) -> dict[str, int]:
+        """How far metrics and samples have come, for a checkpoint to keep."""
+
+    def going_on(self, told: dict[str, int]) -> None:
+        """A later attempt goes on from the checkpoint that kept this: what was told after it will be told again."""
+
     def cancelled(self) -> bool: ...
 
 
@@ -58,6 +64,12 @@ class SilentReporter:
     ) -> None:
         pass
 
+    def told(self) -> dict[str, int]:
+        return {}
+
+    def going_on(self, told: dict[str, int]) -> None:
+        pass
+
     def cancelled(self) -> bool:
         return False
 
@@ -69,6 +81,7 @@ class Stage:
         self._progress, self._before, self._parts = reporter.progress, number - 1, parts
         self.metric, self.log, self.sample = reporter.metric, reporter.log, reporter.sample
         self.comparison, self.cancelled = reporter.comparison, reporter.cancelled
+        self.told, self.going_on = reporter.told, reporter.going_on
 
     def progress(self, step: int, total: int) -> None:
         self._progress(round(100 * (self._before + step / max(1, total)) / self._parts), 100)

@@ -80,6 +80,7 @@ class ShardedFit(Fit):
                 values[name] = shards.sharded(values[name], parameters[number])
         optimizer.load_state_dict(kept["model_optimizer"])
         self.optimizer.load_state_dict(kept["optimizer"])
+        self.reporter.going_on(kept["told"])
         self.reporter.log(f"going on from step {self.state.step}")
 
     def _write(self, optimizer: Any) -> None:
@@ -87,6 +88,7 @@ class ShardedFit(Fit):
             return
         kept = {
             "state": vars(self.state),
+            "told": self.reporter.told(),
             "last": vars(self._weights()),
             "best": vars(self.best),
             "average": self.average,

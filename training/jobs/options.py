@@ -29,16 +29,17 @@ def option(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
     of_model: str = "",
+    several: bool = False,
     advanced: str = "",
     commands_only: bool = False,
     on_pages: tuple[str, ...] = (),
 ) -> Any:
     """A field of a job's options. Without a default it is required.
 
-    of_model: "policy" or "preference" when the value names a model; what may be named is added to the help. advanced:
-    pages fold it away under this heading. commands_only: the value names something of this machine (a file, a
-    function), which only somebody with a shell on it may do; so does `output` in every job. on_pages: what pages and
-    the API may choose of such an option, while a command may name anything.
+    of_model: "policy" or "preference" when the value names a model, or `several` with commas between them; what may be
+    named is added to the help. advanced: pages fold it away under this heading. commands_only: the value names
+    something of this machine (a file, a function), which only somebody with a shell on it may do; so does `output` in
+    every job. on_pages: what pages and the API may choose of such an option, while a command may name anything.
     """
     meta = {
         "help": help,
@@ -46,6 +47,7 @@ def option(
         "maximum": maximum,
         "choices": choices,
         "of_model": of_model,
+        "several": several,
         "advanced": advanced,
         "commands_only": commands_only,
         "on_pages": on_pages,
@@ -126,14 +128,18 @@ def add_arguments(parser: argparse.ArgumentParser, options: type, *, positional:
 
 
 def _command_help(field: dataclasses.Field[Any]) -> str:
-    named = NAMED.get(field.metadata["of_model"])
-    return f"{field.metadata['help']} ({named})" if named else field.metadata["help"]
-
-
-def _page_help(field: dataclasses.Field[Any]) -> str:
-    said = on_a_page(gettext(field.metadata["help"]))
-    if not field.metadata["of_model"]:
+    said, named = field.metadata["help"], NAMED.get(field.metadata["of_model"])
+    if not named:
         return said
+    return f"{said} ({named}; several with commas between them)" if field.metadata["several"] else f"{said} ({named})"
+
+
+def _page_help(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[str, str]]]) -> str:
+    said, of_model = on_a_page(gettext(field.metadata["help"])), field.metadata["of_model"]
+    if not of_model:
+        return said
+    if not models.get(of_model):
+        return gettext("%(help)s. There is none yet.") % {"help": said}
     return gettext("%(help)s. Listed: this study's models and those that all studies share.") % {"help": said}
 
 
@@ -190,10 +196,25 @@ def _value(field: dataclasses.Field[Any], raw: Any) -> Any:
     return value
 
 
+class SeveralField(forms.MultipleChoiceField):
+    """Some of the choices, cleaned to their values with commas between them, which the API may send as well."""
+
+    def to_python(self, value: Any) -> list[str]:
+        return super().to_python(
+            [part.strip() for part in value.split(",")] if value and isinstance(value, str) else value
+        )
+
+    def clean(self, value: Any) -> str:
+        return ",".join(super().clean(value))
+
+
 class OptionsForm(forms.Form):
     """Options of a job; `headings` says under which heading a page folds a field away."""
 
     headings: Mapping[str, str] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
 
     def asks(self) -> bool:
         """Whether anything must be filled in."""
@@ -223,7 +244,7 @@ def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[s
     kind, meta = _kind(field), field.metadata
     common: dict[str, Any] = {
         "required": _required(field),
-        "help_text": _page_help(field),
+        "help_text": _page_help(field, models),
         "initial": None if _required(field) else field.default,
         "label": gettext_lazy(label_of(field.name)),
     }
@@ -231,7 +252,11 @@ def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[s
         return forms.BooleanField(**{**common, "required": False})
     if named := meta["choices"] or meta["on_pages"] or meta["of_model"]:
         choices = models.get(named, []) if isinstance(named, str) else [(c, spoken(c)) for c in named]
-        if meta["of_model"]:  # a browser holds a list to be filled in only where its first choice is empty
+        if meta["several"]:
+            return SeveralField(choices=choices, **common)
+        if meta["of_model"] or _required(
+            field
+        ):  # a browser holds a list to be filled in only where its first choice is empty
             choices = [("", "–"), *choices]
         return forms.ChoiceField(choices=choices, **common)
     if kind in (int, float):

@@ -38,7 +38,7 @@ NEEDS_REFERENCES = {"chrf", "bleu", "exact_match", "f1", "accuracy"}
 @dataclasses.dataclass(frozen=True)
 class Options:
     policy: str = option(help="the policy to tune", of_model="policy")
-    reward: str = option("", help="the preference model", of_model="preference")
+    reward: str = option("", help="the preference model; dpo and kto need none", of_model="preference")
     algorithm: str = option(
         "rloo", help="dpo and kto learn from the study's judgements, the others from samples and their reward",
         choices=(*ON_POLICY, *DIRECT),
@@ -54,7 +54,9 @@ class Options:
         "", help="a preference model that is not tuned on; the run stops and keeps the best step when it falls",
         of_model="preference",
     )  # fmt: skip
-    more_rewards: str = option("", help="further preference models, separated by commas", advanced="Rewards")
+    more_rewards: str = option(
+        "", help="further preference models", of_model="preference", several=True, advanced="Rewards"
+    )
     ensemble: str = option(
         "mean", help="how several preference models, or the members of one, become one reward; uncertainty: "
         "mean - caution · spread", choices=("mean", "worst", "uncertainty"), advanced="Rewards",
@@ -69,7 +71,7 @@ class Options:
     )
     real: str = option(
         STUDY, help="what the term discriminator takes for real: 'study' (the study's responses to training prompts), "
-        "'demo', or files as for pretrain", on_pages=(STUDY, DEMO), advanced="Rewards",
+        "'demo'; a command may also name files, as for pretrain", on_pages=(STUDY, DEMO), advanced="Rewards",
     )  # fmt: skip
     prompts_per_step: int = option(16, help="prompts in one step", minimum=1)
     samples_per_prompt: int = option(4, help="samples of each prompt; rloo and grpo compare them", minimum=1)

@@ -187,7 +187,7 @@ WORDS = frozenset(
         gettext_noop("field of the prompt, for Label Studio and Argilla"),
         gettext_noop("field that names the group of a prompt; a group is never split"),
         gettext_noop("fields of the responses with commas between them, the left one first"),
-        gettext_noop("further preference models, separated by commas"),
+        gettext_noop("further preference models"),
         gettext_noop(
             "further rewards with weights, such as fluency=0.1,length=-0.01: fluency, length, chrf, bleu, exact_match, f1, accuracy, discriminator"
         ),
@@ -282,6 +282,7 @@ WORDS = frozenset(
         gettext_noop("the preference model that scores the corpus by segments"),
         gettext_noop("the preference model to learn from"),
         gettext_noop("the preference model, an ensemble (default: the study's newest)"),
+        gettext_noop("the preference model; dpo and kto need none"),
         gettext_noop("the responses to which prompts"),
         gettext_noop("the saved policy's KL is never above this; 0 sets no limit"),
         gettext_noop(
@@ -312,7 +313,7 @@ WORDS = frozenset(
         gettext_noop("what the rows are"),
         gettext_noop("what the student is"),
         gettext_noop(
-            "what the term discriminator takes for real: 'study' (the study's responses to training prompts), 'demo', or files as for pretrain"
+            "what the term discriminator takes for real: 'study' (the study's responses to training prompts), 'demo'; a command may also name files, as for pretrain"
         ),
         gettext_noop("which prompts"),
         gettext_noop("which prompts; a rule on test prompts would bend what is measured there"),

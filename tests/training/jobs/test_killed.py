@@ -131,3 +131,34 @@ def test_the_same_command_goes_on_where_a_killed_one_was(study, settings, tmp_pa
     whole, killed = Run.objects.filter(kind=RunKind.TRAIN_PREFERENCE).order_by("pk")
     assert killed.state == RunState.DONE
     assert_the_same(killed, whole)
+
+
+@pytest.mark.parametrize(("ensemble", "look"), [(1, 10), (2, 30)])
+def test_a_kill_between_a_checkpoint_and_the_look_that_follows_takes_no_point_of_a_curve(
+    study, settings, monkeypatch, ensemble, look
+):
+    """Each of the steps has a checkpoint and a look, every fifth a loss; of two models the second one dies."""
+    flags = {"study": study, "kind": "cnn", "min_steps": 20, "patience": 0, "explain": 0, "ensemble": ensemble}
+    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
+    call_command("train_preference", **flags)
+    looks = []
+    look_at = fitting.Fit._look
+
+    def dies(fit, *args):
+        looks.append(fit.state.step)
+        if len(looks) == look:
+            raise SystemExit
+        look_at(fit, *args)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(fitting.Fit, "_look", dies)
+        with pytest.raises(SystemExit):
+            call_command("train_preference", **flags)
+    settings.RUN_LOST_AFTER_SECONDS = 0
+    call_command("train_preference", **flags)
+    assert looks[-1] == 10
+    whole, killed = Run.objects.filter(kind=RunKind.TRAIN_PREFERENCE).order_by("pk")
+    assert "going on from step 10" in killed.log_tail
+    told = [[(point.step, *point.values) for point in run.points.order_by("pk")] for run in (whole, killed)]
+    assert len(told[0]) == ensemble * (20 + 4)
+    assert told[1] == told[0]

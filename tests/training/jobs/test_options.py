@@ -112,8 +112,10 @@ def test_commands_are_told_what_may_be_named_and_pages_what_is_listed():
     parser = argparse.ArgumentParser()
     add_arguments(parser, Options)
     assert "which model (a model version, a folder or a hub name)" in " ".join(parser.format_help().split())
-    said = form_of(Options, models={}).base_fields["model"].help_text
-    assert said == "which model. Listed: this study's models and those that all studies share."
+    listed = form_of(Options, models={"policy": [("1", "base")]}).base_fields["model"].help_text
+    assert listed == "which model. Listed: this study's models and those that all studies share."
+    nothing = form_of(Options, models={}).base_fields["model"].help_text
+    assert nothing == "which model. There is none yet."
 
 
 @pytest.mark.parametrize("kind", STARTED_HERE)
@@ -129,6 +131,17 @@ def test_the_form_has_the_options_limits_and_model_choices():
         {"model": "1", "steps": "5", "rate": "", "split": "test"}
     )
     assert form.is_valid(), form.errors
+
+
+@pytest.mark.parametrize(
+    ("given", "cleaned"), [(["1", "2"], "1,2"), ("1, 2", "1,2"), ("", ""), ([], ""), ("/models/secret", None)]
+)
+def test_of_several_models_only_those_that_are_listed_are_taken(given, cleaned):
+    kind = form_of(JOBS["rl_finetune"].options, models={"preference": [("1", "a"), ("2", "b")], "policy": [("3", "c")]})
+    untouched = {name: field.initial for name, field in kind.base_fields.items()}
+    form = kind(untouched | {"policy": "3", "more_rewards": given})
+    assert form.is_valid() == (cleaned is not None), form.errors
+    assert form.cleaned_data.get("more_rewards") == cleaned
 
 
 def test_advanced_options_are_folded_under_their_heading_and_opened_where_wrong():

@@ -113,7 +113,8 @@ class _Run:
         told = check_reference(self.actor, material.prompts[0])
         family = self._family(material)
         if self.checkpoint and self.checkpoint.exists():
-            self.state, self.best = resume(self.checkpoint, self.actor, self.rewards.adversary)
+            self.state, self.best, before = resume(self.checkpoint, self.actor, self.rewards.adversary)
+            self.reporter.going_on(before)
             self.rewards.same = self.state.same
             self.reporter.log(f"going on from step {self.state.step}")
         else:
@@ -136,7 +137,7 @@ class _Run:
             self._look(family)
         if self.checkpoint and state.step % self.config.checkpoint_every == 0 and workers.first():
             state.same = self.rewards.same
-            keep(self.checkpoint, self.actor, state, self.best, self.rewards.adversary)
+            keep(self.checkpoint, self.actor, state, self.best, self.rewards.adversary, self.reporter.told())
         advance(self.reporter, state.step, self.config.steps)
 
     def _family(self, material: Material) -> Family | TrlSteps:

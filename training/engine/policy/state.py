@@ -44,9 +44,15 @@ class State:
 
 
 def keep(
-    path: Path, actor: Actor, state: State, best: dict[str, Tensor] | None, adversary: Discriminator | None
+    path: Path,
+    actor: Actor,
+    state: State,
+    best: dict[str, Tensor] | None,
+    adversary: Discriminator | None,
+    told: dict[str, int],
 ) -> None:
     kept = {
+        "told": told,
         "weights": actor.weights(),
         "optimizer": actor.optimizer.state_dict(),
         "state": asdict(state),
@@ -56,8 +62,11 @@ def keep(
     checkpoints.write(path, kept)
 
 
-def resume(path: Path, actor: Actor, adversary: Discriminator | None) -> tuple[State, dict[str, Tensor] | None]:
-    """Put all back to where they were. Raises ValueError for another run's checkpoint."""
+def resume(
+    path: Path, actor: Actor, adversary: Discriminator | None
+) -> tuple[State, dict[str, Tensor] | None, dict[str, int]]:
+    """Put all back to where they were; returns the state, the best weights and what was told by then. Raises ValueError
+    for another run's checkpoint."""
     kept: dict[str, Any] = torch.load(path, weights_only=True)
     if set(kept["weights"]) != set(actor.weights()):
         raise ValueError(f"{path}: this checkpoint was made with another model or other settings")
@@ -66,4 +75,4 @@ def resume(path: Path, actor: Actor, adversary: Discriminator | None) -> tuple[S
     if adversary:
         adversary.set_state(kept["adversary"])
     state = State(**{**kept["state"], "looks": [Look(**look) for look in kept["state"]["looks"]]})
-    return state, kept["best"]
+    return state, kept["best"], kept["told"]
