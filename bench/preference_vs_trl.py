@@ -29,7 +29,7 @@ from training.engine.progress import SilentReporter
 PROMPT_WORDS, RESPONSE_WORDS, LEARNING_RATE = 150, 60, 1e-3
 VALIDATION, TEST = 8, 200  # prompts with two responses each
 # name: responses K, raters, prompts, pairs of a step
-SETTINGS = {"K=2": (2, 1, 384, 24), "K=4": (4, 1, 64, 24), "K=9": (9, 1, 10, 36), "K=4, three raters": (4, 3, 32, 36)}
+SETTINGS = {"K=2": (2, 1, 384, 24), "K=4": (4, 1, 64, 24), "K=9": (9, 1, 40, 36), "K=4, three raters": (4, 3, 32, 36)}
 
 
 def words(rng, count):
@@ -189,9 +189,8 @@ def main():
         for name in args.settings:
             k, raters, prompts, batch = SETTINGS[name]
             per_step = batch / raters / (k * (k - 1) / 2)
-            tokens = round(
-                per_step * (PROMPT_WORDS + k * RESPONSE_WORDS if k > 9 else k * (PROMPT_WORDS + RESPONSE_WORDS))
-            )
+            # Where a step is one ranking, the longest must fit, or it would be divided and lose pairs.
+            tokens = round(per_step * k * (PROMPT_WORDS + RESPONSE_WORDS) * (1.4 if per_step == 1 else 1))
             found = []
             for seed in range(args.seeds):
                 rng = random.Random(seed)
