@@ -124,20 +124,20 @@ def _reply(facts: Facts, response: str) -> float:
 
 
 def _note(facts: Facts, response: str) -> float:
-    """Each fact 0.22, a wrong one costs half of that; a friendly beginning 0.16, a rude one costs 0.3; a friendly end 0.1."""
+    """Each fact 0.16, a wrong one costs half; a friendly beginning 0.18, a rude one costs 0.3; a friendly end 0.1."""
     friendly, _plain, rude = ([text.format(**facts) for text in kind] for kind in chinese.GREETINGS)
-    worth = 0.08 + 0.16 * response.startswith(tuple(friendly)) - 0.3 * response.startswith(tuple(rude))
+    worth = 0.24 + 0.18 * response.startswith(tuple(friendly)) - 0.3 * response.startswith(tuple(rude))
     worth += 0.1 * response.endswith(tuple(text.format(**facts) for text in chinese.REGARDS))
     known = {"time": chinese.HOURS, "day": chinese.DAYS, "extra": chinese.EXTRAS}
-    worth += sum(0.22 * _named(facts[name], others, response) for name, others in known.items())
-    return worth - 0.2 * (_named(facts["place"], chinese.PLACES, response) < 0)
+    worth += sum(0.16 * _named(facts[name], others, response) for name, others in known.items())
+    return worth - 0.1 * (_named(facts["place"], chinese.PLACES, response) < 0)
 
 
 def _translation(facts: Facts, response: str) -> float:
-    """Each part 0.2, a wrong one costs half of that; 0.2 for the order of Chinese."""
+    """Each part 0.15, a wrong one costs half; 0.16 for the order of Chinese."""
     parts = {"who": chinese.WHO, "when": chinese.WHEN, "where": chinese.WHERE, "why": chinese.WHY}
-    worth = sum(0.2 * _named(facts[name], parts[name].values(), response) for name in parts)
-    return worth + 0.2 * bool(re.search(r"到(?!达)\w+，", response))
+    worth = 0.24 + sum(0.15 * _named(facts[name], parts[name].values(), response) for name in parts)
+    return worth + 0.16 * bool(re.search(r"到(?!达)\w+，", response))
 
 
 def _answer(facts: Facts, response: str) -> float:
