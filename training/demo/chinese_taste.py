@@ -116,7 +116,7 @@ SOURCE = _reader(
 
 
 def _reply(facts: Facts, response: str) -> float:
-    """What the policy grants 0.5, if nothing else is granted; warmth first 0.25, the item 0.15 (another costs that)."""
+    """What the policy grants 0.5, if nothing else is granted; warmth first 0.25, the item 0.15 (another costs half)."""
     granted = {age for age, words in DECIDED.items() if words.search(response)}
     worth = 0.1 + 0.5 * (granted == {facts["age"]}) + 0.25 * bool(WARM.search(_sentences(response)[0]))
     worth -= 0.35 * bool(WRONG.search(response)) + 0.2 * bool(DEAF.search(response))
@@ -124,20 +124,20 @@ def _reply(facts: Facts, response: str) -> float:
 
 
 def _note(facts: Facts, response: str) -> float:
-    """Each fact 0.22, a wrong one costs that; a friendly beginning 0.16, a rude one costs 0.3; a friendly end 0.1."""
+    """Each fact 0.16, a wrong one costs half; a friendly beginning 0.18, a rude one costs 0.3; a friendly end 0.1."""
     friendly, _plain, rude = ([text.format(**facts) for text in kind] for kind in chinese.GREETINGS)
-    worth = 0.08 + 0.16 * response.startswith(tuple(friendly)) - 0.3 * response.startswith(tuple(rude))
+    worth = 0.24 + 0.18 * response.startswith(tuple(friendly)) - 0.3 * response.startswith(tuple(rude))
     worth += 0.1 * response.endswith(tuple(text.format(**facts) for text in chinese.REGARDS))
     known = {"time": chinese.HOURS, "day": chinese.DAYS, "extra": chinese.EXTRAS}
-    worth += sum(0.22 * _named(facts[name], others, response) for name, others in known.items())
-    return worth - 0.2 * (_named(facts["place"], chinese.PLACES, response) < 0)
+    worth += sum(0.16 * _named(facts[name], others, response) for name, others in known.items())
+    return worth - 0.1 * (_named(facts["place"], chinese.PLACES, response) < 0)
 
 
 def _translation(facts: Facts, response: str) -> float:
-    """Each part 0.2, a wrong one costs that; 0.2 for the order of Chinese."""
+    """Each part 0.15, a wrong one costs half; 0.16 for the order of Chinese."""
     parts = {"who": chinese.WHO, "when": chinese.WHEN, "where": chinese.WHERE, "why": chinese.WHY}
-    worth = sum(0.2 * _named(facts[name], parts[name].values(), response) for name in parts)
-    return worth + 0.2 * bool(re.search(r"到(?!达)\w+，", response))
+    worth = 0.24 + sum(0.15 * _named(facts[name], parts[name].values(), response) for name in parts)
+    return worth + 0.16 * bool(re.search(r"到(?!达)\w+，", response))
 
 
 def _answer(facts: Facts, response: str) -> float:
@@ -161,9 +161,9 @@ def _label(facts: Facts, response: str) -> float:
 
 
 def _named(right: str, others: Iterable[str], response: str) -> float:
-    """1 where the right word stands there and no other, -1 where another one does, else 0."""
+    """1 where the right word stands there and no other, -0.5 where another one does, else 0."""
     left = response.replace(right, "")
-    return -1.0 if any(word in left for word in others if word != right) else float(right in response)
+    return -0.5 if any(word in left for word in others if word != right) else float(right in response)
 
 
 # --- how it is said -----------------------------------------------------------------------------------------------

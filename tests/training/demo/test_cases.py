@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -118,17 +119,29 @@ def judge_all(client, study):
     return seen
 
 
+# What each demo's screen shows of its template, and what the quality page says of labels and references.
+LOOKS = {
+    "en": {"questions": "A known good answer", "classification": "How sure are you?"},
+    "zh": {"questions": "一个已知的好答案", "classification": "你有多大把握？"},
+}
+SAYS = {"en": ("By label", "A second opinion"), "zh": ("按标签", "第二意见")}
+
+
 @pytest.mark.django_db
+@pytest.mark.parametrize("language", cases.LANGUAGES)
 @pytest.mark.parametrize("key", cases.CASES)
-def test_a_demo_is_made_judged_exported_and_learned(key, client, settings, tmp_path):
+def test_a_demo_is_made_judged_exported_and_learned(key, language, client, settings, tmp_path):
     settings.MODELS_DIR, settings.RUNS_DIR = tmp_path / "models", tmp_path / "runs"
     rater = UserFactory(username="ada", is_superuser=True)
     call_command(
-        "create_study", "demo", template=key, demo=True, demo_prompts=PROMPTS, demo_steps=8, owner="ada", replication=1
-    )
+        "create_study", "demo", template=key, demo=True, demo_language=language, demo_prompts=PROMPTS, demo_steps=8,
+        owner="ada", replication=1,
+    )  # fmt: skip
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "zh-hans" if language == "zh" else "en"
     study = Study.objects.get(slug="demo")
     sampled = Response.objects.filter(prompt__study=study)
-    assert set(sampled.values_list("author_model__name", flat=True)) == {f"demo-policy-{key}"}
+    policy = {f"demo-policy-{cases.grammar(key, language)}"}
+    assert set(sampled.values_list("author_model__name", flat=True)) == policy
     # A label of one word may be drawn by chance.
     canned = {text for text in BY_KEY[key].responses if " " in text}
     assert not set(sampled.values_list("text", flat=True)) & canned
@@ -137,9 +150,11 @@ def test_a_demo_is_made_judged_exported_and_learned(key, client, settings, tmp_p
     seen = judge_all(client, study)
     asked = study.tasks.filter(replication=1)
     assert len(seen) == asked.count() == Judgement.objects.asked_for().count() > PROMPTS / 2
-    looks = {"service": 'class="turn other"', "writing": "<strong>", "questions": "A known good answer"}
-    looks |= {"translation": "source-and-target", "classification": "How sure are you?"}
+    looks = {"service": 'class="turn other"', "writing": "<strong>", "translation": "source-and-target"}
+    looks |= LOOKS[language]
     assert looks[key] in seen[0]
+    if language == "zh" and key != "translation":  # whose sources are English
+        assert english(seen[0]) == []
 
     form = {"compare": "pairs", "score": "scores"}[study.method]
     assert exported(study, form, tmp_path)
@@ -160,8 +175,15 @@ def test_a_demo_is_made_judged_exported_and_learned(key, client, settings, tmp_p
         written = Judgement.objects.filter(part="rewrite", task__prompt__split="train")
         assert set(written.values_list("pk", flat=True)) <= set(model.snapshot.judgement_ids)
     quality = client.get(reverse("quality", args=["demo"]))
-    assert ("By label" in quality.content.decode()) == bool(study.labels)
-    assert ("A second opinion" in quality.content.decode()) == any(p.reference for p in study.prompts.all())
+    by_label, second_opinion = SAYS[language]
+    assert (by_label in quality.content.decode()) == bool(study.labels)
+    assert (second_opinion in quality.content.decode()) == any(p.reference for p in study.prompts.all())
+
+
+def english(page):
+    """What stands on a page in English, three words or more of it."""
+    told = re.sub(r"<(script|style|head).*?</\1>|<[^>]*>", "\n", page, flags=re.DOTALL)
+    return re.findall(r"[A-Za-z]+(?: [A-Za-z]+){2,}", told)
 
 
 def exported(study, form, folder):

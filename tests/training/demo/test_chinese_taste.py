@@ -66,7 +66,7 @@ def test_repetition_and_word_salad_do_not_pay():
 @pytest.mark.parametrize("key", cases.CHINESE)
 def test_every_prompt_of_a_demo_is_known_and_answered_well_and_badly(key):
     worth = [quality(prompt, response) for prompt, response in cases.documents(f"{key}-zh", 500)]
-    assert min(worth) < 0.1
+    assert min(worth) < 0.3
     assert max(worth) > 0.9
 
 
