@@ -236,7 +236,7 @@ class Fit:
     def _resume(self, schedule: LambdaLR) -> None:
         if self.checkpoint is None or not self.checkpoint.exists():
             return
-        kept: Mapping[str, Any] = torch.load(self.checkpoint, weights_only=True)
+        kept = checkpoints.read(self.checkpoint)
         self.state, self.best = State(**kept["state"]), Weights(**kept["best"])
         self._restore(Weights(**kept["last"]))
         self.average = kept["average"]

@@ -12,7 +12,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
-from training.engine import workers
+from training.engine import checkpoints, workers
 
 
 def check_launch(state: Any) -> None:
@@ -51,7 +51,8 @@ def write(file: Path, values: Mapping[str, Any]) -> None:
     """Write this process's part of the values. All processes must write."""
     part = _part(file)
     aside = part.with_suffix(".partial")
-    torch.save(_mapped(values, lambda value: value.to_local() if isinstance(value, DTensor) else value), aside)
+    local = _mapped(values, lambda value: value.to_local() if isinstance(value, DTensor) else value)
+    torch.save(checkpoints.marked(local), aside)
     workers.from_all(None)  # nobody's part takes its place before all are written
     aside.replace(part)
 
@@ -59,7 +60,7 @@ def write(file: Path, values: Mapping[str, Any]) -> None:
 def read(file: Path) -> dict[str, Any] | None:
     """What this process wrote, if as many processes wrote at the same step, told by values["state"]["step"]."""
     part = _part(file)
-    values = torch.load(part, weights_only=True) if part.exists() else None
+    values = checkpoints.read(part) if part.exists() else None
     steps = workers.from_all(values["state"]["step"] if values else None)
     return values if len(set(steps)) == 1 else None
 

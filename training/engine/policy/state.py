@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from training.engine import checkpoints
@@ -66,8 +65,8 @@ def resume(
     path: Path, actor: Actor, adversary: Discriminator | None
 ) -> tuple[State, dict[str, Tensor] | None, dict[str, int]]:
     """Put all back to where they were; returns the state, the best weights and what was told by then. Raises ValueError
-    for another run's checkpoint."""
-    kept: dict[str, Any] = torch.load(path, weights_only=True)
+    for the checkpoint of another run or version."""
+    kept = checkpoints.read(path)
     if set(kept["weights"]) != set(actor.weights()):
         raise ValueError(f"{path}: this checkpoint was made with another model or other settings")
     actor.set_weights(kept["weights"])
