@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import translation
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from annotate.members.models import Membership, Role
 from annotate.studies.models import Method, Study
@@ -21,7 +21,11 @@ from training.models import ModelVersion, Run, RunKind
 from training.operations import create_run, execute_run
 
 PASSWORD = "palate-demo"
-ACCOUNTS = {"manager": "owns the demo studies", "rater": "judges in them", "rater2": "judges in them, too"}
+ACCOUNTS = {
+    "manager": gettext_noop("owns the demo studies"),
+    "rater": gettext_noop("judges in them"),
+    "rater2": gettext_noop("judges in them, too"),
+}
 
 INSTRUCTIONS = (
     "Customers of a small shop write in; an assistant answers.\n\n"

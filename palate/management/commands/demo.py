@@ -1,9 +1,9 @@
-import os
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from palate import terminal
 from training.demo.cases import LANGUAGES
 from training.demo_study import make_demo
 
@@ -19,9 +19,4 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        make_demo(options["language"] or _language_of_the_terminal())
-
-
-def _language_of_the_terminal() -> str:
-    named = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
-    return "zh" if next(filter(None, named), "").startswith("zh") else "en"
+        make_demo(options["language"] or terminal.language()[:2])

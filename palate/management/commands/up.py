@@ -15,7 +15,10 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
+from django.utils import translation
+from django.utils.translation import gettext as _
 
+from palate import terminal
 from training.demo_study import ACCOUNTS, PASSWORD
 
 # Pages that are under way may end. A worker that is only starting heeds no signal, and is killed soon: whatever
@@ -41,7 +44,8 @@ class Command(BaseCommand):
                 call_command("demo", stdout=self.stdout)
             self._serve(options["host"], _free_port(options["host"], options["port"]))
         except KeyboardInterrupt:
-            self.stdout.write("\nStopped.")
+            with translation.override(terminal.language()):
+                self.stdout.write("\n" + _("Stopped."))
 
     def _serve(self, host: str, port: int) -> None:
         processes = _start_all(host, port)
@@ -49,16 +53,18 @@ class Command(BaseCommand):
             self._say_where(f"http://{host}:{port}/", port)
             _wait_for_one_to_end(processes)
         finally:
-            self.stdout.write("\nStopping …")
+            with translation.override(terminal.language()):
+                self.stdout.write("\n" + _("Stopping …"))
             _stop_all(processes)
 
     def _say_where(self, address: str, port: int) -> None:
         _wait_until_listening(port)
         names = get_user_model().objects.filter(username__in=ACCOUNTS).values_list("username", flat=True)
-        logins = "".join(f"\n  {name} / {PASSWORD}   {ACCOUNTS[name]}" for name in sorted(names))
-        self.stdout.write(
-            f"\nPalate runs at {self.style.SUCCESS(address)}{logins}\nLogs: {_log_folder()}   Stop: Ctrl-C\n"
-        )
+        with translation.override(terminal.language()):
+            logins = "".join(f"\n  {name} / {PASSWORD}   {_(ACCOUNTS[name])}" for name in sorted(names))
+            runs = _("Palate runs at %(address)s") % {"address": self.style.SUCCESS(address)}
+            ends = _("Logs: %(folder)s   Stop: Ctrl-C") % {"folder": _log_folder()}
+            self.stdout.write(f"\n{runs}{logins}\n{ends}\n")
 
 
 def _free_port(host: str, first: int) -> int:
