@@ -13,6 +13,11 @@ settings.load_profile("untimed")
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Few and long tests first: a file goes to one worker, and the last one should not leave the others idle."""
+    items.sort(key=lambda item: not item.nodeid.startswith(("tests/training/", "tests/browser/")))
+
+
 @pytest.fixture
 def shared() -> Path:
     """The folder of real data and models that may lie beside the checkout; without it the test skips."""
