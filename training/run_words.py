@@ -92,6 +92,17 @@ ELSEWHERE = {"model", "model_version"}
 # Options and results that hold the folder or the number of a model version.
 MODELS = {"policy", "reward", "guard", "against", "base_model", "teacher", "taste", "model", "model_version"}
 SEVERAL_MODELS = {"more_rewards"}
+# Of a preference model that was evaluated, on its page and that of its run.
+EVALUATED = [
+    ("accuracy", _("Accuracy")),
+    ("accuracy_clear", _("Accuracy, vote margin of two or more")),
+    ("baselines.longer", _("Baseline: longer wins")),
+    ("baselines.majority", _("Baseline: the slot that wins more often")),
+    ("baselines.rater_vs_others", _("One rater against the others")),
+    ("log_loss", _("Log loss")),
+    ("ece", _("Calibration error")),
+    ("kendall_tau", _("Kendall's τ")),
+]
 
 
 def measure(name: str) -> str:
@@ -120,7 +131,7 @@ def results(run: Run) -> list[tuple[str, Any]]:
     chosen = with_choices(JOBS[run.kind].options)
     told = {n: spoken(value) if n in chosen else _told(value, intervals.get(n)) for n, value in kept.items()} | named
     rows = [(measure(name), value) for name, value in told.items() if name not in hidden]
-    return _accuracy(run.result.get("evaluation")) + rows + _beside_float32(run.result.get("float32"))
+    return _evaluated(run.result.get("evaluation")) + rows + _beside_float32(run.result.get("float32"))
 
 
 def stopped(result: Mapping[str, Any]) -> str:
@@ -137,9 +148,10 @@ def error(run: Run) -> str:
     return f"{gettext(told)}{gap}{trace}" if told in TROUBLE else run.error if trace else on_a_page(run.error)
 
 
-def _accuracy(evaluation: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
-    """Of a model that was evaluated when it was trained."""
-    return [(measure("accuracy"), figure(evaluation, "accuracy"))] if evaluation else []
+def _evaluated(evaluation: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    """Of a model that was evaluated when it was trained, beside the baselines."""
+    told = [(str(words), figure(evaluation, name)) for name, words in EVALUATED] if evaluation else []
+    return [(words, value) for words, value in told if value != "–"]
 
 
 def _defaults(run: Run) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from annotate.errors import PalateError
@@ -22,19 +21,9 @@ from training.cards import figure
 from training.models import ModelKind, ModelVersion, ResponseReward, chance
 from training.reasons import why_not
 from training.report_pages import sections
-from training.run_words import measure
+from training.run_words import EVALUATED, measure
 from training.word_pages import explained
 
-FIGURES = [
-    ("accuracy", gettext_lazy("Accuracy")),
-    ("accuracy_clear", gettext_lazy("Accuracy, vote margin of two or more")),
-    ("baselines.longer", gettext_lazy("Baseline: longer wins")),
-    ("baselines.majority", gettext_lazy("Baseline: the slot that wins more often")),
-    ("baselines.rater_vs_others", gettext_lazy("One rater against the others")),
-    ("log_loss", gettext_lazy("Log loss")),
-    ("ece", gettext_lazy("Calibration error")),
-    ("kendall_tau", gettext_lazy("Kendall's τ")),
-]
 # What the list tells of a tuned policy.
 CHANGED = ("reward", "quality", "kl")
 PROMPTS_A_PAGE = 20
@@ -71,7 +60,7 @@ def model(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "study": study,
         "tab": "models",
         "version": version,
-        "figures": [(words, figure(evaluation, name)) for name, words in FIGURES] if evaluation else [],
+        "figures": [(words, figure(evaluation, name)) for name, words in EVALUATED] if evaluation else [],
         "evaluation": evaluation,
         "change": _change(version.metrics),
         "card": sanitised(version.card),

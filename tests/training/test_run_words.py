@@ -37,9 +37,17 @@ def test_what_was_left_at_its_default_is_told_apart(run):
     assert run_words.untouched(run) == [("Steps", 60), ("Beta", 0.05)]
 
 
-def test_the_accuracy_of_a_model_that_was_trained_comes_first(run):
-    run.result = {"steps": 3, "evaluation": {"accuracy": 0.9, "intervals": {"accuracy": [0.8, 1.0]}}}
-    assert run_words.results(run) == [("Accuracy", "0.900 [0.800, 1.000]"), ("Steps", 3)]
+def test_the_accuracy_of_a_model_that_was_trained_comes_first_beside_its_baselines(run):
+    baselines = {"longer": 0.6, "majority": 0.5, "rater_vs_others": None}
+    figures = {"accuracy": 0.9, "accuracy_clear": None, "baselines": baselines}
+    figures |= {"log_loss": 0.4, "ece": 0.02, "kendall_tau": 0.7}
+    intervals = dict.fromkeys(figures) | {"accuracy": [0.8, 1.0], "baselines": dict.fromkeys(baselines)}
+    run.result = {"steps": 3, "evaluation": figures | {"intervals": intervals}}
+    assert run_words.results(run) == [
+        ("Accuracy", "0.900 [0.800, 1.000]"), ("Baseline: longer wins", "0.600"),
+        ("Baseline: the slot that wins more often", "0.500"), ("Log loss", "0.400"), ("Calibration error", "0.020"),
+        ("Kendall's τ", "0.700"), ("Steps", 3),
+    ]  # fmt: skip
 
 
 def test_each_of_several_models_has_its_name(run):
