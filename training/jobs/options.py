@@ -254,9 +254,8 @@ def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[s
         choices = models.get(named, []) if isinstance(named, str) else [(c, spoken(c)) for c in named]
         if meta["several"]:
             return SeveralField(choices=choices, **common)
-        if meta["of_model"] or _required(
-            field
-        ):  # a browser holds a list to be filled in only where its first choice is empty
+        # A browser holds a list to be filled in only where its first choice is empty.
+        if meta["of_model"] or _required(field):
             choices = [("", "–"), *choices]
         return forms.ChoiceField(choices=choices, **common)
     if kind in (int, float):
