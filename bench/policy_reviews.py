@@ -1,12 +1,14 @@
 """A pretrained language model tuned by LoRA to go on with film reviews in a kind way: base, best of 8, tuned.
 
-    .venv/bin/python bench/policy_reviews.py MODEL movie_reviews.zip [--judge ENCODER] [--work FOLDER] [--json FILE]
+    .venv/bin/python bench/policy_reviews.py MODEL movie_reviews.zip [--judge ENCODER] [--seeds 3] [--work FOLDER]
+        [--json FILE]
 
 The reward is a linear model, on text or with --judge on the frozen states of an encoder, that learned positive from
 negative passages of one half of the films; the guard, which the policy never sees, one of the other half. Prompts are
-the first words of passages of films that neither learned from. With --work the run goes on where it was interrupted.
-Printed are reward and guard (means over held-out prompts), KL, perplexity under the start, distinct-2, seconds and the
-peak of memory.
+the first words of passages of films that neither learned from. With --work the run goes on where it was interrupted,
+and what is done is not done again. Seeds differ in the prompts of a step and in all draws. Printed are means over
+held-out prompts, ± standard deviation over seeds, of the start, of its best of 8, of the policy at the KL of best of 8
+and of the policy that was kept; then seconds and the peak of memory.
 """
 
 import argparse
@@ -20,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from frontiers import at_kl, told
 from pretraining_objectives import accuracy, passage, read, sentence_pairs
 
 from training.engine.policy import Material, PolicyConfig, RewardConfig, rl_finetune
@@ -58,8 +61,8 @@ def main():
     parser.add_argument("--judge", default="", help="encoder that the judges read with")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, help="keep judges and checkpoints in this folder")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--work", type=Path, help="keep judges, checkpoints and results in this folder")
     parser.add_argument("--json", help="write the figures to this file")
     args = parser.parse_args()
     reviews = read(args.corpus)
@@ -70,23 +73,49 @@ def main():
         work.mkdir(parents=True, exist_ok=True)
         right = [judge(work / f"judge-{n}", half, args.judge, seed=n) for n, half in enumerate(halves)]
         print(f"judges on passages of films they never saw: {right[0]:.3f} and {right[1]:.3f}", flush=True)
-        started = time.perf_counter()
-        metrics = rl_finetune(
-            policy=args.model, reward=RewardConfig((str(work / "judge-0"),)), guard=str(work / "judge-1"),
-            material=Material(prompts[HELD_OUT:], prompts[:HELD_OUT], {}, [], []), output=work / f"tuned-{args.seed}",
-            reporter=Telling(), checkpoint=work / f"run-{args.seed}.pt" if args.work else None,
-            config=PolicyConfig(
-                steps=args.steps, prompts_per_step=16, samples_per_prompt=4, max_new_tokens=32, kl_budget=10.0,
-                beta=0.02, unfinished_penalty=0.0, look_every=4, lora_rank=8, learning_rate=args.learning_rate,
-                best_of=8, checkpoint_every=2, seed=args.seed,
-            ),
-        )  # fmt: skip
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    figures = {name: metrics[name] for name in ("before", "after", "kept_step", "stopped", "best_of")}
-    figures |= {"seconds": time.perf_counter() - started, "peak_gigabytes": memory, "judges": right}
-    print(json.dumps(figures, indent=2))
+        rows = [tuned(work, args, prompts, seed) for seed in range(args.seeds)]
+    report(rows)
     if args.json:
-        Path(args.json).write_text(json.dumps(figures, indent=2))
+        Path(args.json).write_text(json.dumps(rows, indent=2))
+
+
+def tuned(work, args, prompts, seed):
+    """One seed's figures, from `work` when they are there."""
+    result = work / f"figures-{seed}.json"
+    if result.exists():
+        return json.loads(result.read_text())
+    started = time.process_time()
+    metrics = rl_finetune(
+        policy=args.model, reward=RewardConfig((str(work / "judge-0"),)), guard=str(work / "judge-1"),
+        material=Material(prompts[HELD_OUT:], prompts[:HELD_OUT], {}, [], []), output=work / f"tuned-{seed}",
+        reporter=Telling(), checkpoint=work / f"run-{seed}.pt",
+        config=PolicyConfig(
+            steps=args.steps, prompts_per_step=16, samples_per_prompt=4, max_new_tokens=32, kl_budget=10.0,
+            beta=0.02, unfinished_penalty=0.0, look_every=2, lora_rank=8, learning_rate=args.learning_rate,
+            best_of=8, checkpoint_every=2, seed=seed,
+        ),
+    )  # fmt: skip
+    row = {name: metrics[name] for name in ("before", "after", "kept_step", "stopped", "best_of", "frontier")}
+    row |= {
+        "processor_seconds": time.process_time() - started,
+        "peak_gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
+    result.write_text(json.dumps(row, indent=2))
+    print(f"seed {seed}: step {row['kept_step']} kept; {row['stopped']}", flush=True)
+    return row
+
+
+def report(rows):
+    names = ("start", "best of 8", "tuned, at the KL of best of 8", "tuned")
+    print("\n| figure | " + " | ".join(names) + " |\n|---|---|---|---|---|")
+    for measure in ("reward", "guard_reward", "quality", "guard_quality", "kl", "perplexity_of_start", "distinct_2"):
+        best_of = [row["best_of"][-1] for row in rows]
+        equal = [at_kl(row["frontier"], best["kl"], measure) for row, best in zip(rows, best_of, strict=True)]
+        columns = [[row["before"][measure] for row in rows], [best.get(measure) for best in best_of], equal]
+        cells = [told(column) for column in (*columns, [row["after"][measure] for row in rows])]
+        print(f"| {measure} | " + " | ".join(cells) + " |")
+    for measure in ("processor_seconds", "peak_gigabytes"):
+        print(f"{measure}: {told([row[measure] for row in rows], 1)}")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """Tuning a small story writer towards kind, happy stories, over seeds: reward, KL, fluency, variety, best-of-n.
 
-    .venv/bin/python bench/policy_stories.py MODEL [--seeds 5] [--steps 60] [--algorithm rloo] [--json FILE]
+    .venv/bin/python bench/policy_stories.py MODEL [--seeds 5] [--steps 60] [--algorithm rloo] [--unwatched]
+        [--json FILE]
 
 The true quality is known: the share of kind words in a story. Simulated raters, who err now and then, compare the
 model's own stories by it; a preference model learns from them, a second one from other raters on other stories and
-guards. The true quality is measured but never shown to the policy.
+guards. The true quality is measured but never shown to the policy. With --unwatched neither guard nor KL budget nor
+penalty holds the policy: what the reward is worth, far from the start. bench/plots.py draws what --json wrote.
 """
 
 import argparse
 import json
 import random
-import statistics
 import sys
 import tempfile
 import time
@@ -18,9 +19,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from frontiers import told
+
 from training.engine.policy import ALGORITHMS, Material, PolicyConfig, RewardConfig, rl_finetune
+from training.engine.policy.rewards import TERMS
 from training.engine.preference_training import PreferenceConfig, train_preference
-from training.engine.progress import SilentReporter
 from training.engine.records import Record
 from training.engine.sampling import generate, load_policy
 
@@ -37,12 +40,18 @@ OPENINGS = [
 WHO = ["little girl", "boy", "dog", "cat", "bird", "bear", "mom", "bunny", "fish", "man"]
 WHERE, WHAT = ["park", "forest", "house", "store", "garden", "beach"], ["ball", "tree", "box", "flower", "car", "cake"]
 TOKENS, PAIRS = 64, 3
+TRUTH = "true_quality"
+FIGURES = ("reward", "guard_reward", f"reward_{TRUTH}", "kl", "perplexity_of_start", "distinct_2")
 
 
 def quality(text: str) -> float:
     """Kind words in a hundred."""
     words = [word.strip(".,!?\"'").lower() for word in text.split()]
     return 100 * sum(word in KIND for word in words) / max(1, len(words))
+
+
+# A term of weight nothing: looked at, and never a reason for a step.
+TERMS[TRUTH] = lambda written: [quality(text) for text in written.texts]
 
 
 def main() -> None:
@@ -52,6 +61,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--algorithm", default="rloo", choices=ALGORITHMS)
     parser.add_argument("--beta", type=float, default=0.05)
+    parser.add_argument("--unwatched", action="store_true", help="no guard, no KL budget, no KL penalty")
     parser.add_argument("--json", help="write the figures to this file")
     arguments = parser.parse_args()
     prompts = all_prompts()
@@ -104,50 +114,36 @@ def tuned(
     folder: Path, arguments: argparse.Namespace, train: list[str], held_out: list[str], records: list[Record], seed: int
 ) -> dict:
     started = time.perf_counter()
-    texts: list[tuple[str, str]] = []
-
-    class Reading(SilentReporter):
-        def comparison(self, step, prompt, both, rewards, changes):
-            texts.append(both)
-
+    watched = not arguments.unwatched
     metrics = rl_finetune(
-        policy=arguments.model, reward=RewardConfig((str(folder / "judge1"),)), guard=str(folder / "judge2"),
+        policy=arguments.model, guard=str(folder / "judge2") if watched else "",
+        reward=RewardConfig((str(folder / "judge1"),), terms=((TRUTH, 0.0),)),
         material=Material(train, held_out, {}, records[50:], records[:50]), output=folder / f"tuned{seed}",
-        reporter=Reading(),
         config=PolicyConfig(
-            algorithm=arguments.algorithm, steps=arguments.steps, max_new_tokens=TOKENS, beta=arguments.beta,
-            kl_budget=10.0, unfinished_penalty=0.0, look_every=10, seed=seed,
+            algorithm=arguments.algorithm, steps=arguments.steps, max_new_tokens=TOKENS,
+            beta=arguments.beta if watched else 0.0, kl_budget=10.0 if watched else 0.0,
+            unfinished_penalty=0.0, look_every=10, seed=seed,
         ),
     )  # fmt: skip
     before, after = metrics["before"], metrics["after"]
     row = {
         "seconds": time.perf_counter() - started,
-        "quality": [statistics.fmean(quality(text[side]) for text in texts) for side in (0, 1)],
         "kept_step": metrics["kept_step"],
         "stopped": metrics["stopped"],
-        "best_of": metrics["best_of"][-1],
-        **{
-            key: [before[key], after[key]]
-            for key in ("reward", "guard_reward", "kl", "perplexity_of_start", "distinct_2")
-        },
+        "best_of": metrics["best_of"],
+        "frontier": metrics["frontier"],
+        **{key: [before[key], after[key]] for key in FIGURES if key in before},
     }
-    print(f"seed {seed}: " + json.dumps(row), flush=True)
+    print(f"seed {seed}: " + json.dumps({key: row[key] for key in row if key != "frontier"}), flush=True)
     return row
 
 
 def report(rows: list[dict]) -> None:
-    print("\n| figure | before | after |\n|---|---|---|")
-    for key in ("reward", "guard_reward", "quality", "kl", "perplexity_of_start", "distinct_2"):
-        cells = [_told([row[key][side] for row in rows]) for side in (0, 1)]
-        print(f"| {key} | {cells[0]} | {cells[1]} |")
-    for key in ("reward", "guard_reward", "kl"):
-        print(f"best of {rows[0]['best_of']['n']} {key}: {_told([row['best_of'][key] for row in rows])}")
-    print(f"seconds: {_told([row['seconds'] for row in rows])}")
-
-
-def _told(values: list[float]) -> str:
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.fmean(values):.3f} ± {spread:.3f}"
+    print("\n| figure | before | after | best of 8 of the start |\n|---|---|---|---|")
+    for key in (key for key in FIGURES if key in rows[0]):
+        cells = [told([row[key][side] for row in rows]) for side in (0, 1)]
+        print(f"| {key} | {cells[0]} | {cells[1]} | {told([row['best_of'][-1].get(key) for row in rows])} |")
+    print(f"seconds: {told([row['seconds'] for row in rows])}")
 
 
 if __name__ == "__main__":

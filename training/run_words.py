@@ -36,6 +36,8 @@ MEASURES = {
     "grad_norm": _("Norm of the gradient"),
     "guard_reward": _("Held-out model's reward"),
     "held_out_guard_reward": _("Held-out model's reward"),
+    "guard_quality": _("Held-out model's quality"),
+    "held_out_guard_quality": _("Held-out model's quality"),
     "held_out_kl": _("KL to the start, held-out prompts"),
     "held_out_preference_accuracy": _("Pairs the policy orders as raters do, held-out prompts"),
     "held_out_reward": _("Reward, held-out prompts"),

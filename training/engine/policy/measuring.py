@@ -66,12 +66,16 @@ class Eye:
         if self.rewards.adversary:
             told = [self.rewards.adversary.accuracy(rollout.written) for rollout in rollouts]
             figures["discriminator_accuracy"] = statistics.fmean(told)
-        if guards:
-            figures["guard_reward"] = statistics.fmean(guards)
+        if self.guard:
+            figures |= {
+                "guard_reward": statistics.fmean(guards),
+                "guard_quality": statistics.fmean(self.guard.quality(guards)),
+            }
         return Look(step, texts, rewards if terms else [], guards, kls, figures)
 
     def best_of(self, n: int) -> list[dict[str, float]]:
-        """Best of 1, 2, 4, … n of the start's samples by reward: KL, reward, guard's reward, each a mean by prompt.
+        """Best of 1, 2, 4, … n of the start's samples by reward: KL, and of reward, the guard's reward and the quality
+        by either, a mean over prompts.
 
         All from the same n samples a prompt; `reward_se` is the standard error over prompts.
         """
@@ -80,16 +84,22 @@ class Eye:
         for rollout in self._rollouts(self.prompts, per_prompt=n, start=True):
             _, values = self.rewards(rollout.written)
             rewards += self.rewards.lasting(values).view(-1, n).tolist()
-            if self.guard:
-                guards += torch.tensor(self._guarded(rollout)).view(-1, n).tolist()
+            guards += torch.tensor(self._guarded(rollout)).view(-1, n).tolist() if self.guard else []
         return [self._best_of_row(size, rewards, guards) for size in _doublings(n)]
 
     def _best_of_row(self, n: int, rewards: list[list[float]], guards: list[list[float]]) -> dict[str, float]:
+        def mean(judged: list[list[float]]) -> float:
+            return statistics.fmean(best_of_n(row, of_row, n) for row, of_row in zip(rewards, judged, strict=True))
+
         own = [best_of_n(row, row, n) for row in rewards]
         row = {"n": n, "kl": best_of_n_kl(n), "reward": statistics.fmean(own), "reward_se": standard_error(own)}
-        if guards:
-            judged = [best_of_n(row, guarded, n) for row, guarded in zip(rewards, guards, strict=True)]
-            row |= {"guard_reward": statistics.fmean(judged)}
+        if len(self.rewards.terms) == 1 and self.rewards.calibration:
+            row |= {"quality": mean([self.rewards.calibration.quality(of_prompt) for of_prompt in rewards])}
+        if self.guard:
+            row |= {
+                "guard_reward": mean(guards),
+                "guard_quality": mean([self.guard.quality(of_prompt) for of_prompt in guards]),
+            }
         return row
 
     def _reward_figures(self, rewards: list[float], terms: dict[str, list[float]]) -> dict[str, float]:

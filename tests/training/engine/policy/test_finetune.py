@@ -114,7 +114,7 @@ def test_the_guard_stops_the_run_and_the_best_step_is_kept(tune, reward_folder, 
     model.settings.weights = [-1.0]
     model.save(tmp_path / "guard")
     reporter = Remembering()
-    config = dataclasses.replace(CONFIG, **{**LEARNS, "steps": 30, "look_every": 4})
+    config = dataclasses.replace(CONFIG, **{**LEARNS, "steps": 30, "look_every": 4, "best_of": 4})
     metrics = tune(config=config, guard=str(tmp_path / "guard"), reporter=reporter)
     assert "over-optimisation" in metrics["stopped"]
     assert metrics["steps"] < 30
@@ -122,6 +122,13 @@ def test_the_guard_stops_the_run_and_the_best_step_is_kept(tune, reward_folder, 
     assert metrics["kept_step"] == max(liked, key=liked.get) < metrics["steps"]
     assert metrics["after"]["guard_reward"] == max(liked.values())
     assert any(f"the policy of step {metrics['kept_step']} is kept" in line for line in reporter.lines)
+    # Both judges are told as a quality, too, of the looks and of best-of-n: what the one finds good the other does not.
+    few, *_, many = metrics["best_of"]
+    for look in (*metrics["frontier"], few, many):
+        assert 0 < look["quality"] < 1
+        assert 0 < look["guard_quality"] < 1
+    assert few["quality"] < many["quality"]
+    assert few["guard_quality"] > many["guard_quality"]
 
 
 def test_a_run_ends_when_the_quality_is_there(tune):
