@@ -11,6 +11,7 @@ the start. objectives: perplexity against quality of pretraining_objectives.py, 
 import argparse
 import json
 import math
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -18,7 +19,10 @@ import numpy as np
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
-from frontiers import at_kl
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from training.engine.frontiers import at_kl, root
 
 TUNED, START, QUIET = "#0b6e99", "#b4530a", "#6b7280"  # as on a run's page; told apart by shape, too
 STYLE = {
@@ -71,7 +75,7 @@ def over_seeds(rows: list[dict], measure: str) -> tuple[np.ndarray, np.ndarray, 
     """Mean and standard deviation over seeds at equal √KL, as far as every seed came."""
     last = min(max(look["kl"] for look in row["frontier"]) for row in rows)
     roots = np.linspace(0, math.sqrt(last), 40)
-    table = np.array([[at_kl(row["frontier"], min(root**2, last), measure) for root in roots] for row in rows])
+    table = np.array([[at_kl(row["frontier"], min(at**2, last), measure) for at in roots] for row in rows])
     return roots, table.mean(axis=0), table.std(axis=0, ddof=min(1, len(rows) - 1))
 
 
@@ -86,7 +90,7 @@ def _best_of(panel: plt.Axes, rows: list[dict], measure: str) -> None:
 
 
 def _roots(looks: list[dict]) -> list[float]:
-    return [math.sqrt(max(0.0, look["kl"])) for look in looks]
+    return [root(look["kl"]) for look in looks]
 
 
 def _values(looks: list[dict], measure: str) -> list[float]:

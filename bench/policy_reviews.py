@@ -22,9 +22,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from frontiers import at_kl, told
+from over_seeds import told
 from pretraining_objectives import accuracy, passage, read, sentence_pairs
 
+from training.engine.frontiers import at_kl
 from training.engine.policy import Material, PolicyConfig, RewardConfig, rl_finetune
 from training.engine.preference_training import PreferenceConfig, train_preference
 from training.engine.progress import SilentReporter

@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from frontiers import told
+from over_seeds import told
 
 from training.engine.policy import ALGORITHMS, Material, PolicyConfig, RewardConfig, rl_finetune
 from training.engine.policy.rewards import TERMS
@@ -122,7 +122,7 @@ def tuned(
         config=PolicyConfig(
             algorithm=arguments.algorithm, steps=arguments.steps, max_new_tokens=TOKENS,
             beta=arguments.beta if watched else 0.0, kl_budget=10.0 if watched else 0.0,
-            unfinished_penalty=0.0, look_every=10, seed=seed,
+            unfinished_penalty=0.0, look_every=2 if watched else 5, seed=seed,
         ),
     )  # fmt: skip
     before, after = metrics["before"], metrics["after"]

@@ -1,6 +1,7 @@
 """Pretraining by preference beside plain pretraining, on film reviews: perplexity against reward of the samples.
 
-    .venv/bin/python bench/pretraining_objectives.py movie_reviews.zip [--seeds 3] [--steps 300] [--json FILE]
+    .venv/bin/python bench/pretraining_objectives.py movie_reviews.zip [--seeds 3] [--steps 300]
+        [--objectives mle conditional …] [--json FILE]
 
 The zip holds pos/ and neg/ with a review in each .txt. The preference model learns from passages of positive against
 passages of negative reviews of one half of the films; the corpus is the other half. A second preference model, of
@@ -20,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
+from over_seeds import told
 
 from training.engine.packing import Document, segments_of
 from training.engine.preference_training import PreferenceConfig, train_preference
@@ -38,6 +40,7 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--objectives", nargs="*", default=OBJECTIVES, choices=OBJECTIVES)
     parser.add_argument("--judgements", type=int, default=4000, help="pairs of passages that the judges learn from")
     parser.add_argument("--json", help="write the figures to this file")
     arguments = parser.parse_args()
@@ -68,9 +71,9 @@ def compare(folder: Path, reviews: dict[str, list[str]], arguments: argparse.Nam
         f"judges on held-out sentences: {accuracy(teacher, judged):.3f} and {accuracy(judge, judged):.3f}", flush=True
     )
     documents = scored(corpus, teacher.score)
-    figures: dict = {objective: [] for objective in OBJECTIVES}
+    figures: dict = {objective: [] for objective in arguments.objectives}
     for seed in range(arguments.seeds):
-        for objective in OBJECTIVES:
+        for objective in arguments.objectives:
             output = folder / f"{objective}-{seed}"
             metrics = pretrain(documents, output=output, config=replace(config, objective=objective, seed=seed))
             row = {"perplexity": metrics["perplexity"], **written(output, teacher, judge)}
@@ -143,13 +146,8 @@ def written(folder: Path, teacher: PreferenceModel, judge: PreferenceModel) -> d
 def report(figures: dict) -> None:
     print("\n| objective | perplexity | quality | quality by the held-out judge |\n|---|---|---|---|")
     for objective, rows in figures.items():
-        cells = [_told([row[key] for row in rows]) for key in ("perplexity", "quality", "held_out_quality")]
+        cells = [told([row[key] for row in rows], 3) for key in ("perplexity", "quality", "held_out_quality")]
         print(f"| {objective} | " + " | ".join(cells) + " |")
-
-
-def _told(values: list[float]) -> str:
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.fmean(values):.3f} ± {spread:.3f}"
 
 
 if __name__ == "__main__":

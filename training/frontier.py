@@ -1,12 +1,12 @@
 """What a tuning run won for the KL it spent, beside best-of-n of its start: for the run's page."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from palate.charts import together
+from training.engine.frontiers import at_kl, root
 from training.models import Run, RunPoint, RunSample
 from training.run_words import stopped
 from training.word_pages import Side, moved
@@ -17,13 +17,14 @@ SHOWN_COMPARISONS = 20
 @dataclass(frozen=True)
 class Chart:
     """One measure against √KL: the run's looks, and best-of-n. value: at the look whose policy is kept, or while the
-    run goes on at the last one."""
+    run goes on at the last one; top: of the largest n, and equal: of the run at the same KL, if it came so far."""
 
     name: str
     tuned: str
     best_of: str
     value: str
     top: str
+    equal: str
 
 
 def frontier(run: Run) -> dict[str, Any]:
@@ -72,15 +73,14 @@ def comparisons(run: Run) -> list[Comparison]:
 def _chart(
     words: str, key: str, looks: list[dict[str, float]], best_of: list[dict[str, float]], shown: dict[str, float]
 ) -> Chart:
-    tuned, baseline = ([(_root(row["kl"]), row[key]) for row in rows if key in row] for rows in (looks, best_of))
+    tuned, baseline = ([(root(row["kl"]), row[key]) for row in rows if key in row] for rows in (looks, best_of))
     lines = together([tuned, baseline])
-    top = f"{max(y for _, y in baseline):.3g}" if baseline else ""
-    return Chart(words, lines[0], lines[1], f"{shown[key]:.3g}", top)
+    top = equal = ""
+    if baseline:
+        top, reached = f"{best_of[-1][key]:.3g}", at_kl(looks, best_of[-1]["kl"], key)
+        equal = "" if reached is None else f"{reached:.3g}"
+    return Chart(words, lines[0], lines[1], f"{shown[key]:.3g}", top, equal)
 
 
 def _row(row: dict[str, float], *, kept: bool) -> dict[str, Any]:
-    return {**row, "root_kl": _root(row["kl"]), "kept": kept}
-
-
-def _root(kl: float) -> float:
-    return math.sqrt(max(0.0, kl))
+    return {**row, "root_kl": root(row["kl"]), "kept": kept}

@@ -49,14 +49,3 @@ def test_a_picture_is_drawn(figures, command, words, tmp_path):
     assert drawn[0] == drawn[1]
     told = [text.strip() for text in ElementTree.fromstring(drawn[0]).itertext()]
     assert set(words) <= set(told)
-
-
-def test_policies_are_compared_at_one_kl():
-    done = subprocess.run(
-        [sys.executable, "-c", "import sys; sys.path.insert(0, 'bench')\n"
-         "from frontiers import at_kl\n"
-         "rows = [{'kl': 0.1, 'r': 1.0}, {'kl': 2.1, 'r': 3.0}, {'kl': 1.0, 'r': 9.0}]\n"
-         "print([at_kl(rows, kl, 'r') for kl in (0.0, 0.1, 1.1, 2.1, 2.2)])"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    assert json.loads(done.stdout.replace("None", "null")) == [1.0, 1.0, 2.0, 3.0, None]

@@ -41,6 +41,8 @@ def test_looks_and_best_of_n_share_their_axes(run):
     assert reward.tuned == "0.0,117.0 600.0,3.0"
     assert reward.best_of == "0.0,117.0 300.0,60.0"
     assert guard.tuned == "0.0,60.0 600.0,117.0"
+    # Best of 4 has a KL of 1, which this run passed half way to √4.
+    assert [(chart.top, chart.equal) for chart in (reward, guard)] == [("2", "2"), ("1", "-0.5")]
     assert [row["kept"] for row in shown["looks"]] == [True, False]
     assert [shown["kept"], reward.value, guard.value] == [True, "1", "0"]  # of the policy that was saved
     run.result = {}
