@@ -30,7 +30,7 @@ Judge = Callable[[Sequence[str]], list[float]]  # questions to the chance of A
 @dataclass(frozen=True)
 class Options:
     model: str = option("", help="the judge, a causal model", of_model="policy")
-    endpoint_model: str = option("", help="instead: a model's name at the endpoint of JUDGE_URL")
+    endpoint_model: str = option("", help="instead: a model's name at the endpoint of JUDGE_URL", setting="JUDGE_URL")
     limit: int = option(500, help="at most this many pairs; those that people judged come first", minimum=1)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from django import forms
+from django.conf import settings
 from django.utils.translation import gettext, gettext_lazy
 
 from annotate.errors import PalateError
@@ -33,13 +34,16 @@ def option(
     advanced: str = "",
     commands_only: bool = False,
     on_pages: tuple[str, ...] = (),
+    for_commands: str = "",
+    setting: str = "",
 ) -> Any:
     """A field of a job's options. Without a default it is required.
 
     of_model: "policy" or "preference" when the value names a model, or `several` with commas between them; what may be
     named is added to the help. advanced: pages fold it away under this heading. commands_only: the value names
     something of this machine (a file, a function), which only somebody with a shell on it may do; so does `output` in
-    every job. on_pages: what pages and the API may choose of such an option, while a command may name anything.
+    every job. on_pages: what pages and the API may choose of such an option, while a command may name anything, of
+    which for_commands tells, and no page. setting: pages offer the option only where this setting is filled in.
     """
     meta = {
         "help": help,
@@ -51,6 +55,8 @@ def option(
         "advanced": advanced,
         "commands_only": commands_only,
         "on_pages": on_pages,
+        "for_commands": for_commands,
+        "setting": setting,
     }
     return dataclasses.field(default=default, metadata=meta)
 
@@ -128,10 +134,11 @@ def add_arguments(parser: argparse.ArgumentParser, options: type, *, positional:
 
 
 def _command_help(field: dataclasses.Field[Any]) -> str:
-    said, named = field.metadata["help"], NAMED.get(field.metadata["of_model"])
+    meta = field.metadata
+    said, named = "; ".join(filter(None, (meta["help"], meta["for_commands"]))), NAMED.get(meta["of_model"])
     if not named:
         return said
-    return f"{said} ({named}; several with commas between them)" if field.metadata["several"] else f"{said} ({named})"
+    return f"{said} ({named}; several with commas between them)" if meta["several"] else f"{said} ({named})"
 
 
 def _page_help(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[str, str]]]) -> str:
@@ -156,6 +163,10 @@ def parse(options: type[C], values: Mapping[str, Any]) -> C:
 
 def _commands_only(field: dataclasses.Field[Any]) -> bool:
     return field.name == "output" or bool(field.metadata["commands_only"])
+
+
+def _can_be_set(field: dataclasses.Field[Any]) -> bool:
+    return not field.metadata["setting"] or bool(getattr(settings, field.metadata["setting"]))
 
 
 def refuse_commands_only(options: type, values: Mapping[str, Any]) -> None:
@@ -234,7 +245,7 @@ class OptionsForm(forms.Form):
 
 def form_of(options: type, *, models: Mapping[str, list[tuple[str, str]]]) -> type[OptionsForm]:
     """A form with one field for each option. `models` gives the choices for options that name a model."""
-    shown = [field for field in dataclasses.fields(options) if not _commands_only(field)]
+    shown = [field for field in dataclasses.fields(options) if not _commands_only(field) and _can_be_set(field)]
     fields = {field.name: _form_field(field, models) for field in shown}
     headings = {field.name: field.metadata["advanced"] for field in shown}
     return type("OptionsForm", (OptionsForm,), {**fields, "headings": headings})

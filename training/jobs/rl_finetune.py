@@ -71,7 +71,7 @@ class Options:
     )
     real: str = option(
         STUDY, help="what the term discriminator takes for real: 'study' (the study's responses to training prompts), "
-        "'demo'; a command may also name files, as for pretrain", on_pages=(STUDY, DEMO), advanced="Rewards",
+        "or 'demo'", for_commands="or files, as for pretrain", on_pages=(STUDY, DEMO), advanced="Rewards",
     )  # fmt: skip
     prompts_per_step: int = option(16, help="prompts in one step", minimum=1)
     samples_per_prompt: int = option(4, help="samples of each prompt; rloo and grpo compare them", minimum=1)

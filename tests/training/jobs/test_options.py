@@ -121,7 +121,21 @@ def test_commands_are_told_what_may_be_named_and_pages_what_is_listed():
 @pytest.mark.parametrize("kind", STARTED_HERE)
 def test_no_page_offers_what_it_does_not_take(kind):
     for name, field in form_of(JOBS[kind].options, models={}).base_fields.items():
-        assert not re.search(r"\b(folder|hub)\b", field.help_text), f"{name}: {field.help_text}"
+        assert not re.search(r"\b(folder|hub|files?|commands?)\b", field.help_text), f"{name}: {field.help_text}"
+
+
+def test_commands_alone_are_told_of_files():
+    parser = argparse.ArgumentParser()
+    add_arguments(parser, JOBS["pretrain"].options)
+    assert "training prompts); or files, separated by commas: .txt" in " ".join(parser.format_help().split())
+
+
+def test_an_option_is_offered_where_the_setting_that_it_needs_is_filled_in(settings):
+    options = JOBS["machine_judge"].options
+    settings.JUDGE_URL = ""
+    assert "endpoint_model" not in form_of(options, models={}).base_fields
+    settings.JUDGE_URL = "http://127.0.0.1:1/v1"
+    assert "endpoint_model" in form_of(options, models={}).base_fields
 
 
 def test_the_form_has_the_options_limits_and_model_choices():
