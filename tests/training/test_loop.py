@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_one_turn_of_the_loop(settings, tmp_path):
     settings.MODELS_DIR = tmp_path / "models"
     settings.RUNS_DIR = tmp_path / "runs"
-    call_command("loop", prompts=48, pretrain_steps=40, rl_steps=2, json=str(tmp_path / "loop.json"))
+    call_command("loop", prompts=30, pretrain_steps=12, rl_steps=2, json=str(tmp_path / "loop.json"))
     figures = json.loads((tmp_path / "loop.json").read_text())
     study = Study.objects.get(slug=figures["study"])
 
