@@ -18,6 +18,9 @@ from training.engine.decoding import TOLERANCE, takes_positions, window_of
 from training.engine.policy.rows import Group, Rows, apart, branched
 from training.engine.products import in_bfloat16, is_hastened
 
+AT_ONCE, AT_LEAST = 8192, 256  # tokens that a pass reads at once: at most, and of however large a model
+INNER = ("intermediate_size", "n_inner", "ffn_dim", "d_ff")  # what configs call the width of a feed-forward layer
+MEMORY = 2.5e9  # bytes that a pass with gradient may hold
 PAYS_FROM, AUTOCAST_PAYS_FROM = 256, 512  # widths from which bfloat16 is faster, in products alone and by autocast
 
 
@@ -31,9 +34,10 @@ class TokenValues:
 
 
 class Passes:
-    def __init__(self, model: Any, *, pad_id: int, temperature: float, precision: str, budget: int = 8192) -> None:
-        """budget: tokens that are read at once, so that memory does not grow with the batch."""
-        self.model, self.pad_id, self.temperature, self.budget = model, pad_id, temperature, budget
+    def __init__(self, model: Any, *, pad_id: int, temperature: float, precision: str, budget: int = 0) -> None:
+        """budget: tokens that are read at once, whatever the batch; 0 takes what MEMORY holds."""
+        self.model, self.pad_id, self.temperature = model, pad_id, temperature
+        self.budget = budget or affordable(model.config)
         encoder_decoder = bool(model.config.is_encoder_decoder)
         self.start_id = model.config.decoder_start_token_id if encoder_decoder else None
         self.positions = takes_positions(model)
@@ -149,6 +153,20 @@ class Passes:
             mask = torch.cat([rows.mask[branch.prompt], branch.mask], dim=1)
             states.append(read(branch.ids, mask, branch.positions, cache))
         return torch.cat(states)
+
+
+def affordable(config: Any) -> int:
+    """How many tokens a pass with gradient may read at once."""
+    return int(min(AT_ONCE, max(AT_LEAST, MEMORY / held(config))))
+
+
+def held(config: Any) -> float:
+    """Bytes a token that a pass with gradient holds, about: in each layer twelve times the width (norms, attention,
+    residual sums) and four times the inner width; of the vocabulary logits, their logarithms and a gradient."""
+    config = config.get_text_config()
+    layers, width = config.num_hidden_layers, config.hidden_size
+    inner = next((n for name in INNER if (n := getattr(config, name, None))), 4 * width)
+    return 4 * (layers * (12 * width + 4 * inner) + 3 * config.vocab_size)
 
 
 def chosen_precision(wanted: str, model: Any) -> str:

@@ -6,7 +6,7 @@ import torch
 from tests.training.engine.policy.conftest import PROMPTS
 from training.engine import decoding, products
 from training.engine.decoding import Sampling, decode
-from training.engine.policy.passes import Passes, chosen_precision
+from training.engine.policy.passes import AT_LEAST, AT_ONCE, MEMORY, Passes, affordable, chosen_precision, held
 from training.engine.policy.rows import ENOUGH, Group, apart, branched
 from training.engine.sampling import load_policy
 
@@ -70,6 +70,38 @@ def test_the_check_drops_the_short_cuts_that_a_model_does_not_allow(kind, kept):
     plain = tables(model, shared=False, head_alone=False)[0]
     assert torch.allclose(tables(model, shared=passes.shared, head_alone=passes.head_alone)[0], plain, atol=1e-4)
     assert (passes.shared, passes.head_alone) == kept
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "opt", "bloom"])
+def test_what_a_pass_holds_is_about_what_was_reckoned(kind):
+    """Saved for the gradient, without what only lives in the pass itself: two of the three tables of the vocabulary."""
+    model, kept = tiny(kind), {}
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = (tensor, storage.nbytes())  # the tensor, lest its place be given to another
+        return tensor
+
+    passes = Passes(model, pad_id=1, temperature=1.0, precision="float32")
+    (rows,) = passes.rows_of([Group([5, 6], [list(range(40))] * 8)], 40)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        values = passes.over(rows)
+    tokens = rows.ids.numel() + sum(branch.ids.numel() for branch in rows.branches)
+    found = sum(size for place, (_, size) in kept.items() if place not in weights) / tokens
+    assert values.log_probs.requires_grad
+    assert 0.5 < found / (held(model.config) - 4 * 2 * model.config.vocab_size) < 1.5
+
+
+def test_a_large_model_reads_fewer_tokens_at_once():
+    from transformers import LlamaConfig
+
+    small = tiny("llama").config
+    middle = LlamaConfig(vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30)
+    large = LlamaConfig(vocab_size=150_000, hidden_size=4096, intermediate_size=12288, num_hidden_layers=36)
+    assert [affordable(config) for config in (small, large)] == [AT_ONCE, AT_LEAST]
+    assert AT_LEAST < affordable(middle) < AT_ONCE
+    assert affordable(middle) * held(middle) == pytest.approx(MEMORY, rel=0.01)
 
 
 @pytest.mark.parametrize("layout", [apart, branched])
