@@ -35,6 +35,11 @@ def told(figures: Mapping[str, Any] | None) -> str:
     )
 
 
+def _steps(count: int) -> str:
+    """A linear model is solved for, so it has none."""
+    return f", steps: {count}" if count else ""
+
+
 def preference_card(name: str, study: Study, snapshot: Snapshot, base: str, metrics: Mapping[str, Any]) -> str:
     return f"""# {name}
 
@@ -42,7 +47,7 @@ A preference model of the study “{study.name}”: a scalar reward for a prompt
 
 - base model: {shown(base) or "none"}
 - snapshot: `{snapshot.sha256}` with {snapshots.size(snapshot)} judgements
-- training pairs: {metrics["train_pairs"]}, validation pairs: {metrics["validation_pairs"]}, steps: {metrics["steps"]}
+- training pairs: {metrics["train_pairs"]}, validation pairs: {metrics["validation_pairs"]}{_steps(metrics["steps"])}
 - quality in (0, 1) is σ((reward − {metrics["centre"]:.4f}) / {metrics["temperature"]:.4f})
 
 {_evaluation_table(metrics["evaluation"])}

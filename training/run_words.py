@@ -129,6 +129,8 @@ def results(run: Run) -> list[tuple[str, Any]]:
     hidden = ELSEWHERE if hasattr(run, "model_version") else set()
     kept = {name: value for name, value in run.result.items() if isinstance(value, (str, int, float)) and value != ""}
     kept |= {"stopped": why} if (why := stopped(run.result)) else {}
+    if not kept.get("steps"):  # a linear model is solved for, so it has none
+        kept.pop("steps", None)
     named, intervals = _names(run, kept), run.result.get("intervals") or {}
     chosen = with_choices(JOBS[run.kind].options)
     told = {n: spoken(value) if n in chosen else _told(value, intervals.get(n)) for n, value in kept.items()} | named
