@@ -29,26 +29,34 @@ class Chart:
 
 def frontier(run: Run) -> dict[str, Any]:
     """Charts and table rows of a run's looks at the held-out prompts; nothing before the second look."""
-    looks = [
-        {"step": step, **{name.removeprefix("held_out_"): value for name, value in values.items()}}
-        for step, values in RunPoint.objects.filter(run=run, values__has_key="held_out_kl")
-        .order_by("step", "id")
-        .values_list("step", "values")
-    ]
+    looks = looks_of(run)
     best_of = run.result.get("best_of", [])
     kept = next((look for look in looks if look["step"] == run.result.get("kept_step")), None)
-    measures = [("reward", _("Reward")), ("guard_reward", _("Held-out preference model"))]
     if len(looks) < 2:
         return {}
     shown = kept or looks[-1]
     return {
-        "charts": [_chart(words, key, looks, best_of, shown) for key, words in measures if key in looks[0]],
+        "charts": [_chart(words, key, looks, best_of, shown) for key, words in measures() if key in looks[0]],
         "kept": kept is not None,
         "looks": [_row(look, kept=look is kept) for look in looks],
         "best_of": [_row(row, kept=False) for row in best_of],
         "guarded": "guard_reward" in looks[0],
         "stopped": stopped(run.result),
     }
+
+
+def looks_of(run: Run) -> list[dict[str, float]]:
+    """What was measured on the held-out prompts, look by look."""
+    points = RunPoint.objects.filter(run=run, values__has_key="held_out_kl").order_by("step", "id")
+    return [
+        {"step": step, **{name.removeprefix("held_out_"): value for name, value in values.items()}}
+        for step, values in points.values_list("step", "values")
+    ]
+
+
+def measures() -> list[tuple[str, str]]:
+    """What is told against √KL, and its words."""
+    return [("reward", _("Reward")), ("guard_reward", _("Held-out preference model"))]
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,11 @@ def untouched(run: Run) -> list[tuple[str, Any]]:
     return _options(run, {name: value for name, value in run.config.items() if value == _defaults(run).get(name)})
 
 
+def all_options(run: Run) -> dict[str, Any]:
+    """Every option of the run by its words, the database's and those that nobody gave alike."""
+    return dict(_options(run, _defaults(run) | run.config))
+
+
 def results(run: Run) -> list[tuple[str, Any]]:
     """The plain values of its result, in words; tables and lists have places of their own."""
     hidden = ELSEWHERE if hasattr(run, "model_version") else set()

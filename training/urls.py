@@ -6,6 +6,7 @@ urlpatterns = [
     path("studies/<slug:slug>/runs/", views_runs.runs, name="runs"),
     path("studies/<slug:slug>/runs/new/<str:kind>/", views_runs.start, name="run-start"),
     path("runs/<int:pk>/", views_runs.run, name="run"),
+    path("runs/<int:pk>/beside/<int:other>/", views_runs.run_beside, name="run-beside"),
     path("runs/<int:pk>/live/", views_runs.live, name="run-live"),
     path("runs/<int:pk>/cancel/", views_runs.cancel, name="run-cancel"),
     path("studies/<slug:slug>/models/", views_models.models, name="models"),

@@ -16,13 +16,13 @@ from annotate.standings.forms import SelectionForm
 from annotate.standings.reading import ballot_of, read, standings_of
 from annotate.standings.views import selection_of
 from annotate.studies.models import Study
-from palate.charts import together
-from training import model_versions, operations, run_words
+from training import beside, model_versions, operations, run_words
 from training.frontier import comparisons, frontier
 from training.jobs import corpora
 from training.jobs.options import form_of, on_a_page
 from training.jobs.registry import JOBS
-from training.models import ModelKind, ModelVersion, Round, Run, RunKind, RunPoint, RunState
+from training.models import ModelKind, ModelVersion, Round, Run, RunKind, RunState
+from training.run_curves import curves
 
 # Jobs that a page starts by their options alone, in the order in which the loop needs them. Imports need files.
 STARTED_HERE = [
@@ -38,8 +38,7 @@ STARTED_HERE = [
     RunKind.RL_FINETUNE,
     RunKind.NEXT_ROUND,
 ]
-HELD_OUT_CURVES = {"held_out_reward", "held_out_kl", "held_out_guard_reward", "held_out_preference_accuracy"}
-SHOWN_RUNS, SHOWN_POINTS, SHOWN_SAMPLES, SHOWN_PLACES = 100, 300, 12, 20
+SHOWN_RUNS, SHOWN_SAMPLES, SHOWN_PLACES, SHOWN_OTHERS = 100, 12, 20, 20
 UNFOLDED_COMPARISONS = 3
 
 
@@ -109,11 +108,20 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "error": run_words.error(shown),
         "seconds": (shown.ended_at - shown.started_at).total_seconds() if shown.ended_at and shown.started_at else None,
         "version": version,
+        "others": beside.comparable(shown)[:SHOWN_OTHERS],
         "rounds": [(turn, win_rate(turn), win_rate(turn, kinds=["person", "imported"])) for turn in _rounds(version)],
     }
     if context["rounds"] and shown.study:
         context |= _standings(shown.study)
     return render(request, "manage/run.html", context)
+
+
+def run_beside(request: HttpRequest, pk: int, other: int) -> HttpResponse:
+    """Two runs of a kind: what was chosen otherwise, and what came of it."""
+    shown = managed_run(request, pk)
+    second = get_object_or_404(beside.comparable(shown), pk=other)
+    context = {"study": shown.study, "tab": "runs", "both": (shown, second), **beside.compared(shown, second)}
+    return render(request, "manage/run_beside.html", context)
 
 
 def _standings(study: Study) -> dict[str, Any]:
@@ -154,40 +162,3 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     if shown.state == RunState.CANCELLED:
         messages.success(request, _("The run is cancelled."))
     return redirect("run", pk)
-
-
-def curves(run: Run) -> list[dict[str, Any]]:
-    """One curve a metric: name, polylines, ends of the axes and the last value; about SHOWN_POINTS each. Members of an
-    ensemble, which are trained one after another, have a line each.
-
-    What was measured at the looks alone stands in the table of the looks.
-    """
-    series: dict[str, list[list[tuple[float, float]]]] = {}
-    for step, values in RunPoint.objects.filter(run=run).order_by("pk").values_list("step", "values"):
-        for name, value in values.items():
-            if name.startswith("held_out_") and name not in HELD_OUT_CURVES:
-                continue
-            members = series.setdefault(name, [[]])
-            if members[-1] and step <= members[-1][-1][0]:
-                members.append([])
-            members[-1].append((step, value))
-    return [_curve(name, members) for name, members in series.items()]
-
-
-def _curve(name: str, members: list[list[tuple[float, float]]]) -> dict[str, Any]:
-    points = [point for member in members for point in member]
-    steps = [int(step) for step, _ in points]
-    every = max(1, len(points) // SHOWN_POINTS)
-    return {
-        "name": run_words.measure(name),
-        "lines": [drawn for drawn in together([_thinned(member, every) for member in members]) if drawn],
-        "low": f"{min(y for _, y in points):.3g}",
-        "high": f"{max(y for _, y in points):.3g}",
-        "steps": _("step %(a)s to %(b)s") % {"a": min(steps), "b": max(steps)},
-        "now": f"{points[-1][1]:.3g}",
-    }
-
-
-def _thinned(points: list[tuple[float, float]], every: int) -> list[tuple[float, float]]:
-    kept: Iterable[tuple[float, float]] = points[::every]
-    return [*kept] if points[-1] in points[::every] else [*kept, points[-1]]

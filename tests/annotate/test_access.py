@@ -54,11 +54,13 @@ MANAGERS = {
     "machines-file",
     *("study-report", "model-rewards"),
     *("review", "resolve-flags", "decide", "known-answer-new", "known-answer", "known-answer-take-out"),
-    *("runs", "run-start", "run", "run-live", "run-cancel", "models", "model", "model-promote", "model-why", "round"),
+    *("runs", "run-start", "run", "run-live", "run-beside", "run-cancel"),
+    *("models", "model", "model-promote", "model-why", "round"),
     *("audit", "study-member-erase", "study-member-password"),
     *("exchange", "export", "export-choose", "import-prompts", "import-judgements", "import-preferences"),
 }
 
+RUN_ADDRESSES = ("run", "run-live", "run-beside", "run-cancel", "api-run", "api-run-cancel")
 MODEL_ADDRESSES = ("model", "model-promote", "model-why", "model-rewards", "api-rewards", "api-preference")
 
 
@@ -85,7 +87,8 @@ def study():
     Round.objects.create(study=study, number=1, policy=policy)
     for response in study.tasks.first().responses.all():
         ResponseReward.objects.create(version=policy, response=response, reward=0.5, log_odds=0.1)
-    Run.objects.create(study=study, kind=RunKind.PRETRAIN)
+    for _ in range(2):
+        Run.objects.create(study=study, kind=RunKind.PRETRAIN)
     invite(study=study, days=3)
     Webhook.objects.create(study=study, url="https://example.com/", events=[], secret="x")
     return study
@@ -110,7 +113,7 @@ def address(name, study, rater):
         **dict.fromkeys(("resolve-flags", "decide", "known-answer", "known-answer-take-out"), task),
         **dict.fromkeys(("study-member-tags", "study-member-let-go-on", "study-member-remove", "quality-rater"), rater),
         "invitation-withdraw": study.invitations.first(),
-        **dict.fromkeys(("run", "run-live", "run-cancel", "api-run", "api-run-cancel"), study.runs.first()),
+        **dict.fromkeys(RUN_ADDRESSES, study.runs.first()),
         **dict.fromkeys(("study-member-erase", "study-member-password"), rater),
         "api-webhook": study.webhooks.first(),
         **dict.fromkeys(MODEL_ADDRESSES, study.model_versions.first()),
@@ -124,6 +127,7 @@ def address(name, study, rater):
         "key": "writing",
     }
     scored = ResponseReward.objects.filter(response__prompt__study=study).values_list("response", flat=True)
+    values["other"] = study.runs.last().pk
     values |= dict(zip("ab", scored, strict=False))
     values["key"] = "writing"
     values["token"] = study.invitations.first().token

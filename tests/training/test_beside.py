@@ -1,0 +1,91 @@
+"""Two runs of a kind on one page: what was chosen otherwise, and what came of it."""
+
+import re
+
+import pytest
+from django.urls import reverse
+
+from tests.factories import MembershipFactory
+from training.beside import Row, compared
+from training.models import ModelKind, ModelVersion, Run, RunKind, RunState
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def manager():
+    return MembershipFactory(role="manager")
+
+
+@pytest.fixture
+def both(manager):
+    return [a_run(manager.study, algorithm, gain) for algorithm, gain in (("rloo", 1.0), ("grpo", 2.0))]
+
+
+def a_run(study, algorithm, gain):
+    """Its reward is so many times √KL; the second look is twice as far as the gain says."""
+    config = {"policy": "<b>writer</b>", "algorithm": algorithm}
+    run = Run.objects.create(
+        study=study, kind=RunKind.RL_FINETUNE, state=RunState.DONE, config=config, result={"steps": 10 * gain}
+    )
+    for step, root in ((0, 0.0), (10, 2 * gain)):
+        run.points.create(step=step, values={"held_out_kl": root**2, "held_out_reward": gain * root, "loss": step})
+    return run
+
+
+def test_what_differs_and_what_came_of_it(both):
+    page = compared(*both)
+    assert page["options"] == [Row("Algorithm", "rloo", "grpo")]
+    assert page["results"] == [Row("Steps", "10", "20")]
+    assert [curve["now"] for curve in page["curves"] if curve["name"] == "Loss"] == [["10", "10"]]
+
+
+def test_an_option_that_nobody_gave_is_compared_by_its_default(both):
+    first, second = both
+    first.config |= {"steps": 60, "algorithm": "grpo"}
+    second.config |= {"beta": 0.5}
+    assert compared(first, second)["options"] == [Row("Beta", 0.05, 0.5)]
+
+
+def test_rewards_of_unlike_models_are_not_for_comparing(client, manager, both):
+    first, second = both
+    assert compared(first, second)["unlike"] == []
+    second.config |= {"reward": "/models/other"}
+    second.save()
+    assert compared(first, second)["unlike"] == ["Reward"]
+    client.force_login(manager.user)
+    page = client.get(reverse("run-beside", args=[first.pk, second.pk])).content.decode()
+    assert "Not the same in both: Reward." in page
+
+
+def test_tunings_are_compared_at_the_largest_kl_that_both_came_to(both):
+    page = compared(*both)
+    assert page["common"] == 4.0
+    assert page["equal"] == [Row("Reward", 2.0, 4.0)]
+    (chart,) = page["charts"]
+    assert (chart.first, chart.second) == ("0.0,117.0 300.0,88.5", "0.0,117.0 600.0,3.0")
+    both[1].points.filter(step=10).delete()
+    assert "charts" not in compared(*both)
+
+
+def test_the_page_of_a_run_leads_to_the_others_of_its_kind(client, manager, both):
+    Run.objects.create(study=manager.study, kind=RunKind.PRETRAIN)
+    ModelVersion.objects.create(study=manager.study, kind=ModelKind.POLICY, name="<b>writer</b>", path="/w")
+    client.force_login(manager.user)
+    first, second = both
+    page = client.get(reverse("run", args=[first.pk])).content.decode()
+    (found,) = re.findall(rf'href="(/runs/{first.pk}/beside/[^"]+)"', page)
+    assert found == reverse("run-beside", args=[first.pk, second.pk])
+    text = client.get(found).content.decode()
+    for words in ("Algorithm", "rloo", "grpo", "At 4.00 nats", "4.000"):
+        assert words in text
+    assert "<b>writer" not in text
+
+
+def test_a_run_of_another_kind_or_study_is_not_there(client, manager, both):
+    other_kind = Run.objects.create(study=manager.study, kind=RunKind.PRETRAIN)
+    foreign = a_run(MembershipFactory().study, "ppo", 1.0)
+    client.force_login(manager.user)
+    for other in (other_kind, foreign, both[0]):
+        assert client.get(reverse("run-beside", args=[both[0].pk, other.pk])).status_code == 404
+    assert client.get(reverse("run-beside", args=[foreign.pk, both[0].pk])).status_code == 404
