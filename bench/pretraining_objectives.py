@@ -1,11 +1,12 @@
 """Pretraining by preference beside plain pretraining, on film reviews: perplexity against reward of the samples.
 
     .venv/bin/python bench/pretraining_objectives.py movie_reviews.zip [--seeds 3] [--steps 300]
-        [--objectives mle conditional …] [--json FILE]
+        [--objectives mle conditional …] [--work FOLDER] [--json FILE]
 
 The zip holds pos/ and neg/ with a review in each .txt. The preference model learns from passages of positive against
 passages of negative reviews of one half of the films; the corpus is the other half. A second preference model, of
 another seed, judges what is written. The preference head of `joint` is tested on the same passages as the judges.
+With --work what is done is not done again.
 """
 
 import argparse
@@ -42,11 +43,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--objectives", nargs="*", default=OBJECTIVES, choices=OBJECTIVES)
     parser.add_argument("--judgements", type=int, default=4000, help="pairs of passages that the judges learn from")
+    parser.add_argument("--work", type=Path, help="keep judges, models and results in this folder")
     parser.add_argument("--json", help="write the figures to this file")
     arguments = parser.parse_args()
     reviews = read(arguments.corpus)
     with tempfile.TemporaryDirectory() as folder:
-        figures = compare(Path(folder), reviews, arguments)
+        figures = compare(arguments.work or Path(folder), reviews, arguments)
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(figures, indent=2))
 
@@ -74,19 +76,32 @@ def compare(folder: Path, reviews: dict[str, list[str]], arguments: argparse.Nam
     figures: dict = {objective: [] for objective in arguments.objectives}
     for seed in range(arguments.seeds):
         for objective in arguments.objectives:
-            output = folder / f"{objective}-{seed}"
-            metrics = pretrain(documents, output=output, config=replace(config, objective=objective, seed=seed))
-            row = {"perplexity": metrics["perplexity"], **written(output, teacher, judge)}
-            if objective == "joint":
-                own = PreferenceModel.load(output / "preference")
-                row["own_accuracy"] = accuracy(own, judged)
+            result = folder / f"{objective}-{seed}.json"
+            if not result.exists():
+                row = measured(
+                    result.with_suffix(""), documents, replace(config, objective=objective, seed=seed), teacher, judge
+                )
+                if objective == "joint":
+                    own = PreferenceModel.load(result.with_suffix("") / "preference")
+                    row["own_accuracy"] = accuracy(own, judged)
+                result.write_text(json.dumps(row))
+            row = json.loads(result.read_text())
             figures[objective].append(row)
             print(f"seed {seed} {objective}: " + ", ".join(f"{k} {v:.3f}" for k, v in row.items()), flush=True)
     report(figures)
     return figures
 
 
+def measured(
+    output: Path, documents: list[Document], config: PretrainConfig, teacher: PreferenceModel, judge: PreferenceModel
+) -> dict[str, float]:
+    metrics = pretrain(documents, output=output, config=config)
+    return {"perplexity": metrics["perplexity"], **written(output, teacher, judge)}
+
+
 def train_judge(output: Path, reviews: dict[str, list[str]], count: int, seed: int) -> PreferenceModel:
+    if (output / "config.json").exists():
+        return PreferenceModel.load(output)
     pairs = sentence_pairs(reviews, count, seed)
     cut = len(pairs) * 9 // 10
     # Linear on text: the small model that is pretrained here reads sentences no better than chance would have it.
