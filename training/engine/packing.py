@@ -1,5 +1,7 @@
 """Documents for pretraining, and their tokens end to end in rows of equal length, each with its segment's score."""
 
+import bisect
+import itertools
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -59,29 +61,45 @@ class Packer:
 
     def _tokens(self, documents: Sequence[Document]) -> Iterator[Row]:
         """Columns of each document; many are tokenized in one call, which is where the time goes."""
-        pieces = [self._pieces(document) for document in documents]
-        flat = [text for of_document in pieces for text, _ in of_document]
-        encoded = iter(self.tokenizer(flat, add_special_tokens=False, verbose=False)["input_ids"] if flat else [])
-        for document, of_document in zip(documents, pieces, strict=True):
-            ids: list[int] = []
-            scores: list[float] = []
-            for _, score in of_document:
-                piece = next(encoded)
-                ids += piece
-                scores += [score] * len(piece)
-            ids.append(self.tokenizer.eos_token_id)
+        judged = any(document.scores for document in documents)
+        if judged and not self.tokenizer.is_fast:
+            raise ValueError("this model's tokenizer does not say where its tokens stand in the text, as scores need")
+        heads = [policy_prompt(self.tokenizer, document.prompt) for document in documents]
+        texts = [head + document.text for head, document in zip(heads, documents, strict=True)]
+        options = {"add_special_tokens": False, "return_offsets_mapping": judged, "verbose": False}
+        encoded = self.tokenizer(texts, **options)
+        spans = encoded["offset_mapping"] if judged else texts
+        for document, head, ids, places in zip(documents, heads, encoded["input_ids"], spans, strict=True):
+            if document.scores:
+                tokens, scores = self._judged(document, len(head), ids, [end for _, end in places])
+            else:
+                tokens, scores = list(ids), [UNSCORED] * len(ids)
+            tokens.append(self.tokenizer.eos_token_id)
             scores.append(document.scores[-1] if document.scores else UNSCORED)
-            ends = [0.0] * (len(ids) - 1)
-            yield ids, scores, [*ends, 1.0], [*ends, document.score]
+            ends = [0.0] * (len(tokens) - 1)
+            yield tokens, scores, [*ends, 1.0], [*ends, document.score]
 
-    def _pieces(self, document: Document) -> list[tuple[str, float]]:
-        """What is tokenized apart: without scores the whole text at once, so that its tokens are the usual ones."""
-        head = policy_prompt(self.tokenizer, document.prompt)
-        if not document.scores:
-            return [(head + document.text, UNSCORED)]
-        judged = zip(document.segments, document.scores, strict=True)
-        pieces = [((self.mark(score) if self.mark else "") + segment, score) for segment, score in judged]
-        return [(head, document.score), *pieces] if head else pieces
+    def _judged(
+        self, document: Document, start: int, ids: Sequence[int], ends: Sequence[int]
+    ) -> tuple[list[int], list[float]]:
+        """The tokens of the whole text, which are the usual ones, with the marks of its segments before them, and a
+        score for each. A token belongs to the segment that its last character is in: a space in front of a sentence is
+        part of the sentence's first token. start: where the segments begin; ends: where in the text each token ends."""
+        bounds = list(itertools.accumulate(map(len, document.segments), initial=start))
+        tokens: list[int] = []
+        scores: list[float] = []
+        before = 0
+        for token, end in zip(ids, ends, strict=True):
+            number = min(bisect.bisect_left(bounds, end), len(document.scores))  # 0: the prompt
+            score = document.scores[number - 1] if number else document.score
+            mark = self.mark(score) if self.mark and number > before else ""
+            if mark:
+                tokens.append(self.tokenizer.convert_tokens_to_ids(mark))
+                scores.append(score)
+            tokens.append(token)
+            scores.append(score)
+            before = number
+        return tokens, scores
 
 
 def stacked(rows: Sequence[Row]) -> Batch:

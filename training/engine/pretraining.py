@@ -6,7 +6,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def pretrain(
     """Train on the documents, which may be read several times, and save model and tokenizer to `output`.
 
     Returns {"perplexity", "perplexity_before", "parameters", "tokens"}, of a vae its own figures too; perplexity is per
-    token on held-out documents as they are, without marks. Every objective but mle needs scores.
+    token on held-out documents, marks not counted. Every objective but mle needs scores.
     """
     reporter = reporter or SilentReporter()
     if config.objective not in OBJECTIVES:
@@ -206,6 +206,9 @@ class Training:
             return ""
         return GOOD if score >= self.threshold else BAD
 
+    def _good(self, _score: float) -> str:
+        return GOOD
+
     def split(self, *, held_out: bool) -> Iterator[Document]:
         """Every n-th document is held out, so that the same ones are at each reading."""
         for n, document in enumerate(self.corpus):
@@ -213,15 +216,14 @@ class Training:
                 yield document
 
     def _held_out(self) -> list[Any]:
-        """Held-out documents in at most 4096 rows, for all objectives alike; a model that was pretrained with marks
-        reads the good one before each document, as when it is sampled from.
+        """Held-out documents in at most 4096 rows, the same tokens for all objectives; a model that was pretrained with
+        marks reads the good one before each segment, as when it is sampled from.
 
         Of a small corpus a larger share is held out, up to half of it, until one row is full.
         """
-        packer = Packer(self.tokenizer, self.config.context)
+        packer = Packer(self.plain, self.config.context, self._good if self.config.objective == "conditional" else None)
         while True:
-            plain = (replace(document, scores=()) for document in self.split(held_out=True))
-            rows = list(itertools.islice(packer.rows(plain), 4096))
+            rows = list(itertools.islice(packer.rows(self.split(held_out=True)), 4096))
             if rows:
                 size = self.config.batch_size
                 return [stacked(rows[n : n + size]) for n in range(0, len(rows), size)]

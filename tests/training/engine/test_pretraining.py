@@ -78,6 +78,30 @@ class TestPacking:
         assert scores[: len(head)] == [0.5] * len(head)
         assert scores[len(head) : len(head) + len(good)] == [2.0] * len(good)
 
+    def test_scores_and_marks_leave_the_tokens_of_the_text_as_they_are(self, policy_folder):
+        """Cut into segments first, a space behind a sentence would be a token that no other text has."""
+        tokenizer = load_policy(str(policy_folder)).tokenizer
+        tokenizer.add_special_tokens({"additional_special_tokens": ["<+>", "<->"]})
+        text = "My lamp is broken. We will\n refund you! 退款。好的。 Bye\n\n"
+        segments = segments_of(text)
+        scores = tuple(float(n % 2) for n in range(len(segments)))
+
+        def packed(document, mark=None):
+            packer = Packer(tokenizer, 1, mark)
+            return [ids[0] for ids, *_ in packer.rows([document])]
+
+        plain = packed(Document("Hello", (text,)))
+        assert packed(Document("Hello", segments, scores)) == plain
+        marked = packed(Document("Hello", segments, scores), lambda score: "<+>" if score else "<->")
+        marks = dict(zip(tokenizer.convert_tokens_to_ids(["<+>", "<->"]), ("<+>", "<->"), strict=True))
+        assert [token for token in marked if token not in marks] == plain
+        told = tokenizer.decode(marked[:-1], skip_special_tokens=False)
+        assert told.startswith(policy_prompt(tokenizer, "Hello") + "<->My lamp is broken.")
+        assert [marks[token] for token in marked if token in marks] == (["<->", "<+>"] * len(segments))[: len(segments)]
+        # A space that is part of the next sentence's first token stands behind the mark.
+        assert "broken.<+> We" in told or "broken. <+>We" in told
+        assert "。<" in told
+
     def test_a_corpus_larger_than_the_buffer_is_streamed_and_each_row_comes_once_a_reading(self):
         read = []
 
