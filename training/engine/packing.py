@@ -61,17 +61,14 @@ class Packer:
 
     def _tokens(self, documents: Sequence[Document]) -> Iterator[Row]:
         """Columns of each document; many are tokenized in one call, which is where the time goes."""
-        judged = any(document.scores for document in documents)
-        if judged and not self.tokenizer.is_fast:
-            raise ValueError("this model's tokenizer does not say where its tokens stand in the text, as scores need")
         heads = [policy_prompt(self.tokenizer, document.prompt) for document in documents]
         texts = [head + document.text for head, document in zip(heads, documents, strict=True)]
-        options = {"add_special_tokens": False, "return_offsets_mapping": judged, "verbose": False}
-        encoded = self.tokenizer(texts, **options)
-        spans = encoded["offset_mapping"] if judged else texts
-        for document, head, ids, places in zip(documents, heads, encoded["input_ids"], spans, strict=True):
+        encoded = self.tokenizer(texts, add_special_tokens=False, verbose=False)
+        if not encoded.is_fast and any(document.scores for document in documents):
+            raise ValueError("this model's tokenizer does not say where its tokens stand in the text, as scores need")
+        for number, (document, head, ids) in enumerate(zip(documents, heads, encoded["input_ids"], strict=True)):
             if document.scores:
-                tokens, scores = self._judged(document, len(head), ids, [end for _, end in places])
+                tokens, scores = self._judged(document, len(head), ids, [end for _, end in encoded[number].offsets])
             else:
                 tokens, scores = list(ids), [UNSCORED] * len(ids)
             tokens.append(self.tokenizer.eos_token_id)
