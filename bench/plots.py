@@ -101,11 +101,17 @@ def objectives(figures: dict[str, list[dict]]) -> plt.Figure:
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.6), sharex=True)
     titles = {"quality": "by the model that scored the corpus", "held_out_quality": "by a model that did not"}
     for panel, (measure, title) in zip(panels, titles.items(), strict=True):
-        for objective, rows in figures.items():
+        for number, (objective, rows) in enumerate(figures.items()):
             x, y = (np.array([row[key] for row in rows]) for key in ("perplexity", measure))
             spread = {"xerr": x.std(ddof=1), "yerr": y.std(ddof=1)} if len(rows) > 1 else {}
             panel.errorbar(x.mean(), y.mean(), **spread, fmt="o", ms=4, color=TUNED, elinewidth=1)
-            panel.annotate(objective, (x.mean(), y.mean()), xytext=(5, 5), textcoords="offset points", fontsize=9)
+            panel.annotate(
+                objective,
+                (x.mean(), y.mean()),
+                xytext=(5, -12 if number % 2 else 5),
+                textcoords="offset points",
+                fontsize=9,
+            )
         panel.set(xlabel="perplexity, held-out reviews", ylabel="quality of 200 texts", title=title)
     figure.tight_layout()
     return figure
