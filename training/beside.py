@@ -28,7 +28,12 @@ class Row:
 
 def comparable(run: Run) -> QuerySet[Run]:
     """The study's other runs of its kind, the newest first."""
-    return Run.objects.filter(study=run.study_id, kind=run.kind).exclude(pk=run.pk).defer("log_tail").order_by("-pk")
+    return (
+        Run.objects.filter(study=run.study_id, kind=run.kind)
+        .exclude(pk=run.pk)
+        .defer("log_tail", "result")
+        .order_by("-pk")
+    )
 
 
 def compared(first: Run, second: Run) -> dict[str, Any]:
