@@ -1,7 +1,7 @@
 """What the page of a run calls the options it was given, the figures it measured and the models it names."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from django.utils.translation import gettext, pgettext
@@ -164,7 +164,7 @@ def _evaluated(evaluation: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
 
 
 def _defaults(run: Run) -> dict[str, Any]:
-    return {field.name: field.default for field in fields(JOBS[run.kind].options)}
+    return {field.name: field.default for field in fields(JOBS[run.kind].options) if field.default is not MISSING}
 
 
 def _options(run: Run, config: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -2,21 +2,23 @@
 
 import importlib
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from annotate.errors import PalateError
 from training.engine.progress import Reporter
+from training.models import Run
+from training.reporting import run_folder
 
-MODULES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb", "trackio": "trackio"}
+Send = Callable[[int, Mapping[str, float]], None]
 
 
 class _Tracked:
     """A reporter whose metrics also go to `send(step, values)`."""
 
-    def __init__(self, reporter: Reporter, send: Any) -> None:
+    def __init__(self, reporter: Reporter, send: Send) -> None:
         self._reporter, self._send = reporter, send
 
     def __getattr__(self, name: str) -> Any:
@@ -34,28 +36,41 @@ def check(tracker: str) -> None:
 
 
 @contextmanager
-def tracked(
-    reporter: Reporter, tracker: str, *, name: str, folder: Path, config: Mapping[str, Any]
-) -> Iterator[Reporter]:
-    """The reporter, whose metrics also go to the tracker; TensorBoard's files lie in `folder`."""
+def tracked(reporter: Reporter, tracker: str, run: Run, *, name: str) -> Iterator[Reporter]:
+    """The reporter, whose metrics also go to the tracker; TensorBoard's files lie in the run's folder."""
     if tracker == "none":
         yield reporter
         return
-    package: Any = importlib.import_module(MODULES[tracker])
-    if tracker == "tensorboard":
-        writer = package.SummaryWriter(str(folder))
+    sending = _board(run_folder(run) / "tracked") if tracker == "tensorboard" else _service(tracker, name, run.config)
+    with sending as send:
+        yield _Tracked(reporter, send)
 
-        def send(step: int, values: Mapping[str, float]) -> None:
-            for key, value in values.items():
-                writer.add_scalar(key, value, step)
 
-        try:
-            yield _Tracked(reporter, send)
-        finally:
+@contextmanager
+def _board(folder: Path) -> Iterator[Send]:
+    from torch.utils.tensorboard import SummaryWriter
+
+    writers: list[Any] = []
+
+    def send(step: int, values: Mapping[str, float]) -> None:
+        if not writers:
+            # What an earlier attempt told of this step and later ones is told again.
+            writers.append(SummaryWriter(str(folder), purge_step=step))
+        for key, value in values.items():
+            writers[0].add_scalar(key, value, step)
+
+    try:
+        yield send
+    finally:
+        for writer in writers:
             writer.close()
-        return
+
+
+@contextmanager
+def _service(tracker: str, name: str, config: Mapping[str, Any]) -> Iterator[Send]:
+    package: Any = importlib.import_module(tracker)
     package.init(project="palate", name=name, config=dict(config))
     try:
-        yield _Tracked(reporter, lambda step, values: package.log(dict(values), step=step))
+        yield lambda step, values: package.log(dict(values), step=step)
     finally:
         package.finish()

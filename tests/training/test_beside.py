@@ -45,6 +45,8 @@ def test_an_option_that_nobody_gave_is_compared_by_its_default(both):
     first.config |= {"steps": 60, "algorithm": "grpo"}
     second.config |= {"beta": 0.5}
     assert compared(first, second)["options"] == [Row("Beta", 0.05, 0.5)]
+    del first.config["policy"]  # which has no default
+    assert compared(first, second)["options"] == [Row("Beta", 0.05, 0.5), Row("Policy", "–", "<b>writer</b>")]
 
 
 def test_rewards_of_unlike_models_are_not_for_comparing(client, manager, both):

@@ -174,6 +174,7 @@ def _chosen(folds: Sequence[_Fold], reporter: Reporter) -> tuple[float, float, l
             penalty, best, kept, worse = tried, loss, [outputs for outputs, _ in told], 0
         if worse == PATIENCE:
             break
+    advance(reporter, len(PENALTIES), len(PENALTIES))  # weaker penalties need no trying
     if not kept:
         raise ValueError("the loss is not a number for any ridge penalty")
     return penalty, best, kept

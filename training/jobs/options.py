@@ -67,6 +67,12 @@ PRECISION: str = option(
     choices=("float32", "int8"),
     advanced="Speed and memory",
 )
+TRACK: str = option(
+    "none",
+    help="send the metrics to a tracker, too",
+    choices=("none", "tensorboard", "wandb", "trackio"),
+    advanced="Report",
+)
 
 
 def _kind(field: dataclasses.Field[Any]) -> type:

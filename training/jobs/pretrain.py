@@ -9,13 +9,13 @@ from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.studies.models import Study
-from training import card_files, cards, model_versions
+from training import card_files, cards, model_versions, tracking
 from training.card_files import Facts
 from training.demo.cases import GRAMMARS
 from training.engine.progress import Reporter
 from training.jobs.corpora import CHINESE, DEMO, STUDY, Corpus, check_corpus
 from training.jobs.job import Job
-from training.jobs.options import option
+from training.jobs.options import TRACK, option
 from training.models import ModelKind, Run
 
 POLICY_KINDS = ("plain", "vae")
@@ -63,11 +63,13 @@ class Options:
         0, help="tokens of the tokenizer that is learned from the corpus; 0 takes 1,024, or 4,096 where most of the "
         "text is Chinese, Japanese or Korean", minimum=0, maximum=100_000, advanced="Tokenizer",
     )  # fmt: skip
+    track: str = TRACK
     seed: int = option(0, help="seed of the corpus, the weights and the batches")
 
 
 def check(study: Study | None, options: Options) -> None:
     model_versions.check_output(options.output)
+    tracking.check(options.track)
     if options.base_model:
         model_versions.locate(study, options.base_model, flag="--base-model", kind=ModelKind.POLICY)
     if options.objective != "mle" and not options.reward:
@@ -102,7 +104,8 @@ def make(run: Run, study: Study | None, options: Options, reporter: Reporter) ->
     base = _located(study, options.base_model, "--base-model", ModelKind.POLICY)
     output = model_versions.output_folder(run, options.output)
     with model_versions.saved_whole(output) as folder:
-        metrics = pretrain(documents, output=folder, config=_config(options, base), reporter=reporter)
+        with tracking.tracked(reporter, options.track, run, name=output.name) as listening:
+            metrics = pretrain(documents, output=folder, config=_config(options, base), reporter=listening)
         card = _card(options, output)
         figures = {"perplexity": metrics["perplexity"]}
         facts = Facts(base, [options.objective], cards.origin(study), figures, "held-out documents")

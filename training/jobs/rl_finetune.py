@@ -15,12 +15,12 @@ from annotate.errors import PalateError
 from annotate.exchange.records import records_of
 from annotate.prompts.models import Split
 from annotate.studies.models import Study
-from training import card_files, cards, model_versions, snapshots
+from training import card_files, cards, model_versions, snapshots, tracking
 from training.engine.engines import ENGINES, refusals
 from training.engine.progress import Reporter, SilentReporter
 from training.jobs.corpora import DEMO, STUDY, Corpus, check_corpus
 from training.jobs.job import Job, needed, study_of
-from training.jobs.options import option
+from training.jobs.options import TRACK, option
 from training.models import ModelKind, Run, Snapshot
 from training.reporting import run_folder
 
@@ -139,6 +139,7 @@ class Options:
         advanced="Looks",
     )
     checkpoint_every: int = option(20, help="steps between two checkpoints", minimum=1, advanced="Looks")
+    track: str = TRACK
     seed: int = option(0, help="seed of the prompts and samples")
 
 
@@ -148,6 +149,7 @@ def check(study: Study | None, options: Options) -> None:
     _preference_paths(study, options)
     _guard_path(study, options)
     model_versions.check_output(options.output)
+    tracking.check(options.track)
     _check_splits(study)
     if options.algorithm in DIRECT:
         snapshots.check_trainable(study)
@@ -199,7 +201,8 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     checkpoint = run_folder(run) / "checkpoint.pt"
     with model_versions.saved_whole(output) as folder:
         material = _material(study, options, snapshot, run.created_at)
-        metrics = _tune(study, options, material, folder, reporter, checkpoint)
+        with tracking.tracked(reporter, options.track, run, name=output.name) as listening:
+            metrics = _tune(study, options, material, folder, listening, checkpoint)
         card = _card(options.name or output.name, study, policy, options, metrics)
         facts = cards.policy_facts(study, policy, snapshot, metrics)
         card_files.write(folder, options.name or output.name, card, facts)

@@ -16,7 +16,7 @@ from palate.revision import revision
 from training import card_files, cards, model_versions, snapshots, tracking
 from training.engine.progress import Reporter, SilentReporter
 from training.jobs.job import Job, needed, study_of
-from training.jobs.options import option
+from training.jobs.options import TRACK, option
 from training.jobs.preference_report import Trained, report_on
 from training.models import ModelKind, Run, Snapshot
 from training.reporting import run_folder
@@ -156,12 +156,7 @@ class Options:
     checkpointing: bool = option(
         False, help="keep fewer activations in memory and compute them twice", advanced="Speed and memory"
     )
-    track: str = option(
-        "none",
-        help="send the metrics to a tracker, too",
-        choices=("none", "tensorboard", "wandb", "trackio"),
-        advanced="Report",
-    )
+    track: str = TRACK
     learning_curve: int = option(
         0,
         help="points of a learning curve in the report, each trained on half of the judgements of the next; 0 for none",
@@ -221,9 +216,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     reporter.log(f"{snapshot} with {snapshots.size(snapshot)} judgements")
     output = model_versions.output_folder(run, options.output)
     with model_versions.saved_whole(output) as folder:
-        with tracking.tracked(
-            reporter, options.track, name=output.name, folder=run_folder(run) / "tracked", config=run.config
-        ) as listening:
+        with tracking.tracked(reporter, options.track, run, name=output.name) as listening:
             metrics = _train(study, snapshot, base, folder, options, listening, run_folder(run))
         trained = Trained(study, snapshot, base, folder, config_of(study, options))
         metrics["evaluation"], report = report_on(

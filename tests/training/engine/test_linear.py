@@ -8,6 +8,7 @@ import torch
 from training.engine.linear import _divided, _turned
 from training.engine.observations import groups_of
 from training.engine.preference_training import PreferenceConfig, train_preference
+from training.engine.progress import SilentReporter
 from training.engine.records import Pair, Record, Vote
 from training.engine.reward import PreferenceModel
 from training.engine.votes import VoteOptions, trusted
@@ -32,9 +33,16 @@ def judged(prompts, rng, raters=("a", "b"), turned=(), first=0, truth=2.0):
     return records
 
 
-def fitted(folder, train, validation, **votes):
+class Progress(SilentReporter):
+    def progress(self, step, total):
+        self.last = step / total
+
+
+def fitted(folder, train, validation, reporter=None, **votes):
     config = PreferenceConfig(kind="linear", max_length=64, votes=VoteOptions(**votes))
-    metrics = train_preference(train, validation, base_model="", output=folder, config=config)
+    metrics = train_preference(
+        train, validation, base_model="", output=folder, config=config, reporter=reporter or SilentReporter()
+    )
     return metrics, PreferenceModel.load(folder)
 
 
@@ -59,8 +67,10 @@ class TestCrossValidation:
         """The final model has seen the validation split, too, so that only what was foretold can calibrate it."""
         rng = random.Random(0)
         train, validation = judged(60, rng, truth=0.0), judged(20, rng, first=60, truth=0.0)
-        metrics, model = fitted(tmp_path, train, validation)
+        progress = Progress()
+        metrics, model = fitted(tmp_path, train, validation, progress)
         assert metrics["validation_loss"] > 0.68
+        assert progress.last == 1  # though the strongest penalty was best, and few others were tried
         chances = [
             model.probability(*model.score([(record.prompt, text) for text in record.responses]))
             for record in validation

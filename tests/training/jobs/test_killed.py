@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from huggingface_hub import ModelCard
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from annotate.judgements.operations import Answer, submit
 from annotate.prompts.models import Split
@@ -86,6 +87,24 @@ def figures(value, name=""):
     return {name: value} if isinstance(value, (int, float)) else {}
 
 
+def on_the_board(run):
+    """What TensorBoard shows of the run: each measure's name with its steps and values."""
+    board = EventAccumulator(str(run_folder(run) / "tracked"))
+    board.Reload()
+    return {
+        name: [(point.step, pytest.approx(point.value, nan_ok=True)) for point in board.Scalars(name)]
+        for name in board.Tags()["scalars"]
+    }
+
+
+def in_the_curves(run):
+    curves = {}
+    for point in run.points.order_by("pk"):
+        for name, value in point.values.items():
+            curves.setdefault(name, []).append((point.step, value))
+    return curves
+
+
 def test_train_preference(killed_and_whole):
     values = {"kind": "cnn", "min_steps": 240, "patience": 0, "explain": 0}
     killed, whole = killed_and_whole("train_preference", values, checkpoint="preference-1.pt")
@@ -96,10 +115,11 @@ def test_train_preference(killed_and_whole):
 
 def test_rl_finetune(killed_and_whole):
     before = [
-        ("pretrain", {"documents": 200, "steps": 10, "name": "writer"}),
+        ("pretrain", {"documents": 200, "steps": 10, "name": "writer", "track": "tensorboard"}),
         ("train_preference", {"kind": "linear", "explain": 0, "name": "taste"}),
     ]
     values = {"policy": "writer", "reward": "taste", "algorithm": "ppo", "kl_target": 1, "steps": 16, "best_of": 2}
+    values["track"] = "tensorboard"
     small = {"prompts_per_step": 4, "samples_per_prompt": 2, "max_new_tokens": 16, "look_every": 4}
     killed, whole = killed_and_whole(
         "rl_finetune", {**values, **small, "checkpoint_every": 3}, checkpoint="checkpoint.pt", before=before
@@ -108,6 +128,8 @@ def test_rl_finetune(killed_and_whole):
     assert [row["step"] for row in killed.result["frontier"]] == [0, 4, 8, 12, 16]
     card = ModelCard.load(Path(killed.result["model"]) / "README.md")
     assert (card.data.pipeline_tag, card.data.tags) == ("text-generation", ["palate", "rlhf", "ppo"])
+    for run in (killed, whole, Run.objects.get(kind=RunKind.PRETRAIN)):
+        assert on_the_board(run) == in_the_curves(run)
 
 
 def test_the_same_command_goes_on_where_a_killed_one_was(study, settings, tmp_path, monkeypatch):
