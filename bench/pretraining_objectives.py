@@ -5,13 +5,14 @@
 
 The zip holds pos/ and neg/ with a review in each .txt. The preference model learns from passages of positive against
 passages of negative reviews of one half of the films; the corpus is the other half. A second preference model, of
-another seed, judges what is written. The preference head of `joint` is tested on the same passages as the judges.
-With --work what is done is not done again.
+another seed, judges what is written. The preference head of `joint` is tested on the same passages as the judges;
+`conditional` writes once more with its marks exchanged. With --work what is done is not done again.
 """
 
 import argparse
 import json
 import random
+import shutil
 import statistics
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from over_seeds import told
 
 from training.engine.packing import Document, segments_of
 from training.engine.preference_training import PreferenceConfig, train_preference
-from training.engine.pretraining import PretrainConfig, pretrain, scored
+from training.engine.pretraining import BAD, GOOD, PretrainConfig, pretrain, scored
 from training.engine.pretraining_objectives import OBJECTIVES
 from training.engine.records import Record
 from training.engine.reward import PreferenceModel
@@ -84,6 +85,8 @@ def compare(folder: Path, reviews: dict[str, list[str]], arguments: argparse.Nam
                 if objective == "joint":
                     own = PreferenceModel.load(result.with_suffix("") / "preference")
                     row["own_accuracy"] = accuracy(own, judged)
+                if objective == "conditional":
+                    row |= marks_exchanged(result.with_suffix(""), teacher, judge)
                 result.write_text(json.dumps(row))
             row = json.loads(result.read_text())
             figures[objective].append(row)
@@ -158,11 +161,25 @@ def written(folder: Path, teacher: PreferenceModel, judge: PreferenceModel) -> d
     return {name: statistics.fmean(model.quality(model.score(items))) for name, model in judges.items()}
 
 
+def marks_exchanged(folder: Path, teacher: PreferenceModel, judge: PreferenceModel) -> dict[str, float]:
+    """What the model writes where it is told to write badly: what its marks mean to it."""
+    with tempfile.TemporaryDirectory() as temporary:
+        other = Path(shutil.copytree(folder, Path(temporary) / "exchanged"))
+        good = load_policy(str(folder)).tokenizer.convert_tokens_to_ids(GOOD)
+        template, settings = other / "chat_template.jinja", other / "generation_config.json"
+        template.write_text(template.read_text().replace(GOOD, BAD))
+        settings.write_text(json.dumps(json.loads(settings.read_text()) | {"bad_words_ids": [[good]]}))
+        return {f"{name}_of_bad": value for name, value in written(other, teacher, judge).items()}
+
+
 def report(figures: dict) -> None:
     print("\n| objective | perplexity | quality | quality by the held-out judge |\n|---|---|---|---|")
     for objective, rows in figures.items():
         cells = [told([row[key] for row in rows], 3) for key in ("perplexity", "quality", "held_out_quality")]
         print(f"| {objective} | " + " | ".join(cells) + " |")
+    if rows := figures.get("conditional"):
+        cells = [told([row[f"{key}_of_bad"] for row in rows], 3) for key in ("quality", "held_out_quality")]
+        print(f"| … its marks exchanged | | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
