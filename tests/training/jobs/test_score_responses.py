@@ -9,18 +9,36 @@ from annotate.api.operations import make_token
 from annotate.prompts.models import Response
 from annotate.studies.models import Study
 from tests.factories import MembershipFactory, ResponseFactory, TaskFactory
-from training.models import ModelVersion, ResponseReward, Run
+from tests.training.engine.conftest import records
+from training import model_versions
+from training.models import ModelKind, ModelVersion, ResponseReward, Run
 
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(scope="module")
+def linear_folder(tmp_path_factory):
+    """A linear model of two members that likes refunds."""
+    from training.engine.preference_training import PreferenceConfig, train_preference
+
+    folder = tmp_path_factory.mktemp("linear")
+    config = PreferenceConfig(kind="linear", ensemble=2)
+    train_preference(records(24), records(8, 24), base_model="", output=folder, config=config)
+    return folder
+
+
 @pytest.fixture
-def scored(study):
-    """The study of lamps, and a linear model that has scored its responses."""
-    call_command("train_preference", study=study, kind="linear", output="", ensemble=2)
-    version = ModelVersion.objects.latest("pk")
-    call_command("score_responses", study=study, model=version.path)
-    return Study.objects.get(slug=study), version
+def version(study, linear_folder):
+    """That model as one of the study of lamps."""
+    study = Study.objects.get(slug=study)
+    return model_versions.register(study=study, kind=ModelKind.PREFERENCE, path=str(linear_folder))
+
+
+@pytest.fixture
+def scored(version):
+    """The study, and the model that has scored its responses."""
+    call_command("score_responses", study=version.study.slug, model=version.path)
+    return version.study, version
 
 
 def test_every_response_is_scored_once_and_the_liked_one_higher(scored):
@@ -88,24 +106,21 @@ def test_the_page_shows_the_best_first_twenty_prompts_at_a_time(scored, client):
     assert address in client.get(reverse("model", args=[study.slug, version.pk])).content.decode()
 
 
-def test_a_model_that_scored_nothing_says_what_to_do(study, client):
-    call_command("train_preference", study=study, kind="linear", output="")
-    version = ModelVersion.objects.latest("pk")
-    client.force_login(MembershipFactory(study=Study.objects.get(slug=study), role="owner").user)
-    assert "Nothing scored yet" in client.get(reverse("model-rewards", args=[study, version.pk])).content.decode()
+def test_a_model_that_scored_nothing_says_what_to_do(version, client):
+    client.force_login(MembershipFactory(study=version.study, role="owner").user)
+    page = client.get(reverse("model-rewards", args=[version.study.slug, version.pk])).content.decode()
+    assert "Nothing scored yet" in page
 
 
-def test_bad_input_names_the_flag(study):
+def test_bad_input_names_the_flag(study, linear_folder):
     task = TaskFactory()
     with pytest.raises(CommandError, match="--model nowhere"):
         call_command("score_responses", study=study, model="nowhere")
-    call_command("train_preference", study=study, kind="linear", output="")
-    path = ModelVersion.objects.latest("pk").path
     with pytest.raises(CommandError, match="no responses in the split test"):
-        call_command("score_responses", study=task.study.slug, model=path, split="test")
+        call_command("score_responses", study=task.study.slug, model=str(linear_folder), split="test")
 
 
-def test_int8_stands_beside_float32_and_small_models_refuse_it(study, encoder_folder, capsys):
+def test_int8_stands_beside_float32_and_small_models_refuse_it(study, encoder_folder, linear_folder):
     call_command("train_preference", study=study, base_model=str(encoder_folder), epochs=1, min_steps=10, explain=0)
     version = ModelVersion.objects.latest("pk")
     call_command("score_responses", study=study, model=version.path, precision="int8")
@@ -115,7 +130,5 @@ def test_int8_stands_beside_float32_and_small_models_refuse_it(study, encoder_fo
     assert beside["pearson"]["value"] > 0.9
     assert beside["speed"]["texts"] == beside["responses"]
 
-    call_command("train_preference", study=study, kind="linear", explain=0)
-    linear = ModelVersion.objects.latest("pk").path
     with pytest.raises(CommandError, match=r"--precision int8: .* is a small model"):
-        call_command("evaluate_preference", linear, study=study, precision="int8")
+        call_command("evaluate_preference", str(linear_folder), study=study, precision="int8")

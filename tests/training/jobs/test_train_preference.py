@@ -22,7 +22,8 @@ def train(study, **options):
 
 
 def test_the_folder_tells_what_it_was_made_from_and_the_same_again_gives_the_same(study, tmp_path):
-    options = {"kind": "linear", "ensemble": 2, "reliability": True, "seed": 3, "track": "tensorboard"}
+    options = {"kind": "cnn", "ensemble": 2, "reliability": True, "seed": 3, "track": "tensorboard"}
+    options |= {"epochs": 1, "min_steps": 25, "max_length": 32, "explain": 0}
     first, second = (train(study, output=str(tmp_path / name), **options) for name in "ab")
     told = json.loads((tmp_path / "a" / "training.json").read_text())
     assert told["snapshot"] == first.snapshot.sha256
@@ -44,10 +45,10 @@ def test_the_folder_tells_what_it_was_made_from_and_the_same_again_gives_the_sam
 def test_what_it_was_made_from_is_no_model_of_another_study(study, encoder_folder):
     foreign = {"study": StudyFactory(), "kind": ModelKind.POLICY, "path": str(encoder_folder)}
     ModelVersion.objects.create(name="theirs", **foreign)
-    made = train(study, kind="linear", base_model=str(encoder_folder), explain=0, min_steps=1, epochs=1)
+    made = train(study, base_model=str(encoder_folder), explain=0, min_steps=1, epochs=1)
     assert (made.parent, made.base) == (None, encoder_folder.name)
     ours = ModelVersion.objects.create(name="ours", **{**foreign, "study": made.study})
-    assert train(study, kind="linear", base_model="ours", explain=0, min_steps=1, epochs=1).parent == ours
+    assert train(study, base_model="ours", explain=0, min_steps=1, epochs=1).parent == ours
 
 
 @pytest.mark.parametrize(
