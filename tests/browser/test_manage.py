@@ -7,7 +7,7 @@ from annotate.members.operations import invite
 from annotate.review.operations import flag
 from annotate.tasks.operations import lease_next
 from tests.annotate.test_access import ANYBODY, MAKERS, MANAGERS, OWN, RATERS, address
-from tests.browser.test_accessibility import LOOKS, check
+from tests.browser.test_accessibility import STILL, check
 from tests.factories import MembershipFactory, TaskFactory
 from training.models import ModelKind, ModelVersion, Round, Run, RunKind, RunPoint, RunState
 
@@ -46,8 +46,7 @@ def a_run(study):
     return run
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_axe_on_every_page(open_page, client, user, study, look):
+def test_axe_on_every_page(open_page, client, user, study):
     """As the owner, who rates, too. A page that is new is looked at without being named here."""
     owner = user.memberships.get()
     lease_next(rater=owner)
@@ -61,7 +60,7 @@ def test_axe_on_every_page(open_page, client, user, study, look):
     addresses += [f"{base}/runs/new/{kind}/" for kind in ("train_preference", "rl_finetune")]
     pages = [one for one in addresses if is_page(client.get(one))]
     assert {f"{base}/", f"{base}/rate/", f"{base}/settings/", f"{base}/rounds/1/"} <= set(pages)
-    page = open_page("/studies/new/?template=translation", user=user, **look)
+    page = open_page("/studies/new/?template=translation", user=user, **STILL)
     check(page)
     page.get_by_role("button", name="Make the study").click()
     for one in pages:
@@ -77,14 +76,13 @@ def is_page(answer):
     return answer.status_code == 200 and answer["Content-Type"].startswith("text/html")
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_all_but_the_worst_texts_of_a_tuning_are_folded_away_and_printed(open_page, user, study, look):
+def test_all_but_the_worst_texts_of_a_tuning_are_folded_away_and_printed(open_page, user, study):
     run = a_run(study)
     run.samples.all().delete()
     for n in range(20):
         run.samples.create(step=4, prompt=f"Prompt {n}.", before="before " * 30, response="after " * 30, reward=n)
     Run.objects.filter(pk=run.pk).update(state=RunState.DONE)
-    page = open_page(f"/runs/{run.pk}/", user=user, java_script_enabled=False, **look)
+    page = open_page(f"/runs/{run.pk}/", user=user, java_script_enabled=False)
     seen = page.locator("article h3").filter(visible=True)
     assert seen.all_inner_texts() == ["Prompt 0.", "Prompt 1.", "Prompt 2."]
     page.emulate_media(media="print")
@@ -95,9 +93,8 @@ def test_all_but_the_worst_texts_of_a_tuning_are_folded_away_and_printed(open_pa
     assert seen.count() == 20
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_axe_on_what_does_not_work(open_page, user, monkeypatch, look):
-    page = open_page("/nothing/", user=user, **look)
+def test_axe_on_what_does_not_work(open_page, user, monkeypatch):
+    page = open_page("/nothing/", user=user, **STILL)
     for path, status in (("/nothing/", 404), ("/", 500), ("/login/", 403)):
         if status == 500:
             monkeypatch.setattr("annotate.studies.views_list.memberships_of", None)

@@ -6,7 +6,7 @@ from annotate.judgements.models import Judgement
 from annotate.known_answers.operations import set_known_answer
 from annotate.studies.operations import change_study
 from tests.browser.conftest import until
-from tests.browser.test_accessibility import LOOKS, check
+from tests.browser.test_accessibility import STILL, check
 from tests.browser.test_rating import study_of
 from tests.factories import TaskFactory
 
@@ -123,15 +123,14 @@ def test_an_invited_rater_comes_from_the_link_to_the_first_task(open_page, user)
     assert study.invitations.get().joined == 1
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_axe_on_the_raters_other_pages(open_page, user, look):
+def test_axe_on_the_raters_other_pages(open_page, user):
     study = study_of(user, k=2, tasks=2, text_format="markdown")
     change_study(
         study=study, blur=True, content_warning="Violence", instructions="## Read\n\n| a | b |\n|---|---|\n| 1 | 2 |"
     )
     practice = TaskFactory(study=study, prompt__text="```\ncode\n```\n\n**bold** $x_1$")
     set_known_answer(task=practice, purpose="practice", ranks=[1, 2], explanation="Because.")
-    page = open_page("/studies/shop/instructions/", user=user, **look)
+    page = open_page("/studies/shop/instructions/", user=user, **STILL)
     check(page)
     page.get_by_role("link", name="Practise first").click()
     page.get_by_role("button", name="Keys").wait_for()
