@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from django.utils.translation import gettext
+
 from annotate.errors import PalateError
 from training.engine.progress import Reporter
 from training.models import Run
@@ -32,7 +34,8 @@ class _Tracked:
 def check(tracker: str) -> None:
     """Raises PalateError when the tracker's package is not installed. Imports nothing: pages ask this, too."""
     if tracker != "none" and importlib.util.find_spec(tracker) is None:
-        raise PalateError(f"--track {tracker}: the package is not installed; pip install {tracker}")
+        said = gettext("--track %(tracker)s: the package is not installed; pip install %(tracker)s")
+        raise PalateError(said % {"tracker": tracker})
 
 
 @contextmanager
