@@ -34,6 +34,12 @@ class PreferencesForm(forms.Form):
     shape = forms.ChoiceField(
         label=_("What the rows are"), choices=[("", _("see from the first row")), *SHAPES.items()], required=False
     )
+    mapping = forms.CharField(
+        label=_("Columns"),
+        required=False,
+        help_text=_("Palate's fields with the file's columns: prompt=question, response_a=first, winner=preference"),
+    )
+    ignore = forms.CharField(label=_("Columns to leave out"), required=False, help_text=_("With commas between them."))
     prompt_field = forms.CharField(label=_("Field of the prompt"), required=False)
     response_fields = forms.CharField(
         label=_("Fields of the responses"),

@@ -56,6 +56,7 @@ def _judged(row: Row, prompts: Mapping[str, Prompt], labels: Sequence[str]) -> B
         comment=values.get("comment", ""),
         seconds=values.get("seconds"),
         at=values.get("at"),
+        order_known=True,
     )
     responses = [Written(name, texts[name].text, texts[name].author) for name in dict.fromkeys(values["shown"])]
     return Bundle(row, prompt.external_id, prompt.text, responses, [said], group=prompt.group, split=prompt.split)

@@ -42,6 +42,8 @@ RAW = {
     "confidence": "int",
     "comment": "text",
     "seconds": "float",
+    "order_known": "bool",
+    "messages": "messages",
 }
 PROMPT = {"prompt_id": "text", "group": "text", "split": "text", "prompt": "text"}
 PAIRS = {
@@ -88,6 +90,7 @@ def raw_rows(study: Study, split: str = "all") -> Iterator[Row]:
         *("task__chosen_by", "instructions_version"),
         *("rater", "rater__kind", "rater__standing", "device"),
         *("shown", "ranks", "scores", "strength", "unacceptable", "label", "confidence", "comment", "seconds"),
+        "order_known",
     )
     for group, judgements in walk.judgements(study, split, Judgement.objects.of_study(study), *fields):
         for pk, live, supersedes, at, part, purpose, by, version, rater, kind, standing, device, *answer in judgements:
@@ -109,6 +112,7 @@ def _answers(
     confidence: int | None,
     comment: str,
     seconds: float | None,
+    order_known: bool,
 ) -> Iterator[Row]:
     own_scales = {key: scales[key] for key in scores} or None
     for place, pk in enumerate(shown):
@@ -116,7 +120,8 @@ def _answers(
         own = {key: values[place] for key, values in scores.items()} or None
         rank = ranks[place] if ranks else None
         text = [place + 1, response.external_id, response.author, response.text]
-        yield [*text, rank, own, own_scales, strength, unacceptable[place], label, confidence, comment, seconds]
+        said = [rank, own, own_scales, strength, unacceptable[place], label, confidence, comment, seconds]
+        yield [*text, *said, order_known, group.messages]
 
 
 def pair_rows(study: Study, split: str = "all", policy: Policy | None = None) -> Iterator[Row]:

@@ -29,8 +29,11 @@ def records_of(judgements: JudgementQuerySet) -> Iterator[Record]:
         "scores",
         "strength",
         "unacceptable",
+        "order_known",
     )
-    for study, prompt, rater, shown, ranks, scores, strength, unacceptable in rows.iterator(chunk_size=5000):
+    for study, prompt, rater, shown, ranks, scores, strength, unacceptable, order_known in rows.iterator(
+        chunk_size=5000
+    ):
         prompt_id, group, text = prompts[prompt]
         yield Record(
             prompt_id=prompt_id,
@@ -44,6 +47,7 @@ def records_of(judgements: JudgementQuerySet) -> Iterator[Record]:
             strength=strength,
             unacceptable=tuple(unacceptable),
             authors=tuple(texts[pk][2] for pk in shown),
+            order_known=order_known,
         )
 
 

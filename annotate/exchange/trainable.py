@@ -34,8 +34,10 @@ class Style:
     def kind(self) -> str:
         return "messages" if self.texts == "conversational" else "text"
 
-    def asked(self, prompt: str) -> Any:
-        return [{"role": "user", "content": prompt}] if self.kind == "messages" else prompt + SEPARATOR
+    def asked(self, group: walk.Group) -> Any:
+        if self.kind == "messages":
+            return group.messages or [{"role": "user", "content": group.text}]
+        return group.text + SEPARATOR
 
     def answered(self, response: str) -> Any:
         return [{"role": "assistant", "content": response}] if self.kind == "messages" else response
@@ -56,7 +58,7 @@ def _preference_rows(study: Study, split: str, policy: Policy, style: Style) -> 
                 continue
             a, b = (group.responses[int(pk)].text for pk in (pair.a_id, pair.b_id))
             chosen, rejected = map(style.answered, (a, b) if pair.margin > 0 else (b, a))
-            prompt = style.asked(group.text)
+            prompt = style.asked(group)
             yield [prompt + chosen, prompt + rejected] if style.prompt == "implicit" else [prompt, chosen, rejected]
 
 
@@ -85,9 +87,9 @@ def _unpaired_rows(study: Study, split: str, policy: Policy, style: Style) -> It
                 policy.left_out["neither better nor worse"] += 1
                 continue
             text = style.answered(group.responses[int(response)].text)
-            yield [style.asked(group.text), text, not refused and margins[response] > 0]
+            yield [style.asked(group), text, not refused and margins[response] > 0]
 
 
 def prompts(study: Study, split: str, policy: Policy, style: Style) -> Table:
     """A row a prompt, judged or not."""
-    return Table({"prompt": style.kind}, ([style.asked(g.text)] for chunk in walk.groups(study, split) for g in chunk))
+    return Table({"prompt": style.kind}, ([style.asked(g)] for chunk in walk.groups(study, split) for g in chunk))

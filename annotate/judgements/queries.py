@@ -22,6 +22,10 @@ class JudgementQuerySet(models.QuerySet[Any]):
         """What machine judges say is never mixed with what people, or simulated raters, do."""
         return self.exclude(rater__kind="machine")
 
+    def with_known_order(self) -> "JudgementQuerySet":
+        """Comparisons and rankings whose responses the rater is known to have seen in the order of `shown`."""
+        return self.filter(order_known=True, shown__len__gte=2)
+
     def of_study(self, study: Any) -> "JudgementQuerySet":
         return self.filter(task__study=study)
 

@@ -140,8 +140,8 @@ class Evidence:
     def given(self) -> Given:
         """Every judgement, those that compare nothing included."""
         key = self.criteria[0].key if self.criteria else ""
-        _judgement, rater, response, place, at, seconds, value = given_of(self.votes, key)
-        return given(rater, place, at, seconds, value, self.length_of(response))
+        _judgement, rater, response, place, at, seconds, value, known = given_of(self.votes, key)
+        return given(rater, place, at, seconds, value, self.length_of(response), known)
 
     @cached_property
     def longer_first(self) -> Floats:

@@ -11,6 +11,7 @@ class Record:
 
     ranks: 1 is best, dense, equal ranks are ties; None when the rater only scored.
     scores: criterion key to one score a response, each in [0, 1] of the criterion's range.
+    order_known: False where the source of an import does not say in which order the rater saw the responses.
     strength: 1 slightly to 3 much better, for two responses. weight: how much the judgement counts. authors: who wrote
     each response, or nothing when that is not known; models never see it.
     """
@@ -27,17 +28,19 @@ class Record:
     unacceptable: tuple[bool, ...] = ()
     weight: float = 1.0
     authors: tuple[str, ...] = ()
+    order_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
     """One rater's word on two responses of a prompt: outcome 1 (a is better), 0 (b is better) or 0.5 (tie).
-    `a_first` says whether the rater saw a before b; strength runs from 1 (slightly) to 3 (much better), 0 if unsaid.
+    `a_first` says whether the rater saw a before b, None where nobody knows; strength runs from 1 (slightly) to 3 (much
+    better), 0 if unsaid.
     `weight` is what it counts in training, `votes` what it counts where votes are told."""
 
     rater: str
     outcome: float
-    a_first: bool
+    a_first: bool | None
     weight: float
     strength: int = 0
     ranked: bool = False  # part of a ranking of three or more
@@ -125,6 +128,7 @@ def _vote(
     """What the record says of two of its responses, and their pair, which is new if they were never compared."""
     first_is_a = record.response_ids[i] < record.response_ids[j]
     a, b = (i, j) if first_is_a else (j, i)
+    a_first = first_is_a if record.order_known else None
     key = (record.prompt_id, record.response_ids[a], record.response_ids[b])
     pair = pairs.get(key)
     if pair is None:
@@ -142,7 +146,7 @@ def _vote(
     ranked = record.ranks is not None and len(ranks) > 2
     outcome = 0.5 if ranks[a] == ranks[b] else float(ranks[a] < ranks[b])
     weight = record.weight * 2 / len(ranks)
-    return pair, Vote(record.rater, outcome, first_is_a, weight, record.strength or 0, ranked, record.weight)
+    return pair, Vote(record.rater, outcome, a_first, weight, record.strength or 0, ranked, record.weight)
 
 
 def _ranks_of_scores(record: Record) -> list[int] | None:
@@ -181,4 +185,5 @@ def _with_single_scores_joined(records: Iterable[Record]) -> Iterable[Record]:
             scores={key: tuple(part.scores[key][0] for part in parts) for key in sorted(keys)},
             weight=parts[0].weight,
             authors=tuple(part.authors[0] for part in parts) if all(part.authors for part in parts) else (),
+            order_known=False,
         )
