@@ -23,7 +23,9 @@ from training.models import RunKind
 
 
 class PromptsForm(forms.Form):
-    file = forms.FileField(label=_("Prompts"), help_text=_("CSV or JSON lines with a column “text”, plain or .gz"))
+    file = forms.FileField(
+        label=_("Prompts"), help_text=_("CSV or JSON lines with a column “text” or “prompt”, plain or .gz")
+    )
     group_by = forms.CharField(
         label=_("Group column"), required=False, help_text=_("Prompts of one group are never split apart.")
     )
@@ -40,6 +42,9 @@ class PreferencesForm(forms.Form):
         help_text=_("Palate's fields with the file's columns: prompt=question, response_a=first, winner=preference"),
     )
     ignore = forms.CharField(label=_("Columns to leave out"), required=False, help_text=_("With commas between them."))
+    scale = forms.CharField(
+        label=_("Ranges of scores"), required=False, help_text=_("Of criteria that the study lacks: fluency:1:5")
+    )
     prompt_field = forms.CharField(label=_("Field of the prompt"), required=False)
     response_fields = forms.CharField(
         label=_("Fields of the responses"),

@@ -9,6 +9,7 @@ from annotate.exchange import trainable, walk
 from annotate.exchange.policy import Policy
 from annotate.exchange.tables import Row, Table
 from annotate.judgements.models import Judgement
+from annotate.review.feedback import feedback
 from annotate.studies.models import Study
 from training.engine.records import Pair
 
@@ -80,6 +81,28 @@ SCORES = {
 
 
 LABELS = {**PROMPT, "label": "text", "share": "float", "votes": "json", "confidence": "float", "raters": "int"}
+
+FEEDBACK = {
+    "kind": "text",
+    "made_at": "text",
+    "rater": "text",
+    "rater_kind": "text",
+    "task": "int",
+    **PROMPT,
+    "reason": "text",
+    "text": "text",
+    "resolved": "bool",
+}
+
+
+def feedback_rows(study: Study, split: str = "all") -> Iterator[Row]:
+    """One row a skipped task, flag or comment, the newest first."""
+    for entry in feedback(study, split):
+        rater = None if entry.rater is None else f"r{entry.rater}"
+        yield [
+            *(entry.kind, entry.at.isoformat(), rater, entry.rater_kind, entry.task),
+            *(entry.prompt_id, entry.group, entry.split, entry.prompt, entry.reason, entry.text, entry.resolved),
+        ]
 
 
 def raw_rows(study: Study, split: str = "all") -> Iterator[Row]:
@@ -224,6 +247,7 @@ FORMATS: dict[str, Callable[[Study, str, Policy, trainable.Style], Table]] = {
     "rankings": _of(RANKINGS, ranking_rows),
     "scores": _of(SCORES, score_rows),
     "labels": _of(LABELS, label_rows),
+    "feedback": lambda study, split, policy, style: Table(FEEDBACK, feedback_rows(study, split)),
     "preference": trainable.preference,
     "unpaired": trainable.unpaired,
     "prompts": trainable.prompts,

@@ -32,6 +32,23 @@ def parse_mapping(fields: Sequence[str], ignored: Sequence[str]) -> "FieldMappin
     return FieldMapping(pairs, tuple(filter(None, map(str.strip, ignored))))
 
 
+def parse_scales(text: str) -> dict[str, tuple[float, float]]:
+    """KEY:MIN:MAX with commas between them, as criterion to range. Raises PalateError at what is none."""
+    return dict(parse_scale(part.strip()) for part in text.split(",") if part.strip())
+
+
+def parse_scale(text: str) -> tuple[str, tuple[float, float]]:
+    """KEY:MIN:MAX as (key, (min, max))."""
+    try:
+        key, low, high = text.split(":")
+        scale = float(low), float(high)
+    except ValueError:
+        raise PalateError(_("%(text)r is not KEY:MIN:MAX, such as fluency:1:5") % {"text": text}) from None
+    if not key or not float("-inf") < scale[0] < scale[1] < float("inf"):
+        raise PalateError(_("%(text)r: the lowest score must lie below the highest") % {"text": text})
+    return key, scale
+
+
 @dataclass(frozen=True)
 class FieldMapping:
     """fields: Palate's field to the file's column. ignored: columns that are left out."""

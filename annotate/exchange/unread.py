@@ -117,7 +117,8 @@ def proposed_mapping(row: Row, lost: Mapping[str, Any]) -> list[str]:
         return []
     if len(texts) == 2 and "response" not in texts:
         flags += [f"--map {side}={name}" for side, name in zip(("response_a", "response_b"), texts, strict=True)]
-        flags += [f"--map winner={name}" for name in marks if _is_verdict(name, held.get(name), even_ids=True)][:1]
+        verdicts = [name for name in marks if _is_verdict(name, held[name])]
+        flags += [f"--map winner={name}" for name in verdicts or marks if isinstance(held[name], str | int)][:1]
     elif len(texts) == 1:
         flags += [f"--map response={texts[0]}"] if texts[0] != "response" else []
         flags += [f"--map {SCORE}{_key(name)}={name}" for name in marks if is_number(_as_number(lost[name]))]
@@ -159,11 +160,10 @@ def _words(name: str) -> set[str]:
     return set(re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()))
 
 
-def _is_verdict(name: str, value: Any, *, even_ids: bool = False) -> bool:
+def _is_verdict(name: str, value: Any) -> bool:
     words = _words(name)
     # The winner is often given by its id: better_response_id.
-    about = words & ABOUT - {"id"}
-    return bool(words & VERDICTS) and not about and (even_ids or not isinstance(value, str) or len(value) < 200)
+    return bool(words & VERDICTS) and not words & ABOUT - {"id"} and len(str(value)) < 200
 
 
 def _is_judgement(name: str, value: Any) -> bool:

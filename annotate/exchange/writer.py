@@ -14,7 +14,7 @@ from annotate.exchange.bundles import Bundle, Said
 from annotate.exchange.copying import copy_in
 from annotate.exchange.planning import Growth
 from annotate.judgements.models import Device, Judgement
-from annotate.members.models import Membership, Standing
+from annotate.members.models import Kind, Membership, Standing
 from annotate.prompts.models import Prompt, Response, split_of
 from annotate.studies.models import Study
 from annotate.studies.operations import add_criterion
@@ -195,6 +195,10 @@ class Writer:
             try:
                 scores = self._scores(bundle, said)
                 judgement = _judgement(said, tasks[task_key(pks)], self.raters[said.kind, name], pks, scores)
+                while said.rater is None and answers.contradicts(judgement):
+                    # Whom the source does not name is another rater than one who said something else.
+                    name = self._next_anonymous(name)
+                    judgement.rater_id = self.raters[said.kind, name]
                 if before := answers.known(judgement, said, bundle):
                     self.counts["duplicate_judgements" if before == HERE else "judgements_already_there"] += 1
                     continue
@@ -267,6 +271,12 @@ class Writer:
         self.anonymous[key] += 1
         return f"{self.shape}#{self.anonymous[key]}"
 
+    def _next_anonymous(self, name: str) -> str:
+        shape, number = name.split("#")
+        name = f"{shape}#{int(number) + 1}"
+        self._know_raters({(Kind.IMPORTED, name): ""})
+        return name
+
     def _know_raters(self, wanted: Mapping[tuple[str, str], str]) -> None:
         missing = {key: standing for key, standing in wanted.items() if key not in self.raters}
         if not missing:
@@ -323,7 +333,7 @@ class _Answers:
         """names: ids of judgements in their source, which may stand in the study on other tasks."""
         # (rater, submission) to where it was seen first, and what it said of which task
         self.submissions: dict[tuple[int, UUID], tuple[str, Answered]] = {}
-        self.voted: set[tuple[int, int]] = set()
+        self.votes: dict[tuple[int, int], Told] = {}
         fields = ("rater", "task", "part", "live", "submission", "shown", "ranks", "scores", "label")
         there = Judgement.objects.filter(rater__study=study, rater__user=None)
         submissions = [_submission(name) for name in names if name]
@@ -333,14 +343,19 @@ class _Answers:
             if submission:
                 self.submissions[rater, submission] = (STUDY, (task, _told(*answer)))
             if live and part == Part.VOTE:
-                self.voted.add((task, rater))
+                self.votes[task, rater] = _told(*answer)
+
+    def contradicts(self, judgement: Judgement) -> bool:
+        """Whether the rater has voted on these responses, and said something else."""
+        before = self.votes.get((judgement.task_id, judgement.rater_id))
+        return before is not None and before != _answered(judgement)[1]
 
     def known(self, judgement: Judgement, said: Said, bundle: Bundle) -> str:
         """Where the judgement stands already, empty where nowhere. Raises PalateError when its id names another one.
 
         One without an id in its source is known by all that the source says of it.
         """
-        answered = (judgement.task_id, _told(judgement.shown, judgement.ranks, judgement.scores, judgement.label))
+        answered = _answered(judgement)
         source = said.external_id or repr((answered, said.at, said.seconds, said.comment, said.strength))
         judgement.submission = uuid5(NAMESPACE, source)
         key = (judgement.rater_id, judgement.submission)
@@ -360,11 +375,15 @@ class _Answers:
         key = (judgement.task_id, judgement.rater_id)
         if not judgement.live or judgement.part != Part.VOTE:
             return False
-        if key in self.voted and not judgement.supersedes_id:
+        if key in self.votes and not judgement.supersedes_id:
             judgement.part = Part.REPEAT
             return True
-        self.voted.add(key)
+        self.votes[key] = _answered(judgement)[1]
         return False
+
+
+def _answered(judgement: Judgement) -> Answered:
+    return judgement.task_id, _told(judgement.shown, judgement.ranks, judgement.scores, judgement.label)
 
 
 def _told(shown: Sequence[int], ranks: Sequence[int] | None, scores: Mapping[str, Sequence[float]], label: str) -> Told:

@@ -16,6 +16,7 @@ from annotate.judgements.operations import adjudicate
 from annotate.known_answers.operations import set_known_answer, take_out, untouched
 from annotate.members.access import managed_study
 from annotate.quality.disputes import disputes
+from annotate.review.feedback import newest
 from annotate.review.forms import KnownAnswerForm
 from annotate.review.models import Flag
 from annotate.review.operations import resolve
@@ -24,6 +25,7 @@ from annotate.tasks.forms import AnswerForm
 from annotate.tasks.models import Purpose, Task
 from annotate.tasks.screen import Screen
 
+FEEDBACK_SHOWN = 50
 DECISIONS = {"hand-out": True, "keep-out": False}
 
 
@@ -38,6 +40,7 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
         "study": study,
         "tab": "review",
         "flagged": flagged.prefetch_related(Prefetch("flags", flags), "responses").order_by("id")[:50],
+        "feedback": newest(study, FEEDBACK_SHOWN),
         "disputed": [(tasks[dispute.task], dispute) for dispute in disputed],
         "known": known.annotate(count=Count("judgements", filter=Q(judgements__live=True))).order_by("purpose", "id"),
     }

@@ -5,11 +5,31 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 
+class Conversation(str):
+    """A prompt that is a conversation. As a text it is its rendering, for people and for models without a chat
+    template; messages, with role and content each, are what a chat template renders."""
+
+    messages: Sequence[Mapping[str, str]]
+
+    def __new__(cls, text: str, messages: Sequence[Mapping[str, str]]) -> "Conversation":
+        made = super().__new__(cls, text)
+        made.messages = messages
+        return made
+
+    def __getnewargs__(self) -> tuple[str, Sequence[Mapping[str, str]]]:  # type: ignore[override]
+        return str(self), self.messages
+
+
+def prompt_of(text: str, messages: Sequence[Mapping[str, str]] | None) -> str:
+    """A prompt as the engine takes it; messages: of a conversation, else None or empty."""
+    return Conversation(text, messages) if messages else text
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One live judgement. Everything that is one a response runs in the order shown to the rater.
 
-    ranks: 1 is best, dense, equal ranks are ties; None when the rater only scored.
+    prompt: a text, or a Conversation. ranks: 1 is best, dense, equal ranks are ties; None when the rater only scored.
     scores: criterion key to one score a response, each in [0, 1] of the criterion's range.
     order_known: False where the source of an import does not say in which order the rater saw the responses.
     strength: 1 slightly to 3 much better, for two responses. weight: how much the judgement counts. authors: who wrote
@@ -92,6 +112,19 @@ class Pair:
         """The share of the votes that a won, a tie counting half to each."""
         wins_a, ties = self.wins_a, self.ties
         return (wins_a + ties / 2) / (wins_a + self.wins_b + ties)
+
+
+# The criterion of unpaired feedback: 1 is a good response, 0 a bad one (TRL's column of the same name).
+LABEL = "label"
+
+
+def labels_of(records: Iterable[Record]) -> dict[tuple[str, str], float]:
+    """Prompt and response id to the mean of the labels that raters gave the response on its own, in [0, 1]."""
+    given: dict[tuple[str, str], list[float]] = {}
+    for record in records:
+        for response, value in zip(record.response_ids, record.scores.get(LABEL, ()), strict=False):
+            given.setdefault((record.prompt_id, response), []).append(value)
+    return {key: sum(values) / len(values) for key, values in given.items()}
 
 
 def pairs_of(records: Iterable[Record], *, raters: bool = True) -> list[Pair]:

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
+from annotate.exchange.records import engine_prompt
 from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Method, Study
 from annotate.tasks.operations import create_tasks
@@ -79,17 +80,14 @@ def write(
     run: Run,
     reporter: Reporter,
 ) -> list[list[str]]:
-    """The distinct texts that the policy at `path` samples for each prompt; empty ones are left out."""
+    """The distinct texts that the policy at `path` samples for each prompt; one of them may be empty."""
     from training.engine.sampling import generate, load_policy
 
     policy = load_policy(path)
     completions = generate(
-        policy, [prompt.text for prompt in prompts], per_prompt=per_prompt, reporter=reporter, **options
+        policy, [engine_prompt(prompt) for prompt in prompts], per_prompt=per_prompt, reporter=reporter, **options
     )
-    return [
-        list(dict.fromkeys(c.text.replace("\0", "").strip() for c in of_prompt if c.text.replace("\0", "").strip()))
-        for of_prompt in completions
-    ]
+    return [list(dict.fromkeys(c.text.replace("\0", "").strip() for c in of_prompt)) for of_prompt in completions]
 
 
 def save(

@@ -24,6 +24,16 @@ def asked_of(row: Row) -> list[Message]:
     return found
 
 
+def asked_by(row: Row) -> list[Message]:
+    """The messages that the row's responses answer. Raises PalateError where no field holds them."""
+    asked = asked_of(row)
+    if not asked:
+        if "prompt" in row.values:
+            row.text("prompt")
+        row.fail("prompt", _("is missing; name the field that holds it with --map prompt=FIELD"))
+    return asked
+
+
 def _prompt(row: Row) -> list[Message]:
     if row.has("prompt"):
         return _messages_or_text(row, "prompt")

@@ -15,7 +15,7 @@ from annotate.exchange.conversations import (
     turns_of,
 )
 from annotate.exchange.files import Row
-from annotate.exchange.shapes.asked import asked_of, bundle_of
+from annotate.exchange.shapes.asked import asked_by, asked_of, bundle_of
 
 AUTHORS = ("_model", "_author", "_generator")
 
@@ -29,9 +29,7 @@ def trl(row: Row) -> list[Bundle]:
         return [_unpaired(row)]
     asked = asked_of(row)
     if not any(is_conversation(row.values.get(field)) for field in ("chosen", "rejected")):
-        if not asked:
-            row.fail("prompt", _("is missing; name the field that holds it with --map prompt=FIELD"))
-        return [_pair(row, asked, *(row.text(field, blank=True) for field in ("chosen", "rejected")))]
+        return [_pair(row, asked or asked_by(row), *(row.text(field, blank=True) for field in ("chosen", "rejected")))]
     talks = [_whole(row, field, asked) for field in ("chosen", "rejected")]
     head = _shared(*talks)
     if not head:
@@ -109,10 +107,7 @@ def _unpaired(row: Row) -> Bundle:
     response: Written = written(row, text, "completion")
     good = float(str(label).lower() in ("true", "1"))
     said = Said("", [response.external_id], scores={"label": [good]})
-    asked = asked_of(row)
-    if not asked:
-        row.fail("prompt", _("is missing; name the field that holds it with --map prompt=FIELD"))
-    return bundle_of(row, asked, [response], said, scales={"label": (0.0, 1.0)})
+    return bundle_of(row, asked_by(row), [response], said, scales={"label": (0.0, 1.0)})
 
 
 def _completion(row: Row) -> str:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from annotate.exchange.bundles import Bundle, Said, Written, dense, digest, written
 from annotate.exchange.files import Row, brief, is_empty, is_number, moment_of
-from annotate.exchange.shapes.asked import asked_of, bundle_of
+from annotate.exchange.shapes.asked import asked_by, bundle_of
 from annotate.exchange.shapes.fields import TIES
 
 SCORE = "score:"
@@ -29,12 +29,12 @@ def prompts(row: Row) -> list[Bundle]:
     if row.has("text") and not row.has("prompt"):
         text = row.text("text")
         return [bundle_of(row, [{"role": "user", "content": text}], ())]
-    return [bundle_of(row, _asked(row), ())]
+    return [bundle_of(row, asked_by(row), ())]
 
 
 def responses(row: Row) -> list[Bundle]:
     """prompt and response, and where wanted response_id, author, score:CRITERION and who scored."""
-    asked = _asked(row)
+    asked = asked_by(row)
     text = row.text("response", blank=True)
     author = row.name("author", required=False) or "unknown"
     response = Written(row.name("response_id", required=False) or digest(text), text, author)
@@ -52,7 +52,7 @@ def comparisons(row: Row) -> list[Bundle]:
     authors = [row.name(field, required=False) for field in ("author_a", "author_b")]
     pair = [written(row, text, "response", author=author) for text, author in zip(texts, authors, strict=True)]
     names = [w.external_id for w in pair]
-    asked = _asked(row)
+    asked = asked_by(row)
     if not row.has("winner"):
         row.fail("winner", _("is missing; expected a, b or tie"))
     said = _said(row, names, ranks=_ranks(row, texts, authors), strength=_number(row, "strength"))
@@ -72,7 +72,7 @@ def candidates(row: Row) -> list[Bundle]:
         row.fail("ranks", expected, ranks=brief(ranks))
     own = [response for response, _rank in pairs]
     said = [_said(row, [r.external_id for r in own], ranks=dense(ranked))] if len(ranked) > 1 else []
-    return [bundle_of(row, _asked(row), own, *said)]
+    return [bundle_of(row, asked_by(row), own, *said)]
 
 
 def _candidate(row: Row, number: int, entry: Any) -> tuple[Written, Any]:
@@ -91,13 +91,6 @@ def _candidate(row: Row, number: int, entry: Any) -> tuple[Written, Any]:
             # Named and judged as if it were a column of its own.
             row.values.setdefault(f"responses[].{other}", value)
     return written(row, entry[name], "responses", author=author), entry.get("rank")
-
-
-def _asked(row: Row) -> Any:
-    asked = asked_of(row)
-    if not asked:
-        row.fail("prompt", _("is missing; name the field that holds it with --map prompt=FIELD"))
-    return asked
 
 
 def _said(

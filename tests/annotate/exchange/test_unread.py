@@ -26,6 +26,8 @@ def write(path, *values):
      "--map score:helpfulness=helpfulness --map score:coherence=coherence"),
     ({"prompt": "Q", **PAIR, "better_response_id": 0},
      "--map response_a=response_0 --map response_b=response_1 --map winner=better_response_id"),
+    ({"question": "Q", "response_A": "A", "response_B": "B", "label": "A>B"},
+     "--map response_a=response_A --map response_b=response_B --map winner=label"),
     ({"prompt": "Q", "answers": [{"answer": "A", "rank": 1}, {"answer": "B", "rank": 2}]}, "--map responses=answers"),
     ({"question": "Q", "answer": "A"}, "--map response=answer"),
     ({"instruction": "Q", "input": "", "output": "A"}, "--map response=output"),

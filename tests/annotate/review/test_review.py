@@ -1,6 +1,9 @@
 """Flags, disputed tasks and known answers: the review page and what it does."""
 
+import json
+
 import pytest
+from django.core.management import call_command
 from django.urls import reverse
 
 from annotate.errors import PalateError
@@ -11,7 +14,7 @@ from annotate.known_answers.operations import set_known_answer
 from annotate.review.models import Flag, FlagKind
 from annotate.review.operations import flag, resolve
 from annotate.tasks.models import Part, Purpose, Task
-from annotate.tasks.operations import lease_next
+from annotate.tasks.operations import lease_next, skip
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -27,6 +30,27 @@ def manager(client, study):
     manager = MembershipFactory(study=study, role="manager")
     client.force_login(manager.user)
     return manager
+
+
+def test_skips_flags_and_comments_are_seen_and_exported(client, manager, study, tmp_path):
+    tasks = [TaskFactory(study=study) for _ in range(4)]
+    rater = MembershipFactory(study=study)
+    skip(assignment=lease_next(rater=rater), reason="language: is it Danish?")
+    skip(assignment=lease_next(rater=rater), reason="my own words: long")
+    flag(assignment=lease_next(rater=rater), kind=FlagKind.PRIVATE, details="=a phone number")
+    submit(assignment=lease_next(rater=rater), answer=Answer(ranks=[1, 2], comment="<b>close</b>"))
+    page = client.get(reverse("review", args=["shop"])).content.decode()
+    for words in ("I do not read this language", "is it Danish?", "my own words: long", "&lt;b&gt;close&lt;/b&gt;"):
+        assert words in page
+    call_command("export_preferences", study="shop", format="feedback", output=str(tmp_path / "f.jsonl"))
+    told = [json.loads(line) for line in (tmp_path / "f.jsonl").read_text().splitlines()]
+    assert [(row["kind"], row["reason"], row["text"], row["resolved"]) for row in told] == [
+        ("comment", "", "<b>close</b>", None), ("flag", "private", "=a phone number", False),
+        ("skip", "other", "my own words: long", None), ("skip", "language", "is it Danish?", None),
+    ]  # fmt: skip
+    assert {row["task"] for row in told} == {task.pk for task in tasks}
+    csv = b"".join(client.get(reverse("export", args=["shop", "feedback", "csv"])).streaming_content).decode()
+    assert "'=a phone number" in csv
 
 
 def vote(study, ranks):
