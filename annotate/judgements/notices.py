@@ -14,8 +14,7 @@ def notices(judgement: Judgement, *, before: Membership) -> list[str]:
     said = []
     if now.standing != before.standing and now.standing == Standing.WARNED:
         said.append(_("Several of your last answers differ from known ones. Please read the instructions again."))
-    if before.quiz_passed is None and now.quiz_passed:
-        said.append(_("You have passed the quiz. Thank you; now it counts."))
+    said += quiz_notices(before, now)
     if before.study.show_agreement and judgement.task.purpose == Purpose.COLLECT and (others := _others(judgement)):
         same, n = others
         said.append(
@@ -23,6 +22,13 @@ def notices(judgement: Judgement, *, before: Membership) -> list[str]:
             % {"same": same, "n": n}
         )
     return said
+
+
+def quiz_notices(before: Membership, now: Membership) -> list[str]:
+    """Return what to say when the rater has just passed the quiz; who failed it reads so on the next page."""
+    if before.quiz_passed is None and now.quiz_passed:
+        return [_("You have passed the quiz. Thank you; now it counts.")]
+    return []
 
 
 def _others(judgement: Judgement) -> tuple[int, int] | None:

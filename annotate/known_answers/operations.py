@@ -14,7 +14,8 @@ from annotate.known_answers.models import KnownAnswer
 from annotate.known_answers.rules import close_scores, same_order
 from annotate.members.models import Membership, Standing
 from annotate.studies.models import GoldRule, Study
-from annotate.tasks.models import Assignment, Part, Purpose, Task
+from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose, Task
+from annotate.tasks.queries import TaskQuerySet
 
 # Fewer known answers than this say nothing about a rater.
 FEWEST_GOLD = 4
@@ -118,17 +119,35 @@ def graded(judgements: QuerySet[Judgement]) -> list[tuple[int, bool]]:
     return [(row.rater_id, is_right(row.task.known_answer, row.shown, row)) for row in rows]
 
 
+def quiz_of(rater: Membership) -> TaskQuerySet:
+    """The questions of the quiz that the rater takes before the first task."""
+    return Task.objects.known(Purpose.QUIZ).meant_for(rater)
+
+
 def grade(*, rater: Membership) -> None:
     """Inside a transaction that holds the rater: draw the consequences of the rater's known answers."""
     study = rater.study
-    quiz = Task.objects.known(Purpose.QUIZ).filter(study=study)
-    if rater.quiz_passed is None and quiz.exists() and not quiz.unseen_by(rater).exists():
-        right = results_of(rater, Purpose.QUIZ)
-        rater.quiz_passed = bool(right) and sum(right) / len(right) >= study.quiz_minimum
+    if rater.quiz_passed is None:
+        rater.quiz_passed = _quiz_result(rater)
     right = results_of(rater, Purpose.GOLD)
     if len(right) >= FEWEST_GOLD and sum(right) / len(right) < study.gold_minimum:
         rater.standing = STANDING[GoldRule(study.gold_rule)]
     rater.save(update_fields=["quiz_passed", "standing"])
+
+
+def _quiz_result(rater: Membership) -> bool | None:
+    """Return whether the rater passed the quiz; None until every question is answered or skipped.
+
+    A skipped question counts as wrong, and so does a flagged one: nobody passes by choosing the questions.
+    """
+    own = Assignment.objects.filter(rater=rater, part=Part.VOTE)
+    ended = own.filter(task=OuterRef("pk"), state__in=(AssignmentState.JUDGED, AssignmentState.SKIPPED))
+    questions = quiz_of(rater)
+    if questions.filter(~Exists(ended)).exists():
+        return None
+    right = results_of(rater, Purpose.QUIZ)
+    asked = len(right) + own.filter(task__in=questions, state=AssignmentState.SKIPPED).count()
+    return sum(right) / asked >= rater.study.quiz_minimum if asked else None
 
 
 @transaction.atomic

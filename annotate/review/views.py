@@ -52,7 +52,7 @@ def resolve_flags(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         return HttpResponseBadRequest("decision: expected hand-out or keep-out")
     hand_out = DECISIONS[request.POST["decision"]]
     resolve(task=task, hand_out=hand_out)
-    messages.success(request, _("The task is handed out again.") if hand_out else _("The task stays out."))
+    messages.success(request, _("Raters get the task again.") if hand_out else _("Raters no longer get the task."))
     return redirect("review", slug)
 
 

@@ -94,6 +94,19 @@ class TestReviewPage:
         assert (task.withdrawn, Flag.objects.get().resolved_at is None) == (withdrawn, False)
         assert "flagged-" not in client.get(reverse("review", args=["shop"])).content.decode()
 
+    def test_a_flagged_known_answer_waits_for_review_while_raters_go_on_with_it(self, client, study, manager):
+        study.gold_share = 1.0
+        study.save()
+        task = TaskFactory(study=study)
+        set_known_answer(task=task, purpose=Purpose.GOLD, ranks=[1, 2])
+        flag(assignment=lease_next(rater=MembershipFactory(study=study)), kind="unsafe", details="it threatens")
+        page = client.get(reverse("review", args=["shop"])).content.decode()
+        assert "it threatens" in page
+        assert "Keep showing it" in page
+        assert lease_next(rater=MembershipFactory(study=study)).task == task
+        client.post(reverse("resolve-flags", args=["shop", task.pk]), {"decision": "keep-out"})
+        assert lease_next(rater=MembershipFactory(study=study)) is None
+
     def test_another_decision_is_refused(self, client, study, manager):
         task = TaskFactory(study=study)
         assert client.post(reverse("resolve-flags", args=["shop", task.pk]), {}).status_code == 400
