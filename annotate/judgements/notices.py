@@ -4,6 +4,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from annotate.judgements.models import Judgement
+from annotate.judgements.selection import JudgementSelection
 from annotate.members.models import Membership, Standing
 from annotate.tasks.models import Purpose
 
@@ -35,7 +36,7 @@ def _others(judgement: Judgement) -> tuple[int, int] | None:
     """How many other raters of the task put the same response first, and how many there are."""
     if judgement.ranks is None:
         return None
-    rows = Judgement.objects.counted().filter(task=judgement.task_id, ranks__isnull=False)
+    rows = Judgement.objects.selected(JudgementSelection()).filter(task=judgement.task_id, ranks__isnull=False)
     others = [
         _best(shown, ranks) for shown, ranks in rows.exclude(rater=judgement.rater_id).values_list("shown", "ranks")
     ]
