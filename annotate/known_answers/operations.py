@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -97,11 +97,23 @@ def take_out(*, task: Task) -> None:
     Task.objects.filter(pk=task.pk).exclude(purpose=Purpose.COLLECT).update(withdrawn=True)
 
 
+def _untouched(study: Study) -> TaskQuerySet:
+    begun = Assignment.objects.filter(task=OuterRef("pk"))
+    return Task.objects.with_free_slot().filter(~Exists(begun), study=study, slots_taken=0)
+
+
 def untouched(study: Study) -> Task | None:
     """A task that nobody has begun, for an expert to give a known answer: the last that raters would get."""
-    begun = Assignment.objects.filter(task=OuterRef("pk"))
-    free = Task.objects.with_free_slot().filter(~Exists(begun), study=study, slots_taken=0)
-    return free.order_by("priority", "-id").first()
+    return _untouched(study).order_by("priority", "-id").first()
+
+
+def choosable(study: Study, query: str) -> TaskQuerySet:
+    """Tasks that may be given a known answer or have one, whose number, prompt id or prompt text the query names."""
+    may = Q(pk__in=_untouched(study)) | Q(study=study, withdrawn=False) & ~Q(purpose=Purpose.COLLECT)
+    named = Q(prompt__external_id=query) | Q(prompt__text__icontains=query)
+    if query.isdecimal() and len(query) < 19:
+        named |= Q(pk=int(query))
+    return Task.objects.filter(may, named).select_related("prompt").order_by("id")
 
 
 def results_of(rater: Membership, purpose: str) -> list[bool]:
