@@ -15,16 +15,24 @@ from annotate.prompts.models import Prompt
 from annotate.studies.models import Study
 
 
+def lock_for_upload(study: Study) -> None:
+    """Inside a transaction: let uploads to one study take turns, so that the second finds what the first has added."""
+    Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+
+
 def add_prompts(*, study: Study, entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    lock_for_upload(study)
     return _add(study, [b for row in _rows(entries) for b in plain.prompts(row)])
 
 
 def add_responses(*, study: Study, entries: Sequence[Mapping[str, Any]], make_tasks: bool) -> dict[str, int]:
+    lock_for_upload(study)
     return _add(study, [b for row in _rows(entries) for b in plain.responses(row)], make_tasks=make_tasks)
 
 
 def add_judgements(*, study: Study, entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Judgements made elsewhere on prompts and responses that the study has."""
+    lock_for_upload(study)
     found = study.prompts.filter(external_id__in={entry["prompt_id"] for entry in entries})
     prompts = {prompt.external_id: prompt for prompt in found.prefetch_related("responses")}
     return _add(study, [_judged(row, prompts, study.labels) for row in _rows(entries)])

@@ -186,6 +186,17 @@ class TestData:
         assert (entry.actor, entry.subject) == (owner.user.username, "pairs.jsonl")
         assert api("GET", "studies/shop/export/pairs.exe").status_code == 400
 
+    @pytest.mark.parametrize("accept", ["text/csv", "application/json", "application/vnd.apache.parquet", "*/*"])
+    def test_a_client_may_say_what_it_accepts(self, api, bearer, owner, accept):
+        TaskFactory(study=owner.study)
+        submit(assignment=lease_next(rater=owner), answer=Answer(ranks=[1, 2]))
+        headers = {**bearer("export"), "Accept": accept}
+        answer = api("GET", "studies/shop/export/raw.csv", headers=headers)
+        assert (answer.status_code, answer["Content-Type"]) == (200, "text/csv; charset=utf-8")
+        assert b"".join(answer.streaming_content).startswith(b"judgement,")
+        refused = api("GET", "studies/shop/export/pairs.exe", headers=headers)
+        assert (refused.status_code, refused["Content-Type"]) == (400, "application/json")
+
     def test_lists_take_no_other_filter_than_the_split(self, api, owner):
         TaskFactory(study=owner.study)
         path = "studies/shop/prompts/?study__memberships__user__password__startswith=!&split=test"
