@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # The engine's lists, repeated here because importing it imports torch; a test holds them together.
 ON_POLICY = ("rloo", "grpo", "ppo", "reinforce", "expert-iteration", "pathwise")
 DIRECT = ("dpo", "kto")
+KL_IN_REWARD = ("rloo", "ppo", "reinforce", "expert-iteration")
 TERMS = ("fluency", "length", "chrf", "bleu", "exact_match", "f1", "accuracy", "discriminator")
 REAL = 20_000  # responses that a discriminator learns from, at most
 NEEDS_REFERENCES = {"chrf", "bleu", "exact_match", "f1", "accuracy"}
@@ -164,6 +165,11 @@ def check(study: Study | None, options: Options) -> None:
         raise PalateError(said % {"algorithm": options.algorithm, "given": options.samples_per_prompt})
     if options.algorithm == "grpo" and options.kl_estimator == "k1":
         raise PalateError(gettext("--kl-estimator k1 has no gradient in grpo's loss; expected k2 or k3"))
+    if options.algorithm in KL_IN_REWARD and options.kl_estimator in ("k2", "k3"):
+        said = gettext(
+            "--kl-estimator %(estimator)s in the reward of %(algorithm)s pushes away from the start; expected k1"
+        )
+        raise PalateError(said % {"estimator": options.kl_estimator, "algorithm": options.algorithm})
     named = {name for name, _ in terms_of(options.terms)}
     if "discriminator" in named:
         check_corpus(study, options.real, flag="--real")

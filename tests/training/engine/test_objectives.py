@@ -53,6 +53,20 @@ class TestAdvantages:
         assert objectives.whitened(values, mask, shift_mean=False).tolist()[0] == pytest.approx([1.0, 3.0, 0.0])
 
 
+class TestKlInAReward:
+    """The expected gradient of a reward -k is -Σ π k ∇log π; that of the penalty itself is -∇KL(π ‖ π_ref)."""
+
+    @pytest.mark.parametrize(("estimator", "agrees"), [("k1", True), ("k2", False), ("k3", False)])
+    def test_k1_alone_pulls_towards_the_reference(self, estimator, agrees):
+        logits = P.log().requires_grad_()
+        log_policy = torch.log_softmax(logits, dim=0)
+        (wanted,) = torch.autograd.grad(-(log_policy.exp() * (log_policy - Q.log())).sum(), logits, retain_graph=True)
+        penalty = objectives.KL_ESTIMATORS[estimator](log_policy, Q.log()).detach()
+        (gradient,) = torch.autograd.grad(-(log_policy.exp().detach() * penalty * log_policy).sum(), logits)
+        cosine = torch.cosine_similarity(gradient, wanted, dim=0).item()
+        assert cosine == pytest.approx(1.0) if agrees else cosine < 0
+
+
 class TestSurrogate:
     def test_by_hand(self):
         new, old = torch.tensor([0.5, 1.5, 0.5, 1.5]).log(), torch.zeros(4)

@@ -10,6 +10,9 @@ ON_POLICY = (*CREDITS, "pathwise")
 DIRECT = ("dpo", "kto")
 ALGORITHMS = (*ON_POLICY, *DIRECT)
 NEEDS_GROUPS = {"rloo", "grpo", "expert-iteration"}
+# Which estimators of the KL are right where an algorithm has its penalty. In a reward the gradient of k2 and k3 points
+# away from the reference; in a loss that of k1 is zero on average (Schulman 2020; Tang & Munos 2025).
+KL_ESTIMATORS = {**dict.fromkeys(CREDITS, ("k1",)), "grpo": ("k3", "k2")}
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,12 @@ class PolicyConfig:
                 f"{self.algorithm} compares the samples of a prompt, so it needs at least 2 samples a prompt, "
                 f"not {self.samples_per_prompt}; reinforce and ppo work with one"
             )
+        right = KL_ESTIMATORS.get(self.algorithm)
+        if right and self.kl_estimator not in ("auto", *right):
+            raise ValueError(
+                f"kl_estimator {self.kl_estimator!r} is wrong in the {self._penalty} of {self.algorithm}: "
+                f"expected auto or {' or '.join(right)}"
+            )
         if self.sampler == "vllm" and not self.lora_rank:
             raise ValueError("the sampler vllm is given a LoRA adapter each step, so lora_rank must be at least 1")
         if self.minibatches > self.prompts_per_step:
@@ -83,10 +92,13 @@ class PolicyConfig:
         return self.algorithm in ON_POLICY
 
     @property
+    def _penalty(self) -> str:
+        return "loss" if self.algorithm == "grpo" else "reward"
+
+    @property
     def estimator(self) -> str:
-        if self.kl_estimator != "auto":
-            return self.kl_estimator
-        return "k3" if self.algorithm == "grpo" else "k1"
+        """The estimator of the KL penalty: k1 in a reward; in grpo's loss k3, as in its paper, or k2."""
+        return KL_ESTIMATORS[self.algorithm][0] if self.kl_estimator == "auto" else self.kl_estimator
 
     @property
     def updates(self) -> int:

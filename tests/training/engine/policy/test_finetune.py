@@ -9,6 +9,7 @@ from tests.training.engine.conftest import records
 from tests.training.engine.policy.conftest import CONFIG, PROMPTS, CancelAt, Remembering
 from training.engine.policy import ALGORITHMS, Material, PolicyConfig, RewardConfig
 from training.engine.policy.actor import Actor
+from training.engine.policy.config import CREDITS
 from training.engine.policy.measuring import check_reference
 from training.engine.policy.onpolicy import OnPolicy
 from training.engine.policy.rewards import RewardSum
@@ -218,6 +219,17 @@ class TestBadInput:
             PolicyConfig(algorithm="sarsa")
         with pytest.raises(ValueError, match="minibatches"):
             PolicyConfig(minibatches=20)
+
+    @pytest.mark.parametrize("algorithm", CREDITS)
+    def test_estimators_whose_gradient_points_the_wrong_way(self, algorithm):
+        right = {"k2", "k3"} if algorithm == "grpo" else {"k1"}
+        for estimator in ("k1", "k2", "k3"):
+            if estimator in right:
+                assert PolicyConfig(algorithm=algorithm, kl_estimator=estimator).estimator == estimator
+                continue
+            place = "loss" if algorithm == "grpo" else "reward"
+            with pytest.raises(ValueError, match=f"kl_estimator '{estimator}' is wrong in the {place} of {algorithm}"):
+                PolicyConfig(algorithm=algorithm, kl_estimator=estimator)
 
     def test_without_prompts_or_rewards_nothing_starts(self, tune):
         with pytest.raises(ValueError, match="held-out"):
