@@ -30,6 +30,7 @@ MEASURES = {
     "distinct_2": _("Distinct pairs of words"),
     "ece": _("Calibration error"),
     "entropy": _("Entropy, nats a token"),
+    "explained_variance": _("Variance explained by the critic"),
     "finished": _("Share of responses finished"),
     "first_place": _("Pull of the place shown first"),
     "float32": _("In float32"),

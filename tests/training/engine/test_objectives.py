@@ -85,11 +85,15 @@ class TestSurrogate:
         assert torch.isfinite(loss).all()
         assert torch.isfinite(new.grad).all()
 
-    def test_value_loss_by_hand(self):
-        values, old, returns = torch.tensor([1.0, 0.1]), torch.zeros(2), torch.tensor([0.0, 1.0])
-        # Held at 0.2: the larger of (1 - 0)² and (0.2 - 0)²; within the range: (0.1 - 1)².
-        losses = objectives.clipped_value_loss(values, old, returns, 0.2)
-        assert losses.tolist() == pytest.approx([0.5, 0.405])
+    def test_returns_to_go_by_hand(self):
+        rewards, mask = torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[1.0, 1.0, 0.0]])
+        assert objectives.returns_to_go(rewards, mask, 0.5).tolist() == [[2.0, 2.0, 0.0]]
+
+    def test_explained_variance_by_hand_and_without_padding(self):
+        returns, mask = torch.tensor([[0.0, 2.0, 1e6]]), torch.tensor([[1.0, 1.0, 0.0]])
+        for values, wanted in (([0.0, 2.0, 0.0], 1.0), ([5.0, 5.0, 0.0], 0.0), ([2.0, 0.0, 0.0], -3.0)):
+            found = objectives.explained_variance(torch.tensor([values]), returns, mask)
+            assert found == pytest.approx(wanted)
 
 
 class TestKL:

@@ -36,6 +36,19 @@ def test_every_algorithm_starts_at_kl_0_and_raises_the_reward(tune, algorithm, t
     AutoModelForCausalLM.from_pretrained(tmp_path / "tuned")
 
 
+def test_the_critic_learns(policy_folder):
+    """On a policy that hardly moves the explained variance rises, and never falls below that of a constant."""
+    config = dataclasses.replace(
+        CONFIG, algorithm="ppo", learning_rate=1e-9, prompts_per_step=16, critic_learning_rate=3e-3
+    )
+    rewards = RewardSum({"length": (1.0, lambda w: [len(t) / 10 for t in w.texts])}, None)
+    family = OnPolicy(Actor.load(str(policy_folder), config), rewards, config, PROMPTS, {})
+    explained = [family.step(State(step=step))["explained_variance"] for step in range(16)]
+    assert explained[0] == pytest.approx(0.0, abs=1e-5)
+    assert sum(explained[-4:]) / 4 > 0.1
+    assert min(explained) > -0.05
+
+
 def test_a_run_that_was_stopped_and_resumed_equals_an_unbroken_one(tune, tmp_path):
     config = dataclasses.replace(CONFIG, algorithm="ppo", epochs=2, minibatches=2, kl_target=1.0, kl_budget=50.0)
     checkpoint = tmp_path / "checkpoint.pt"
