@@ -55,7 +55,7 @@ A preference model of the study “{study.name}”: a scalar reward for a prompt
 - snapshot: `{snapshot.sha256}` with {snapshots.size(snapshot)} judgements
 - training pairs: {metrics["train_pairs"]}, validation pairs: {metrics["validation_pairs"]}{_steps(metrics["steps"])}
 - quality in (0, 1) is σ((reward − {metrics["centre"]:.4f}) / {metrics["temperature"]:.4f})
-
+{truncated(metrics)}
 {_evaluation_table(metrics["evaluation"])}
 """
 
@@ -150,13 +150,18 @@ A policy tuned for the study “{study.name}” by {metrics["algorithm"]}.
 - tuned from: {shown(policy)}
 - reward: {reward}
 - steps: {metrics["steps"]}, the policy of step {metrics["kept_step"]} was kept{_why(metrics["stopped"])}
-
+{truncated(metrics)}
 Means over the validation prompts. A higher reward is not yet better text: see the blind win rate of its round.
 
 | figure | before | after |
 |---|---|---|
 {lines}
 {beside}"""
+
+
+def truncated(metrics: Mapping[str, Any]) -> str:
+    """Lines of a card about texts that were too long for the model, none if all fitted."""
+    return "".join(f"- {line}\n" for line in metrics["truncation"])
 
 
 def _why(stopped: str) -> str:

@@ -31,6 +31,7 @@ MEASURES = {
     "duplicate_judgements": _("Judgements that stand in the file twice"),
     "ece": _("Calibration error"),
     "entropy": _("Entropy, nats a token"),
+    "explained_variance": _("Variance explained by the critic"),
     "finished": _("Share of responses finished"),
     "first_place": _("Pull of the place shown first"),
     "float32": _("In float32"),

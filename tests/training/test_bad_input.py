@@ -96,6 +96,10 @@ def test_options_out_of_range(policy, flag, value, words):
         ({"terms": "length", "sampler": "vllm"}, "--lora-rank must be at least 1 with --sampler vllm"),
         ({"terms": "length", "minibatches": 17}, r"--minibatches must be at most --prompts-per-step (16), not 17"),
         ({"terms": "length", "algorithm": "grpo", "kl_estimator": "k1"}, "no gradient in grpo's loss"),
+        (
+            {"terms": "length", "kl_estimator": "k3"},
+            "--kl-estimator k3 in the reward of rloo pushes away from the start",
+        ),
         ({"terms": "length", "engine": "trl", "kl_target": 3}, "--kl-target must be 0 with the engine trl"),
         ({"terms": "length", "engine": "trl", "algorithm": "ppo"}, "--algorithm must be one of rloo, grpo"),
     ],

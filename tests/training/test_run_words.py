@@ -132,7 +132,7 @@ def test_why_a_run_stopped_is_said_in_the_language_of_the_page(run):
 
 @pytest.mark.parametrize("reason", STOPS)
 def test_each_reason_to_stop_is_translated(reason):
-    why = because(reason, seen=0.5, limit=1, looks=4, step=7, prompts="'x'")
+    why = because(reason, seen=0.5, limit=1, looks=4, step=7, prompts="'x'", kept=5)
     with translation.override("zh-hans"):
         said = run_words.stopped({"stop": why})
     assert said != told(why)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.engine.formatting import text_ids
 from training.engine.observations import Item
 from training.engine.reading import Reader
 from training.engine.reward import PreferenceModel
@@ -64,7 +65,7 @@ def response_spans(reader: Reader, item: Item) -> tuple[list[Span], slice]:
     """Where each of the response's tokens stands in the response, and where in the item's row."""
     reader.prepare([item])
     row = reader.batch([item])["input_ids"][0].tolist()
-    found = reader.tokenizer(item[1], add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    found = text_ids(reader.tokenizer, item[1], return_offsets_mapping=True)
     ids, spans = found["input_ids"], [tuple(span) for span in found["offset_mapping"]]
     after = _tokens_after(reader)
     kept = min(len(ids), len(row) - after)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from training.engine import small_models
+from training.engine.formatting import text_ids
 from training.engine.loading import with_fresh_head
 from training.engine.observations import Item
 from training.engine.reading import Reader, device
@@ -101,7 +102,7 @@ def small(kind: str, items: Sequence[Item], *, outputs: int, max_length: int, vo
 
 def _rarity(reader: Reader, items: Sequence[Item]) -> torch.Tensor:
     """log((1 + n) / (1 + texts with the token)) + 1 for each token of the vocabulary."""
-    rows = reader.tokenizer([response for _, response in items], add_special_tokens=False, verbose=False)["input_ids"]
+    rows = text_ids(reader.tokenizer, [response for _, response in items])["input_ids"]
     seen = Counter(token for row in rows for token in set(row))
     counts = torch.tensor([seen.get(token, 0) for token in range(reader.model.config.vocab_size)])
     return torch.log((1 + len(rows)) / (1.0 + counts)) + 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-FORMAT = 1  # raised when what checkpoints hold changes, so that an older one is refused by name
+FORMAT = 2  # raised when what checkpoints hold changes, so that an older one is refused by name
 
 
 def write(path: Path, content: dict[str, Any]) -> None:

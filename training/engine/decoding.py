@@ -6,6 +6,7 @@ computing rows that have ended.
 
 import inspect
 import math
+import random
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,19 @@ class Drawn:
     log_probs: tuple[float, ...]
 
 
+def prompt_seeds(label: str, count: int) -> list[int]:
+    """`count` seeds in [0, 2³¹), a function of the label: one for each prompt, so that a sample depends neither on the
+    batch nor on the process that it is drawn in, and a prompt that is repeated gets other samples."""
+    rng = random.Random(label)
+    return [rng.getrandbits(31) for _ in range(count)]
+
+
+def uniforms(seeds: Sequence[int], per_prompt: int, tokens: int) -> Tensor:
+    """Uniform numbers in [0, 1), (B·K, T) float64: those of a prompt are a function of its seed alone."""
+    generators = (torch.Generator().manual_seed(seed) for seed in seeds)
+    return torch.cat([torch.rand(per_prompt, tokens, generator=g, dtype=torch.float64) for g in generators])
+
+
 @torch.inference_mode()
 def decode(
     model: Any,
@@ -51,8 +65,10 @@ def decode(
     how: Sampling,
     end_ids: set[int],
     pad_id: int,
+    draws: Tensor,
 ) -> list[Drawn]:
-    """`per_prompt` samples of each prompt (token ids), prompt by prompt; draws from torch's global generator."""
+    """`per_prompt` samples of each prompt (token ids), prompt by prompt. draws: uniform numbers (B·K, max_new_tokens)
+    that decide each token."""
     longest = max(map(len, inputs))
     group = _group_of(model, per_prompt, pad_id, lambda g: longest + g * how.max_new_tokens)
     state = _prefilled(model, inputs, pad_id, per_prompt // group, group)
@@ -64,8 +80,8 @@ def decode(
     lengths = torch.full((count,), how.max_new_tokens)
     done = torch.zeros(count, dtype=torch.bool)
     for t in range(how.max_new_tokens):
-        drawn, log_prob = _draw(state.logits, how)
         of_rows = live.flatten()
+        drawn, log_prob = _draw(state.logits, how, draws[of_rows, t])
         tokens[of_rows, t], log_probs[of_rows, t] = drawn, log_prob
         ended = torch.isin(drawn, ends) & ~done[of_rows]
         lengths[of_rows[ended]] = t + 1
@@ -244,18 +260,17 @@ def _can_share(model: Any, pad_id: int) -> bool:
     return (states[0].logits - states[1].logits).abs().max().item() <= TOLERANCE
 
 
-def _draw(logits: Tensor, how: Sampling) -> tuple[Tensor, Tensor]:
-    """The next tokens (N,) and their log-probabilities (N,)."""
+def _draw(logits: Tensor, how: Sampling, draws: Tensor) -> tuple[Tensor, Tensor]:
+    """The next tokens (N,) and their log-probabilities (N,). draws: uniform numbers (N,)."""
     logits = logits.float()
     if how.temperature == 0:
         greedy = _without(logits, how.banned).argmax(dim=-1)
         return greedy, torch.log_softmax(logits, dim=-1).gather(1, greedy.unsqueeze(1)).squeeze(1)
     log_probs = torch.log_softmax(logits if how.temperature == 1 else logits / how.temperature, dim=-1)
-    # Where a uniform draw falls among the sums of the chances: one random number a row. In float64, since a large
+    # Where a uniform number falls among the sums of the chances: one number a row. In float64, since a large
     # vocabulary's chances add up to far more than each of them.
     sums = _cut(_without(log_probs, how.banned), how).exp().cumsum(dim=1, dtype=torch.float64)
-    uniform = torch.rand(len(sums), 1, dtype=torch.float64) * sums[:, -1:]
-    drawn = torch.searchsorted(sums, uniform, right=True).clamp(max=sums.shape[1] - 1)
+    drawn = torch.searchsorted(sums, draws.unsqueeze(1) * sums[:, -1:], right=True).clamp(max=sums.shape[1] - 1)
     return drawn.squeeze(1), log_probs.gather(1, drawn).squeeze(1)
 
 

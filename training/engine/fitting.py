@@ -98,9 +98,15 @@ class Fit:
             if looks_after(self.state.epoch, epochs):
                 self._look(validation, epochs)
                 self._keep(schedule)
-        self._restore(self.best)
+        self._restore_best()
         self.reader.model.eval()
         return self.state
+
+    def _restore_best(self) -> None:
+        """Raises ValueError where no evaluation gave weights to keep."""
+        if math.isinf(self.state.best):
+            raise ValueError("the validation loss is not finite at any evaluation; try a smaller learning rate")
+        self._restore(self.best)
 
     def _planned(self, train: Sequence[Group]) -> tuple[int, int]:
         """Epochs, and about how many steps they take."""
@@ -146,11 +152,13 @@ class Fit:
             losses += loss.item()
         workers.add_gradients(self.trainable.values())
         norm = torch.nn.utils.clip_grad_norm_(self.trainable.values(), 1.0)
-        if math.isfinite(losses) and torch.isfinite(norm):
+        of_raters = [p.grad for p in self.likelihood.parameters() if p.grad is not None]
+        finite = bool(torch.isfinite(norm)) and all(bool(torch.isfinite(grad).all()) for grad in of_raters)
+        if math.isfinite(losses) and finite:
             self.optimizer.step()
             self._follow()
         self.optimizer.zero_grad(set_to_none=True)
-        return losses if torch.isfinite(norm) else math.nan
+        return losses if finite else math.nan
 
     def _outputs(self, items: Sequence[Item], bfloat16: bool) -> Tensor:
         """Outputs (N, M, H): each worker reads its share of the items."""

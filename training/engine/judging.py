@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from training.engine.formatting import policy_prompt, start_ids
+from training.engine.formatting import text_ids
 from training.engine.sampling import Policy
 
 QUESTION = """{instructions}
@@ -36,10 +36,8 @@ def first_better(policy: Policy, questions: Sequence[str]) -> list[float]:
     chances = []
     for asked in questions:
         templated = bool(getattr(tokenizer, "chat_template", None))
-        text = policy_prompt(tokenizer, asked) + ("" if templated else ANSWER)
-        ids = start_ids(tokenizer, tokenizer(text, add_special_tokens=not templated, verbose=False)["input_ids"])[
-            -policy.context :
-        ]
+        answer = [] if templated else text_ids(tokenizer, ANSWER)["input_ids"]
+        ids = [*policy.limited_prompt_ids(asked, policy.context - len(answer)), *answer]
         logits = model(input_ids=torch.tensor([ids])).logits[0, -1].float()
         chances.append(float(torch.sigmoid(logits[a] - logits[b])))
     return chances

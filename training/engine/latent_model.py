@@ -136,10 +136,14 @@ class LatentForCausalLM(PreTrainedModel, GenerationMixin):
         return _gaussian(self.prior(states[torch.arange(len(ids)), ends]))
 
     @torch.no_grad()
-    def draw(self, prompts: Sequence[Sequence[int]], per_prompt: int) -> list[list[int]]:
-        """A latent for each of `per_prompt` responses to each prompt, as rows of ids that end with its number."""
+    def draw(self, prompts: Sequence[Sequence[int]], per_prompt: int, seeds: Sequence[int]) -> list[list[int]]:
+        """A latent for each of `per_prompt` responses to each prompt, as rows of ids that end with its number.
+        seeds: one for each prompt."""
+        # Another generator's numbers than those that the tokens are drawn by.
+        generators = (torch.Generator().manual_seed(~seed) for seed in seeds)
+        noise = torch.cat([torch.randn(per_prompt, self.config.latent_size, generator=g) for g in generators])
         mean, log_variance = (part.repeat_interleave(per_prompt, dim=0) for part in self.wants(prompts))
-        numbers = self.hold(mean + torch.randn_like(mean) * (log_variance / 2).exp())
+        numbers = self.hold(mean + noise * (log_variance / 2).exp())
         return [[*prompts[n // per_prompt], number] for n, number in enumerate(numbers)]
 
     def _init_weights(self, module: nn.Module) -> None:

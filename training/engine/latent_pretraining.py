@@ -8,6 +8,7 @@ words of the response that are hidden from the model that must write the next on
 """
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.engine.documents import Document
-from training.engine.formatting import policy_prompt_ids
+from training.engine.formatting import truncation
 from training.engine.latent_model import LatentForCausalLM, gaussian_kl, log_density, register
 from training.engine.pretraining import PretrainConfig, Training
 from training.engine.progress import Reporter
+from training.engine.sampling import Policy
 
 ANNEALED = 0.5  # the share of the steps over which the KL's weight grows from 0 to 1
 ACTIVE = 0.01  # the variance of a dimension's mean over texts from which on it counts as active (Burda et al. 2016)
@@ -57,6 +59,7 @@ class LatentTraining(Training):
 
     def __init__(self, corpus: Iterable[Document], config: PretrainConfig, reporter: Reporter) -> None:
         register()
+        self.truncated = self.read = 0  # documents, of those that were read
         super().__init__(corpus, config, reporter)
         self.model = LatentForCausalLM.around(self.model, config.latent_size)
         self.parameters = sum(p.numel() for p in self.model.parameters())
@@ -85,10 +88,19 @@ class LatentTraining(Training):
 
     def _rows_of(self, documents: Iterable[Document]) -> Iterator[Row]:
         room = self.config.context - 1
+        policy = Policy(self.model, self.tokenizer)
         for document in documents:
-            response = self.tokenizer(document.text, add_special_tokens=False, verbose=False)["input_ids"]
-            response = [*response[: room // 2], self.tokenizer.eos_token_id]
-            yield policy_prompt_ids(self.tokenizer, document.prompt, room - len(response)), response
+            response = policy.response_ids(document.text, sys.maxsize)
+            kept = response[: room // 2 + 1]  # what is cut has no end token
+            head = policy.limited_prompt_ids(document.prompt, room - len(kept))
+            cut = len(kept) < len(response) or document.prompt in policy.truncated
+            policy.truncated.clear()
+            self.truncated += cut
+            self.read += 1
+            yield head, kept
+
+    def truncation(self) -> str:
+        return truncation(self.truncated, self.read, self.config.context, "documents read")
 
     def _held_out(self) -> list[Texts]:
         rows = list(self._rows_of(self.split(held_out=True)))[:HELD_OUT]

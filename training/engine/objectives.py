@@ -5,7 +5,7 @@ Nothing here knows a model; every function is tested against numbers worked out 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -40,11 +40,19 @@ def batch_advantages(rewards: Tensor) -> Tensor:
     return rewards if n == 1 else (rewards - rewards.mean()) * n / (n - 1)
 
 
-def whitened(values: Tensor, mask: Tensor, *, shift_mean: bool = True, eps: float = 1e-8) -> Tensor:
-    """Values (N, T) at mean 0 and variance 1 over the mask; without shift_mean the mean stays where it was."""
-    count = mask.sum().clamp(min=1)
-    mean = (values * mask).sum() / count
-    variance = (((values - mean) ** 2) * mask).sum() / count
+def whitened(
+    values: Tensor,
+    mask: Tensor,
+    *,
+    shift_mean: bool = True,
+    eps: float = 1e-8,
+    total: Callable[[Tensor], Tensor] = lambda part: part,
+) -> Tensor:
+    """Values (N, T) at mean 0 and variance 1 over the mask; without shift_mean the mean stays where it was. total: adds
+    up a sum over the processes that hold the rest of the batch."""
+    count = total(mask.sum()).clamp(min=1)
+    mean = total((values * mask).sum()) / count
+    variance = total((((values - mean) ** 2) * mask).sum()) / count
     scaled = (values - mean) * torch.rsqrt(variance + eps)
     return (scaled if shift_mean else scaled + mean) * mask
 
@@ -79,10 +87,30 @@ def clipped_surrogate(log_new: Tensor, log_old: Tensor, advantages: Tensor, clip
     return -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
 
 
-def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip: float) -> Tensor:
-    """½ max((V - R)², (clip(V, V_old ± ε) - R)²) of each token (Schulman et al. 2017's implementation)."""
-    held = old_values + (values - old_values).clamp(-clip, clip)
-    return 0.5 * torch.maximum((values - returns) ** 2, (held - returns) ** 2)
+def returns_to_go(rewards: Tensor, mask: Tensor, gamma: float) -> Tensor:
+    """Σ_{k≥t} γ^{k-t} r_k of each token (N, T): what a critic should predict, without its own predictions in it (λ = 1,
+    as decoupled GAE has it: Yuan et al. 2025, sec. 3.2)."""
+    returns = torch.zeros_like(rewards)
+    after = torch.zeros_like(rewards[:, 0])
+    for t in range(rewards.shape[1] - 1, -1, -1):
+        after = (rewards[:, t] + gamma * after) * mask[:, t]
+        returns[:, t] = after
+    return returns
+
+
+def explained_variance(
+    values: Tensor, returns: Tensor, mask: Tensor, *, total: Callable[[Tensor], Tensor] = lambda part: part
+) -> float:
+    """1 - Var(R - V) / Var(R) over the tokens of the mask, all (N, T): 1 where the critic is right, 0 where it says no
+    more than a constant or all returns are alike, below 0 where it says less. total: adds up a sum over processes."""
+
+    def variance(of: Tensor) -> Tensor:
+        count = total(mask.sum())
+        mean = total((of * mask).sum()) / count
+        return total((((of - mean) ** 2) * mask).sum()) / count
+
+    of_returns = variance(returns)
+    return 1 - float(variance(returns - values) / of_returns) if of_returns else 0.0
 
 
 # --- divergence from the reference ----------------------------------------------------------------------------------

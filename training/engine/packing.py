@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from training.engine.documents import UNSCORED, Document
-from training.engine.formatting import policy_prompt
+from training.engine.formatting import document_ids, leading_ids, names_special, policy_prompt, start_ids
 
 # Chinese and Japanese put no space behind a sentence; a closing quote or bracket still belongs to it.
 SEGMENT = re.compile(
@@ -49,10 +49,14 @@ class Packer:
     def rows(self, documents: Iterable[Document]) -> Iterator[Row]:
         """Full rows; documents run on from one row into the next, the last tokens that fill no row are left out."""
         columns: list[list[Any]] = [[], [], [], []]
+        before = None  # the last token of the document before
         for part in _parts(documents, 256):
             for tokens in self._tokens(part):
+                # A token that ends texts and starts them, too, is written once between two of them.
+                first = int(tokens[0][0] == before == self.tokenizer.bos_token_id)
                 for column, values in zip(columns, list[list[Any]](tokens), strict=True):
-                    column.extend(values)
+                    column.extend(values[first:])
+                before = tokens[0][-1]
                 while len(columns[0]) >= self.context:
                     ids, scores, ends, document_scores = (column[: self.context] for column in columns)
                     yield ids, scores, ends, document_scores
@@ -62,19 +66,38 @@ class Packer:
     def _tokens(self, documents: Sequence[Document]) -> Iterator[Row]:
         """Columns of each document; many are tokenized in one call, which is where the time goes."""
         heads = [policy_prompt(self.tokenizer, document.prompt) for document in documents]
-        texts = [head + document.text for head, document in zip(heads, documents, strict=True)]
-        encoded = self.tokenizer(texts, add_special_tokens=False, verbose=False)
-        if not encoded.is_fast and any(document.scores for document in documents):
-            raise ValueError("this model's tokenizer does not say where its tokens stand in the text, as scores need")
-        for number, (document, head, ids) in enumerate(zip(documents, heads, encoded["input_ids"], strict=True)):
+        for document, head, (ids, spans) in zip(documents, heads, self._encoded(documents, heads), strict=True):
+            leading = self._leading(head)
             if document.scores:
-                tokens, scores = self._judged(document, len(head), ids, [end for _, end in encoded[number].offsets])
+                tokens, scores = self._judged(document, len(head), ids, spans)
             else:
                 tokens, scores = list(ids), [UNSCORED] * len(ids)
-            tokens.append(self.tokenizer.eos_token_id)
-            scores.append(document.scores[-1] if document.scores else UNSCORED)
+            tokens = [*leading, *tokens, self.tokenizer.eos_token_id]
+            last = document.scores[-1] if document.scores else UNSCORED
+            scores = [*[document.score] * len(leading), *scores, last]
             ends = [0.0] * (len(tokens) - 1)
             yield tokens, scores, [*ends, 1.0], [*ends, document.score]
+
+    def _leading(self, head: str) -> list[int]:
+        """What a document starts with before its prompt, as a prompt does that is sampled from. A chat template writes
+        it itself."""
+        if getattr(self.tokenizer, "chat_template", None):
+            return []
+        return leading_ids(self.tokenizer) if head else start_ids(self.tokenizer)
+
+    def _encoded(self, documents: Sequence[Document], heads: Sequence[str]) -> Iterator[tuple[list[int], list[int]]]:
+        """Token ids of each document behind its head, and where in the text each token ends."""
+        texts = [head + document.text for head, document in zip(heads, documents, strict=True)]
+        templated = bool(getattr(self.tokenizer, "chat_template", None))
+        encoded = self.tokenizer(texts, add_special_tokens=False, split_special_tokens=not templated, verbose=False)
+        scored = any(document.scores for document in documents)
+        if not encoded.is_fast and scored:
+            raise ValueError("this model's tokenizer does not say where its tokens stand in the text, as scores need")
+        for number, (document, ids) in enumerate(zip(documents, encoded["input_ids"], strict=True)):
+            if templated and names_special(self.tokenizer, document.prompt + document.text):
+                yield document_ids(self.tokenizer, document.prompt, document.text, spans=scored)
+            else:
+                yield list(ids), [end for _, end in encoded[number].offsets] if scored else []
 
     def _judged(
         self, document: Document, start: int, ids: Sequence[int], ends: Sequence[int]

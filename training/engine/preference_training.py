@@ -15,6 +15,7 @@ from torch import Tensor
 from training.engine import bases, stops, workers
 from training.engine.calibration import fit_temperature, shrunk
 from training.engine.fitting import Fit, FitOptions, State
+from training.engine.formatting import truncation
 from training.engine.likelihood import Likelihood
 from training.engine.linear import fit_linear
 from training.engine.observations import Group, Item, criteria_of, groups_of, items_of
@@ -32,11 +33,12 @@ ENGINES = ("palate", "trainer")
 @dataclass(frozen=True)
 class PreferenceConfig:
     """kind: bases.KINDS. learning_rate 0 takes 1e-4 for 22 million parameters, falling with the root of the model's
-    size, and 3e-3 for a small model made from nothing. layers: how many of a pretrained encoder's layers to keep, 0
-    for all. ensemble: members, which are heads on one backbone or whole copies. criterion_weights: in the weighted
-    total of a study without ranks. centring, debias: weights of the penalties (training.engine.likelihood). engine:
-    whose loop trains, of ENGINES; Trainer's shards encoders and causal models over processes (training.engine.trainer).
-    load_in_4bit: adapters on a base of 4 bits (Dettmers et al. 2023, QLoRA), which bitsandbytes reads."""
+    size, ten times that with adapters, and 3e-3 for a small model made from nothing. layers: how many of a
+    pretrained encoder's layers to keep, 0 for all. ensemble: members, which are heads on one backbone or whole
+    copies. criterion_weights: in the weighted total of a study without ranks. centring, debias: weights of the
+    penalties (training.engine.likelihood). engine: whose loop trains, of ENGINES; Trainer's shards encoders and
+    causal models over processes (training.engine.trainer). load_in_4bit: adapters on a base of 4 bits (Dettmers et
+    al. 2023, QLoRA), which bitsandbytes reads."""
 
     kind: str = "auto"
     epochs: int = 8
@@ -108,11 +110,9 @@ def _train(
         votes = likelihood.votes if OVERALL in settings.outputs else None
         calibrate(model, [pair for group in unseen for pair in group.pairs], found.foretold, votes)
         model.save(output)
-    if cut := len(model.readers[0].truncated):
-        reporter.log(
-            f"{cut} texts were longer than {settings.max_length} tokens: each lost the start of its prompt, and where "
-            "that was not enough the end of its response"
-        )
+    read = items_of([*groups, *held_out])
+    if said := truncation(len(model.readers[0].truncated), len(read), settings.max_length, "examples"):
+        reporter.log(said)
     reporter.log(f"temperature {settings.temperature:.2f}, best validation loss {states[0].best:.4f}")
     return {
         "validation_loss": float(np.mean([state.best for state in states])),
@@ -123,6 +123,7 @@ def _train(
         "validation_pairs": sum(len(group.pairs) for group in held_out),
         "train_responses": len(items_of(groups)),
         "truncated": len(model.readers[0].truncated),
+        "truncation": [said] if said else [],
         "shared_prompts": model.readers[0].trees,
         "outputs": settings.outputs,
         "weights": settings.weights,
@@ -281,7 +282,7 @@ def _fitted(
     """How the fit went, and its weights where those of the reader's model are sharded or rest on 4 bits."""
     made_here = config.kind in ("cnn", "rnn")
     size = sum(p.numel() for p in reader.model.parameters())
-    rate = config.learning_rate or (3e-3 if made_here else 1e-4 * (22e6 / size) ** 0.5)
+    rate = config.learning_rate or (3e-3 if made_here else pretrained_rate(size, config.lora_rank))
     options = FitOptions(
         epochs=config.epochs,
         min_steps=config.min_steps,
@@ -302,6 +303,13 @@ def _fitted(
         return sharded.run(groups, held_out), sharded.whole
     fit = Fit(reader, likelihood, options, reporter, checkpoint)
     return fit.run(groups, held_out), fit.trainable if config.load_in_4bit else None
+
+
+def pretrained_rate(parameters: int, lora_rank: int = 0) -> float:
+    """The default learning rate of a pretrained body: 1e-4 for 22 million parameters, falling with the root of the
+    size. Adapters take ten times that: their updates are products of two small matrices (Hu et al. 2021; Schulman et
+    al. 2025, "LoRA Without Regret", find the ratio of 10 over model sizes)."""
+    return 1e-4 * (22e6 / parameters) ** 0.5 * (10 if lora_rank else 1)
 
 
 def calibrate(

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from training.engine import pretraining_objectives as objectives
 from training.engine.documents import Document
+from training.engine.numerics import NonFiniteError, check_finite, check_weights
 from training.engine.packing import Packer, batches, segments_of, stacked
 from training.engine.pretraining_objectives import OBJECTIVES
 from training.engine.products import hastened
@@ -92,6 +93,8 @@ def pretrain(
     training.run()
     after = training.perplexity()
     reporter.log(f"held-out perplexity {after:.2f}")
+    if said := training.truncation():
+        reporter.log(said)
     training.save(output)
     return {
         "perplexity": after,
@@ -99,6 +102,7 @@ def pretrain(
         "parameters": training.parameters,
         "tokens": training.tokens,
         "objective": config.objective,
+        "truncation": [said] if said else [],
         **training.figures(),
     }
 
@@ -140,7 +144,12 @@ class Training:
             self.tokens += batch.ids.numel()
             loss = self.loss(batch)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            try:
+                check_finite("the loss", [loss.item()])
+                check_finite("the gradient", [norm.item()])
+            except NonFiniteError as error:
+                raise ValueError(f"step {step + 1}: {error}; try a smaller learning rate") from error
             optimizer.step()
             schedule.step()
             optimizer.zero_grad(set_to_none=True)
@@ -182,6 +191,7 @@ class Training:
         return math.exp(torch.cat(losses).mean().item())
 
     def save(self, output: Path) -> None:
+        check_weights(self.model.named_parameters())
         self.model.save_pretrained(output)
         self.tokenizer.save_pretrained(output)
         if self.config.objective == "joint":
@@ -190,6 +200,10 @@ class Training:
     def figures(self) -> dict[str, float]:
         """What the result says beside perplexity."""
         return {}
+
+    def truncation(self) -> str:
+        """What of the documents was cut, in words; "" where they run on from row to row."""
+        return ""
 
     def rows(self) -> Iterator[Any]:
         mark = self._mark if self.config.objective == "conditional" else None

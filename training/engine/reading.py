@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.engine.formatting import policy_prompt, start_ids
+from training.engine.formatting import PromptIds, prompt_ids, text_ids
 from training.engine.observations import Item
 from training.engine.products import hastened
 from training.engine.trees import Tree, check_trees, read_trees
@@ -27,7 +27,8 @@ class Reader:
     """Items in, outputs (N, H) out, with gradient when grad is enabled.
 
     `causal` models read prompt, response and end token; encoders the text pair of their pretraining. A text that is
-    too long loses the prompt's beginning, then the response's end; `truncated` counts the items that lost something.
+    too long loses the prompt's beginning, but never a chat template's head, then the response's end; `truncated` holds
+    the items that lost something.
     `trees` says whether the responses of a prompt share the reading of it (training.engine.trees), `narrow` whether the
     last layer is then computed at their ends alone. `placed` says that the model is where it should be already, or is
     put there by somebody else.
@@ -40,7 +41,7 @@ class Reader:
         self.trees = self.narrow = False
         self.truncated: set[Item] = set()
         self._rows: dict[Item, dict[str, list[int]]] = {}
-        self._prompts: dict[str, list[int]] = {}
+        self._prompts: dict[str, PromptIds] = {}
 
     def length(self, item: Item) -> int:
         """Tokens of the item's row."""
@@ -115,7 +116,7 @@ class Reader:
                 by_prompt.setdefault(item[0], []).append(item)
         trees = []
         for prompt, group in by_prompt.items():
-            head = self._prompts[prompt]
+            head = self._prompts[prompt].whole
             for part in _rows_within(group, [self.length(item) - len(head) for item in group], LONGEST_ROW - len(head)):
                 if len(part) == 1:
                     rest += part
@@ -127,29 +128,27 @@ class Reader:
     def _causal_rows(self, items: Sequence[Item]) -> list[dict[str, list[int]]]:
         """Prompt, separator, response and the end token, at which the output is read. Where the end token is also
         the padding, transformers reads one token earlier, so it is left out."""
-        templated = bool(getattr(self.tokenizer, "chat_template", None))
         prompts = [prompt for prompt in dict.fromkeys(p for p, _ in items) if prompt not in self._prompts]
-        if prompts:
-            texts = [policy_prompt(self.tokenizer, prompt) for prompt in prompts]
-            heads = self.tokenizer(texts, add_special_tokens=not templated, verbose=False)["input_ids"]
-            self._prompts.update({p: start_ids(self.tokenizer, ids) for p, ids in zip(prompts, heads, strict=True)})
-        texts = [response for _, response in items]
-        responses = self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        self._prompts.update(zip(prompts, prompt_ids(self.tokenizer, prompts), strict=True))
+        responses = text_ids(self.tokenizer, [response for _, response in items])["input_ids"]
         same = self.tokenizer.eos_token_id == self.tokenizer.pad_token_id
         end = [] if same or self.tokenizer.eos_token_id is None else [self.tokenizer.eos_token_id]
-        rows = []
-        for item, response in zip(items, responses, strict=True):
-            head, tail = self._prompts[item[0]], response[: self.max_length - len(end)] + end
-            room = self.max_length - len(tail)
-            if len(head) > room or len(tail) < len(response) + len(end):
-                self.truncated.add(item)
-                head = head[len(head) - room :]
-            rows.append({"input_ids": head + tail, "attention_mask": [1] * (len(head) + len(tail))})
-        return rows
+        return [
+            self._causal_row(item, self._prompts[item[0]], response, end)
+            for item, response in zip(items, responses, strict=True)
+        ]
+
+    def _causal_row(self, item: Item, prompt: PromptIds, response: list[int], end: list[int]) -> dict[str, list[int]]:
+        tail = response[: max(0, self.max_length - len(end) - prompt.fixed)] + end
+        head = prompt.within(self.max_length - len(tail))
+        if len(head) + len(tail) < len(prompt.whole) + len(response) + len(end):
+            self.truncated.add(item)
+        return {"input_ids": head + tail, "attention_mask": [1] * (len(head) + len(tail))}
 
     def _encoder_rows(self, items: Sequence[Item]) -> list[dict[str, list[int]]]:
         # Rows that are too long are cut below; until then their length needs no warning.
-        found = self.tokenizer([prompt for prompt, _ in items], [response for _, response in items], verbose=False)
+        prompts, responses = [prompt for prompt, _ in items], [response for _, response in items]
+        found = self.tokenizer(prompts, responses, split_special_tokens=True, verbose=False)
         rows = [{key: found[key][n] for key in found} for n in range(len(items))]
         for n, item in enumerate(items):
             if len(rows[n]["input_ids"]) > self.max_length:
@@ -161,15 +160,15 @@ class Reader:
         """The row of a pair that is too long: the end of the prompt, and the response as far as there is room."""
         room = self.max_length - self.tokenizer.num_special_tokens_to_add(pair=True)
         prompt, response = (
-            self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
-            for text in item
+            text_ids(self.tokenizer, text, return_offsets_mapping=True)["offset_mapping"] for text in item
         )
         kept = response[:room]
         tail = item[1][: kept[-1][1]] if kept else ""
         left = room - len(kept)
         head = item[0][prompt[-left][0] :] if 0 < left < len(prompt) else item[0] if left else ""
         # Cutting at a word's middle may give a token more than counted; the limit then takes it off.
-        row = self.tokenizer(head, tail, truncation="longest_first", max_length=self.max_length)
+        limits = {"truncation": "longest_first", "max_length": self.max_length}
+        row = self.tokenizer(head, tail, split_special_tokens=True, **limits)
         return {key: row[key] for key in row}
 
 

@@ -1,13 +1,13 @@
 """A policy and its samples."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from training.engine.decoding import Drawn, Sampling, decode
-from training.engine.formatting import policy_prompt_ids
+from training.engine.decoding import Drawn, Sampling, decode, prompt_seeds, uniforms
+from training.engine.formatting import prompt_ids, text_ids
 from training.engine.products import hastened
 from training.engine.progress import Reporter, SilentReporter, advance
 
@@ -16,8 +16,11 @@ HALF = "\ufffd"  # what a decoder writes for bytes that are no character
 
 @dataclass
 class Policy:
+    """A causal model or an encoder–decoder that writes. truncated: the prompts that lost their beginning so far."""
+
     model: Any
     tokenizer: Any
+    truncated: set[str] = field(default_factory=set)
 
     @property
     def end_ids(self) -> set[int]:
@@ -46,12 +49,26 @@ class Policy:
         return room
 
     def prompt_ids(self, prompt: str, max_new_tokens: int) -> list[int]:
-        """Token ids of a prompt; of one that is too long the end, behind which the response follows."""
+        """Token ids of a prompt that leave room for so many new tokens."""
+        return self.limited_prompt_ids(prompt, self.room(max_new_tokens))
+
+    def limited_prompt_ids(self, prompt: str, limit: int) -> list[int]:
+        """Token ids of a prompt, at most `limit`; of one that is too long the end, which the response follows."""
         if self.encoder_decoder:
-            return self.tokenizer(prompt, verbose=False)["input_ids"][-self.room(max_new_tokens) :] or [
-                self.tokenizer.eos_token_id
-            ]
-        return policy_prompt_ids(self.tokenizer, prompt, self.room(max_new_tokens))
+            ids = self.tokenizer(prompt, split_special_tokens=True, verbose=False)["input_ids"]
+            kept = ids[-limit:] or [self.tokenizer.eos_token_id]
+        else:
+            (ids_of_parts,) = prompt_ids(self.tokenizer, [prompt])
+            ids, kept = ids_of_parts.whole, ids_of_parts.within(limit)
+        if len(kept) < len(ids):
+            self.truncated.add(prompt)
+        return kept
+
+    def response_ids(self, text: str, limit: int) -> list[int]:
+        """Token ids of a given response with the end token, at most `limit` (1 or more). One that is too long is cut
+        and has no end token: it does not end there."""
+        ids = [*text_ids(self.tokenizer, text)["input_ids"], self.tokenizer.eos_token_id]
+        return ids[:limit]
 
     def text(self, tokens: Sequence[int]) -> str:
         """Tokens that were drawn, without special tokens; of a character that was cut off in the middle of its bytes
@@ -103,8 +120,8 @@ def generate(
 ) -> list[list[Completion]]:
     """`per_prompt` samples for each prompt, in the prompts' order; temperature 0 is greedy.
 
-    The same seed, prompts and batch size give the same samples. A policy may write an empty text; it is
-    returned as such.
+    A sample depends on the seed, its prompt and that prompt's place alone, not on the batch. A policy may write an
+    empty text; it is returned as such.
     """
     reporter = reporter or SilentReporter()
     how = Sampling(max_new_tokens, temperature, top_k, top_p, banned_tokens(policy))
@@ -113,34 +130,33 @@ def generate(
     order = sorted(range(len(prompts)), key=lambda i: len(inputs[i]))
     per_batch = max(1, batch_size // per_prompt)
     results: list[list[Completion]] = [[] for _ in prompts]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for start in range(0, len(order), per_batch):
-            chosen = order[start : start + per_batch]
-            heads, of_each = heads_of(policy, [inputs[i] for i in chosen], per_prompt)
-            rows = sample(policy, heads, per_prompt=of_each, how=how)
-            for place, i in enumerate(chosen):
-                of_prompt = rows[place * per_prompt : (place + 1) * per_prompt]
-                results[i] = [completion(policy, row.tokens) for row in of_prompt]
-            advance(reporter, min(start + per_batch, len(order)), len(order))
+    seeds = prompt_seeds(f"{seed}", len(prompts))
+    for start in range(0, len(order), per_batch):
+        chosen = order[start : start + per_batch]
+        _, rows = sample(policy, [inputs[i] for i in chosen], per_prompt, how, seeds=[seeds[i] for i in chosen])
+        for place, i in enumerate(chosen):
+            of_prompt = rows[place * per_prompt : (place + 1) * per_prompt]
+            results[i] = [completion(policy, row.tokens) for row in of_prompt]
+        advance(reporter, min(start + per_batch, len(order)), len(order))
     return results
 
 
-def heads_of(policy: Policy, inputs: Sequence[Sequence[int]], per_prompt: int) -> tuple[Sequence[Sequence[int]], int]:
-    """What samples go on from, and how many from each: the prompts, or with a latent one head for each response."""
-    return (policy.model.draw(inputs, per_prompt), 1) if policy.latent else (inputs, per_prompt)
-
-
-def sample(policy: Policy, inputs: Sequence[Sequence[int]], *, per_prompt: int, how: Sampling) -> list[Drawn]:
-    """`per_prompt` samples for each head, given as token ids."""
-    return decode(
+def sample(
+    policy: Policy, inputs: Sequence[Sequence[int]], per_prompt: int, how: Sampling, *, seeds: Sequence[int]
+) -> tuple[Sequence[Sequence[int]], list[Drawn]]:
+    """`per_prompt` samples of each prompt, given as token ids, and what they go on from, equally many from each: the
+    prompts, or with a latent one head for each response. seeds: one for each prompt."""
+    heads = policy.model.draw(inputs, per_prompt, seeds) if policy.latent else inputs
+    drawn = decode(
         policy.model,
-        inputs,
-        per_prompt=per_prompt,
+        heads,
+        per_prompt=1 if policy.latent else per_prompt,
         how=how,
         end_ids=policy.end_ids,
         pad_id=policy.tokenizer.pad_token_id,
+        draws=uniforms(seeds, per_prompt, how.max_new_tokens),
     )
+    return heads, drawn
 
 
 def banned_tokens(policy: Policy) -> tuple[int, ...]:

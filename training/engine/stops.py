@@ -7,6 +7,7 @@ STOPS = {
     "kl_budget": "KL %(seen).2f is above the budget of %(limit)g nats",
     "distinct_floor": "distinct-2 %(seen).3f is below %(limit)g of the start's",
     "over_optimisation": "over-optimisation: the held-out preference model fell while the reward rose",
+    "non_finite": "training diverged after step %(step)d: %(seen)s; restored the checkpoint of step %(kept)d",
     "until_quality": "quality %(seen).3f reached %(limit)g",
     "patience": "no better validation loss in %(looks)d looks",
     "not_a_number": "the loss is not a number at step %(step)d (%(prompts)s); the best weights before it are kept",

@@ -51,7 +51,7 @@ class ShardedFit(Fit):
 
         trainer.add_callback(_EachStep(self, trainer, kept, total, look))
         trainer.train()
-        self._restore(self.best)
+        self._restore_best()
         self.reader.model.eval()
         self.whole = shards.whole(self.model)
         return self.state

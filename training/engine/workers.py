@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Sequence[Any] | Tensor)
 
 
 _alone = False
@@ -53,12 +54,12 @@ def first() -> bool:
     return rank() == 0
 
 
-def share(items: Sequence[T]) -> Sequence[T]:
+def share(items: S) -> S:
     """This process's part of the items; the parts of all, one after another, are the items."""
     if not together():
         return items
     size = share_size(len(items))
-    return items[size * rank() : size * (rank() + 1)]
+    return items[size * rank() : size * (rank() + 1)]  # type: ignore[return-value]
 
 
 def gathered(outputs: Tensor, total: int) -> Tensor:
@@ -119,12 +120,28 @@ def from_all(value: T) -> list[T]:
     return values
 
 
-def average_gradients(parameters: Sequence[Tensor]) -> None:
-    """Make every process's gradients the mean of all."""
-    add_gradients(parameters)
-    for parameter in parameters if together() else ():
-        if parameter.grad is not None:
-            parameter.grad /= processes()
+def concatenated(values: Tensor) -> Tensor:
+    """All processes' values, equally many of each, one process after another; without gradient."""
+    if not together():
+        return values.detach()
+    parts = [torch.empty_like(values) for _ in range(processes())]
+    dist.all_gather(parts, values.detach().contiguous())
+    return torch.cat(parts)
+
+
+def added_up(values: Tensor) -> Tensor:
+    """The sum of the processes' values, of one shape; without gradient."""
+    total = values.detach().clone()
+    if together():
+        dist.all_reduce(total)
+    return total
+
+
+def raise_together(error: Exception | None) -> None:
+    """Raise in every process what one of them met, so that none waits for the others for ever."""
+    for met in from_all(error):
+        if met is not None:
+            raise met
 
 
 def means(figures: dict[str, float]) -> dict[str, float]:

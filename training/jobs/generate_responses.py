@@ -32,7 +32,7 @@ class Options:
     split: str = option("all", help="which prompts", choices=SPLITS)
     limit: int = option(0, help="at most this many prompts; 0 takes all", minimum=0)
     max_new_tokens: int = option(64, help="longest response, in tokens", minimum=1, maximum=4096)
-    temperature: float = option(1.0, help="sampling temperature", minimum=0.01, maximum=10)
+    temperature: float = option(1.0, help="sampling temperature; 0 is greedy decoding", minimum=0, maximum=10)
     top_p: float = option(
         1.0, help="nucleus sampling: keep the likeliest tokens up to this mass", minimum=0.01, maximum=1
     )
@@ -57,7 +57,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     study = study_of(run)
     prompts = chosen_prompts(study, options.split, options.limit)
     path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
-    written = write(
+    written, truncated = write(
         prompts, path, per_prompt=options.per_prompt, options=_decoding(options), run=run, reporter=reporter
     )
     with transaction.atomic():
@@ -68,7 +68,8 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         )
     count = sum(map(len, responses))
     reporter.log(f"{count} responses to {len(prompts)} prompts, {tasks} tasks")
-    return {"responses": count, "prompts": len(prompts), "tasks": tasks, "model_version": version.pk}
+    figures = {"responses": count, "prompts": len(prompts), "truncated": truncated, "tasks": tasks}
+    return {**figures, "model_version": version.pk}
 
 
 def write(
@@ -79,15 +80,19 @@ def write(
     options: Mapping[str, Any],
     run: Run,
     reporter: Reporter,
-) -> list[list[str]]:
-    """The distinct texts that the policy at `path` samples for each prompt; one of them may be empty."""
+) -> tuple[list[list[str]], int]:
+    """The distinct texts that the policy at `path` samples for each prompt, of which one may be empty, and how many
+    prompts were truncated."""
+    from training.engine.formatting import truncation
     from training.engine.sampling import generate, load_policy
 
     policy = load_policy(path)
-    completions = generate(
-        policy, [engine_prompt(prompt) for prompt in prompts], per_prompt=per_prompt, reporter=reporter, **options
-    )
-    return [list(dict.fromkeys(c.text.replace("\0", "").strip() for c in of_prompt)) for of_prompt in completions]
+    asked = [engine_prompt(prompt) for prompt in prompts]
+    completions = generate(policy, asked, per_prompt=per_prompt, reporter=reporter, **options)
+    truncated = sum(text in policy.truncated for text in asked)
+    if said := truncation(truncated, len(asked), policy.room(options["max_new_tokens"]), "prompts"):
+        reporter.log(said)
+    return [list(dict.fromkeys(c.text.replace("\0", "").strip() for c in row)) for row in completions], truncated
 
 
 def save(

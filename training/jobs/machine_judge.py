@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db.models import Count
@@ -22,6 +22,9 @@ from training.engine.progress import Cancelled, Reporter
 from training.jobs.job import Job, needed, study_of
 from training.jobs.options import option
 from training.models import ModelKind, Run
+
+if TYPE_CHECKING:
+    from training.engine.sampling import Policy
 
 ENDPOINT_SECONDS = 120
 Judge = Callable[[Sequence[str]], list[float]]  # questions to the chance of A
@@ -49,10 +52,11 @@ def check(study: Study | None, options: Options) -> None:
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
+    from training.engine.formatting import truncation
     from training.engine.judging import question
 
     study = study_of(run)
-    judge, name = _judge(study, options)
+    judge, name, policy = _judge(study, options)
     rater = machine_rater(study=study, name=name)
     tasks = unjudged_pairs(rater=rater, limit=options.limit)
     reporter.log(f"{name} judges {len(tasks)} pairs, each in both orders")
@@ -64,18 +68,22 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         forward, backward = judge(asked)
         store_verdicts(rater=rater, task=task, shown=[a.pk, b.pk], forward=forward, backward=backward)
         reporter.progress(done, len(tasks))
-    return {"judge": name, "kind": str(Kind.MACHINE), "pairs": len(tasks)}
+    truncated = len(policy.truncated) if policy else 0
+    if policy and truncated:
+        reporter.log(truncation(truncated, 2 * len(tasks), policy.context, "questions"))
+    return {"judge": name, "kind": str(Kind.MACHINE), "pairs": len(tasks), "truncated": truncated}
 
 
-def _judge(study: Study, options: Options) -> tuple[Judge, str]:
+def _judge(study: Study, options: Options) -> "tuple[Judge, str, Policy | None]":
+    """Who judges, its name, and the model where it is one of this machine."""
     if options.endpoint_model:
-        return lambda asked: [ask(options.endpoint_model, text) for text in asked], options.endpoint_model
+        return lambda asked: [ask(options.endpoint_model, text) for text in asked], options.endpoint_model, None
     from training.engine.judging import first_better
     from training.engine.sampling import load_policy
 
     path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
     policy = load_policy(path)
-    return lambda asked: first_better(policy, asked), options.model
+    return lambda asked: first_better(policy, asked), options.model, policy
 
 
 def ask(model: str, text: str) -> float:

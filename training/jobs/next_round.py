@@ -44,7 +44,7 @@ class Options:
     )  # fmt: skip
     limit: int = option(0, help="at most this many prompts; 0 takes all", minimum=0)
     max_new_tokens: int = option(64, help="longest response, in tokens", minimum=1, maximum=4096)
-    temperature: float = option(1.0, help="sampling temperature", minimum=0.01, maximum=10)
+    temperature: float = option(1.0, help="sampling temperature; 0 is greedy decoding", minimum=0, maximum=10)
     seed: int = option(0, help="seed of the sampling")
 
 
@@ -53,6 +53,8 @@ def check(study: Study | None, options: Options) -> None:
     path, _ = _pair(study, options)
     if options.best_of == 1:
         raise PalateError(gettext("--best-of must be 0 or at least 2, not 1: the best of one sample is the sample"))
+    if options.best_of and not options.temperature:
+        raise PalateError(gettext("--best-of needs a --temperature above 0: greedy decoding gives one response"))
     if options.best_of and _chooser(study, path) is None:
         said = gettext("--best-of: nothing is known of a preference model that %(policy)s was tuned on")
         raise PalateError(said % {"policy": options.policy})
@@ -72,9 +74,13 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         "seed": options.seed + run.pk,
     }
 
+    truncated: list[int] = []  # prompts, by either policy
+
     def written(path: str, per_prompt: int) -> list[list[str]]:
         reporter.log(f"{path} writes {per_prompt} responses to each of {len(prompts)} prompts")
-        return write(prompts, path, per_prompt=per_prompt, options=decoding, run=run, reporter=reporter)
+        texts, cut = write(prompts, path, per_prompt=per_prompt, options=decoding, run=run, reporter=reporter)
+        truncated.append(cut)
+        return texts
 
     mine = written(paths[0], options.per_prompt)
     others = {1: written(paths[1], options.per_prompt)}
@@ -101,6 +107,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     return {
         "round": first.number,
         "tasks": tasks,
+        "truncated": max(truncated),
         "policy": versions[0].pk,
         "against": versions[1].pk,
         **({"best_of_round": rounds[1][0].number, "best_of_tasks": rounds[1][1]} if options.best_of else {}),

@@ -106,7 +106,7 @@ def make(run: Run, study: Study | None, options: Options, reporter: Reporter) ->
     with model_versions.saved_whole(output) as folder:
         with tracking.tracked(reporter, options.track, run, name=output.name) as listening:
             metrics = pretrain(documents, output=folder, config=_config(options, base), reporter=listening)
-        card = _card(options, output)
+        card = _card(options, output, metrics)
         figures = {"perplexity": metrics["perplexity"]}
         facts = Facts(base, [options.objective], cards.origin(study), figures, "held-out documents")
         card_files.write(folder, options.name or output.name, card, facts)
@@ -140,10 +140,12 @@ def _config(options: Options, base: str) -> Any:
     return PretrainConfig(**given, base=base or None)
 
 
-def _card(options: Options, output: Path) -> str:
+def _card(options: Options, output: Path, metrics: Mapping[str, Any]) -> str:
     by = f", objective {options.objective}, scored by {cards.shown(options.reward)}" if options.reward else ""
     corpus = ", ".join(Path(part).name for part in options.corpus.split(","))
-    return f"# {options.name or output.name}\n\nA causal language model pretrained from {corpus}{by}.\n"
+    truncated = cards.truncated(metrics)
+    lines = f"\n{truncated}" if truncated else ""
+    return f"# {options.name or output.name}\n\nA causal language model pretrained from {corpus}{by}.\n{lines}"
 
 
 JOB = Job(Options, check, perform, "Pretrain a small causal language model from a text corpus.")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # The engine's lists, repeated here because importing it imports torch; a test holds them together.
 ON_POLICY = ("rloo", "grpo", "ppo", "reinforce", "expert-iteration", "pathwise")
 DIRECT = ("dpo", "kto")
+KL_IN_REWARD = ("rloo", "ppo", "reinforce", "expert-iteration")
 TERMS = ("fluency", "length", "chrf", "bleu", "exact_match", "f1", "accuracy", "discriminator")
 REAL = 20_000  # responses that a discriminator learns from, at most
 NEEDS_REFERENCES = {"chrf", "bleu", "exact_match", "f1", "accuracy"}
@@ -76,12 +77,22 @@ class Options:
     prompts_per_step: int = option(16, help="prompts in one step", minimum=1)
     samples_per_prompt: int = option(4, help="samples of each prompt; rloo and grpo compare them", minimum=1)
     max_new_tokens: int = option(64, help="longest response, in tokens", minimum=1, maximum=4096)
-    temperature: float = option(1.0, help="sampling temperature", minimum=0.01, maximum=10)
+    max_length: int = option(
+        1024, help="tokens of a prompt with a judged response that dpo and kto read at most", minimum=2,
+        maximum=1_000_000,
+    )  # fmt: skip
+    temperature: float = option(
+        1.0, help="sampling temperature; 0 is greedy decoding, which only dpo and kto can take", minimum=0, maximum=10
+    )
     top_k: int = option(0, help="sample among the likeliest tokens only; 0 takes all", minimum=0, advanced="Sampling")
     top_p: float = option(
         1.0, help="sample among the likeliest tokens up to this mass", minimum=0.01, maximum=1, advanced="Sampling"
     )
     learning_rate: float = option(0.0, help="0 takes a value by the model's size", minimum=0, maximum=1)
+    critic_learning_rate: float = option(
+        0.001, help="learning rate of ppo's critic, a value head on the policy's states", minimum=0, maximum=1,
+        advanced="Update",
+    )  # fmt: skip
     epochs: int = option(1, help="passes over each batch of samples", minimum=1, maximum=100, advanced="Update")
     minibatches: int = option(1, help="optimiser steps in one pass over a batch", minimum=1, advanced="Update")
     clip: float = option(
@@ -164,6 +175,11 @@ def check(study: Study | None, options: Options) -> None:
         raise PalateError(said % {"algorithm": options.algorithm, "given": options.samples_per_prompt})
     if options.algorithm == "grpo" and options.kl_estimator == "k1":
         raise PalateError(gettext("--kl-estimator k1 has no gradient in grpo's loss; expected k2 or k3"))
+    if options.algorithm in KL_IN_REWARD and options.kl_estimator in ("k2", "k3"):
+        said = gettext(
+            "--kl-estimator %(estimator)s in the reward of %(algorithm)s pushes away from the start; expected k1"
+        )
+        raise PalateError(said % {"estimator": options.kl_estimator, "algorithm": options.algorithm})
     named = {name for name, _ in terms_of(options.terms)}
     if "discriminator" in named:
         check_corpus(study, options.real, flag="--real")
@@ -181,6 +197,13 @@ def check(study: Study | None, options: Options) -> None:
         )
     if options.sampler == "vllm" and not options.lora_rank:
         raise PalateError("--lora-rank must be at least 1 with --sampler vllm, which is given an adapter each step")
+    if options.algorithm in ON_POLICY and not options.temperature:
+        said = gettext(
+            "--temperature must be above 0 for %(algorithm)s, which learns from samples that differ; dpo and kto take 0"
+        )
+        raise PalateError(said % {"algorithm": options.algorithm})
+    if options.whiten_rewards and options.prompts_per_step * options.samples_per_prompt < 2:
+        raise PalateError(gettext("--whiten-rewards needs at least 2 samples a step: a single reward has no variance"))
     if options.minibatches > options.prompts_per_step:
         said = gettext("--minibatches must be at most --prompts-per-step (%(most)d), not %(given)d")
         raise PalateError(said % {"most": options.prompts_per_step, "given": options.minibatches})

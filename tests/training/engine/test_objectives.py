@@ -53,6 +53,20 @@ class TestAdvantages:
         assert objectives.whitened(values, mask, shift_mean=False).tolist()[0] == pytest.approx([1.0, 3.0, 0.0])
 
 
+class TestKlInAReward:
+    """The expected gradient of a reward -k is -Σ π k ∇log π; that of the penalty itself is -∇KL(π ‖ π_ref)."""
+
+    @pytest.mark.parametrize(("estimator", "agrees"), [("k1", True), ("k2", False), ("k3", False)])
+    def test_k1_alone_pulls_towards_the_reference(self, estimator, agrees):
+        logits = P.log().requires_grad_()
+        log_policy = torch.log_softmax(logits, dim=0)
+        (wanted,) = torch.autograd.grad(-(log_policy.exp() * (log_policy - Q.log())).sum(), logits, retain_graph=True)
+        penalty = objectives.KL_ESTIMATORS[estimator](log_policy, Q.log()).detach()
+        (gradient,) = torch.autograd.grad(-(log_policy.exp().detach() * penalty * log_policy).sum(), logits)
+        cosine = torch.cosine_similarity(gradient, wanted, dim=0).item()
+        assert cosine == pytest.approx(1.0) if agrees else cosine < 0
+
+
 class TestSurrogate:
     def test_by_hand(self):
         new, old = torch.tensor([0.5, 1.5, 0.5, 1.5]).log(), torch.zeros(4)
@@ -71,11 +85,15 @@ class TestSurrogate:
         assert torch.isfinite(loss).all()
         assert torch.isfinite(new.grad).all()
 
-    def test_value_loss_by_hand(self):
-        values, old, returns = torch.tensor([1.0, 0.1]), torch.zeros(2), torch.tensor([0.0, 1.0])
-        # Held at 0.2: the larger of (1 - 0)² and (0.2 - 0)²; within the range: (0.1 - 1)².
-        losses = objectives.clipped_value_loss(values, old, returns, 0.2)
-        assert losses.tolist() == pytest.approx([0.5, 0.405])
+    def test_returns_to_go_by_hand(self):
+        rewards, mask = torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[1.0, 1.0, 0.0]])
+        assert objectives.returns_to_go(rewards, mask, 0.5).tolist() == [[2.0, 2.0, 0.0]]
+
+    def test_explained_variance_by_hand_and_without_padding(self):
+        returns, mask = torch.tensor([[0.0, 2.0, 1e6]]), torch.tensor([[1.0, 1.0, 0.0]])
+        for values, wanted in (([0.0, 2.0, 0.0], 1.0), ([5.0, 5.0, 0.0], 0.0), ([2.0, 0.0, 0.0], -3.0)):
+            found = objectives.explained_variance(torch.tensor([values]), returns, mask)
+            assert found == pytest.approx(wanted)
 
 
 class TestKL:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import socket
 import subprocess
@@ -14,7 +15,8 @@ from safetensors.torch import load_file
 
 from tests.training.engine.conftest import BAD, GOOD, records
 from training.engine import bases, small_models
-from training.engine.preference_training import PreferenceConfig, train_preference
+from training.engine.fitting import Fit
+from training.engine.preference_training import PreferenceConfig, pretrained_rate, train_preference
 from training.engine.progress import Cancelled, SilentReporter
 from training.engine.records import Record, pairs_of
 from training.engine.reward import PreferenceModel, combined, spread
@@ -270,6 +272,11 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"not a number at step \d+, epoch 1, batch"):
             train(tmp_path, encoder_folder, config={"learning_rate": 1e18, "weight_decay": 0.0})
 
+    def test_a_validation_loss_that_is_never_finite_fails(self, encoder_folder, tmp_path, monkeypatch):
+        monkeypatch.setattr(Fit, "validation_loss", lambda self, groups: math.nan)
+        with pytest.raises(ValueError, match="validation loss is not finite at any evaluation"):
+            train(tmp_path, encoder_folder, config={"epochs": 1, "min_steps": 2})
+
     def test_a_tokenizer_without_padding_pads_with_its_end(self, policy_folder, tmp_path):
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -279,6 +286,13 @@ class TestBadInput:
         tokenizer.save_pretrained(tmp_path / "base")
         train(tmp_path / "model", tmp_path / "base")
         assert accuracy(PreferenceModel.load(tmp_path / "model")) >= 0.9
+
+
+def test_adapters_learn_ten_times_as_fast_by_default():
+    """LoRA at the rate of full fine-tuning hardly moves."""
+    assert pretrained_rate(22_000_000) == pytest.approx(1e-4)
+    assert pretrained_rate(88_000_000) == pytest.approx(0.5e-4)
+    assert pretrained_rate(88_000_000, lora_rank=8) == pytest.approx(5e-4)
 
 
 def test_small_models_can_be_registered_twice():

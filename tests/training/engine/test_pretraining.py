@@ -18,6 +18,15 @@ from training.engine.sampling import generate, load_policy
 SMALL = {"vocab_size": 300, "width": 48, "layers": 1, "heads": 2, "context": 32, "batch_size": 8, "learning_rate": 5e-3}
 
 
+@pytest.mark.parametrize("kind", ["plain", "vae"])
+def test_a_training_that_diverges_names_the_step_and_saves_nothing(tmp_path, kind):
+    config = PretrainConfig(**{**SMALL, "learning_rate": 1e30}, policy_kind=kind, steps=9)
+    documents = [Document(f"{n} What can I do?", (GOOD,)) for n in range(200)]
+    with pytest.raises(ValueError, match=r"step \d: the (loss|gradient) is not finite .*smaller learning rate"):
+        pretrain(documents, output=tmp_path / "model", config=config)
+    assert not (tmp_path / "model").exists()
+
+
 class TestObjectives:
     def test_token_losses_are_those_of_transformers(self):
         from transformers import LlamaConfig, LlamaForCausalLM

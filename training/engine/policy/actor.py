@@ -1,6 +1,7 @@
 """The policy that is tuned, beside the reference that it is measured against."""
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -12,11 +13,12 @@ from torch import Tensor, nn
 from training.engine import workers
 from training.engine.decoding import Drawn, Sampling
 from training.engine.latent_model import gaussian_kl, log_density
+from training.engine.numerics import check_finite, check_weights
 from training.engine.policy.config import PolicyConfig
 from training.engine.policy.passes import Passes
 from training.engine.policy.rows import Group
 from training.engine.policy.vllm import VllmSampler
-from training.engine.sampling import Policy, banned_tokens, heads_of, load_policy, sample
+from training.engine.sampling import Policy, banned_tokens, load_policy, sample
 
 
 class Actor:
@@ -32,7 +34,7 @@ class Actor:
         self.passes = Passes(
             policy.model,
             pad_id=policy.tokenizer.pad_token_id,
-            temperature=config.temperature,
+            temperature=config.temperature or 1.0,  # greedy decoding is scored as it is without a temperature
             precision=config.precision,
         )
         self.server = VllmSampler(config.sampler_address) if config.sampler == "vllm" else None
@@ -41,28 +43,30 @@ class Actor:
             nn.init.zeros_(self.values.weight)
             nn.init.zeros_(self.values.bias)
         size = sum(p.numel() for p in policy.model.parameters())
-        self.optimizer = torch.optim.AdamW(self.parameters(), lr=config.rate(size), betas=(0.9, 0.99), weight_decay=0.0)
+        groups = [{"params": self.trained(), "lr": config.rate(size)}]
+        if self.values is not None:
+            groups.append({"params": list(self.values.parameters()), "lr": config.critic_learning_rate})
+        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.0)
 
     @classmethod
     def load(cls, path: str, config: PolicyConfig) -> "Actor":
         return cls(load_policy(path), config)
 
-    def parameters(self) -> list[nn.Parameter]:
-        head = [] if self.values is None else list(self.values.parameters())
-        return [*(p for p in self.policy.model.parameters() if p.requires_grad), *head]
+    def trained(self) -> list[nn.Parameter]:
+        """The policy's parameters that training changes."""
+        return [p for p in self.policy.model.parameters() if p.requires_grad]
 
     def prompt_ids(self, prompt: str) -> list[int]:
         return self.policy.prompt_ids(prompt, self.config.max_new_tokens)
 
     def response_ids(self, text: str) -> list[int]:
-        """A given response as tokens, with the end token, at most max_new_tokens."""
-        ids = self.policy.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        return [*ids[: self.config.max_new_tokens - 1], self.policy.tokenizer.eos_token_id]
+        """A response that was sampled as tokens again, at most max_new_tokens; see Policy.response_ids."""
+        return self.policy.response_ids(text, self.config.max_new_tokens)
 
     def sample(
-        self, prompts: Sequence[Sequence[int]], per_prompt: int, *, start: bool = False
+        self, prompts: Sequence[Sequence[int]], per_prompt: int, *, seeds: Sequence[int], start: bool = False
     ) -> tuple[Sequence[Sequence[int]], list[Drawn]]:
-        """Samples of the policy as it is now, or as it was at the start; draws from torch's global generator.
+        """Samples of the policy as it is now, or as it was at the start. seeds: one for each prompt.
 
         Returns what they go on from, equally many from each, and the samples: prompts, or prompts with a latent.
         """
@@ -70,15 +74,15 @@ class Actor:
         banned = banned_tokens(self.policy)
         how = Sampling(config.max_new_tokens, config.temperature, config.top_k, config.top_p, banned)
         if self.server is not None:
-            return prompts, self._served(prompts, per_prompt, how, start)
+            return prompts, self._served(prompts, per_prompt, how, seeds, start)
         with self.as_it_was() if start else nullcontext(self.policy) as policy:
-            heads, of_each = heads_of(policy, prompts, per_prompt)
-            return heads, sample(policy, heads, per_prompt=of_each, how=how)
+            return sample(policy, prompts, per_prompt, how, seeds=seeds)
 
-    def _served(self, prompts: Sequence[Sequence[int]], per_prompt: int, how: Sampling, start: bool) -> list[Drawn]:
+    def _served(
+        self, prompts: Sequence[Sequence[int]], per_prompt: int, how: Sampling, seeds: Sequence[int], start: bool
+    ) -> list[Drawn]:
         assert self.server is not None
-        seed = int(torch.randint(2**31, ()))
-        rows = self.server.sample(prompts, per_prompt=per_prompt, how=how, seed=seed, start=start)
+        rows = self.server.sample(prompts, per_prompt=per_prompt, how=how, seeds=seeds, start=start)
         groups = [Group(ids, rows[n * per_prompt : (n + 1) * per_prompt]) for n, ids in enumerate(prompts)]
         width = max(map(len, rows))
         table = self.reference_log_probs(groups, width) if start else self.log_probs(groups, width)
@@ -88,12 +92,13 @@ class Actor:
         """Log-probabilities (N, T) under the policy as it is now."""
         return self.passes.table(groups, width)
 
-    def reference_log_probs(self, groups: Sequence[Group], width: int) -> Tensor:
-        """Log-probabilities (N, T) under the policy as it was."""
+    def reference_log_probs(self, groups: Sequence[Group], width: int, passes: Passes | None = None) -> Tensor:
+        """Log-probabilities (N, T) under the policy as it was, by default at the sampling temperature."""
+        passes = passes or self.passes
         if self.adapted is not None:
             with self.adapted.disable_adapter():
-                return self.passes.table(groups, width)
-        return self.passes.table(groups, width, self.reference)
+                return passes.table(groups, width)
+        return passes.table(groups, width, self.reference)
 
     def latent_terms(self, groups: Sequence[Group]) -> tuple[Tensor, Tensor]:
         """Log-density under the policy's prior of the latent that each group's head ends with, and the KL of that prior
@@ -115,6 +120,13 @@ class Actor:
             values[rows.place] = self.values(self.passes.over(rows).hidden).squeeze(1)
         return values.view(-1, width)
 
+    @torch.no_grad()
+    def start_critic(self, mean: Tensor) -> Tensor:
+        """Let the value head say the mean return (a number) of every token; returns it."""
+        assert self.values is not None
+        self.values.bias.fill_(mean)
+        return mean
+
     @contextmanager
     def as_it_was(self) -> Iterator[Policy]:
         """The reference as a policy to sample from."""
@@ -125,13 +137,20 @@ class Actor:
             yield Policy(self.reference, self.policy.tokenizer)
 
     def update(self) -> float:
-        """One optimiser step from the gradients gathered; returns their norm before clipping."""
-        workers.average_gradients(self.parameters())
-        norm = nn.utils.clip_grad_norm_(self.parameters(), 1.0)
-        self.optimizer.step()
+        """One optimiser step from the gradients gathered, which are added up over processes; returns the policy's norm
+        before clipping, which does not count the critic's. Raises NonFiniteError, before anything has changed, where a
+        norm is not finite."""
+        groups = [group["params"] for group in self.optimizer.param_groups]
+        for parameters in groups:
+            workers.add_gradients(parameters)
+        norm, *of_critic = (float(nn.utils.clip_grad_norm_(parameters, 1.0)) for parameters in groups)
+        if all(map(math.isfinite, (norm, *of_critic))):
+            self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        check_finite("the gradient", [norm])
+        check_finite("the critic's gradient", of_critic)
         self.publish()
-        return float(norm)
+        return norm
 
     def publish(self) -> None:
         """Where a server samples, give it the weights as they are."""
@@ -160,6 +179,7 @@ class Actor:
 
     def save(self, output: Path) -> None:
         """Model and tokenizer as a folder that from_pretrained opens; an adapter is merged into the weights."""
+        check_weights(self.policy.model.named_parameters())
         model = self.policy.model if self.adapted is None else copy.deepcopy(self.adapted).merge_and_unload()
         model.save_pretrained(output)
         self.policy.tokenizer.save_pretrained(output)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from training.engine.formatting import text_ids
 from training.engine.policy.actor import Actor
 from training.engine.policy.rows import Group
 from training.engine.progress import Pieces
@@ -9,7 +10,8 @@ from training.engine.progress import Pieces
 
 def changes(actor: Actor, prompts: Sequence[str], texts: Sequence[tuple[str, ...]]) -> list[list[Pieces]]:
     """For each prompt and each of its texts the text in pieces, its tokens, each with log π(token) - log π_ref(token)
-    in nats, at the sampling temperature; the last piece is "" and stands for the end of the response.
+    in nats, at the sampling temperature; the last piece is "" and stands for the end of the response, with 0 where that
+    was cut.
 
     texts: (B, K). Pieces joined give the text again; what lies beyond max_new_tokens is one piece with 0. Their sum is
     the log-ratio of the response, from which DPO (Rafailov et al. 2023, sec. 4) makes its implicit reward.
@@ -26,8 +28,9 @@ def changes(actor: Actor, prompts: Sequence[str], texts: Sequence[tuple[str, ...
 
 def _pieces(actor: Actor, text: str, ratios: Sequence[float]) -> Pieces:
     """The text cut at its tokens; tokens that are parts of one character are one piece."""
-    found = actor.policy.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-    spans = found["offset_mapping"][: actor.config.max_new_tokens - 1]
+    found = text_ids(actor.policy.tokenizer, text, return_offsets_mapping=True)
+    spans = found["offset_mapping"][: actor.config.max_new_tokens]
+    whole = len(found["offset_mapping"]) < actor.config.max_new_tokens  # else there is no end token
     pieces: Pieces = []
     done = 0
     for (_, end), ratio in zip(spans, ratios, strict=False):
@@ -37,4 +40,4 @@ def _pieces(actor: Actor, text: str, ratios: Sequence[float]) -> Pieces:
             pieces[-1] = (pieces[-1][0], pieces[-1][1] + ratio)
         done = max(done, end)
     rest = [(text[done:], 0.0)] if done < len(text) else []
-    return [*pieces, *rest, ("", ratios[len(spans)])]
+    return [*pieces, *rest, ("", ratios[len(spans)] if whole else 0.0)]

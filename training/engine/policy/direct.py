@@ -4,6 +4,7 @@ Every response is encoded once a step, in one row with the others to its prompt,
 on it; votes enter as the share that a response won, not as a majority.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ import torch
 from torch import Tensor
 
 from training.engine import workers
+from training.engine.decoding import TOLERANCE
+from training.engine.formatting import truncation
+from training.engine.numerics import check_finite
 from training.engine.objectives import dpo, kto
 from training.engine.policy.actor import Actor
 from training.engine.policy.config import PolicyConfig
@@ -30,6 +34,7 @@ class Question:
     shares: Tensor  # (M,): the share of the votes that the first of the pair won
     weights: Tensor  # (M,): the votes on the pair
     liked: Tensor  # (K,): mean share of the votes that a response won over its pairs
+    truncated: int  # how many of the responses, or of their prompts, were cut
 
 
 class Direct:
@@ -38,38 +43,101 @@ class Direct:
     ) -> None:
         """Raises ValueError when the training records compare no responses, or find none better than another."""
         self.actor, self.config = actor, config
-        self.train = _questions(actor, pairs_of(train))
-        self.validation = _questions(actor, pairs_of(validation))
+        # What a response's likelihood is does not depend on how samples are drawn.
+        self.passes = actor.passes.at_temperature(1.0)
+        self.max_length = min(config.max_length, actor.policy.context - actor.policy.latent)
+        self.train, self.validation = (self._questions(pairs_of(records)) for records in (train, validation))
         if not self.train:
             raise ValueError("the train split has judgements, but none compares two responses")
         if all(bool((question.shares == 0.5).all()) for question in self.train.values()):
             raise ValueError("all pairs of the train split are even: no response is better than another")
+        if config.algorithm == "kto" and len(self.train) < 2:
+            raise ValueError("kto needs judgements on at least two prompts: its KL is that of other prompts' responses")
         liked = torch.cat([question.liked for question in self.train.values()])
         # Ethayarajh et al. 2024, sec. 4.2: the rarer kind counts for as much as the other.
         self.desirable_weight = float((liked < 0.5).sum() / (liked > 0.5).sum().clamp(min=1)) or 1.0
 
+    @property
+    def truncation(self) -> str:
+        """How many of the judged responses lost something, in words; "" where none did."""
+        questions = [*self.train.values(), *self.validation.values()]
+        total = sum(len(question.group.responses) for question in questions)
+        return truncation(sum(question.truncated for question in questions), total, self.max_length, "examples")
+
     def step(self, state: State) -> dict[str, float]:
-        """One optimiser step on the judgements of some prompts. Returns the loss and how well they are ordered."""
+        """One optimiser step on the judgements of some prompts, which processes share. Returns the loss and how well
+        they are ordered."""
         config = self.config
         torch.manual_seed(config.seed * 1_000_003 + state.step)
-        count = min(config.prompts_per_step, len(self.train)) // workers.processes() * workers.processes()
-        keys = workers.share(dealt(sorted(self.train), state.step, count, config.seed))
+        count = min(config.prompts_per_step, len(self.train))
+        keys = workers.share(dealt(list(self.train), state.step, count, config.seed))
         chosen = [self.train[key] for key in keys]
-        origin = self._origin(chosen) if config.algorithm == "kto" else torch.zeros(())
-        parts = [self._loss(question, origin, len(chosen)) for question in chosen]
-        figures = {
-            "loss": sum(loss for loss, _ in parts) / len(chosen),
-            "preference_accuracy": sum(right for _, right in parts) / len(chosen),
+        origin = self._origin(keys, count) if config.algorithm == "kto" else torch.zeros(())
+        sums = torch.zeros(2, dtype=torch.float64)  # of the prompts' losses, and of the shares that are in order
+        for question in chosen:
+            sums += torch.tensor(self._loss(question, origin, count))
+        loss, right = (workers.added_up(sums) / count).tolist()
+        check_finite("the loss", [loss])
+        return {
+            "loss": loss,
+            "preference_accuracy": right,
             **({"kl_origin": origin.item()} if config.algorithm == "kto" else {}),
             "grad_norm": self.actor.update(),
         }
-        return workers.means(figures)
 
     @torch.no_grad()
     def figures(self) -> dict[str, float]:
         """On the validation split: how often the policy's own ratio to its start orders a pair as the raters do."""
         right = [_ordered(q, self._log_ratios(q)) for q in self.validation.values()]
         return {"preference_accuracy": sum(right) / len(right)} if right else {}
+
+    def _questions(self, pairs: Sequence[Pair]) -> dict[str, Question]:
+        """The questions by prompt id, in its order."""
+        by_prompt: dict[str, list[Pair]] = {}
+        for pair in pairs:
+            by_prompt.setdefault(pair.prompt_id, []).append(pair)
+        return {key: self._question(by_prompt[key]) for key in sorted(by_prompt)}
+
+    def _question(self, pairs: Sequence[Pair]) -> Question:
+        place: dict[str, int] = {}
+        texts: list[str] = []
+        for pair in pairs:
+            for key, text in ((pair.a_id, pair.a), (pair.b_id, pair.b)):
+                if key not in place:
+                    place[key] = len(texts)
+                    texts.append(text)
+        group, truncated = self._tokenized(pairs[0].prompt, texts)
+        shares = torch.tensor([pair.share_a for pair in pairs])
+        ends = torch.tensor([[place[pair.a_id], place[pair.b_id]] for pair in pairs])
+        won, count = torch.zeros(2, len(texts))
+        for column, share in ((0, shares), (1, 1 - shares)):
+            won.index_add_(0, ends[:, column], share)
+            count.index_add_(0, ends[:, column], torch.ones_like(share))
+        width = max(map(len, group.responses))
+        return Question(
+            group=group,
+            log_reference=self.actor.reference_log_probs([group], width, self.passes).sum(dim=1),
+            pairs=ends,
+            shares=shares,
+            weights=torch.tensor([pair.votes_weight for pair in pairs]),
+            liked=won / count,
+            truncated=truncated,
+        )
+
+    def _tokenized(self, prompt: str, texts: Sequence[str]) -> tuple[Group, int]:
+        """A prompt with judged responses in at most max_length tokens, and how many of the responses lost something.
+        The prompt's beginning goes first, down to half of the tokens; then the responses' ends, which get no end
+        token."""
+        policy, limit = self.actor.policy, self.max_length
+        whole = [policy.response_ids(text, sys.maxsize) for text in texts]
+        if policy.encoder_decoder:  # which reads its prompts apart
+            head, room = policy.limited_prompt_ids(prompt, limit), limit
+        else:
+            head = policy.limited_prompt_ids(prompt, max(limit // 2, limit - max(map(len, whole))))
+            room = limit - len(head)
+        responses = [ids[:room] for ids in whole]
+        cut = [prompt in policy.truncated or len(ids) > room for ids in whole]
+        return Group(head, responses), sum(cut)
 
     def _loss(self, question: Question, origin: Tensor, count: int) -> tuple[float, float]:
         """Adds the gradient of one prompt of `count`; returns its loss and the share of its pairs that are in order."""
@@ -91,59 +159,37 @@ class Direct:
         """log π(y|x) - log π_ref(y|x) of each response, (K,)."""
         width = max(map(len, question.group.responses))
         flat = torch.zeros(len(question.group.responses) * width)
-        for rows in self.actor.passes.rows_of([question.group], width):
-            flat = flat.index_put((rows.place,), self.actor.passes.over(rows).log_probs)
+        for rows in self.passes.rows_of([question.group], width):
+            flat = flat.index_put((rows.place,), self.passes.over(rows).log_probs)
         return flat.view(-1, width).sum(dim=1) - question.log_reference
 
     @torch.no_grad()
-    def _origin(self, chosen: Sequence[Question]) -> Tensor:
-        """KTO's z: how far the policy is from its start on responses that belong to other prompts, at least 0."""
-        strangers = [
-            Group(question.group.prompt, [other.group.responses[0]])
-            for question, other in zip(chosen, [*chosen[1:], chosen[0]], strict=True)
-        ]
-        width = max(len(group.responses[0]) for group in strangers)
-        log_policy = self.actor.log_probs(strangers, width)
-        log_reference = self.actor.reference_log_probs(strangers, width)
-        return (log_policy - log_reference).sum(dim=1).mean().clamp(min=0)
-
-
-def _questions(actor: Actor, pairs: Sequence[Pair]) -> dict[str, Question]:
-    by_prompt: dict[str, list[Pair]] = {}
-    for pair in pairs:
-        by_prompt.setdefault(pair.prompt_id, []).append(pair)
-    return {key: _question(actor, of_prompt) for key, of_prompt in by_prompt.items()}
-
-
-def _question(actor: Actor, pairs: Sequence[Pair]) -> Question:
-    place: dict[str, int] = {}
-    texts: list[str] = []
-    for pair in pairs:
-        for key, text in ((pair.a_id, pair.a), (pair.b_id, pair.b)):
-            if key not in place:
-                place[key] = len(texts)
-                texts.append(text)
-    group = Group(actor.prompt_ids(pairs[0].prompt), [actor.response_ids(text) for text in texts])
-    width = max(map(len, group.responses))
-    shares = torch.tensor([pair.share_a for pair in pairs])
-    ends = torch.tensor([[place[pair.a_id], place[pair.b_id]] for pair in pairs])
-    won, count = torch.zeros(2, len(texts))
-    for column, share in ((0, shares), (1, 1 - shares)):
-        won.index_add_(0, ends[:, column], share)
-        count.index_add_(0, ends[:, column], torch.ones_like(share))
-    return Question(
-        group=group,
-        log_reference=actor.reference_log_probs([group], width).sum(dim=1),
-        pairs=ends,
-        shares=shares,
-        weights=torch.tensor([pair.votes_weight for pair in pairs]),
-        liked=won / count,
-    )
+    def _origin(self, keys: Sequence[str], count: int) -> Tensor:
+        """KTO's z: how far the policy is from its start on responses that belong to other prompts, at least 0; the mean
+        over the `count` prompts of all processes. A prompt's stranger is the first response of the prompt behind it
+        among all training prompts, not among those of the step or of this process, where it may be its own."""
+        total = torch.zeros(())
+        if keys:
+            order = list(self.train)
+            strangers = [self.train[order[(order.index(key) + 1) % len(order)]] for key in keys]
+            groups = [
+                Group(self.train[key].group.prompt, [stranger.group.responses[0]])
+                for key, stranger in zip(keys, strangers, strict=True)
+            ]
+            width = max(len(group.responses[0]) for group in groups)
+            log_reference = self.actor.reference_log_probs(groups, width, self.passes)
+            total = (self.passes.table(groups, width) - log_reference).sum()
+        return (workers.added_up(total) / count).clamp(min=0)
 
 
 def _ordered(question: Question, ratios: Tensor) -> float:
-    """The share of a prompt's pairs with a winner that the log-ratios put in the raters' order; ½ if it has none."""
+    """The share of a prompt's pairs with a winner that the log-ratios put in the raters' order, ties counted as half:
+    log-ratios that differ by no more than two passes of one model do. ½ if there is no such pair."""
     a, b = question.pairs.unbind(dim=1)
     decided = question.shares != 0.5
-    agrees = (ratios[a] > ratios[b]) == (question.shares > 0.5)
-    return agrees[decided].float().mean().item() if decided.any() else 0.5
+    if not decided.any():
+        return 0.5
+    difference = ratios[a] - ratios[b]
+    order = torch.where(difference.abs() <= TOLERANCE, 0.0, torch.sign(difference))
+    agreement = order * torch.sign(question.shares - 0.5)
+    return ((agreement[decided] + 1) / 2).mean().item()

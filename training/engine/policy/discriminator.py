@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.engine import bases
+from training.engine.numerics import check_finite
 from training.engine.observations import Item
 from training.engine.policy.written import Written
 
@@ -66,7 +67,9 @@ class Discriminator:
             self.reader.model.train()
             outputs = self.reader.outputs([*true, *false]).squeeze(1)
             target = torch.cat([torch.ones(len(true)), torch.zeros(len(false))])
-            F.binary_cross_entropy_with_logits(outputs, target).backward()
+            loss = F.binary_cross_entropy_with_logits(outputs, target)
+            check_finite("the discriminator's loss", [loss.item()])
+            loss.backward()
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
         self.earlier = [*self.earlier, made][-KEPT:]

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from training.engine import stops, workers
+from training.engine.formatting import truncation
+from training.engine.numerics import NonFiniteError, check_finite
 from training.engine.observations import Item
 from training.engine.policy import control
 from training.engine.policy.actor import Actor
@@ -107,11 +109,12 @@ class _Run:
         self.best: dict[str, Tensor] | None = None
         self.chooses = bool(
             eye.guard or config.kl_budget or config.distinct_floor
-        )  # else the last step's policy is the result
+        )  # else the newest policy that was measured is the result
 
     def perform(self, material: Material, output: Path) -> dict[str, Any]:
         told = check_reference(self.actor, material.prompts[0])
         family = self._family(material)
+        self.truncation = self._truncation(family, material)
         if self.checkpoint and self.checkpoint.exists():
             self.state, self.best, before = resume(self.checkpoint, self.actor, self.rewards.adversary)
             self.reporter.going_on(before)
@@ -119,18 +122,37 @@ class _Run:
             self.reporter.log(f"going on from step {self.state.step}")
         else:
             self.reporter.log(f"{self.config.algorithm} by {self.config.engine}: {told}")
+            for line in self.truncation:
+                self.reporter.log(line)
             self._start(family)
+        try:
+            self._train(family)
+        except NonFiniteError as error:
+            self._diverged(error)
+        return self._end(output)
+
+    def _train(self, family: Family | TrlSteps) -> None:
         state = self.state
         if isinstance(family, TrlSteps):
             family.run(state, lambda figures: self._done(family, figures))
         else:
             while state.step < self.config.steps and not state.stopped:
                 self._done(family, family.step(state))
-        return self._end(output)
+
+    def _diverged(self, error: NonFiniteError) -> None:
+        """End the run with the last good checkpoint. Raises ValueError where that is the start itself."""
+        state = self.state
+        if not state.best_step:
+            raise ValueError(
+                f"training diverged after step {state.step}: {error}; try a smaller learning rate"
+            ) from error
+        state.stopped = stops.because("non_finite", step=state.step, seen=str(error), kept=state.best_step)
 
     def _done(self, family: Family | TrlSteps, figures: dict[str, float]) -> None:
         """What follows a step: its figures, a look, a checkpoint. Raises Cancelled when the user asked to stop."""
         state = self.state
+        for name, value in figures.items():
+            check_finite(name, [value])
         state.step += 1
         self._tell(figures)
         if state.step % self.config.look_every == 0 or self._far(figures) or state.step == self.config.steps:
@@ -148,6 +170,18 @@ class _Run:
             return kind(self.actor, self.rewards, self.config, material.prompts, material.references)
         return Direct(self.actor, self.config, material.train, material.validation)
 
+    def _truncation(self, family: Family | TrlSteps, material: Material) -> list[str]:
+        """What of the run's texts is too long, in words: prompts to sample from, and judged examples."""
+        policy = self.actor.policy
+        policy.truncated.clear()  # judged prompts have another limit
+        sampled = {*self.eye.prompts, *(material.prompts if self.config.on_policy else ())}
+        for prompt in sampled:
+            self.actor.prompt_ids(prompt)
+        lines = [truncation(len(policy.truncated), len(sampled), policy.room(self.config.max_new_tokens), "prompts")]
+        if isinstance(family, Direct):
+            lines.append(family.truncation)
+        return [line for line in lines if line]
+
     def _start(self, family: Family | TrlSteps) -> None:
         if isinstance(family, OnPolicy):
             family.prepare()
@@ -155,7 +189,7 @@ class _Run:
         if look.rewards:
             spread = standard_error(look.rewards) * len(look.rewards) ** 0.5
             self.state.start = (look.figures["reward"], spread or 1.0)
-            if self.config.best_of > 1:
+            if self.config.best_of > 1 and self.config.temperature:
                 self.state.best_of = self.eye.best_of(self.config.best_of)
                 top = self.state.best_of[-1]
                 self.reporter.log(
@@ -168,10 +202,13 @@ class _Run:
         look = self.eye.look(state.step)
         if isinstance(family, Direct):
             look.figures.update(family.figures())
+        for name, value in look.figures.items():
+            check_finite(f"the held-out {name}", [value])
         state.looks.append(look)
         self.reporter.metric(state.step, **{f"held_out_{name}": value for name, value in look.figures.items()})
         self.reporter.log(f"step {state.step}: {_told(look.figures)}")
-        if self.chooses and control.best(state.looks, self.config.kl_budget, self.config.distinct_floor) is look:
+        best = control.best(state.looks, self.config.kl_budget, self.config.distinct_floor) if self.chooses else look
+        if best is look:
             self.best, state.best_step = self.actor.weights(), state.step
         if control.over_budget(state.looks, self.config.kl_budget):
             state.stopped = stops.because("kl_budget", seen=look.kl, limit=self.config.kl_budget)
@@ -199,10 +236,9 @@ class _Run:
 
     def _end(self, output: Path) -> dict[str, Any]:
         state = self.state
-        kept = state.looks[-1]
-        if self.chooses and self.best is not None:
+        kept = next(look for look in state.looks if look.step == state.best_step)
+        if self.best is not None and (kept.step != state.step or state.stopped.get("reason") == "non_finite"):
             self.actor.set_weights(self.best)
-            kept = next(look for look in state.looks if look.step == state.best_step)
         if state.stopped:
             self.reporter.log(f"stopped at step {state.step}: {stops.told(state.stopped)}")
         if kept.step != state.step:
@@ -220,6 +256,7 @@ class _Run:
             "stopped": stops.told(state.stopped),
             "stop": state.stopped,
             "beta": state.beta,
+            "truncation": self.truncation,
             "start": {"reward": state.start[0], "spread": state.start[1]},
             "frontier": [{"step": look.step, **look.figures} for look in state.looks],
             "best_of": state.best_of,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from training.engine.decoding import prompt_seeds
 from training.engine.objectives import best_of_n, best_of_n_kl, kl_k1
 from training.engine.policy.actor import Actor
 from training.engine.policy.rewards import RewardSum
@@ -117,14 +118,13 @@ class Eye:
     @torch.no_grad()
     def _rollouts(self, prompts: Sequence[str], *, per_prompt: int, start: bool) -> list[Rollout]:
         size = max(1, BATCH // per_prompt)
+        seeds = prompt_seeds(f"{self.seed}-held-out", len(prompts))
         rollouts = []
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            for first in range(0, len(prompts), size):
-                part = prompts[first : first + size]
-                inputs = [self.actor.prompt_ids(prompt) for prompt in part]
-                heads, drawn = self.actor.sample(inputs, per_prompt, start=start)
-                rollouts.append(of_samples(self.actor, part, heads, drawn, self.references))
+        for first in range(0, len(prompts), size):
+            part = prompts[first : first + size]
+            inputs = [self.actor.prompt_ids(prompt) for prompt in part]
+            heads, drawn = self.actor.sample(inputs, per_prompt, seeds=seeds[first : first + size], start=start)
+            rollouts.append(of_samples(self.actor, part, heads, drawn, self.references))
         return rollouts
 
 
@@ -134,14 +134,14 @@ def check_reference(actor: Actor, prompt: str) -> str:
     Raises RuntimeError when the reference is not the policy itself before the first step: every KL would be wrong.
     """
     inputs = [actor.prompt_ids(prompt)]
-    rollout = of_samples(actor, [prompt], *actor.sample(inputs, 3), {})
+    rollout = of_samples(actor, [prompt], *actor.sample(inputs, 3, seeds=[actor.config.seed]), {})
     told = actor.passes.check(rollout.groups[0])
     log_reference = actor.reference_log_probs(rollout.groups, rollout.width)
     gap = _gap(actor.log_probs(rollout.groups, rollout.width), log_reference)
-    if gap > 1e-5:
+    if not gap <= 1e-5:  # nor is it where the weights are no numbers
         raise RuntimeError(f"the reference differs from the policy before the first step, by {gap:.2g}")
     gap = _gap(rollout.log_probs, log_reference)
-    if gap > 1e-3:
+    if not gap <= 1e-3:
         raise RuntimeError(f"sampling and the training pass give log-probabilities that differ by {gap:.2g}")
     return told
 

@@ -6,6 +6,7 @@ training.engine.trees, every token would look at all the others, to hide most of
 from this as from rows of one response each is tried before the first step; else every response gets its own row.
 """
 
+import copy
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -43,6 +44,12 @@ class Passes:
         self.positions = takes_positions(model)
         self.precision = chosen_precision(precision, model)
         self.shared = self.head_alone = not encoder_decoder
+
+    def at_temperature(self, temperature: float) -> "Passes":
+        """The same passes with the logits divided by another temperature."""
+        other = copy.copy(self)
+        other.temperature = temperature
+        return other
 
     def rows_of(self, groups: Sequence[Group], width: int) -> list[Rows]:
         """All responses of the groups in as few rows as the budget allows, like lengths together.

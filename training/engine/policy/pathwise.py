@@ -21,7 +21,7 @@ from training.engine.objectives import kl_k1
 from training.engine.policy.actor import Actor
 from training.engine.policy.config import PolicyConfig
 from training.engine.policy.rewards import RewardSum
-from training.engine.policy.rollouts import Rollout, roll_out_step
+from training.engine.policy.rollouts import Rollout, roll_out_step, score_together
 from training.engine.policy.rows import Group
 from training.engine.policy.state import State
 from training.engine.reward import PreferenceModel
@@ -89,12 +89,12 @@ class Pathwise:
     def step(self, state: State) -> dict[str, float]:
         """Sample, follow the gradient. Returns the figures of the batch, from before the update."""
         rollout = roll_out_step(self.actor, self.prompts, self.references, state.step)
-        total, _ = self.rewards(rollout.written)
+        total, _ = score_together(self.rewards, rollout)
         size = max(1, ROWS * len(rollout.groups) // len(total))
         for start in range(0, len(rollout.groups), size):
             part = rollout.groups[start : start + size]
-            loss = self._loss(rollout, part, state.beta) * (sum(len(g.responses) for g in part) / len(total))
-            loss.backward()
+            loss = self._loss(rollout, part, state.beta) * sum(len(g.responses) for g in part)
+            (loss / (len(total) * workers.processes())).backward()
         state.sample = (rollout.prompts[0], rollout.written.texts[0], total[0].item())
         return workers.means(
             {

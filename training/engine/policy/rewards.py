@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training.engine.numerics import NonFiniteError
 from training.engine.observations import Item
 from training.engine.policy.discriminator import Discriminator
 from training.engine.policy.written import Written
@@ -143,7 +144,7 @@ def _checked(name: str, values: Any, count: int) -> Tensor:
         raise ValueError(f"the reward term {name!r} gave {len(rewards)} rewards for {count} texts")
     for place, value in enumerate(rewards):
         if not math.isfinite(value):
-            raise ValueError(f"the reward term {name!r} gave {value} to text {place + 1} of a batch of {count}")
+            raise NonFiniteError(f"the reward term {name!r} gave {value} to text {place + 1} of a batch of {count}")
     return torch.tensor(rewards, dtype=torch.float32)
 
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from training.engine import workers
-from training.engine.decoding import Drawn
+from training.engine.decoding import Drawn, prompt_seeds
 from training.engine.policy.actor import Actor
+from training.engine.policy.rewards import RewardSum
 from training.engine.policy.rows import Group
 from training.engine.policy.written import Written
 
@@ -39,18 +40,35 @@ class Rollout:
         return total if self.latent_kl is None else total + self.latent_kl
 
 
-def roll_out(actor: Actor, prompts: Sequence[str], references: Mapping[str, str], per_prompt: int) -> Rollout:
-    """`per_prompt` samples of each prompt; the log-probabilities are those that sampling found on its way."""
+def roll_out(
+    actor: Actor, prompts: Sequence[str], references: Mapping[str, str], per_prompt: int, seeds: Sequence[int]
+) -> Rollout:
+    """`per_prompt` samples of each prompt; the log-probabilities are those that sampling found on its way. seeds: one
+    for each prompt."""
     inputs = [actor.prompt_ids(prompt) for prompt in prompts]
-    return of_samples(actor, prompts, *actor.sample(inputs, per_prompt), references)
+    return of_samples(actor, prompts, *actor.sample(inputs, per_prompt, seeds=seeds), references)
 
 
 def roll_out_step(actor: Actor, prompts: Sequence[str], references: Mapping[str, str], step: int) -> Rollout:
-    """This process's share of a step's samples: a function of seed and step alone."""
+    """This process's share of a step's samples: a function of seed and step alone, whatever the number of processes."""
     config = actor.config
-    torch.manual_seed((config.seed * 1_000_003 + step) * workers.processes() + workers.rank())
+    torch.manual_seed(config.seed * 1_000_003 + step)
     chosen = workers.share(dealt(prompts, step, config.prompts_per_step, config.seed))
-    return roll_out(actor, chosen, references, config.samples_per_prompt)
+    seeds = workers.share(prompt_seeds(f"{config.seed}-{step}", config.prompts_per_step))
+    return roll_out(actor, chosen, references, config.samples_per_prompt, seeds)
+
+
+def score_together(rewards: RewardSum, rollout: Rollout) -> tuple[Tensor, dict[str, Tensor]]:
+    """The rollout's reward (N,) and its terms. Where they cannot be given in one process, all raise what that one
+    met."""
+    scores, error = None, None
+    try:
+        scores = rewards(rollout.written)
+    except ValueError as met:
+        error = met
+    workers.raise_together(error)
+    assert scores is not None
+    return scores
 
 
 def of_samples(

@@ -145,7 +145,8 @@ class TrlSteps:
             read = tokenizer(text=asked)["input_ids"]
         if list(read) != list(wanted):
             raise ValueError(
-                f"the engine trl reads this prompt as other tokens than Palate; a shorter one may help: {prompt[:80]!r}"
+                "the engine trl reads this prompt as other tokens than Palate; one that is shorter, or that names no "
+                f"special token, may help: {prompt[:80]!r}"
             )
         return asked
 

@@ -16,12 +16,14 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from training.engine.decoding import Sampling
 
 SECONDS = 600
+REQUESTS = 64  # that are under way at once
 
 
 class VllmSampler:
@@ -45,15 +47,33 @@ class VllmSampler:
         self.loaded = name
 
     def sample(
-        self, inputs: Sequence[Sequence[int]], *, per_prompt: int, how: Sampling, seed: int, start: bool = False
+        self,
+        inputs: Sequence[Sequence[int]],
+        *,
+        per_prompt: int,
+        how: Sampling,
+        seeds: Sequence[int],
+        start: bool = False,
     ) -> list[tuple[int, ...]]:
-        """Tokens of `per_prompt` samples of each prompt, prompt by prompt; of the start instead of the adapter."""
+        """Tokens of `per_prompt` samples of each prompt, prompt by prompt; of the start instead of the adapter.
+
+        Each prompt is a request with a seed of its own: with one seed for a list of prompts the server gives equal
+        samples to equal prompts. The server batches what comes at once.
+        """
+        with ThreadPoolExecutor(max_workers=min(len(inputs), REQUESTS)) as pool:
+            rows = pool.map(lambda ids, seed: self._completions(ids, per_prompt, how, seed, start), inputs, seeds)
+            return [tokens for of_prompt in rows for tokens in of_prompt]
+
+    def _completions(
+        self, ids: Sequence[int], per_prompt: int, how: Sampling, seed: int, start: bool
+    ) -> list[tuple[int, ...]]:
+        """Tokens of the samples of one prompt."""
         answer = self._ask(
             "POST",
             "/v1/completions",
             {
                 "model": self.start if start or not self.loaded else self.loaded,
-                "prompt": [list(row) for row in inputs],
+                "prompt": list(ids),
                 "n": per_prompt,
                 "max_tokens": how.max_new_tokens,
                 "temperature": how.temperature,
@@ -67,10 +87,10 @@ class VllmSampler:
             },
         )
         choices = sorted(answer["choices"], key=lambda choice: choice["index"])
-        if len(choices) != len(inputs) * per_prompt or any(not choice.get("token_ids") for choice in choices):
+        if len(choices) != per_prompt or any(not choice.get("token_ids") for choice in choices):
             raise ValueError(
-                f"{self.address} answered {len(choices)} samples instead of {len(inputs) * per_prompt}, or without "
-                "their token ids; vLLM 0.10.2 or later is needed"
+                f"{self.address} answered {len(choices)} samples instead of {per_prompt}, or without their token ids; "
+                "vLLM 0.10.2 or later is needed"
             )
         return [tuple(choice["token_ids"]) for choice in choices]
 

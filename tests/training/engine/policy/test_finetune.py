@@ -9,6 +9,7 @@ from tests.training.engine.conftest import records
 from tests.training.engine.policy.conftest import CONFIG, PROMPTS, CancelAt, Remembering
 from training.engine.policy import ALGORITHMS, Material, PolicyConfig, RewardConfig
 from training.engine.policy.actor import Actor
+from training.engine.policy.config import CREDITS
 from training.engine.policy.measuring import check_reference
 from training.engine.policy.onpolicy import OnPolicy
 from training.engine.policy.rewards import RewardSum
@@ -33,6 +34,19 @@ def test_every_algorithm_starts_at_kl_0_and_raises_the_reward(tune, algorithm, t
     if algorithm in ("dpo", "kto"):
         assert metrics["after"]["preference_accuracy"] > 0.9
     AutoModelForCausalLM.from_pretrained(tmp_path / "tuned")
+
+
+def test_the_critic_learns(policy_folder):
+    """On a policy that hardly moves the explained variance rises, and never falls below that of a constant."""
+    config = dataclasses.replace(
+        CONFIG, algorithm="ppo", learning_rate=1e-9, prompts_per_step=16, critic_learning_rate=3e-3
+    )
+    rewards = RewardSum({"length": (1.0, lambda w: [len(t) / 10 for t in w.texts])}, None)
+    family = OnPolicy(Actor.load(str(policy_folder), config), rewards, config, PROMPTS, {})
+    explained = [family.step(State(step=step))["explained_variance"] for step in range(16)]
+    assert explained[0] == pytest.approx(0.0, abs=1e-5)
+    assert sum(explained[-4:]) / 4 > 0.1
+    assert min(explained) > -0.05
 
 
 def test_a_run_that_was_stopped_and_resumed_equals_an_unbroken_one(tune, tmp_path):
@@ -218,6 +232,17 @@ class TestBadInput:
             PolicyConfig(algorithm="sarsa")
         with pytest.raises(ValueError, match="minibatches"):
             PolicyConfig(minibatches=20)
+
+    @pytest.mark.parametrize("algorithm", CREDITS)
+    def test_estimators_whose_gradient_points_the_wrong_way(self, algorithm):
+        right = {"k2", "k3"} if algorithm == "grpo" else {"k1"}
+        for estimator in ("k1", "k2", "k3"):
+            if estimator in right:
+                assert PolicyConfig(algorithm=algorithm, kl_estimator=estimator).estimator == estimator
+                continue
+            place = "loss" if algorithm == "grpo" else "reward"
+            with pytest.raises(ValueError, match=f"kl_estimator '{estimator}' is wrong in the {place} of {algorithm}"):
+                PolicyConfig(algorithm=algorithm, kl_estimator=estimator)
 
     def test_without_prompts_or_rewards_nothing_starts(self, tune):
         with pytest.raises(ValueError, match="held-out"):

@@ -52,7 +52,7 @@ class TestModel:
 
     def test_what_it_writes_depends_on_the_latent_and_a_copy_reads_the_same_one(self, vae):
         model = load_policy(str(vae[0])).model
-        first, second = model.draw([[1, 2]], 2)
+        first, second = model.draw([[1, 2]], 2, [0])
         logits = model(input_ids=torch.tensor([first, second])).logits
         assert not torch.allclose(logits[0, -1], logits[1, -1])
         assert torch.equal(copy.deepcopy(model)(input_ids=torch.tensor([first, second])).logits, logits)
@@ -112,7 +112,7 @@ class TestTuning:
     def test_nothing_diverges_before_the_first_step(self, vae):
         actor = Actor.load(str(vae[0]), CONFIG)
         assert "float32" in check_reference(actor, PROMPTS[0])
-        rollout = roll_out(actor, PROMPTS, {}, 3)
+        rollout = roll_out(actor, PROMPTS, {}, 3, [1, 2])
         assert len(rollout.groups) == 6
         assert not rollout.latent_kl.any()
 
@@ -120,7 +120,7 @@ class TestTuning:
         actor = Actor.load(str(vae[0]), CONFIG)
         with torch.no_grad():
             actor.policy.model.prior.bias[:4] = 1.0
-        rollout = roll_out(actor, PROMPTS, {}, 2)
+        rollout = roll_out(actor, PROMPTS, {}, 2, [1, 2])
         # Four means of 1 against 0: four times ½.
         assert torch.allclose(rollout.latent_kl, torch.full((4,), 2.0), atol=1e-5)
         assert torch.allclose(rollout.of_responses(torch.zeros_like(rollout.mask)), rollout.latent_kl)

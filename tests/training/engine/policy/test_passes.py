@@ -5,10 +5,10 @@ import torch
 
 from tests.training.engine.policy.conftest import PROMPTS
 from training.engine import decoding, products
-from training.engine.decoding import Sampling, decode
+from training.engine.decoding import Sampling, decode, prompt_seeds, uniforms
 from training.engine.policy.passes import AT_LEAST, AT_ONCE, MEMORY, Passes, affordable, chosen_precision, held
 from training.engine.policy.rows import ENOUGH, Group, apart, branched
-from training.engine.sampling import load_policy
+from training.engine.sampling import load_policy, sample
 
 
 def tiny(kind):
@@ -134,9 +134,11 @@ def test_the_gradient_goes_through_the_shared_prompt():
 def test_decoding_keeps_the_log_probabilities_of_the_training_pass(kind, monkeypatch):
     model, ends = tiny(kind), {1, 2, 3, 4}
     monkeypatch.setattr(decoding, "ROOM", 8)  # so that the cache grows several times, before and after rows have left
-    torch.manual_seed(3)
     inputs = [[5, 6, 7, 8], [9], [10, 11], [12], [13, 14, 15], [16]]
-    drawn = decode(model, inputs, per_prompt=2, how=Sampling(40, temperature=0.7), end_ids=ends, pad_id=1)
+    how = Sampling(40, temperature=0.7)
+    drawn = decode(
+        model, inputs, per_prompt=2, how=how, end_ids=ends, pad_id=1, draws=uniforms(prompt_seeds("3", 6), 2, 40)
+    )
     longest = [max(len(d.tokens) for d in drawn[n : n + 2]) for n in range(0, 12, 2)]
     assert len(set(longest)) > 2  # rows of two samples ended at different places, so some were retired
     passes = Passes(model, pad_id=1, temperature=0.7, precision="float32")
@@ -147,11 +149,27 @@ def test_decoding_keeps_the_log_probabilities_of_the_training_pass(kind, monkeyp
         assert not ends & set(d.tokens[:-1])
 
 
+def test_a_sample_depends_on_its_seed_and_not_on_the_batch():
+    model, how = tiny("llama"), Sampling(12)
+    inputs, seeds = [[5, 6, 7], [8], [5, 6, 7], [9, 10]], [3, 4, 5, 6]
+
+    def tokens(places):
+        drawn = decode(
+            model, [inputs[n] for n in places], per_prompt=2, how=how, end_ids={1}, pad_id=1,
+            draws=uniforms([seeds[n] for n in places], 2, 12),
+        )  # fmt: skip
+        return [one.tokens for one in drawn]
+
+    together = tokens([0, 1, 2, 3])
+    assert [row for n in range(4) for row in tokens([n])] == together
+    assert len(set(together)) == 8  # the prompt that comes twice, and both samples of each, differ
+
+
 def test_greedy_decoding_is_that_of_transformers(policy_folder):
     policy = load_policy(str(policy_folder))
     for prompt in PROMPTS:
         ids = policy.prompt_ids(prompt, 20)
-        drawn = decode(policy.model, [ids], per_prompt=1, how=Sampling(20, 0.0), end_ids=policy.end_ids, pad_id=1)
+        _, drawn = sample(policy, [ids], 1, Sampling(20, 0.0), seeds=[0])
         wanted = policy.model.generate(torch.tensor([ids]), max_new_tokens=20, do_sample=False)[0, len(ids) :]
         assert list(drawn[0].tokens) == wanted.tolist()
 
@@ -162,8 +180,8 @@ def test_top_k_top_p_and_banned_tokens_choose_among_tokens():
         order = model(torch.tensor([[5, 6]])).logits[0, -1].argsort(descending=True).tolist()
 
     def first(**how):
-        torch.manual_seed(0)
-        drawn = decode(model, [[5, 6]], per_prompt=200, how=Sampling(1, **how), end_ids={1}, pad_id=1)
+        draws = uniforms([0], 200, 1)
+        drawn = decode(model, [[5, 6]], per_prompt=200, how=Sampling(1, **how), end_ids={1}, pad_id=1, draws=draws)
         return {d.tokens[0] for d in drawn}
 
     assert first(top_k=2) == set(order[:2])
@@ -176,8 +194,8 @@ def test_sampling_follows_the_distribution():
     model = tiny("llama")
     with torch.no_grad():
         wanted = (model(torch.tensor([[5, 6]])).logits[0, -1] / 0.5).softmax(0)
-    torch.manual_seed(0)
-    drawn = decode(model, [[5, 6]], per_prompt=20_000, how=Sampling(1, 0.5), end_ids={1}, pad_id=1)
+    draws = uniforms([0], 20_000, 1)
+    drawn = decode(model, [[5, 6]], per_prompt=20_000, how=Sampling(1, 0.5), end_ids={1}, pad_id=1, draws=draws)
     counts = torch.bincount(torch.tensor([d.tokens[0] for d in drawn]), minlength=64) / 20_000
     assert (counts - wanted).abs().max() < 5 * math_error(wanted)
 

@@ -7,10 +7,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-import torch
 
 from tests.training.engine.policy.conftest import CONFIG, Remembering
-from training.engine.decoding import Sampling, decode
+from training.engine.decoding import Sampling, decode, uniforms
 from training.engine.policy import PolicyConfig
 from training.engine.policy.vllm import VllmSampler
 from training.engine.sampling import load_policy
@@ -42,12 +41,10 @@ class Server(BaseHTTPRequestHandler):
         policy = load_policy(self.folder)
         model = policy.model if body["model"] == "start" else self.adapters[body["model"]]
         how = Sampling(body["max_tokens"], body["temperature"], max(0, body["top_k"]), body["top_p"])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(body["seed"])
-            drawn = decode(
-                model, body["prompt"], per_prompt=body["n"], how=how, end_ids=policy.end_ids,
-                pad_id=policy.tokenizer.pad_token_id,
-            )  # fmt: skip
+        drawn = decode(
+            model, [body["prompt"]], per_prompt=body["n"], how=how, end_ids=policy.end_ids,
+            pad_id=policy.tokenizer.pad_token_id, draws=uniforms([body["seed"]], body["n"], how.max_new_tokens),
+        )  # fmt: skip
         return self._answer({"choices": [{"index": n, "token_ids": d.tokens} for n, d in enumerate(drawn)]})
 
     def _answer(self, what):
@@ -62,7 +59,8 @@ class Server(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(policy_folder):
     handler = type("Handler", (Server,), {"folder": str(policy_folder), "asked": [], "adapters": {}})
-    server = HTTPServer(("127.0.0.1", 0), handler)
+    # One request at a time, since models are loaded: the others wait in a queue that is long enough.
+    server = type("Queue", (HTTPServer,), {"request_queue_size": 64})(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield handler, f"http://127.0.0.1:{server.server_port}"
@@ -93,6 +91,17 @@ def test_a_policy_is_tuned_on_samples_of_the_server_which_has_each_steps_adapter
     assert models[-1] == loaded[-1]
 
 
+def test_each_prompt_has_a_seed_and_a_repeated_prompt_gets_other_samples(server):
+    handler, address = server
+    sampler = VllmSampler(address)
+    drawn = sampler.sample([[5, 6, 7]] * 3, per_prompt=2, how=Sampling(12), seeds=[1, 2, 1])
+    assert [body["seed"] for _, body in sorted(handler.asked, key=lambda asked: asked[1]["seed"])] == [1, 1, 2]
+    first, second, again = (drawn[n : n + 2] for n in (0, 2, 4))
+    assert first == again
+    assert not set(first) & set(second)
+    sampler.close()
+
+
 def test_what_goes_wrong_is_said(server, policy_folder, tmp_path, monkeypatch):
     handler, address = server
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -108,7 +117,7 @@ def test_what_goes_wrong_is_said(server, policy_folder, tmp_path, monkeypatch):
     sampler = VllmSampler(address)
     handler.do_POST = lambda self: self._answer({"choices": [{"index": 0}]})
     with pytest.raises(ValueError, match="without their token ids"):
-        sampler.sample([[5, 6]], per_prompt=1, how=Sampling(4), seed=0)
+        sampler.sample([[5, 6]], per_prompt=1, how=Sampling(4), seeds=[0])
     handler.do_POST = lambda self: self._answer(None)
     with pytest.raises(ValueError, match="answered 404"):
-        sampler.sample([[5, 6]], per_prompt=1, how=Sampling(4), seed=0)
+        sampler.sample([[5, 6]], per_prompt=1, how=Sampling(4), seeds=[0])

@@ -1,37 +1,60 @@
-"""What torchrun runs in test_parallel: one tuning run in several processes, each telling its weights."""
+"""What torchrun runs in test_parallel, and test_parallel alone: tuning runs that tell their figures and weights."""
 
-import hashlib
+import dataclasses
 import json
 import os
 import sys
 from pathlib import Path
 
-from tests.training.engine.policy.conftest import PROMPTS
+from tests.training.engine.conftest import records
+from tests.training.engine.policy.conftest import PROMPTS, Remembering
 from training.engine.policy import Material, PolicyConfig, RewardConfig, rl_finetune
-from training.engine.sampling import load_policy
+
+CONFIG = PolicyConfig(
+    steps=2, prompts_per_step=4, samples_per_prompt=3, max_new_tokens=16, learning_rate=1e-3, best_of=1, look_every=9
+)
+# Each of them computes something over the whole batch, not over a process's part of it.
+VARIANTS = {
+    "rloo": {"algorithm": "rloo", "whiten_rewards": True, "epochs": 2, "minibatches": 2},
+    "reinforce": {"algorithm": "reinforce", "samples_per_prompt": 1},
+    "ppo": {"algorithm": "ppo", "minibatches": 3},
+    "kto": {"algorithm": "kto", "prompts_per_step": 2},
+    "dpo": {"algorithm": "dpo", "prompts_per_step": 6},  # of five, so that one process has fewer
+}
+
+
+def lengths(prompts, responses):
+    return [float(len(text)) / 10 for text in responses]
+
+
+def run(name: str, policy: str, folder: Path) -> dict:
+    """The curves of a run, and its figures and weights at the end."""
+    reporter = Remembering()
+    metrics = rl_finetune(
+        policy=policy,
+        reward=RewardConfig(function=f"{lengths.__module__}.lengths"),
+        material=Material(PROMPTS * 4, PROMPTS, {}, records(5), records(2, 5)),
+        output=folder / name,
+        config=dataclasses.replace(CONFIG, **VARIANTS[name]),
+        reporter=reporter,
+    )
+    saved = folder / name / "model.safetensors"
+    weights = sum(value.double().abs().sum() for value in _load(saved).values()).item() if saved.exists() else 0.0
+    return {"points": reporter.points, "after": metrics["after"], "weights": weights}
+
+
+def _load(path: Path) -> dict:
+    from safetensors.torch import load_file
+
+    return load_file(path)
 
 
 def main(policy: str, folder: str) -> None:
-    rank, asked = os.environ["RANK"], []
+    # Run as __main__, the reward function is found under the module's own name all the same.
+    import tests.training.engine.policy.two_processes as this
 
-    def lengths(prompts, responses):
-        asked.extend(responses)
-        return [float(len(text)) / 10 for text in responses]
-
-    sys.modules["rewarded"] = type(sys)("rewarded")
-    sys.modules["rewarded"].lengths = lengths
-    metrics = rl_finetune(
-        policy=policy, reward=RewardConfig(function="rewarded.lengths"), material=Material(PROMPTS * 4, PROMPTS, {}),
-        output=Path(folder) / f"tuned-{rank}",
-        config=PolicyConfig(
-            steps=3, prompts_per_step=4, max_new_tokens=16, learning_rate=1e-3, best_of=1, look_every=9
-        ),
-    )  # fmt: skip
-    told = {"after": metrics["after"], "texts": asked}
-    if rank == "0":
-        weights = load_policy(f"{folder}/tuned-0").model.state_dict()
-        told["saved"] = hashlib.sha256(b"".join(w.numpy().tobytes() for w in weights.values())).hexdigest()
-    (Path(folder) / f"{rank}.json").write_text(json.dumps(told))
+    told = {name: this.run(name, policy, Path(folder) / os.environ["RANK"]) for name in VARIANTS}
+    (Path(folder) / f"{os.environ['RANK']}.json").write_text(json.dumps(told))
 
 
 if __name__ == "__main__":

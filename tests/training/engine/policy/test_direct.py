@@ -1,0 +1,73 @@
+"""DPO and KTO: what a response's likelihood is measured by, KTO's origin, and ties."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from tests.training.engine.conftest import records
+from tests.training.engine.policy.conftest import CONFIG
+from training.engine.policy.actor import Actor
+from training.engine.policy.direct import Direct
+from training.engine.policy.rows import Group
+from training.engine.policy.state import State
+
+
+def direct(policy_folder, judged, **changes):
+    config = dataclasses.replace(CONFIG, algorithm="dpo", max_new_tokens=64, **changes)
+    return Direct(Actor.load(str(policy_folder), config), config, judged, [])
+
+
+def moved(family):
+    """A policy that is no longer its start."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in family.actor.policy.model.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    return family
+
+
+def test_log_probabilities_do_not_depend_on_the_sampling_temperature(policy_folder):
+    ratios = []
+    for temperature in (1.0, 0.5, 0.0):
+        family = moved(direct(policy_folder, records(2), temperature=temperature))
+        (question, *_) = family.train.values()
+        ratios.append(family._log_ratios(question).detach())
+    group = question.group
+    rows = [torch.tensor([[*group.prompt, *response]]) for response in group.responses]
+    for model, sign in ((family.actor.policy.model, 1), (family.actor.reference, -1)):
+        for n, row in enumerate(rows):
+            with torch.no_grad():
+                logits = model(row).logits[0, len(group.prompt) - 1 : -1].log_softmax(-1)
+            plain = logits.gather(1, row[0, len(group.prompt) :, None]).sum()
+            ratios[0][n] -= sign * plain
+            ratios[1][n] -= sign * plain
+            ratios[2][n] -= sign * plain
+    for left in ratios:
+        assert left.abs().max() < 1e-3
+
+
+def test_ktos_origin_is_measured_on_another_prompts_response(policy_folder):
+    """Also where a step has one prompt: its own response would be its own baseline."""
+    family = moved(direct(policy_folder, records(3), prompts_per_step=1))
+    keys = sorted(family.train)
+    for n, key in enumerate(keys):
+        stranger = family.train[keys[(n + 1) % 3]].group.responses[0]
+        group = Group(family.train[key].group.prompt, [stranger])
+        width = len(stranger)
+        ratio = family.actor.log_probs([group], width) - family.actor.reference_log_probs([group], width)
+        assert family._origin([key], 1).item() == pytest.approx(max(0.0, ratio.sum().item()), abs=1e-4)
+
+
+def test_kto_needs_two_prompts(policy_folder):
+    config = dataclasses.replace(CONFIG, algorithm="kto")
+    with pytest.raises(ValueError, match="kto needs judgements on at least two prompts"):
+        Direct(Actor.load(str(policy_folder), config), config, records(1), [])
+
+
+def test_equal_ratios_count_as_half(policy_folder):
+    family = direct(policy_folder, records(8), prompts_per_step=8)
+    family.validation = family.train
+    # The policy is its start, so that no response of a pair has the larger ratio.
+    assert family.figures()["preference_accuracy"] == pytest.approx(0.5, abs=1e-6)
+    assert family.step(State())["preference_accuracy"] == pytest.approx(0.5, abs=1e-6)
