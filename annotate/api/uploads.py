@@ -1,6 +1,6 @@
 """Entries of an API request as bundles, so that they are checked and stored like the rows of a file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +35,15 @@ def add_judgements(*, study: Study, entries: Sequence[Mapping[str, Any]]) -> dic
     lock_for_upload(study)
     found = study.prompts.filter(external_id__in={entry["prompt_id"] for entry in entries})
     prompts = {prompt.external_id: prompt for prompt in found.prefetch_related("responses")}
-    return _add(study, [_judged(row, prompts, study.labels) for row in _rows(entries)])
+    criteria = set(study.criteria.values_list("key", flat=True))
+    return _add(study, [_judged(row, prompts, study.labels, criteria) for row in _rows(entries)])
 
 
 def _rows(entries: Sequence[Mapping[str, Any]]) -> list[Row]:
     return [Row(Path("request"), number, dict(entry)) for number, entry in enumerate(entries, start=1)]
 
 
-def _judged(row: Row, prompts: Mapping[str, Prompt], labels: Sequence[str]) -> Bundle:
+def _judged(row: Row, prompts: Mapping[str, Prompt], labels: Sequence[str], criteria: Collection[str]) -> Bundle:
     values = row.values
     prompt = prompts.get(values["prompt_id"])
     if prompt is None:
@@ -53,6 +54,9 @@ def _judged(row: Row, prompts: Mapping[str, Prompt], labels: Sequence[str]) -> B
     if (label := values.get("label", "")) and label not in labels:
         wanted = _("%(label)r is no label of the study; expected %(known)s")
         row.fail("label", wanted, label=label, known=", ".join(labels) or _("none"))
+    if unknown := [key for key in values.get("scores", {}) if key not in criteria]:
+        wanted = _("%(key)r is no criterion of the study; expected %(known)s")
+        row.fail("scores", wanted, key=unknown[0], known=", ".join(sorted(criteria)) or _("none"))
     said = Said(
         external_id=f"api:{values['judgement_id']}",
         shown=values["shown"],

@@ -14,7 +14,7 @@ from annotate.prompts.models import Response
 from annotate.studies.models import Study
 from annotate.tasks.models import Task
 from annotate.tasks.operations import lease_next
-from tests.factories import MembershipFactory, StudyFactory, TaskFactory
+from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 from training.models import ModelKind, ModelVersion, Run
 
 RESPONSES = [{"prompt": "Q", "response": text, "author": f"m{text}"} for text in "AB"]
@@ -157,6 +157,7 @@ class TestData:
     def test_labels_of_judgements_are_the_studys(self, api):
         labels = {"label_question": "Which?", "labels": ["good", "bad"], "ask_confidence": True}
         assert api("PATCH", "studies/shop/", labels).json()["labels"] == ["good", "bad"]
+        CriterionFactory(study=Study.objects.get(slug="shop"), key="clear", minimum=1, maximum=5)
         api("POST", "studies/shop/responses/", {"responses": [{"prompt": "Q", "prompt_id": "q", "response": "A"}]})
         (response,) = api("GET", "studies/shop/responses/").json()["results"]
         said = {
@@ -167,13 +168,17 @@ class TestData:
             ({"label": "fine"}, 422, "'fine' is no label of the study; expected good, bad"),
             ({"label": ""}, 422, "only beside a label"),
             ({"confidence": 4}, 400, "4"),
-            ({}, 200, ""),
-            ({"judgement_id": "2", "label": "bad"}, 422, "has judged these responses differently"),
+            ({"scores": {"claer": [3]}}, 422, "'claer' is no criterion of the study; expected clear"),
+            ({"lable": "good"}, 400, "Unknown field; expected judgement_id"),
+            ({}, 200, '"judgements":1'),
+            ({"label": "bad"}, 422, "the id 'api:1' stands in the study already with another judgement"),
+            ({"judgement_id": "2", "label": "bad"}, 200, '"repeats":1'),
         ):
             answer = api("POST", "studies/shop/judgements/", {"judgements": [{**said, **change}]})
             assert answer.status_code == status, answer.content
             assert words in answer.content.decode()
-        (read,) = api("GET", "studies/shop/judgements/").json()["results"]
+        read, again = api("GET", "studies/shop/judgements/").json()["results"]
+        assert (read["part"], again["part"]) == ("vote", "repeat")
         assert (read["label"], read["confidence"]) == ("good", 3)
 
     def test_exports_are_the_files_of_the_page_and_are_on_record(self, api, owner):
