@@ -75,7 +75,7 @@ def unpaired(study: Study, split: str, policy: Policy, style: Style) -> Table:
 
 def _unpaired_rows(study: Study, split: str, policy: Policy, style: Style) -> Iterator[Row]:
     for group, records in walk.records(study, split, policy.counted(study)):
-        labels = labels_of(records)
+        labels = {labelled.response_id: labelled.label for labelled in labels_of(records)}
         margins: dict[str, float] = defaultdict(float)
         flags: dict[str, list[bool]] = defaultdict(list)
         for pair in policy.pairs(records):
@@ -86,7 +86,7 @@ def _unpaired_rows(study: Study, split: str, policy: Policy, style: Style) -> It
                 flags[response].append(flag)
         for response in sorted(flags, key=int):
             refused = 2 * sum(flags[response]) > len(flags[response])
-            label = labels.get((str(group.pk), response))
+            label = labels.get(response)
             balance = margins[response] if label is None else label - 0.5
             if not refused and not balance:
                 policy.left_out["neither better nor worse"] += 1

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from statistics import fmean
 
 
 class Conversation(str):
@@ -118,13 +119,30 @@ class Pair:
 LABEL = "label"
 
 
-def labels_of(records: Iterable[Record]) -> dict[tuple[str, str], float]:
-    """Prompt and response id to the mean of the labels that raters gave the response on its own, in [0, 1]."""
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A response that raters labelled on its own; label: the mean of their labels, in [0, 1]."""
+
+    prompt_id: str
+    prompt: str
+    response_id: str
+    response: str
+    label: float
+
+
+def labels_of(records: Iterable[Record]) -> list[Labelled]:
+    """The responses that the records label good or bad, each once."""
     given: dict[tuple[str, str], list[float]] = {}
+    texts: dict[tuple[str, str], tuple[str, str]] = {}
     for record in records:
-        for response, value in zip(record.response_ids, record.scores.get(LABEL, ()), strict=False):
+        values = record.scores.get(LABEL, ())
+        for response, text, value in zip(record.response_ids, record.responses, values, strict=False):
             given.setdefault((record.prompt_id, response), []).append(value)
-    return {key: sum(values) / len(values) for key, values in given.items()}
+            texts[record.prompt_id, response] = (record.prompt, text)
+    return [
+        Labelled(prompt_id, texts[prompt_id, response][0], response, texts[prompt_id, response][1], fmean(values))
+        for (prompt_id, response), values in given.items()
+    ]
 
 
 def pairs_of(records: Iterable[Record], *, raters: bool = True) -> list[Pair]:

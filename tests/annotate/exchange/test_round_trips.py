@@ -6,8 +6,9 @@ import pytest
 from django.core.management import call_command
 
 from annotate.exchange.import_preferences import import_preferences
+from annotate.exchange.records import engine_prompt, items_of, records_of
 from annotate.judgements.models import Judgement
-from annotate.prompts.models import Prompt
+from annotate.prompts.models import Prompt, Response
 
 pytestmark = pytest.mark.django_db
 SYSTEM = {"role": "system", "content": "You answer in one line."}
@@ -75,3 +76,14 @@ def test_labels_of_unpaired_feedback(tmp_path):
     # One for and one against leaves nothing to say; two against one is the majority's label.
     told = export(tmp_path / "o.jsonl", study="s", format="unpaired", conversational=True)
     assert told == [row for row in rows if row is not rows[1]]
+
+
+def test_models_get_the_messages_of_a_conversation(tmp_path):
+    pair = {"prompt": TALK, "chosen": [assistant("yes")], "rejected": [assistant("no")]}
+    import_preferences(slug="s", path=write(tmp_path / "a.jsonl", [pair]))
+    (record,) = records_of(Judgement.objects.all())
+    ((prompt, _text), _other) = items_of(Response.objects.all())
+    for asked in (record.prompt, prompt, engine_prompt(Prompt.objects.get())):
+        assert asked.messages == TALK
+        assert asked == Prompt.objects.get().text
+    assert not record.order_known

@@ -21,7 +21,7 @@ from training.engine.policy.config import PolicyConfig
 from training.engine.policy.rollouts import dealt
 from training.engine.policy.rows import Group
 from training.engine.policy.state import State
-from training.engine.records import Pair, Record, pairs_of
+from training.engine.records import Labelled, Pair, Record, labels_of, pairs_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Question:
     pairs: Tensor  # (M, 2)
     shares: Tensor  # (M,): the share of the votes that the first of the pair won
     weights: Tensor  # (M,): the votes on the pair
-    liked: Tensor  # (K,): mean share of the votes that a response won over its pairs
+    liked: Tensor  # (K,): how good a response is by its labels, or else its mean share of the votes over its pairs
     truncated: int  # how many of the responses, or of their prompts, were cut
 
 
@@ -41,15 +41,18 @@ class Direct:
     def __init__(
         self, actor: Actor, config: PolicyConfig, train: Sequence[Record], validation: Sequence[Record]
     ) -> None:
-        """Raises ValueError when the training records compare no responses, or find none better than another."""
+        """Raises ValueError when nothing can be learned from the training records: dpo needs pairs of which one
+        response is better, kto such pairs or responses that are labelled good or bad."""
         self.actor, self.config = actor, config
         # What a response's likelihood is does not depend on how samples are drawn.
         self.passes = actor.passes.at_temperature(1.0)
         self.max_length = min(config.max_length, actor.policy.context - actor.policy.latent)
-        self.train, self.validation = (self._questions(pairs_of(records)) for records in (train, validation))
+        self.train, self.validation = (self._questions(records) for records in (train, validation))
+        kto = config.algorithm == "kto"
         if not self.train:
-            raise ValueError("the train split has judgements, but none compares two responses")
-        if all(bool((question.shares == 0.5).all()) for question in self.train.values()):
+            also = " or labels one" if kto else ""
+            raise ValueError(f"the train split has judgements, but none compares two responses{also}")
+        if all(bool(((q.liked if kto else q.shares) == 0.5).all()) for q in self.train.values()):
             raise ValueError("all pairs of the train split are even: no response is better than another")
         if config.algorithm == "kto" and len(self.train) < 2:
             raise ValueError("kto needs judgements on at least two prompts: its KL is that of other prompts' responses")
@@ -88,31 +91,37 @@ class Direct:
     @torch.no_grad()
     def figures(self) -> dict[str, float]:
         """On the validation split: how often the policy's own ratio to its start orders a pair as the raters do."""
-        right = [_ordered(q, self._log_ratios(q)) for q in self.validation.values()]
+        paired = [q for q in self.validation.values() if (q.shares != 0.5).any()]
+        right = [_ordered(question, self._log_ratios(question)) for question in paired]
         return {"preference_accuracy": sum(right) / len(right)} if right else {}
 
-    def _questions(self, pairs: Sequence[Pair]) -> dict[str, Question]:
-        """The questions by prompt id, in its order."""
-        by_prompt: dict[str, list[Pair]] = {}
-        for pair in pairs:
-            by_prompt.setdefault(pair.prompt_id, []).append(pair)
-        return {key: self._question(by_prompt[key]) for key in sorted(by_prompt)}
+    def _questions(self, records: Sequence[Record]) -> dict[str, Question]:
+        """The questions by prompt id, in its order; kto's have labelled responses, too."""
+        pairs: dict[str, list[Pair]] = {}
+        labels: dict[str, list[Labelled]] = {}
+        for pair in pairs_of(records):
+            pairs.setdefault(pair.prompt_id, []).append(pair)
+        for labelled in labels_of(records) if self.config.algorithm == "kto" else ():
+            labels.setdefault(labelled.prompt_id, []).append(labelled)
+        return {key: self._question(pairs.get(key, []), labels.get(key, [])) for key in sorted({*pairs, *labels})}
 
-    def _question(self, pairs: Sequence[Pair]) -> Question:
-        place: dict[str, int] = {}
-        texts: list[str] = []
+    def _question(self, pairs: Sequence[Pair], labels: Sequence[Labelled]) -> Question:
+        """A prompt's question; of pairs and labels one may be missing."""
+        texts: dict[str, str] = {}
         for pair in pairs:
-            for key, text in ((pair.a_id, pair.a), (pair.b_id, pair.b)):
-                if key not in place:
-                    place[key] = len(texts)
-                    texts.append(text)
-        group, truncated = self._tokenized(pairs[0].prompt, texts)
+            texts |= {pair.a_id: pair.a, pair.b_id: pair.b}
+        texts |= {labelled.response_id: labelled.response for labelled in labels}
+        place = {key: number for number, key in enumerate(texts)}
+        group, truncated = self._tokenized((pairs or labels)[0].prompt, list(texts.values()))
         shares = torch.tensor([pair.share_a for pair in pairs])
-        ends = torch.tensor([[place[pair.a_id], place[pair.b_id]] for pair in pairs])
+        ends = torch.tensor([(place[pair.a_id], place[pair.b_id]) for pair in pairs], dtype=torch.long).view(-1, 2)
         won, count = torch.zeros(2, len(texts))
         for column, share in ((0, shares), (1, 1 - shares)):
             won.index_add_(0, ends[:, column], share)
             count.index_add_(0, ends[:, column], torch.ones_like(share))
+        liked = won / count.clamp(min=1)
+        for labelled in labels:
+            liked[place[labelled.response_id]] = labelled.label
         width = max(map(len, group.responses))
         return Question(
             group=group,
@@ -120,7 +129,7 @@ class Direct:
             pairs=ends,
             shares=shares,
             weights=torch.tensor([pair.votes_weight for pair in pairs]),
-            liked=won / count,
+            liked=liked,
             truncated=truncated,
         )
 

@@ -11,6 +11,7 @@ from training.engine.policy.actor import Actor
 from training.engine.policy.direct import Direct
 from training.engine.policy.rows import Group
 from training.engine.policy.state import State
+from training.engine.records import LABEL
 
 
 def direct(policy_folder, judged, **changes):
@@ -71,3 +72,45 @@ def test_equal_ratios_count_as_half(policy_folder):
     # The policy is its start, so that no response of a pair has the larger ratio.
     assert family.figures()["preference_accuracy"] == pytest.approx(0.5, abs=1e-6)
     assert family.step(State())["preference_accuracy"] == pytest.approx(0.5, abs=1e-6)
+
+
+def labelled(count):
+    """One answer to each prompt, every second one good; no rater judged two of a prompt."""
+    pairs = zip(records(count), range(count), strict=True)
+    return [
+        dataclasses.replace(
+            record, ranks=None, response_ids=record.response_ids[:1], responses=record.responses[:1],
+            scores={LABEL: (float(n % 2),)},
+        )
+        for record, n in pairs
+    ]  # fmt: skip
+
+
+def test_kto_learns_from_labels_alone(policy_folder):
+    config = dataclasses.replace(CONFIG, algorithm="kto", max_new_tokens=64, prompts_per_step=8)
+    judged = labelled(8)
+    family = Direct(Actor.load(str(policy_folder), config), config, judged, judged)
+    assert [question.liked.tolist() for question in family.train.values()] == [[n % 2] for n in range(8)]
+    assert family.figures() == {}  # nobody compared two responses
+    state = State()
+    for _ in range(6):
+        family.step(state)
+        state.step += 1
+    with torch.no_grad():
+        ratios = [family._log_ratios(question).item() for question in family.train.values()]
+    assert min(ratios[1::2]) > max(ratios[0::2])
+    with pytest.raises(ValueError, match="none compares two responses"):
+        direct(policy_folder, judged)
+
+
+def test_a_label_says_more_of_a_response_than_its_pairs(policy_folder):
+    """The rest of a prompt's responses keep what their pairs say."""
+    (pair,) = records(1)
+    label = dataclasses.replace(
+        pair, ranks=None, response_ids=pair.response_ids[:1], responses=pair.responses[:1], scores={LABEL: (1.0,)}
+    )
+    config = dataclasses.replace(CONFIG, algorithm="kto")
+    judged = [pair, *records(1, 1), label]
+    family = Direct(Actor.load(str(policy_folder), config), config, judged, [])
+    assert pair.ranks == (2, 1)
+    assert family.train["0"].liked.tolist() == [1.0, 1.0]
