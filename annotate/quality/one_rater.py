@@ -81,8 +81,11 @@ def remarks(
         )
     if "first" in sure:
         told.append(
-            _("Prefers the response shown %(side)s more often than chance brings. Remind to read both before choosing.")
-            % {"side": _("first") if (found.first.value or 0) > 0.5 else _("last")}
+            _("Prefers the response shown first more often than chance brings. Remind to read both before choosing.")
+            if (found.first.value or 0) > 0.5
+            else _(
+                "Prefers the response shown last more often than chance brings. Remind to read both before choosing."
+            )
         )
     if "run" in sure and found.straight:
         told.append(

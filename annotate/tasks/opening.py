@@ -1,7 +1,7 @@
 """Opening imported tasks to raters: comparisons that were judged elsewhere get more votes here."""
 
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, Q
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
@@ -10,12 +10,13 @@ from annotate.privacy.holding import hold_back
 from annotate.prompts.models import Prompt
 from annotate.studies.models import Study
 from annotate.tasks.models import Part, Purpose, Task
+from annotate.tasks.queries import TaskQuerySet
 
 MAX_RATERS = 100
 BATCH = 2000
 
 
-def imported_tasks(study: Study) -> QuerySet[Task]:
+def imported_tasks(study: Study) -> TaskQuerySet:
     """Tasks with imported votes, and how many of them each has, as `imported`."""
     votes = Q(judgements__live=True, judgements__part=Part.VOTE, judgements__rater__kind=Kind.IMPORTED)
     tasks = study.tasks.filter(purpose=Purpose.COLLECT, withdrawn=False)
