@@ -28,6 +28,11 @@ from training.trouble import WORDS, told
 logger = structlog.get_logger("palate.runs")
 
 MAX_ATTEMPTS = 3
+# Uploads, and jobs that take seconds or minutes: they have a queue of their own.
+QUICK = (
+    *(RunKind.IMPORT_PROMPTS, RunKind.IMPORT_JUDGEMENTS, RunKind.IMPORT_PREFERENCES),
+    *(RunKind.SIMULATE, RunKind.NEXT_TASKS),
+)
 IMPORTS = dict.fromkeys((kind for kind in RunKind.values if kind.startswith("import_")), Action.IMPORTED)
 
 
@@ -79,13 +84,19 @@ def killed_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> 
 def queue_run(**kwargs: Any) -> Run:
     """Like create_run for pages and the API: hands the run to a worker once the transaction is committed, and refuses
     options that only a command on this machine may set."""
-    from training.tasks import execute
-
     refuse_commands_only(JOBS[kwargs["kind"]].options, kwargs["values"])
     with transaction.atomic():
         run = create_run(**kwargs, in_worker=True)
-        transaction.on_commit(partial(execute.delay, run.pk))
+        transaction.on_commit(partial(_send, run))
     return run
+
+
+def _send(run: Run) -> None:
+    """Hand the run to the workers of its queue."""
+    from training.tasks import execute, execute_quick
+
+    task = execute_quick if run.kind in QUICK else execute
+    task.delay(run.pk)
 
 
 def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = False) -> Run:
@@ -176,8 +187,6 @@ def cancel_run(*, run: Run) -> None:
 
 def requeue_lost_runs() -> int:
     """Queue again the runs whose worker died; after MAX_ATTEMPTS they fail. Returns how many were lost."""
-    from training.tasks import execute
-
     with transaction.atomic():
         lost = list(Run.objects.lost().select_for_update(skip_locked=True))
         for run in lost:
@@ -187,5 +196,5 @@ def requeue_lost_runs() -> int:
                 continue
             run.state = RunState.QUEUED
             run.save(update_fields=["state"])
-            transaction.on_commit(partial(execute.delay, run.pk))
+            transaction.on_commit(partial(_send, run))
     return len(lost)

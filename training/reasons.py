@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotate.judgements.models import Judgement
 from annotate.judgements.selection import JudgementSelection, default_selection
@@ -34,17 +35,19 @@ def why_not(turn: Round, rate: WinRate, selection: JudgementSelection | None = N
 
 def _from_judgements(turn: Round, rate: WinRate, width: float, selection: JudgementSelection) -> Iterator[str]:
     yield _(
-        "%(judgements)d judgements on %(prompts)d prompts tell a win rate to within %(half).2f: only one above "
+        "Judgements: %(judgements)d; prompts: %(prompts)d. They tell a win rate to within %(half).2f: only one above "
         "%(least).2f could have been shown to be above one half."
     ) % {
         "judgements": rate.judgements, "prompts": rate.prompts, "half": width / 2, "least": min(1, 0.5 + width / 2),
     }  # fmt: skip
     pairs = _pairs(turn)
     if same := sum(mine == theirs for mine, theirs in pairs):
-        yield _("In %(same)d of %(pairs)d pairs both policies wrote the same words, so nobody could compare them.") % {
-            "same": same,
-            "pairs": len(pairs),
-        }
+        said = ngettext(
+            "In %(same)d of %(pairs)d pair both policies wrote the same words, so nobody could compare them.",
+            "In %(same)d of %(pairs)d pairs both policies wrote the same words, so nobody could compare them.",
+            len(pairs),
+        )
+        yield said % {"same": same, "pairs": len(pairs)}
     agrees = agreement(turn, selection)
     if agrees is None:
         return

@@ -11,5 +11,11 @@ def execute(run_id: int) -> None:
 
 
 @app.task
+def execute_quick(run_id: int) -> None:
+    """Execute a run of a kind that never waits behind a training: a queue and workers of its own take it."""
+    execute(run_id)
+
+
+@app.task
 def requeue_lost_runs() -> int:
     return operations.requeue_lost_runs()

@@ -14,7 +14,7 @@ from annotate.errors import PalateError
 from annotate.judgements.selection import JudgementSelection
 from annotate.judgements.selection_form import requested_selection
 from annotate.members.access import managed_studies, managed_study
-from annotate.quality.win_rate import win_rate
+from annotate.quality.win_rate import win_rates
 from annotate.standings.forms import SelectionForm
 from annotate.standings.reading import ballot_of, read, standings_of
 from annotate.standings.table import Place
@@ -116,7 +116,8 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     }
     if shown.study and (rounds := list(_rounds(version))):
         selection = requested_selection(request, shown.study)
-        context["rounds"] = [(turn, win_rate(turn, selection)) for turn in rounds]
+        rates = win_rates(rounds, selection)
+        context["rounds"] = [(turn, rates[turn.pk]) for turn in rounds]
         context |= {"selection": selection, "standings": _standings(shown.study, selection)}
     return render(request, "manage/run.html", context)
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotate.errors import PalateError
 from annotate.judgements.models import MOST_SECONDS, Confidence, Device, Judgement
@@ -207,7 +208,10 @@ def _checked_ranks(ranks: Sequence[int] | None, k: int) -> list[int] | None:
     if ranks is None:
         return None
     if len(ranks) != k:
-        raise PalateError(_("Give every response a place: %(n)d are needed.") % {"n": k})
+        said = ngettext(
+            "Give every response a place: %(n)d is needed.", "Give every response a place: %(n)d are needed.", k
+        )
+        raise PalateError(said % {"n": k})
     # Any numbers order the responses; stored is the dense order 1, 2, 3 with equal numbers for ties.
     order = sorted(set(ranks))
     return [order.index(rank) + 1 for rank in ranks]

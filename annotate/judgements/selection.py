@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class Who(models.TextChoices):
     """Whose judgements count."""
 
-    PEOPLE = "people", gettext_lazy("people, imported ones included")
+    PEOPLE = "people", gettext_lazy("people")
     SIMULATED = "simulated", gettext_lazy("simulated raters")
     MACHINE = "machine", gettext_lazy("machine judges")
-    ALL = "all", gettext_lazy("everybody, people and others together")
+    ALL = "all", gettext_lazy("everybody")
 
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -33,9 +33,9 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 PARTS = [
     (Part.VOTE, gettext_lazy("votes")),
-    (Part.REPEAT, gettext_lazy("repeats of a rater's own votes")),
+    (Part.REPEAT, gettext_lazy("repeats")),
     (Part.ADJUDICATION, gettext_lazy("experts' decisions")),
-    (Part.REWRITE, gettext_lazy("preferences for rewrites")),
+    (Part.REWRITE, gettext_lazy("rewrites")),
 ]
 
 
@@ -56,7 +56,7 @@ class JudgementSelection:
         """Return which data a figure comes from, in words."""
         who, answers = Who(self.who).label, dict(PARTS)[Part(self.part)]
         named = _("judgements of: %(who)s; answers: %(answers)s") % {"who": who, "answers": answers}
-        return f"{named}; {_('known answers and excluded raters are left out')}"
+        return f"{named}; {_('imported raters count as people, known answers and excluded raters are left out')}"
 
     def of_part(self, part: str) -> "JudgementSelection":
         """Return the selection of the same raters' answers of another part."""

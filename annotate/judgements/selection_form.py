@@ -10,7 +10,7 @@ from annotate.studies.models import Study
 
 class JudgementSelectionForm(forms.Form):
     who = forms.ChoiceField(label=_("Judgements of"), choices=Who.choices, required=False)
-    answers = forms.ChoiceField(label=_("Answers"), choices=PARTS, required=False)
+    answers = forms.ChoiceField(label=_("Kind of answer"), choices=PARTS, required=False)
 
     def judgements(self, default: JudgementSelection) -> JudgementSelection:
         """Return what a valid form asks for; `default` where it says nothing."""

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotate.errors import PalateError
 from annotate.judgements.models import Judgement
@@ -62,7 +63,12 @@ def set_known_answer(
     if ranks is None and not scores and not label:
         raise PalateError(_("The known answer says nothing."))
     if (ranks is not None and len(ranks) != k) or any(len(values) != k for values in (scores or {}).values()):
-        raise PalateError(_("The known answer must have one rank or score for each of the %(k)d responses.") % {"k": k})
+        said = ngettext(
+            "The known answer must have one rank or score for the %(k)d response.",
+            "The known answer must have one rank or score for each of the %(k)d responses.",
+            k,
+        )
+        raise PalateError(said % {"k": k})
     if label and label not in task.study.labels:
         raise PalateError(_("This study has no label “%(label)s”.") % {"label": label})
     Task.objects.filter(pk=task.pk).update(purpose=purpose, replication=NO_LIMIT)

@@ -86,7 +86,7 @@ def figures(found: Beside, kappa: Estimate, error: float | None) -> list[Figure]
             _("κ with people"),
             _("Agreement with the majority of people beyond chance: 1 is perfect, 0 is chance"),
             kappa,
-            _("Cohen 1960, pairs without a majority left out; %(by)s") % {"by": by_pair},
+            "; ".join([_("Cohen 1960, pairs without a majority left out"), by_pair]),
         ),
         of(
             _("calibration error"),
@@ -98,13 +98,13 @@ def figures(found: Beside, kappa: Estimate, error: float | None) -> list[Figure]
             _("pull of the first place"),
             _("The chance that the machine gives to the response shown first, over both orders; 0.5 without a pull"),
             pull,
-            _("mean; %(by)s") % {"by": by_pair},
+            "; ".join([_("mean"), by_pair]),
         ),
         of(
             _("same in both orders"),
             _("How often the machine names the same response when the order is swapped"),
             both,
-            _("share; %(by)s") % {"by": by_pair},
+            "; ".join([_("share"), by_pair]),
         ),
     ]
 

@@ -103,9 +103,11 @@ def let_go_on(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return redirect("study-members", slug)
 
 
-@require_POST
 def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Ask once more, then take a member out of the study."""
     member = _member(request, slug, pk)
+    if request.method != "POST":
+        return render(request, "manage/remove.html", {"study": member.study, "tab": "members", "member": member})
     try:
         operations.remove_member(member=member)
         told = {"member": member.pseudonym}

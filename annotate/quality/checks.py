@@ -3,12 +3,14 @@
 Each check compares a figure with what it would be without the habit (`expected`); its interval is a bootstrap.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from annotate.judgements.comparisons import Comparisons, Flags, Floats, Ints
 from annotate.quality.bootstrap import NOTHING, Clusters, Estimate, ratio, share
+from annotate.quality.multiple import holm, p_value
 from annotate.quality.units import numbered
 
 # A pause longer than this begins a new session.
@@ -17,17 +19,22 @@ PAUSE = 30 * 60
 
 @dataclass(frozen=True)
 class Check:
-    """key: which check. estimate: the figure. missing: a key that says why there is none, or nothing."""
+    """key: which check. estimate: the figure. missing: a key that says why there is none, or nothing.
+
+    found: whether the habit is there beyond doubt, as `corrected` says of all checks together.
+    """
 
     key: str
     estimate: Estimate
     expected: float
     missing: str = ""
+    found: bool = False
 
-    @property
-    def found(self) -> bool:
-        """Whether the habit is there beyond doubt (95 %)."""
-        return self.estimate.excludes(self.expected)
+
+def corrected(checks: Sequence[Check]) -> list[Check]:
+    """Mark the habits that are there beyond doubt: at 95 % for all checks together, by Holm's procedure."""
+    rejected = holm({check.key: p_value(check.estimate, check.expected) for check in checks})
+    return [replace(check, found=check.key in rejected) for check in checks]
 
 
 def order_was_random(comparisons: Comparisons, by_people_here: Flags) -> Flags:

@@ -7,11 +7,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from annotate.members.models import Membership
-from annotate.quality.bootstrap import Estimate
+from annotate.quality.bootstrap import NOTHING, Estimate
 from annotate.quality.checks import others_agree
 from annotate.quality.coefficients import Measure, alpha_nominal, alpha_ordinal, concordances, raw_agreement
 from annotate.quality.evidence import Evidence
 from annotate.quality.habits import Habits, habits
+from annotate.quality.multiple import holm, p_value
 from annotate.quality.reliability import reliability
 from annotate.quality.units import units_of_answers, units_of_comparisons
 from annotate.standings.reading import Selection, ballot_of, standings_of
@@ -61,25 +62,32 @@ def report(evidence: Evidence, member: Membership) -> RaterReport:
 def remarks(
     found: Habits, alpha: tuple[float, float, float] | None, agreement: float | None, usual: float | None
 ) -> list[str]:
-    """What stands out beyond doubt, in words that a manager can say to the rater; what is fine is said too."""
+    """What stands out beyond doubt, in words that a manager can say to the rater; what is fine is said too.
+
+    Beyond doubt is 95 % for all that is looked at together, by Holm's procedure.
+    """
+    sure = holm(_p_values(found, alpha, agreement, usual))
     told = []
     if found.agreement.value is not None and agreement is not None:
-        if found.agreement.excludes(agreement) and found.agreement.value < agreement:
+        if "agreement" in sure and found.agreement.value < agreement:
             told.append(_("Agrees with others less than raters here usually do. Look at some of these tasks together."))
-        elif found.agreement.excludes(agreement):
+        elif "agreement" in sure:
             told.append(_("Agrees with others more than raters here usually do."))
         else:
             told.append(_("Agrees with others as much as raters here usually do."))
-    if alpha and usual is not None and alpha[2] < usual:
+    if "reliability" in sure and alpha and usual is not None and alpha[0] < usual:
         told.append(
             _("Answers hang together with the others' less than usual: the vote counts for less in what is learned.")
         )
-    if found.first.excludes(0.5):
+    if "first" in sure:
         told.append(
-            _("Prefers the response shown %(side)s more often than chance brings. Remind to read both before choosing.")
-            % {"side": _("first") if (found.first.value or 0) > 0.5 else _("last")}
+            _("Prefers the response shown first more often than chance brings. Remind to read both before choosing.")
+            if (found.first.value or 0) > 0.5
+            else _(
+                "Prefers the response shown last more often than chance brings. Remind to read both before choosing."
+            )
         )
-    if found.straight:
+    if "run" in sure and found.straight:
         told.append(
             _(
                 "Gave the same answer %(n)d times in a row, which chance hardly brings. "
@@ -96,15 +104,29 @@ def remarks(
             )
             % {"n": found.fast}
         )
-    if found.drift.excludes(0) and (found.drift.value or 0) < 0:
+    if "drift" in sure and (found.drift.value or 0) < 0:
         told.append(
             _("Agreement has fallen in the second half of the work. A break, or the instructions again, may help.")
         )
-    elif found.drift.excludes(0):
+    elif "drift" in sure:
         told.append(_("Agreement has risen in the second half of the work."))
     if len(told) < 2:
         told.append(_("Nothing else stands out."))
     return told
+
+
+def _p_values(
+    found: Habits, alpha: tuple[float, float, float] | None, agreement: float | None, usual: float | None
+) -> dict[str, float | None]:
+    """The p-value of everything that a remark may call out of the ordinary; None where it cannot be told."""
+    own = Estimate(*alpha, 0) if alpha else NOTHING
+    return {
+        "agreement": None if agreement is None else p_value(found.agreement, agreement),
+        "reliability": None if usual is None else p_value(own, usual),
+        "first": p_value(found.first, 0.5),
+        "run": found.run_chance if found.run else None,
+        "drift": p_value(found.drift, 0.0),
+    }
 
 
 def without(evidence: Evidence, member: Membership) -> list[Without]:

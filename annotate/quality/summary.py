@@ -126,8 +126,7 @@ def all_checks(evidence: Evidence) -> list[checks.Check]:
     found = [checks.position_bias(comparisons, evidence.random_order)]
     if (comparisons.size > 2).any():
         found.append(checks.first_against_last(comparisons, evidence.random_order))
-    return [
-        *found,
+    found += [
         checks.length_bias(comparisons, first, second),
         checks.fatigue(comparisons),
         checks.after_a_side(comparisons),
@@ -135,6 +134,7 @@ def all_checks(evidence: Evidence) -> list[checks.Check]:
         checks.skips(skipping.skipped, skipping.length, skipping.task),
         checks.skips_and_agreement(np.unique(skipping.task[skipping.skipped]), comparisons),
     ]
+    return checks.corrected(found)
 
 
 def not_yet(evidence: Evidence) -> str:

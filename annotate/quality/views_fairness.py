@@ -85,9 +85,11 @@ def _results(evidence: Evidence) -> dict[str, Any]:
     pairs, why_not = _needs(ballot, evidence.judgements)
     return {
         **known,
-        "by_rater": [(p, *_figures(p, _("raters"))) for p in by_rater],
+        "by_rater": [(p, *_figures(p, _("share; 95 % percentile bootstrap of raters"))) for p in by_rater],
         "hidden": hidden,
-        "by_prompt": [(p, *_figures(p, _("tasks"))) for p in _by_prompts(evidence, ballot)],
+        "by_prompt": [
+            (p, *_figures(p, _("share; 95 % percentile bootstrap of tasks"))) for p in _by_prompts(evidence, ballot)
+        ],
         "needs": pairs,
         "no_needs": why_not,
         "all_pairs": max((more for *_names, _need, more in pairs), default=0),
@@ -121,8 +123,8 @@ def _by_prompts(evidence: Evidence, ballot: Ballot) -> list[Preference]:
     )
 
 
-def _figures(found: Preference, drawn: str) -> tuple[Figure, Figure]:
-    method, unit = _("share; 95 %% percentile bootstrap of %(drawn)s") % {"drawn": drawn}, _("votes")
+def _figures(found: Preference, method: str) -> tuple[Figure, Figure]:
+    unit = _("votes")
     words = {"author": found.author, "group": found.group}
     share, difference = found.share, found.difference
     return (

@@ -4,9 +4,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import F
+
 from annotate.judgements.models import Judgement
 from annotate.judgements.selection import JudgementSelection, default_selection
 from annotate.quality.intervals import mean_by_prompt
+from annotate.tasks.models import TaskResponse
 from training.models import Round
 
 
@@ -32,13 +35,20 @@ class WinRate:
 
 def win_rate(turn: Round, selection: JudgementSelection | None = None) -> WinRate:
     """The win rate of a round's policy from the judgements of the selection; without one, the study's usual ones."""
-    selection = selection or default_selection(turn.study)
-    judgements = Judgement.objects.selected(selection).filter(task__round=turn, ranks__isnull=False)
-    mine = set(turn.policy.responses.filter(places__task__round=turn).values_list("pk", flat=True))
-    outcomes: dict[int, list[float]] = defaultdict(list)
-    for prompt, shown, ranks in judgements.values_list("task__prompt", "shown", "ranks"):
-        outcomes[prompt].append(_outcome(shown, ranks, mine))
-    return from_outcomes(list(outcomes.values()))
+    return win_rates([turn], selection or default_selection(turn.study))[turn.pk]
+
+
+def win_rates(turns: Sequence[Round], selection: JudgementSelection) -> dict[int, WinRate]:
+    """Round to the win rate of its policy from the judgements of the selection, in two queries for all rounds."""
+    judgements = Judgement.objects.selected(selection).filter(task__round__in=turns, ranks__isnull=False)
+    written = TaskResponse.objects.filter(task__round__in=turns, response__author_model=F("task__round__policy"))
+    mine: dict[int, set[int]] = defaultdict(set)
+    for turn, response in written.order_by().values_list("task__round", "response"):
+        mine[turn].add(response)
+    outcomes: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for turn, prompt, shown, ranks in judgements.values_list("task__round", "task__prompt", "shown", "ranks"):
+        outcomes[turn][prompt].append(_outcome(shown, ranks, mine[turn]))
+    return {turn.pk: from_outcomes(list(outcomes[turn.pk].values())) for turn in turns}
 
 
 def _outcome(shown: Sequence[int], ranks: Sequence[int], mine: set[int]) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 
 from annotate.judgements.comparisons import Floats
 from annotate.judgements.selection import JudgementSelection
-from annotate.quality.win_rate import WinRate, win_rate
+from annotate.quality.win_rate import WinRate, win_rates
 from annotate.standings.ranking.online import Online
 from annotate.standings.ranking.votes import Votes
 from annotate.studies.models import Study
@@ -53,10 +53,9 @@ class Turn:
 
 
 def turns(study: Study, selection: JudgementSelection) -> list[Turn]:
-    rounds = study.rounds.select_related("policy").order_by("number")
-    return [
-        Turn(turn.number, str(turn.policy), _gain(turn.policy.metrics), win_rate(turn, selection)) for turn in rounds
-    ]
+    rounds = list(study.rounds.select_related("policy").order_by("number"))
+    rates = win_rates(rounds, selection)
+    return [Turn(turn.number, str(turn.policy), _gain(turn.policy.metrics), rates[turn.pk]) for turn in rounds]
 
 
 def _gain(metrics: dict[str, dict[str, float]]) -> float | None:

@@ -88,9 +88,13 @@ def method_of(selection: Selection) -> str:
     model = str(dict(MODELS)[selection.model])
     interval = _("bootstrap of tasks") if selection.bootstrap else _("sandwich covariance clustered by task")
     names = ", ".join(str(WORDS[name]) for name in selection.controls)
-    controls = _(", controlled for %(names)s") % {"names": names} if names else ""
-    weights = _(", votes weighed by the reliability of their raters") if selection.reliability else ""
-    return f"{model}{controls}{weights}; {interval}"
+    items = [
+        model,
+        _("controlled for: %(names)s") % {"names": names} if names else "",
+        _("votes weighed by the reliability of their raters") if selection.reliability else "",
+        interval,
+    ]
+    return "; ".join(item for item in items if item)
 
 
 def place_figures(place: Place, part: Part, selection: Selection) -> tuple[Figure, Figure]:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from annotate.studies.models import Criterion, Method, Study
 from annotate.studies.operations import CHANGEABLE
 from annotate.studies.templates import StudyTemplate
+from annotate.tasks.opening import MAX_RATERS
 
 
 class StudyForm(forms.ModelForm):
@@ -40,7 +41,7 @@ GROUPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
         ),
     ),
     (_("Further questions"), ("label_question", "labels", "ask_confidence", "ask_rewrite")),
-    (_("Handing out"), ("active", "replication", "rank_size", "lease_minutes", "rater_cap")),
+    (_("Handing out"), ("replication", "rank_size", "lease_minutes", "rater_cap")),
     (_("Checks"), ("repeat_share", "gold_share", "gold_minimum", "gold_rule")),
     (_("Privacy"), ("consent", "flag_personal_data", "retention_days")),
 )
@@ -49,7 +50,8 @@ GROUPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
 class StudySettingsForm(forms.ModelForm):
     class Meta:
         model = Study
-        fields = list(CHANGEABLE)
+        # Pausing has a button of its own: a form that was opened before must not resume the study.
+        fields = [name for name in CHANGEABLE if name != "active"]
         widgets = {
             "description": forms.Textarea(attrs={"rows": 2}),
             "instructions": forms.Textarea(attrs={"rows": 8}),
@@ -69,6 +71,12 @@ class StudySettingsForm(forms.ModelForm):
     def groups(self) -> Iterator[tuple[Any, list[BoundField]]]:
         """Title and fields of each part of the page."""
         return ((title, [self[name] for name in names]) for title, names in GROUPS)
+
+
+class OpenImportedForm(forms.Form):
+    raters = forms.IntegerField(
+        label=_("Raters per task, besides those who were imported"), min_value=1, max_value=MAX_RATERS, initial=1
+    )
 
 
 class CriterionForm(forms.Form):

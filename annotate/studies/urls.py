@@ -10,6 +10,7 @@ urlpatterns = [
     path("studies/<slug:slug>/", views_manage.overview, name="study-overview"),
     path("studies/<slug:slug>/settings/", views_manage.settings, name="study-settings"),
     path("studies/<slug:slug>/scales/", views_manage.add_scale, name="study-add-scale"),
+    path("studies/<slug:slug>/imported/open/", views_manage.open_imported_tasks, name="study-open-imported"),
     path("studies/<slug:slug>/preview/", views_manage.preview_settings, name="study-preview"),
     path("studies/<slug:slug>/state/", views_manage.change_state, name="study-state"),
 ]

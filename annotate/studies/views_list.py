@@ -3,10 +3,12 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from annotate.members.queries import may_make_studies, memberships_of, progress_of
+from annotate.members.queries import may_make_studies, memberships_of, progress_of_all
 
 
 def studies(request: HttpRequest) -> HttpResponse:
-    rows = [(membership, progress_of(membership)) for membership in memberships_of(request.user)]
+    memberships = list(memberships_of(request.user))
+    progress = progress_of_all(memberships)
+    rows = [(membership, progress[membership.pk]) for membership in memberships]
     context = {"rows": rows, "may_make_studies": may_make_studies(request.user)}
     return render(request, "studies/list.html", context)

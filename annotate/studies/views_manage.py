@@ -4,7 +4,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from annotate.audit.models import Action
@@ -16,11 +16,12 @@ from annotate.quality.agreement import agreement
 from annotate.quality.consistency import self_consistency
 from annotate.quality.evidence import Evidence
 from annotate.quality.progress import counts_of, judgements_by_day, progress_of_study
-from annotate.quality.win_rate import win_rate
+from annotate.quality.win_rate import win_rates
 from annotate.studies import operations
-from annotate.studies.forms import CriterionForm, StudySettingsForm
+from annotate.studies.forms import CriterionForm, OpenImportedForm, StudySettingsForm
 from annotate.studies.models import Study
 from annotate.studies.preview import preview
+from annotate.tasks.opening import imported_tasks, open_imported
 from palate.charts import bars
 
 STATES = {
@@ -35,7 +36,8 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
     study = managed_study(request, slug)
     selection = requested_selection(request, study)
     days = judgements_by_day(study, selection)
-    rounds = study.rounds.select_related("policy", "against").order_by("-number")
+    rounds = list(study.rounds.select_related("policy", "against").order_by("-number")[:10])
+    rates = win_rates(rounds, selection)
     context = {
         "study": study,
         "tab": "overview",
@@ -46,7 +48,7 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
         "counts": counts_of(study, selection),
         "agreement": agreement(Evidence(study, selection).comparisons),
         "consistency": self_consistency(study, selection),
-        "rounds": [(turn, win_rate(turn, selection)) for turn in rounds[:10]],
+        "rounds": [(turn, rates[turn.pk]) for turn in rounds],
         "runs": study.runs.all()[:5],
     }
     return render(request, "manage/overview.html", context)
@@ -86,10 +88,46 @@ def add_scale(request: HttpRequest, slug: str) -> HttpResponse:
     return _settings(request, slug, StudySettingsForm(instance=study), scale)
 
 
-def _settings(request: HttpRequest, slug: str, form: StudySettingsForm, scale: CriterionForm) -> HttpResponse:
+@require_POST
+def open_imported_tasks(request: HttpRequest, slug: str) -> HttpResponse:
+    """Let imported tasks be judged by raters of the study, too."""
+    study = managed_study(request, slug)
+    opening = OpenImportedForm(request.POST)
+    if not opening.is_valid():
+        return _settings(request, slug, StudySettingsForm(instance=study), CriterionForm(), opening)
+    raters = opening.cleaned_data["raters"]
+    tasks = open_imported(study=study, raters=raters)
+    record(
+        study=study,
+        user=request.user,
+        action=Action.CHANGED,
+        subject="imported tasks opened",
+        raters=raters,
+        tasks=tasks,
+    )
+    said = ngettext("%(n)d task asks for more raters now.", "%(n)d tasks ask for more raters now.", tasks)
+    messages.success(request, said % {"n": tasks})
+    return redirect("study-settings", slug)
+
+
+def _settings(
+    request: HttpRequest,
+    slug: str,
+    form: StudySettingsForm,
+    scale: CriterionForm,
+    opening: OpenImportedForm | None = None,
+) -> HttpResponse:
     # The form has written its invalid values into its study; the page's head must show the stored ones.
-    context = {"study": managed_study(request, slug), "tab": "settings", "form": form, "scale_form": scale}
-    status = 422 if form.errors or scale.errors else 200
+    study, opening = managed_study(request, slug), opening or OpenImportedForm()
+    context = {
+        "study": study,
+        "tab": "settings",
+        "form": form,
+        "scale_form": scale,
+        "opening": opening,
+        "imported": imported_tasks(study).count(),
+    }
+    status = 422 if form.errors or scale.errors or opening.errors else 200
     return render(request, "manage/settings.html", context, status=status)
 
 

@@ -47,7 +47,7 @@ def selection_switch(context: template.Context, selection: JudgementSelection) -
     return {
         "groups": [
             (_("Judgements of"), choices("who", Who.choices, selection.who)),
-            (_("Answers"), choices("answers", PARTS, selection.part)),
+            (_("Kind of answer"), choices("answers", PARTS, selection.part)),
         ],
         "notice": unasked if by_default else notices.get(Who(selection.who), ""),
     }

@@ -39,8 +39,12 @@ def resolved(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     schemes = ("http", "https") if settings.WEBHOOKS_ALLOW_PRIVATE else ("https",)
     if parts.scheme not in schemes or not parts.hostname or "@" in parts.netloc:
-        said = _("url: %(url)r; expected %(schemes)s://host/path without a user")
-        raise PalateError(said % {"url": url[:100], "schemes": _(" or ").join(schemes)})
+        said = (
+            _("url: %(url)r; expected http://host/path or https://host/path without a user")
+            if settings.WEBHOOKS_ALLOW_PRIVATE
+            else _("url: %(url)r; expected https://host/path without a user")
+        )
+        raise PalateError(said % {"url": url[:100]})
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         parts.hostname.encode("idna")

@@ -48,6 +48,7 @@ RATERS = {"rate", "rate-ahead", "instructions", "practice", "history", "undo", "
 OWN = {"judge", "skip", "give-back", "draft", "correct"}
 MANAGERS = {
     *("study-overview", "study-settings", "study-add-scale", "study-preview", "study-state"),
+    "study-open-imported",
     *("study-members", "study-member-tags", "study-member-let-go-on", "study-member-remove"),
     *("study-invite", "invitation-withdraw", "work", "standings", "standings-file"),
     *("quality", "quality-file", "quality-raters", "quality-raters-file", "quality-rater", "machines", "fairness"),

@@ -31,6 +31,23 @@ def test_the_deployment_check_is_clean():
     assert "no issues" in ended.stdout
 
 
+@pytest.mark.parametrize(("asked", "header"), [
+    (None, "max-age=31536000; includeSubDomains"), ("1", "max-age=31536000; includeSubDomains; preload"),
+])  # fmt: skip
+def test_the_preload_list_is_asked_for_only_when_a_setting_says_so(asked, header):
+    code = (
+        "import django; django.setup(); from django.test import RequestFactory; from django.http import HttpResponse;"
+        "from django.middleware.security import SecurityMiddleware as middleware;"
+        "request = RequestFactory().get('/', secure=True);"
+        "print(middleware(lambda request: HttpResponse())(request)['Strict-Transport-Security'])"
+    )
+    changed = {**os.environ, **GOOD, "DJANGO_SETTINGS_MODULE": "palate.settings", "SECURE_HSTS_PRELOAD": asked or ""}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=settings.BASE_DIR, capture_output=True, text=True, env=changed
+    )
+    assert ended.stdout.strip() == header, ended.stderr
+
+
 @pytest.mark.parametrize(("changed", "words"), [
     ({"SECRET_KEY": None}, "SECRET_KEY"), ({"SECRET_KEY": "django-insecure-" + "x1y2z3w4v5" * 5}, "SECRET_KEY"),
     ({"DEBUG": "1"}, "DEBUG"), ({"ALLOWED_HOSTS": None}, "ALLOWED_HOSTS"), ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS"),

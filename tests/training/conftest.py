@@ -10,7 +10,8 @@ from training import tasks
 def sent(monkeypatch):
     """What would go to the broker: the ids of the runs, in order. A real broker is used in test_worker."""
     ids = []
-    monkeypatch.setattr(tasks.execute, "delay", ids.append)
+    for task in (tasks.execute, tasks.execute_quick):
+        monkeypatch.setattr(task, "delay", ids.append)
     return lambda: ids
 
 

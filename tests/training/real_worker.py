@@ -17,8 +17,10 @@ class RealWorker:
     """Takes runs from the queue until it is killed. pool: solo works in the worker's process itself, prefork in a child
     of it. file_bytes: the largest file that it may write; beyond that the system refuses, as a full disk does."""
 
-    def __init__(self, folder: Path, *, pool: str = "solo", file_bytes: int = resource.RLIM_INFINITY) -> None:
-        command = [sys.executable, "-m", "celery", "-A", "palate", "worker", "-Q", "runs"]
+    def __init__(
+        self, folder: Path, *, queues: str = "runs,quick", pool: str = "solo", file_bytes: int = resource.RLIM_INFINITY
+    ) -> None:
+        command = [sys.executable, "-m", "celery", "-A", "palate", "worker", "-Q", queues]
         with (folder / "worker.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, f"--pool={pool}", "--concurrency=1", "--without-gossip"],

@@ -85,7 +85,7 @@ def test_before_the_first_judgement_nothing_is_said(play):
 
 def test_judgements_and_pairs_are_counted(play):
     said = told(play(won=4))
-    assert "8 judgements on 8 prompts" in said
+    assert "Judgements: 8; prompts: 8" in said
     assert "In 8 of 16 pairs both policies wrote the same words" in said
 
 

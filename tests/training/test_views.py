@@ -291,7 +291,13 @@ class TestMembers:
         client.force_login(manager.user)
         owner, rater = (MembershipFactory(study=manager.study, role=role) for role in ("owner", "rater"))
         for member in (owner, rater):
-            client.post(reverse("study-member-remove", args=[manager.study.slug, member.pk]))
+            address = reverse("study-member-remove", args=[manager.study.slug, member.pk])
+            # A plain page asks first; opening it removes nobody.
+            asked = client.get(address).content.decode()
+            assert f"{member} can no longer rate" in asked
+            member.refresh_from_db()
+            assert member.active
+            client.post(address)
             member.refresh_from_db()
         assert owner.active
         assert not rater.active

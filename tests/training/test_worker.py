@@ -32,13 +32,17 @@ def broker(broker_url, start_worker, monkeypatch):
         monkeypatch.setitem(app.conf, "broker_transport_options", {})
 
 
-def test_a_worker_does_a_queued_run(start_worker, tmp_path):
+def test_an_upload_does_not_wait_behind_a_training(start_worker, tmp_path):
     study, file = StudyFactory(), tmp_path / "prompts.csv"
     file.write_text("text\nWhat is new?\n")
-    run = operations.queue_run(kind="import_prompts", study=study, values={"file": str(file)})
-    start_worker()
-    wait_for(run, lambda run: run.ended)
-    assert (run.state, run.result["prompts"]) == (RunState.DONE, 1)
+    training = operations.queue_run(kind="pretrain", study=study, values={"corpus": "demo"})
+    upload = operations.queue_run(kind="import_prompts", study=study, values={"file": str(file)})
+    # As long as no worker for runs is free, which a training of an hour keeps from it.
+    start_worker(queues="quick")
+    wait_for(upload, lambda run: run.ended)
+    assert (upload.state, upload.result["prompts"]) == (RunState.DONE, 1)
+    training.refresh_from_db()
+    assert training.state == RunState.QUEUED
 
 
 def test_the_run_of_a_killed_worker_is_queued_again_and_done_by_the_next(start_worker, settings):

@@ -23,7 +23,7 @@ from training.demo_study import ACCOUNTS, PASSWORD
 
 # Pages that are under way may end. A worker that is only starting heeds no signal, and is killed soon: whatever
 # it had begun is queued again either way.
-STOP_SECONDS = {"web": 10, "worker": 3, "short-worker": 3}
+STOP_SECONDS = {"web": 10, "worker": 3, "quick-worker": 3, "short-worker": 3}
 
 
 class Command(BaseCommand):
@@ -93,8 +93,9 @@ def _start_all(host: str, port: int) -> dict[str, subprocess.Popen[bytes]]:
             *(sys.executable, "-m", "gunicorn", "palate.wsgi", "--bind", f"{host}:{port}"),
             *("--workers", "2", "--threads", "4", "--access-logfile", "-"),
         ],
-        # Long runs one at a time; the small jobs beside them must not wait for a training to end.
+        # Long runs one at a time; uploads and quick jobs must not wait for a training to end.
         "worker": [*celery, "-Q", "runs", "--concurrency=1", "-n", "runs@%h"],
+        "quick-worker": [*celery, "-Q", "quick", "--concurrency=1", "-n", "quick@%h"],
         "short-worker": [*celery, "-Q", "short", "--concurrency=1", "-n", "short@%h", "-B", "-s", schedule],
     }
     return {name: _start(name, command) for name, command in commands.items()}

@@ -75,4 +75,4 @@ def test_the_page_and_the_files_of_a_machine(client):
     for path in ("machines.svg?judge=2", "machines.svg?judge=0", "machines.svg?judge=x", "machines.pdf"):
         assert client.get(f"/studies/shop/quality/{path}").status_code == 404
     # What the machine said is in no figure of people's: 30 tasks, three raters.
-    assert "90 votes on 30 tasks" in client.get("/studies/shop/standings/").content.decode()
+    assert "Votes: 90; tasks: 30" in client.get("/studies/shop/standings/").content.decode()

@@ -3,11 +3,11 @@
 import krippendorff
 import numpy as np
 import pytest
-from scipy.stats import friedmanchisquare
+from scipy.stats import friedmanchisquare, norm
 
 from annotate.judgements.comparisons import Answers, Comparisons
 from annotate.quality import checks
-from annotate.quality.bootstrap import Clusters, ratio
+from annotate.quality.bootstrap import Clusters, Estimate, ratio
 from annotate.quality.coefficients import (
     alpha_nominal,
     alpha_ordinal,
@@ -18,6 +18,7 @@ from annotate.quality.coefficients import (
 )
 from annotate.quality.given import given
 from annotate.quality.habits import habits, longest_run, rows
+from annotate.quality.multiple import holm, p_value
 from annotate.quality.reliability import reliability
 from annotate.quality.units import units_of_answers, units_of_comparisons
 
@@ -163,10 +164,10 @@ def test_a_pull_to_the_first_place_is_found_whatever_the_quality(rng):
     wins = rng.random(1200) < 1 / (1 + np.exp(-(d + 0.6)))
     of = comparisons(task, np.tile(np.arange(4), 300), wins, first=first)
     biased = checks.position_bias(of, np.ones(1200, bool))
-    assert biased.found
+    assert checks.corrected([biased])[0].found
     assert biased.estimate.low > 0.55
     honest = comparisons(task, np.tile(np.arange(4), 300), rng.random(1200) < 1 / (1 + np.exp(-d)), first=first)
-    assert not checks.position_bias(honest, np.ones(1200, bool)).found
+    assert not checks.corrected([checks.position_bias(honest, np.ones(1200, bool))])[0].found
 
 
 def test_imported_orders_count_only_where_both_occur():
@@ -201,7 +202,7 @@ def test_fatigue_is_found(rng):
     of = comparisons(task, rater, right, at=place * 30 + rater * 1e6)
     assert checks.fatigue(of).estimate.high < 0
     steady = comparisons(task, rater, rng.random(raters * each) < 0.8, at=place * 30 + rater * 1e6)
-    assert not checks.fatigue(steady).found
+    assert not checks.corrected([checks.fatigue(steady)])[0].found
 
 
 def test_skips_of_long_tasks_are_found():
@@ -286,3 +287,41 @@ def test_a_long_run_is_unlikely_by_chance(rng):
     # Whoever gives one answer only, among raters who do not; among raters who do it is nothing.
     assert longest_run(np.ones(40, int), even) == (40, pytest.approx(0.5**39))
     assert longest_run(np.ones(40, int), np.array([0, 1.0]))[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high"), [(0.6, 0.52, 0.68), (0.6, 0.5, 0.7), (0.6, 0.49, 0.71), (0.4, 0.3, 0.49)]
+)
+def test_a_p_value_says_what_its_interval_says(value, low, high):
+    estimate = Estimate(value, low, high, 100)
+    p = p_value(estimate, 0.5)
+    assert (p < 0.05 - 1e-9) == estimate.excludes(0.5)
+    # Of a normal estimate, the interval is 1.96 standard errors to either side.
+    error = (value - low if value > 0.5 else high - value) / norm.ppf(0.975)
+    assert p == pytest.approx(2 * norm.sf(abs(value - 0.5) / error))
+
+
+def test_a_p_value_needs_an_interval():
+    assert p_value(Estimate(0.6, None, None, 3), 0.5) is None
+    assert p_value(Estimate(1.0, 1.0, 1.0, 3), 0.5) == 0
+    assert p_value(Estimate(0.5, 0.5, 0.5, 3), 0.5) == 1
+
+
+def test_holms_procedure():
+    """By hand, smallest first: 0.005 · 4, 0.011 · 3, 0.02 · 2 and 0.04 · 1 are all at most 0.05."""
+    assert holm({"a": 0.02, "b": 0.005, "c": 0.04, "d": 0.011, "e": None}) == {"a", "b", "c", "d"}
+    assert holm({"a": 0.02, "b": 0.005, "c": 0.04, "d": 0.03}) == {"b"}
+    assert holm({"a": 0.02, "b": 0.013}) == {"a", "b"}
+    assert holm({"a": None}) == holm({}) == set()
+
+
+def test_flawless_data_show_a_habit_in_one_of_twenty_studies_and_not_in_one_of_three(rng):
+    """Eight checks of pure noise, 2,000 times: at 95 % each, one in three studies would show one."""
+    noise = rng.normal(size=(2000, 8))
+    each, together = 0, 0
+    for row in noise:
+        found = [checks.Check(str(k), Estimate(z, z - 1.96, z + 1.96, 9), 0.0) for k, z in enumerate(row)]
+        each += any(check.estimate.excludes(0.0) for check in found)
+        together += any(check.found for check in checks.corrected(found))
+    assert each / 2000 == pytest.approx(1 - 0.95**8, abs=0.04)
+    assert together / 2000 == pytest.approx(0.05, abs=0.02)

@@ -1,8 +1,11 @@
 """Disputes, self-consistency and the page on which managers watch the raters."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 
+from annotate.judgements.models import Judgement
 from annotate.judgements.operations import Answer, submit
 from annotate.judgements.selection import JudgementSelection
 from annotate.known_answers.operations import set_known_answer
@@ -10,6 +13,7 @@ from annotate.quality.consistency import self_consistency
 from annotate.quality.disputes import Vote, agreement_of, disputes
 from annotate.quality.work import work_of
 from annotate.review.operations import flag
+from annotate.tasks.models import Part
 from annotate.tasks.operations import REPEAT_AFTER, lease_next, skip
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 
@@ -119,6 +123,22 @@ class TestWork:
             text = client.get(reverse("work", args=["shop"]) + query).content.decode()
             assert "grace" in text
             assert ("<html" in text) == whole
+
+    def test_reads_the_repeats_of_a_day_and_none_before(self, study):
+        study.repeat_share = 1.0
+        study.save()
+        rater = MembershipFactory(study=study)
+        TaskFactory.create_batch(REPEAT_AFTER + 2, study=study)
+        for ranks in [[1, 2]] * (REPEAT_AFTER + 1) + [[2, 1], [1, 2], [1, 2]]:
+            judge(rater, ranks)
+        assert sorted(work_of(study).raters[0].again) == [0.0, 1.0]
+        first = Judgement.objects.filter(part=Part.REPEAT).earliest("pk")
+        Judgement.objects.filter(pk=first.pk).update(live=False)
+        old = {field.attname: getattr(first, field.attname) for field in Judgement._meta.concrete_fields}
+        Judgement.objects.create(
+            **{**old, "id": None, "submission": None, "made_at": first.made_at - timedelta(days=2)}
+        )
+        assert work_of(study).raters[0].again == [0.0]
 
     def test_does_not_ask_the_database_once_a_rater(self, study, django_assert_max_num_queries):
         TaskFactory.create_batch(3, study=study)

@@ -48,7 +48,7 @@ def manager(client, study):
 def test_the_page_ranks_authors(manager):
     page = manager.get("/studies/shop/standings/").content.decode()
     assert page.index("strong") < page.index("=weak")
-    assert "6 votes on 6 tasks" in page
+    assert "Votes: 6; tasks: 6" in page
     # log(4/1), halved between the two: Davidson's strengths without what ties take.
     assert "0.69" in page
 

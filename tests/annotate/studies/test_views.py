@@ -96,6 +96,20 @@ class TestState:
         assert client.post(reverse("study-state", args=["shop"]), {"to": "burn"}).status_code == 400
 
 
+class TestSettings:
+    def test_a_form_that_was_opened_before_the_pause_does_not_resume_the_study(self, client, owner):
+        data = {**filled_in([client.get(reverse("study-settings", args=["shop"])).context["form"]]), "active": "on"}
+        client.post(reverse("study-state", args=["shop"]), {"to": "pause"})
+        assert client.post(reverse("study-settings", args=["shop"]), {**data, "name": "Corner shop"}).status_code == 302
+        owner.study.refresh_from_db()
+        assert (owner.study.name, owner.study.active) == ("Corner shop", False)
+
+    def test_a_closed_study_can_be_described(self, client, owner):
+        data = filled_in([client.get(reverse("study-settings", args=["shop"])).context["form"]])
+        client.post(reverse("study-state", args=["shop"]), {"to": "close"})
+        assert client.post(reverse("study-settings", args=["shop"]), {**data, "name": "Corner shop"}).status_code == 302
+
+
 class TestScales:
     def data(self, **changes):
         return {"name": "Kind", "minimum": "1", "maximum": "3", "highest": "very", **changes}
