@@ -143,7 +143,8 @@ A policy tuned for the study “{study.name}” by {metrics["algorithm"]}.
 - reward: {reward}
 - steps: {metrics["steps"]}, the policy of step {metrics["kept_step"]} was kept{_why(metrics["stopped"])}
 {truncated(metrics)}
-Means over the validation prompts. A higher reward is not yet better text: see the blind win rate of its round.
+Means over {metrics["held_out_prompts"]} validation prompts, none of which selected the step. A higher reward is not yet
+better text: see the blind win rate of its round.
 
 | figure | before | after |
 |---|---|---|

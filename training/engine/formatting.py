@@ -36,7 +36,7 @@ class PromptIds:
         room = limit - self.fixed
         if room >= len(self.body):
             return self.whole
-        if room < 0 or (room == 0 and not self.fixed):
+        if room < 0:
             raise ValueError(f"{limit} tokens hold no prompt: the chat template alone takes {self.fixed}")
         return [*self.head, *self.body[len(self.body) - room :], *self.tail]
 
