@@ -2,9 +2,9 @@
 
     python bench/over_optimization.py --json bench/results/over_optimization.json
 
-A held-out prompt's score is its own level (standard deviation 1), the policy's true quality, and the noise of one sample
-(standard deviation 1), of which a share is the same at all evaluations since the draws are. The peer is the rule that
-Palate had before: two evaluations in a row that lie two standard errors below the best one so far.
+A held-out prompt's score is its own level (standard deviation 1), the policy's true quality, and the noise of one
+sample (standard deviation 1), of which a share is the same at all evaluations since the draws are. The peer is the rule
+that Palate had before: two evaluations in a row that lie two standard errors below the best one so far.
 """
 
 import argparse

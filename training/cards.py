@@ -17,7 +17,7 @@ def figure(figures: Mapping[str, Any], name: str) -> str:
     value: Any = figures
     interval: Any = figures["intervals"]
     for part in name.split("."):
-        value, interval = value[part], interval[part]
+        value, interval = value.get(part), interval.get(part)  # evaluations of older versions lack some
     if value is None:
         return "–"
     # Of a single prompt there is no interval.
@@ -65,6 +65,7 @@ def _evaluation_table(figures: Mapping[str, Any] | None) -> str:
         "human agreement: one rater against the others": "baselines.rater_vs_others",
         "log loss": "log_loss",
         "expected calibration error": "ece",
+        "the same of a perfectly calibrated model, by chance": "ece_by_chance",
         "Kendall's τ by prompt": "kendall_tau",
     }
     lines = "\n".join(f"| {label} | {figure(figures, name)} |" for label, name in rows.items())

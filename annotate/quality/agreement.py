@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 
 from annotate.judgements.models import Judgement
-from annotate.quality.intervals import mean_by_prompt
 from annotate.studies.models import Study
+from core.statistics.bootstrap import share_of_groups
 
 # The newest judgements say how a study is doing; a page must not read millions of them.
 NEWEST = 20_000
@@ -43,7 +43,7 @@ def agreement(study: Study) -> Agreement:
     compared = [values for values in by_prompt.values() if values]
     if not compared:
         return Agreement(None, None, None, 0)
-    return Agreement(*mean_by_prompt(compared), pairs=sum(map(len, compared)))
+    return Agreement(*share_of_groups(compared).in_unit(), pairs=sum(map(len, compared)))
 
 
 def comparisons(answers: Sequence[dict[int, int]]) -> Iterable[float]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from annotate.judgements.comparisons import Comparisons, Flags, Floats, Ints
-from annotate.quality.bootstrap import NOTHING, Clusters, Estimate, ratio, share
 from annotate.quality.units import numbered
+from core.statistics.bootstrap import NOTHING, Clusters, Estimate, ratio, share
 
 # A pause longer than this begins a new session.
 PAUSE = 30 * 60
