@@ -22,6 +22,7 @@ COPY manage.py ./
 COPY palate palate
 COPY annotate annotate
 COPY training training
+COPY core core
 COPY templates templates
 COPY static static
 COPY locale locale

@@ -211,18 +211,15 @@ def trl(job: dict) -> list[float]:
 
 def measured(base: str, tuned: str, prompt: int) -> dict[str, float]:
     """Reward and KL to the start of a saved policy, on 32 prompts of its own with 8 samples each."""
-    import torch
-
-    from training.engine.decoding import Sampling
+    from training.engine.decoding import Sampling, prompt_seeds
     from training.engine.policy.passes import Passes
     from training.engine.policy.rows import Group
     from training.engine.sampling import load_policy, sample
 
     policy, start = load_policy(tuned), load_policy(base)
     prompts = prompts_of(base, prompt, 32, 2)
-    torch.manual_seed(0)
     inputs = [policy.prompt_ids(text, NEW_TOKENS) for text in prompts]
-    drawn = sample(policy, inputs, per_prompt=8, how=Sampling(NEW_TOKENS))
+    _, drawn = sample(policy, inputs, 8, Sampling(NEW_TOKENS), seeds=prompt_seeds("measured", len(inputs)))
     groups = [Group(ids, [d.tokens for d in drawn[8 * n : 8 * n + 8]]) for n, ids in enumerate(inputs)]
     passes = Passes(start.model, pad_id=start.tokenizer.pad_token_id, temperature=1.0, precision="float32")
     log_reference = passes.table(groups, NEW_TOKENS)

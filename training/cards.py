@@ -17,7 +17,7 @@ def figure(figures: Mapping[str, Any], name: str) -> str:
     value: Any = figures
     interval: Any = figures["intervals"]
     for part in name.split("."):
-        value, interval = value[part], interval[part]
+        value, interval = value.get(part), interval.get(part)  # evaluations of older versions lack some
     if value is None:
         return "–"
     # Of a single prompt there is no interval.
@@ -71,6 +71,7 @@ def _evaluation_table(figures: Mapping[str, Any] | None) -> str:
         "human agreement: one rater against the others": "baselines.rater_vs_others",
         "log loss": "log_loss",
         "expected calibration error": "ece",
+        "the same of a perfectly calibrated model, by chance": "ece_by_chance",
         "Kendall's τ by prompt": "kendall_tau",
     }
     if not _slot(figures):
@@ -151,7 +152,8 @@ A policy tuned for the study “{study.name}” by {metrics["algorithm"]}.
 - reward: {reward}
 - steps: {metrics["steps"]}, the policy of step {metrics["kept_step"]} was kept{_why(metrics["stopped"])}
 {truncated(metrics)}
-Means over the validation prompts. A higher reward is not yet better text: see the blind win rate of its round.
+Means over {metrics["held_out_prompts"]} validation prompts, none of which selected the step. A higher reward is not yet
+better text: see the blind win rate of its round.
 
 | figure | before | after |
 |---|---|---|

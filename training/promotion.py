@@ -46,7 +46,10 @@ def promote_by_rule(*, turn: Round, rule: Rule) -> str:
     rate = win_rate(turn, JudgementSelection(Who.PEOPLE if rule.people_only else Who.ALL))
     if rate.value is None or rate.low is None or rate.high is None:
         raise PalateError(f"round {turn.number} has no judgements that the rule counts ({rule})")
-    said = f"win rate {rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}] from {rate.judgements} judgements"
+    said = (
+        f"win rate {rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}] from {rate.judgements} judgements on "
+        f"{rate.prompts} prompts"
+    )
     if rate.low <= rule.above or rate.judgements < rule.judgements:
         raise PalateError(f"round {turn.number} does not meet the rule ({rule}): {said}")
     promote(version=turn.policy, by=None, because=f"rule: {rule}; round {turn.number}: {said}")

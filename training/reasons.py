@@ -10,8 +10,8 @@ from django.utils.translation import ngettext
 from annotate.judgements.models import Judgement
 from annotate.judgements.selection import JudgementSelection, default_selection
 from annotate.prompts.models import Response
-from annotate.quality.intervals import mean_by_prompt
 from annotate.quality.win_rate import WinRate
+from core.statistics.bootstrap import NOTHING, mean_of_groups, share_of_groups
 from training.models import ResponseReward, Round, Run
 from training.run_words import stopped
 
@@ -109,7 +109,7 @@ def agreement(turn: Round, selection: JudgementSelection) -> Interval | None:
         lead = sum(of_b) - sum(of_a)  # a smaller rank is better
         if lead and a in rewards and b in rewards:
             right[prompt].append(float((rewards[a] - rewards[b]) * lead > 0))
-    return mean_by_prompt(list(right.values())) if right else None
+    return share_of_groups(list(right.values())).in_unit() if right else None
 
 
 def _pairs(turn: Round) -> list[tuple[str, str]]:
@@ -125,10 +125,11 @@ def _pairs(turn: Round) -> list[tuple[str, str]]:
 
 
 def _gain(run: Run) -> Interval | None:
-    """By how much the reward rose from before to after, a mean over the held-out prompts."""
+    """By how much the reward rose from before to after, a mean over the held-out prompts; None for fewer than five."""
     rows = run.samples.exclude(before=None).values_list("before_reward", "reward")
     rises = [[after - before] for before, after in rows if before is not None and after is not None]
-    return mean_by_prompt(rises) if rises else None
+    rise = mean_of_groups(rises) if rises else NOTHING
+    return (rise.value, *rise.interval) if rise.value is not None and rise.interval else None  # type: ignore[return-value]
 
 
 def _accuracy(turn: Round) -> str:

@@ -348,6 +348,9 @@ def _figure(row: Row, key: str, pairs: int) -> Figure:
         "kendall_tau": (_("Kendall's τ"), _("Agreement of the orders by reward and by votes won, within a prompt.")),
     }
     name, what = names[key]
+    if key == "ece" and row.get("ece_by_chance") is not None:
+        said = _("By chance a perfectly calibrated model has %(chance).3f with so few votes.")
+        what = f"{what} {said % {'chance': row['ece_by_chance']}}"
     return _made(row.get(key), name, what, pairs, _("pairs"), _by_group())
 
 

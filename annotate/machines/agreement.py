@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import norm
 
 from annotate.judgements.comparisons import Floats
-from annotate.quality.bootstrap import NOTHING, Clusters, Estimate, ratio
+from core.statistics.bootstrap import NOTHING, Clusters, Estimate, ratio
 
 BINS = 10
 

@@ -13,7 +13,7 @@ from annotate.machines.agreement import Bin, both_ways, calibration, cohens_kapp
 from annotate.machines.reading import Beside, beside
 from annotate.members.access import managed_study
 from annotate.members.models import Kind, Membership
-from annotate.quality.bootstrap import Estimate
+from core.statistics.bootstrap import Estimate
 from palate.figures import Figure
 from palate.plots import Cloud, Point, cloud
 

@@ -7,9 +7,9 @@ from itertools import combinations
 import numpy as np
 
 from annotate.judgements.comparisons import Comparisons
-from annotate.quality.bootstrap import Clusters, Estimate
 from annotate.quality.coefficients import raw_agreement
 from annotate.quality.units import units_of_comparisons
+from core.statistics.bootstrap import Clusters, Estimate
 
 # The newest judgements say how a study is doing; a page must not read millions of them.
 NEWEST = 20_000

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from annotate.judgements.comparisons import Comparisons, Flags, Floats, Ints
-from annotate.quality.bootstrap import NOTHING, Clusters, Estimate, ratio, share
 from annotate.quality.multiple import holm, p_value
 from annotate.quality.units import numbered
+from core.statistics.bootstrap import NOTHING, Clusters, Estimate, ratio, share
 
 # A pause longer than this begins a new session.
 PAUSE = 30 * 60

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from annotate.judgements.comparisons import Answers, Floats, Ints
-from annotate.quality.bootstrap import NOTHING, Clusters, Estimate, Statistic, ratio
 from annotate.quality.units import Graded, Units
+from core.statistics.bootstrap import NOTHING, Clusters, Estimate, Statistic, ratio
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from datetime import datetime
 from annotate.judgements.models import Judgement
 from annotate.judgements.selection import JudgementSelection
 from annotate.quality.agreement import NEWEST, Agreement, comparisons
-from annotate.quality.intervals import mean_by_prompt
 from annotate.studies.models import Study
 from annotate.tasks.models import Part
+from core.statistics.bootstrap import share_of_groups
 
 Ranks = dict[int, int]
 
@@ -20,7 +20,8 @@ def self_consistency(study: Study, selection: JudgementSelection) -> Agreement:
         by_prompt[prompt] += compared
     if not by_prompt:
         return Agreement(None, None, None, 0)
-    return Agreement(*mean_by_prompt(list(by_prompt.values())), pairs=sum(map(len, by_prompt.values())))
+    share = share_of_groups(list(by_prompt.values()))
+    return Agreement(*share.in_unit(), pairs=sum(map(len, by_prompt.values())))
 
 
 def repeated(

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from annotate.judgements.comparisons import Comparisons, Floats, Ints
-from annotate.quality.bootstrap import Clusters, Estimate, estimate, ratio
+from core.statistics.bootstrap import Clusters, Estimate, estimate, ratio
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.stats import beta
 
 from annotate.judgements.comparisons import Comparisons, Flags, Floats, Ints
-from annotate.quality.bootstrap import NOTHING, Clusters, Estimate, ratio
 from annotate.quality.checks import others_agree
 from annotate.quality.given import Given
+from core.statistics.bootstrap import NOTHING, Clusters, Estimate, ratio
 
 # A run of equal answers that chance brings less often than this is worth a look.
 UNLIKELY = 0.001

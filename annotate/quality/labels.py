@@ -8,9 +8,9 @@ import numpy as np
 
 from annotate.judgements.comparisons import Floats, Ints
 from annotate.judgements.queries import JudgementQuerySet
-from annotate.quality.bootstrap import Clusters, Estimate, ratio, share
 from annotate.quality.coefficients import Measure
 from annotate.quality.units import Units
+from core.statistics.bootstrap import Clusters, Estimate, ratio, share
 
 MOST_CONFUSIONS = 5
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from scipy.stats import norm
 
-from annotate.quality.bootstrap import Estimate
+from core.statistics.bootstrap import Estimate
 
 ALPHA = 0.05
 Key = TypeVar("Key")
@@ -32,7 +32,7 @@ def holm(p_values: Mapping[Key, float | None], alpha: float = ALPHA) -> set[Key]
     p_values: key to p-value; tests without one do not count. Source: Holm 1979, A simple sequentially rejective
     multiple test procedure, Scandinavian Journal of Statistics 6:65-70.
     """
-    known = sorted((p, key) for key, p in p_values.items() if p is not None)  # type: ignore[type-var]
+    known = sorted((p, key) for key, p in p_values.items() if p is not None)
     rejected: set[Key] = set()
     for rank, (p, key) in enumerate(known):
         if p > alpha / (len(known) - rank):

@@ -7,7 +7,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from annotate.members.models import Membership
-from annotate.quality.bootstrap import NOTHING, Estimate
 from annotate.quality.checks import others_agree
 from annotate.quality.coefficients import Measure, alpha_nominal, alpha_ordinal, concordances, raw_agreement
 from annotate.quality.evidence import Evidence
@@ -16,6 +15,7 @@ from annotate.quality.multiple import holm, p_value
 from annotate.quality.reliability import reliability
 from annotate.quality.units import units_of_answers, units_of_comparisons
 from annotate.standings.reading import Selection, ballot_of, standings_of
+from core.statistics.bootstrap import NOTHING, Estimate
 from palate.figures import Figure
 
 

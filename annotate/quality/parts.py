@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import numpy as np
 
 from annotate.judgements.comparisons import Answers, Comparisons, Ints
-from annotate.quality.bootstrap import Clusters, Estimate
 from annotate.quality.coefficients import Measure, alpha_nominal, alpha_ordinal, concordances, raw_agreement
 from annotate.quality.evidence import MONDAY, WEEK, Evidence
 from annotate.quality.units import units_of_answers, units_of_comparisons
 from annotate.quality.words import Line, Table, figure
+from core.statistics.bootstrap import Clusters, Estimate
 
 MOST_ROWS = 26
 

@@ -11,10 +11,10 @@ import numpy as np
 from scipy.stats import norm
 
 from annotate.judgements.comparisons import Comparisons, Floats
-from annotate.quality.bootstrap import Clusters, Estimate, redrawn
 from annotate.quality.coefficients import alpha_nominal
 from annotate.quality.reliability import Reliability, reliability
 from annotate.quality.units import Units, numbered, units_of_comparisons
+from core.statistics.bootstrap import Clusters, Estimate, redrawn
 
 MULTIPLES, DRAWS = (1.0, 2.0, 4.0), 20
 # More comparisons than this are simulated as so many, and widths scaled: they fall with the root of the votes.

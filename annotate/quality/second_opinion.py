@@ -11,8 +11,8 @@ from scipy.stats import rankdata
 
 from annotate.judgements.comparisons import Answers, Comparisons, Floats, Ints
 from annotate.prompts.models import Response
-from annotate.quality.bootstrap import NOTHING, Clusters, Estimate, share
 from annotate.studies.models import Study
+from core.statistics.bootstrap import NOTHING, Clusters, Estimate, share
 
 # Of the newest responses with a reference: chrF takes a fraction of a millisecond each.
 MOST = 1000

@@ -7,7 +7,6 @@ from annotate.judgements.comparisons import Comparisons
 from annotate.known_answers.operations import graded
 from annotate.quality import checks
 from annotate.quality.agreement import Agreement, agreement
-from annotate.quality.bootstrap import NOTHING, Clusters, Estimate, share
 from annotate.quality.coefficients import alpha_nominal, alpha_ordinal, kendalls_w, same_grade
 from annotate.quality.consistency import self_consistency
 from annotate.quality.evidence import Evidence
@@ -15,6 +14,7 @@ from annotate.quality.labels import specific_agreement
 from annotate.quality.second_opinion import correlation, same_choice
 from annotate.quality.units import numbered, units_of_answers, units_of_comparisons
 from annotate.quality.words import NOT_YET, Line, Table, figure
+from core.statistics.bootstrap import NOTHING, Clusters, Estimate, share
 from palate.figures import Figure
 
 

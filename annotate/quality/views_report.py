@@ -9,7 +9,6 @@ from django.utils.translation import gettext as _
 
 from annotate.members.access import managed_study
 from annotate.quality import summary
-from annotate.quality.bootstrap import DRAWS
 from annotate.quality.evidence import Evidence
 from annotate.quality.power import need_of_agreement
 from annotate.quality.progress import counts_of, progress_of_study
@@ -20,6 +19,7 @@ from annotate.standings.history import turns
 from annotate.standings.power import TARGET
 from annotate.standings.reading import ballot_of, read, standings_of
 from annotate.standings.views import method_of, place_figures, selection_of, strengths_plot
+from core.statistics.bootstrap import DRAWS
 from palate.markdown import sanitised
 from training.cards import figure
 from training.models import ModelKind

@@ -8,14 +8,15 @@ from django.db.models import F
 
 from annotate.judgements.models import Judgement
 from annotate.judgements.selection import JudgementSelection, default_selection
-from annotate.quality.intervals import mean_by_prompt
 from annotate.tasks.models import TaskResponse
+from core.statistics.bootstrap import share_of_groups
 from training.models import Round
 
 
 @dataclass(frozen=True)
 class WinRate:
-    """The mean of 1 for a win, 0.5 for a tie, 0 for a loss, with a 95 % bootstrap interval by prompt.
+    """The mean of 1 for a win, 0.5 for a tie, 0 for a loss, with a 95 % bootstrap interval by prompt: 0 to 1 for fewer
+    than five prompts, which tell too little of others.
 
     value, low and high are None while there are no judgements.
     """
@@ -63,4 +64,4 @@ def from_outcomes(outcomes: Sequence[Sequence[float]]) -> WinRate:
     counts = {"wins": flat.count(1.0), "ties": flat.count(0.5), "losses": flat.count(0.0), "prompts": len(outcomes)}
     if not flat:
         return WinRate(None, None, None, **counts)
-    return WinRate(*mean_by_prompt(outcomes), **counts)
+    return WinRate(*share_of_groups(outcomes).in_unit(), **counts)

@@ -6,8 +6,8 @@ from typing import Any
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from annotate.quality.bootstrap import FEWEST, Estimate
 from annotate.quality.checks import Check
+from core.statistics.bootstrap import FEWEST, Estimate
 from palate.figures import Figure
 
 BY_TASK = _("95 % percentile bootstrap of tasks")

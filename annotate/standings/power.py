@@ -12,9 +12,9 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from annotate.judgements.comparisons import Floats
-from annotate.quality.bootstrap import redrawn
 from annotate.standings.ranking import davidson
 from annotate.standings.ranking.votes import Fit, Votes
+from core.statistics.bootstrap import redrawn
 
 # Half the width of the interval of a chance to win that counts as narrow.
 TARGET = 0.05

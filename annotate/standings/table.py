@@ -17,6 +17,7 @@ from annotate.standings.ranking.graph import connection, ties_keep_the_order, wi
 from annotate.standings.ranking.newton import STEPS
 from annotate.standings.ranking.online import Online
 from annotate.standings.ranking.votes import Fit, Votes
+from core.statistics.bootstrap import FEWEST, estimate
 
 # Where some author never loses (or never wins) no maximum of the likelihood exists.
 WEAK_PRIOR = 1.0
@@ -213,9 +214,12 @@ def _part(
     tasks = int(votes.cluster.max()) + 1
     reach = float(student.ppf(0.975, tasks - 1)) if tasks > 1 else None
     lows, highs = _interval(fit, votes.n, reach)
-    if drawn_by and tasks > 1:
+    if drawn_by and tasks < FEWEST:
+        reach = None
+    elif drawn_by:
         drawn = intervals.bootstrap(votes, drawn_by, prior=fit.prior)
-        lows, highs = np.quantile(drawn, [0.025, 0.975], axis=0)
+        found = [estimate(float(fit.strengths[k]), drawn[:, k], tasks, tasks) for k in range(votes.n)]
+        lows, highs = (np.array([getattr(one, end) for one in found], dtype=float) for end in ("low", "high"))
     table, ranks = wins(votes), intervals.ranks(fit)
     played = table.sum(axis=1) + table.sum(axis=0)
     places = [

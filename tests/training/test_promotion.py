@@ -17,7 +17,11 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def turn():
-    """A round of three prompts that one person judged, always for the tuned policy."""
+    """A round of ten prompts that one person judged, always for the tuned policy."""
+    return judged(prompts=10)
+
+
+def judged(prompts):
     rater = MembershipFactory(role="manager")
     study = rater.study
     tuned, base = (
@@ -25,14 +29,14 @@ def turn():
         for n in ("tuned", "base")
     )
     turn = Round.objects.create(study=study, number=1, policy=tuned, against=base)
-    for _ in range(3):
+    for _ in range(prompts):
         task = TaskFactory(study=study)
         for response, author in zip(task.responses.order_by("pk"), (tuned, base), strict=True):
             response.author_model = author
             response.save()
     Task.objects.update(round=turn)
     mine = set(tuned.responses.values_list("pk", flat=True))
-    for _ in range(3):
+    for _ in range(prompts):
         lease = lease_next(rater=rater)
         submit(assignment=lease, answer=Answer(ranks=[1 if pk in mine else 2 for pk in lease.shown]))
     turn.manager = rater.user
@@ -40,15 +44,24 @@ def turn():
 
 
 def test_a_rule_promotes_and_says_why(turn):
-    call_command("promote_policy", study=turn.study.slug, judgements=3)
+    call_command("promote_policy", study=turn.study.slug, judgements=10)
     turn.policy.refresh_from_db()
     assert turn.policy.promoted_by is None
-    assert "win rate above 0.5 at 95 %, at least 3 judgements of people" in turn.policy.promoted_because
-    assert "1.000 [1.000, 1.000] from 3" in turn.policy.promoted_because
+    assert "win rate above 0.5 at 95 %, at least 10 judgements of people" in turn.policy.promoted_because
+    assert "win rate 1.000 [0.6" in turn.policy.promoted_because
+    assert "from 10 judgements on 10 prompts" in turn.policy.promoted_because
+
+
+@pytest.mark.parametrize("prompts", [3, 5])
+def test_few_prompts_promote_nothing_however_unanimous(prompts):
+    turn = judged(prompts)
+    with pytest.raises(PalateError, match=rf"win rate 1.000 \[0.\d+, 1.000\] from {prompts} judgements on {prompts}"):
+        promote_by_rule(turn=turn, rule=Rule(judgements=prompts))
+    assert not ModelVersion.objects.filter(promoted_at__isnull=False).exists()
 
 
 def test_a_rule_that_is_not_met_promotes_nothing(turn):
-    with pytest.raises(CommandError, match=r"does not meet the rule .*at least 100.*from 3 judgements"):
+    with pytest.raises(CommandError, match=r"does not meet the rule .*at least 100.*from 10 judgements"):
         call_command("promote_policy", study=turn.study.slug)
     with pytest.raises(PalateError, match="does not meet"):
         promote_by_rule(turn=turn, rule=Rule(above=1.0, judgements=1))

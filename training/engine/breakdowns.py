@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from training.engine.bootstrap import Array, Bootstrap, Figure, numbered, told
-from training.engine.calibration import cross_entropy, folded, reliability
+from core.statistics.bootstrap import Clusters, Estimate, Floats, Mask, numbered
+from training.engine.calibration import cross_entropy, ece_by_chance, folded, reliability
 from training.engine.evaluation import hits, taus
 from training.engine.records import Pair
 from training.engine.scripts import script_of
 
-Mask = NDArray[np.bool_]
 # Votes for one response more than for the other: from, up to, in words.
 MARGINS = (
     (0.0, 1.0, "less than 1"),
@@ -37,7 +36,7 @@ class PairTable:
         self.pairs, self.rewards = pairs, rewards
         self.group = numbered([pair.group for pair in pairs])
         self.difference = np.array([rewards[p.prompt, p.a] - rewards[p.prompt, p.b] for p in pairs], dtype=float)
-        self.probability: Array = expit(self.difference / temperature)
+        self.probability: Floats = expit(self.difference / temperature)
         self.margin = np.array([pair.margin for pair in pairs], dtype=float)
         self.share = np.array([pair.share_a for pair in pairs], dtype=float)
         self.weight = np.array([pair.votes_weight for pair in pairs], dtype=float)
@@ -47,32 +46,35 @@ class PairTable:
         self.everything: Mask = np.ones(len(pairs), dtype=bool)
         self.right = hits(self.difference, self.margin)
         self.loss = cross_entropy(self.probability, self.share)
-        self.draw = Bootstrap(self.group, seed=seed)
+        self.draw = Clusters(self.group, seed=seed)
         self.seed = seed
 
-    def accuracy(self, right: Array, where: Mask) -> dict[str, Any] | None:
+    def accuracy(self, right: Floats, where: Mask) -> dict[str, Any] | None:
         """The mean of `right` over the pairs with a margin."""
-        return told(self.draw.mean(right, where & self.decided))
+        return self.draw.share(right, where & self.decided).to_json()
 
     def figures(self, where: Mask) -> dict[str, Any]:
         """Numbers of pairs and groups; accuracy on pairs with a margin; log loss and calibration error against the
-        vote shares; Kendall's tau-b by prompt."""
+        vote shares, and that of a perfectly calibrated model by chance; Kendall's tau-b by prompt."""
         confidence, observed, place = folded(self.probability, self.share)
         return {
             "pairs": int((where & self.decided).sum()),
             "tied": int((where & ~self.decided).sum()),
             "groups": len(np.unique(self.group[where])),
             "accuracy": self.accuracy(self.right, where),
-            "log_loss": told(self.draw.mean(self.loss, where)),
-            "ece": told(self.draw.mean_gap(confidence - observed, place, where)),
-            "kendall_tau": told(self._tau(where)),
+            "log_loss": self.draw.mean(self.loss, where).to_json(),
+            "ece": self.draw.absolute_gap(confidence - observed, place, where).to_json(),
+            "ece_by_chance": ece_by_chance(self.probability[where], self.weight[where], self.seed)
+            if where.any()
+            else None,
+            "kendall_tau": self._tau(where).to_json(),
         }
 
-    def _tau(self, where: Mask) -> Figure:
+    def _tau(self, where: Mask) -> Estimate:
         pairs = [self.pairs[n] for n in np.flatnonzero(where).tolist()]
         found = taus(pairs, self.rewards)
         groups = list({pair.prompt_id: pair.group for pair in pairs}.values())
-        return Bootstrap(numbered(groups), seed=self.seed).mean(found, np.isfinite(found))
+        return Clusters(numbered(groups), seed=self.seed).mean(found, np.isfinite(found))
 
     def reliability(self) -> list[dict[str, Any]]:
         """The reliability diagram: pairs by tenths of the likelier winner's probability."""
@@ -84,7 +86,7 @@ class PairTable:
                 {
                     "pairs": bin_.pairs,
                     "predicted": bin_.predicted,
-                    "observed": told(self.draw.mean(observed, inside)),
+                    "observed": self.draw.share(observed, inside).to_json(),
                 }
             )
         return rows
@@ -130,8 +132,8 @@ def _authors(table: PairTable) -> list[dict[str, Any]]:
         rows.append(
             {
                 **_row(table, name, where),
-                "won": told(table.draw.mean(won, where)),
-                "predicted": told(table.draw.mean(predicted, where)),
+                "won": table.draw.share(won, where).to_json(),
+                "predicted": table.draw.share(predicted, where).to_json(),
             }
         )
     return rows

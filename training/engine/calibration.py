@@ -71,6 +71,18 @@ def reliability(probability: Array, share: Array) -> list[Bin]:
     ]
 
 
+def ece_by_chance(probability: Array, votes: Array, seed: int = 0, draws: int = 200) -> float:
+    """The mean expected calibration error of a model that is right about every probability, over draws of as many votes
+    (N,) for each pair: with few votes a bin the observed shares differ from any prediction."""
+    rng = np.random.default_rng(seed)
+    count = np.maximum(np.round(votes), 1).astype(np.int64)
+    gaps = []
+    for _ in range(draws):
+        confidence, observed, place = folded(probability, rng.binomial(count, probability) / count)
+        gaps.append(np.abs(np.bincount(place, confidence - observed)).sum() / len(probability))
+    return float(np.mean(gaps))
+
+
 def folded(probability: Array, share: Array) -> tuple[Array, Array, NDArray[np.int64]]:
     """Probability and share of the likelier winner, and the bin of each pair: the expected calibration error (Naeini
     et al. 2015) is Σ_bins |Σ in the bin of probability - share| / N."""

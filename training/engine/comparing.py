@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from training.engine.bootstrap import Bootstrap, numbered, told
+from core.statistics.bootstrap import Clusters, numbered
 from training.engine.breakdowns import PairTable
 from training.engine.observations import Item
 from training.engine.records import Pair, Record, pairs_of
@@ -36,17 +36,17 @@ def compare(
     pairs = pairs_of(records)
     both = (model, reference)
     tables = [_table(one, pairs, seed) for one in both]
-    draw = Bootstrap(numbered(clusters), seed=seed)
+    draw = Clusters(numbered(clusters), seed=seed)
     rewards = [np.array(one.score(items), dtype=float) for one in both]
     return {
         "pairs": int(tables[0].decided.sum()),
         "responses": len(items),
         "model": _figures(tables[0]),
         "reference": _figures(tables[1]),
-        "accuracy_difference": tables[0].accuracy(tables[0].right - tables[1].right, tables[0].everything),
-        "pearson": told(draw.correlation(rewards[0], rewards[1])),
+        "accuracy_difference": tables[0].draw.mean(tables[0].right - tables[1].right, tables[0].decided).to_json(),
+        "pearson": draw.correlation(rewards[0], rewards[1]).to_json(),
         # Of ranks over all responses; the interval draws them as they are.
-        "spearman": told(draw.correlation(rankdata(rewards[0]), rankdata(rewards[1]))),
+        "spearman": draw.correlation(rankdata(rewards[0]), rankdata(rewards[1])).to_json(),
     }
 
 
@@ -75,5 +75,5 @@ def _table(model: PreferenceModel, pairs: Sequence[Pair], seed: int) -> PairTabl
 def _figures(table: PairTable) -> dict[str, Any]:
     return {
         "accuracy": table.accuracy(table.right, table.everything),
-        "log_loss": told(table.draw.mean(table.loss)),
+        "log_loss": table.draw.mean(table.loss).to_json(),
     }

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from training.engine.bootstrap import DRAWS, Array, interval
+from core.statistics.bootstrap import DRAWS, Floats, estimate
 from training.engine.counterfactual_texts import PROMPT, Kind, kinds
 from training.engine.evaluation import Scorer
 
@@ -49,14 +49,18 @@ def _measured(model: Scorer, kind: Kind, spread: float, seed: int) -> dict[str, 
     }
 
 
-def _figure(table: Array, seed: int) -> dict[str, float]:
+def _figure(table: Floats, seed: int) -> dict[str, float]:
     """The mean of a table (templates, names) with an interval that draws both whole templates and whole names (the
     pigeonhole bootstrap, Owen 2007): many templates with few names would else look like knowledge of many names."""
     rng = np.random.default_rng(seed)
     templates, names = (rng.multinomial(n, np.full(n, 1 / n), size=DRAWS) for n in table.shape)
     drawn = ((templates @ table) * names).sum(axis=1) / table.size
-    low, high = interval(drawn)
-    return {"value": float(table.mean()), "low": low, "high": high}
+    clusters = min(n for n in table.shape if n > 1)  # a single name is no sample of names
+    found = estimate(float(table.mean()), drawn, clusters, table.size)
+    assert found.value is not None
+    assert found.low is not None
+    assert found.high is not None
+    return {"value": found.value, "low": found.low, "high": found.high}
 
 
 def size(gap: float) -> str:

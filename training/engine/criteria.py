@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from training.engine.bootstrap import Array, Bootstrap, Figure, numbered, told
+from core.statistics.bootstrap import Clusters, Estimate, Floats, numbered
 from training.engine.evaluation import Scorer, hits
 from training.engine.observations import Item
 from training.engine.records import Record
@@ -58,17 +58,17 @@ def _criterion(
         "responses": len(items),
         "scores": sum(map(len, said.values())),
         "correlation": _spearman(found, means, clusters, seed) if found is not None else None,
-        "accuracy": told(_order(items, found, means, clusters, seed)) if found is not None else None,
+        "accuracy": _order(items, found, means, clusters, seed).to_json() if found is not None else None,
         "rater_vs_others": _spearman(own, others, numbered([group[item] for item in rows]), seed),
         "reward": _spearman(np.array([rewards[item] for item in items]), means, clusters, seed),
     }
 
 
-def _spearman(x: Array, y: Array, cluster: NDArray[np.int64], seed: int) -> dict[str, Any] | None:
-    return told(Bootstrap(cluster, seed=seed).correlation(rankdata(x), rankdata(y))) if len(x) > 1 else None
+def _spearman(x: Floats, y: Floats, cluster: NDArray[np.int64], seed: int) -> dict[str, Any] | None:
+    return Clusters(cluster, seed=seed).correlation(rankdata(x), rankdata(y)).to_json() if len(x) > 1 else None
 
 
-def _one_against_others(said: Mapping[Item, Sequence[tuple[str, float]]]) -> tuple[Array, Array, list[Item]]:
+def _one_against_others(said: Mapping[Item, Sequence[tuple[str, float]]]) -> tuple[Floats, Floats, list[Item]]:
     """One row for each score of a response that several raters scored: it, the mean of the others', the response."""
     own, others, rows = [], [], []
     for item, scores in said.items():
@@ -80,7 +80,7 @@ def _one_against_others(said: Mapping[Item, Sequence[tuple[str, float]]]) -> tup
     return np.array(own), np.array(others), rows
 
 
-def _order(items: Sequence[Item], found: Array, means: Array, cluster: NDArray[np.int64], seed: int) -> Figure:
+def _order(items: Sequence[Item], found: Floats, means: Floats, cluster: NDArray[np.int64], seed: int) -> Estimate:
     """The share of pairs within a prompt that `found` orders as `means` does, where those differ."""
     by_prompt: dict[str, list[int]] = defaultdict(list)
     for n, (prompt, _) in enumerate(items):
@@ -92,4 +92,4 @@ def _order(items: Sequence[Item], found: Array, means: Array, cluster: NDArray[n
         right.append(hits((found[i] - found[j])[unlike], (means[i] - means[j])[unlike]))
         where.append(cluster[i][unlike])
     flat = np.concatenate(where)
-    return Bootstrap(numbered(flat.tolist()), seed=seed).mean(np.concatenate(right))
+    return Clusters(numbered(flat.tolist()), seed=seed).share(np.concatenate(right))

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from training.engine.bootstrap import DRAWS, Bootstrap, Figure, numbered
-from training.engine.calibration import cross_entropy, folded
+from core.statistics.bootstrap import DRAWS, NOTHING, Clusters, Estimate, numbered, share_of_groups
+from training.engine.calibration import cross_entropy, ece_by_chance, folded
 from training.engine.records import Pair, Record, pairs_of
 
 Array = NDArray[np.float64]
@@ -32,17 +32,19 @@ class _Table:
     difference: Array  # reward of a minus reward of b
     margin: Array  # votes for a minus votes for b; of a ranking, too, a whole vote on each of its pairs
     share: Array  # share of the votes that a won, ties half
+    votes: Array  # how many
     longer: Array  # 1 if a is longer, 0 if b is, 0.5 if equal
 
 
 def evaluate(model: Scorer, records: Sequence[Record], *, bootstrap: int = DRAWS, seed: int = 0) -> dict[str, Any]:
-    """The figures of `evaluate_preference`, each with a 95 % percentile bootstrap interval by prompt.
+    """The figures of `evaluate_preference`, each with a 95 % bootstrap interval by prompt.
 
     accuracy: share of the pairs with a vote margin on which the model prefers the majority's response (equal
     rewards count half); accuracy_clear: of those with a margin of two or more. log_loss and ece: of the
-    calibrated P(a beats b) against the vote shares of all pairs. kendall_tau: mean over prompts of tau-b
+    calibrated P(a beats b) against the vote shares of all pairs; ece_by_chance: the ece that a perfectly calibrated
+    model would have on average, given as many votes. kendall_tau: mean over prompts of tau-b
     between rewards and the responses' shares of votes won. A figure without data is None, and so is the interval of
-    one that rests on a single prompt.
+    one that rests on fewer than five prompts.
     Raises ValueError when the records compare no two responses.
     """
     pairs = pairs_of(records)
@@ -55,23 +57,25 @@ def evaluate(model: Scorer, records: Sequence[Record], *, bootstrap: int = DRAWS
     by_prompt = taus(pairs, reward)
     agreement = _rater_vs_others(pairs)
     slots = _first_slot_wins(pairs)
-    draw = Bootstrap(table.prompt, bootstrap, seed)
+    draw = Clusters(table.prompt, seed=seed, draws=bootstrap)
     decided, clear = table.margin != 0, np.abs(table.margin) >= 2
     right, longer_right = hits(table.difference, table.margin), hits(table.longer - 0.5, table.margin)
     loss = cross_entropy(probability, table.share)
     confidence, observed, place = folded(probability, table.share)
     figures = {
-        "accuracy": draw.mean(right, decided),
-        "accuracy_clear": draw.mean(right, clear),
+        "accuracy": draw.share(right, decided),
+        "accuracy_clear": draw.share(right, clear),
         "log_loss": draw.mean(loss),
-        "ece": draw.mean_gap(confidence - observed, place),
-        "kendall_tau": Bootstrap(np.arange(len(by_prompt)), bootstrap, seed).mean(by_prompt, np.isfinite(by_prompt)),
+        "ece": draw.absolute_gap(confidence - observed, place),
+        "kendall_tau": Clusters(np.arange(len(by_prompt)), seed=seed, draws=bootstrap).mean(
+            by_prompt, np.isfinite(by_prompt)
+        ),
     }
     baselines = {
-        "longer": draw.mean(longer_right, decided),
-        "longer_clear": draw.mean(longer_right, clear),
-        "majority": _most_common_slot(slots, bootstrap, seed),
-        "rater_vs_others": _clustered(agreement, bootstrap, seed),
+        "longer": draw.share(longer_right, decided),
+        "longer_clear": draw.share(longer_right, clear),
+        "majority": _most_common_slot(slots),
+        "rater_vs_others": share_of_groups(list(agreement.values())) if agreement else NOTHING,
     }
     return {
         "pairs": int(decided.sum()),
@@ -79,11 +83,12 @@ def evaluate(model: Scorer, records: Sequence[Record], *, bootstrap: int = DRAWS
         "pairs_tied": int((~decided).sum()),
         "judgements": len(records),
         "prompts": int(table.prompt.max()) + 1,
-        **{name: value for name, (value, _) in figures.items()},
-        "baselines": {name: value for name, (value, _) in baselines.items()},
+        **{name: found.value for name, found in figures.items()},
+        "ece_by_chance": ece_by_chance(probability, table.votes, seed),
+        "baselines": {name: found.value for name, found in baselines.items()},
         "intervals": {
-            **{name: interval for name, (_, interval) in figures.items()},
-            "baselines": {name: interval for name, (_, interval) in baselines.items()},
+            **{name: found.interval for name, found in figures.items()},
+            "baselines": {name: found.interval for name, found in baselines.items()},
         },
     }
 
@@ -94,6 +99,7 @@ def _table(pairs: Sequence[Pair], reward: dict[tuple[str, str], float]) -> _Tabl
         difference=np.array([reward[p.prompt, p.a] - reward[p.prompt, p.b] for p in pairs], dtype=float),
         margin=np.array([p.margin for p in pairs]),
         share=np.array([p.share_a for p in pairs]),
+        votes=np.array([p.votes_weight for p in pairs], dtype=float),
         longer=np.array([0.5 + 0.5 * np.sign(len(p.a) - len(p.b)) for p in pairs]),
     )
 
@@ -147,17 +153,12 @@ def _first_slot_wins(pairs: Sequence[Pair]) -> Hits:
     return hits
 
 
-def _clustered(hits: Hits, bootstrap: int, seed: int) -> Figure:
-    if not hits:
-        return None, None
-    cluster = np.repeat(np.arange(len(hits)), [len(of_prompt) for of_prompt in hits.values()])
-    values = np.array([hit for of_prompt in hits.values() for hit in of_prompt])
-    return Bootstrap(cluster, bootstrap, seed).mean(values)
-
-
-def _most_common_slot(first_wins: Hits, bootstrap: int, seed: int) -> Figure:
+def _most_common_slot(first_wins: Hits) -> Estimate:
     """The accuracy of always naming the slot that wins more often: the majority-class baseline."""
-    value, interval = _clustered(first_wins, bootstrap, seed)
-    if value is None or value >= 0.5:
-        return value, interval
-    return 1 - value, [1 - interval[1], 1 - interval[0]] if interval else None
+    if not first_wins:
+        return NOTHING
+    found = share_of_groups(list(first_wins.values()))
+    if found.value is None or found.value >= 0.5:
+        return found
+    low, high = (None, None) if found.interval is None else (1 - found.interval[1], 1 - found.interval[0])
+    return Estimate(1 - found.value, low, high, found.n)

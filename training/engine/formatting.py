@@ -46,7 +46,7 @@ class PromptIds:
             return self.whole
         if self.shorter:
             return self.shorter().within(limit)
-        if room < 0 or (room == 0 and not self.fixed):
+        if room < 0:
             raise ValueError(f"{limit} tokens hold no prompt: the chat template alone takes {self.fixed}")
         return [*self.head, *self.body[len(self.body) - room :], *self.tail]
 

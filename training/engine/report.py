@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.engine.bootstrap import Array, Bootstrap, numbered, told
+from core.statistics.bootstrap import Clusters, Floats, numbered
 from training.engine.breakdowns import PairTable, breakdowns
 from training.engine.calibration import cross_entropy, fit_slope
 from training.engine.criteria import Judge, criteria
@@ -95,7 +95,7 @@ def _baselines(table: PairTable, calibration: Sequence[Pair], linear: PairTable 
     return rows
 
 
-def _beside(table: PairTable, name: str, difference: Array, probability: Array) -> dict[str, Any]:
+def _beside(table: PairTable, name: str, difference: Floats, probability: Floats) -> dict[str, Any]:
     right = hits(difference, table.margin)
     return {
         "name": name,
@@ -105,11 +105,11 @@ def _beside(table: PairTable, name: str, difference: Array, probability: Array) 
     }
 
 
-def _loss(table: PairTable, probability: Array) -> dict[str, Any] | None:
-    return told(table.draw.mean(cross_entropy(probability, table.share)))
+def _loss(table: PairTable, probability: Floats) -> dict[str, Any] | None:
+    return table.draw.mean(cross_entropy(probability, table.share)).to_json()
 
 
-def _longer(lengths: Array) -> Array:
+def _longer(lengths: Floats) -> Floats:
     """1 where a is longer, -1 where b is, 0 for equal lengths."""
     return np.sign(lengths[:, 0] - lengths[:, 1])
 
@@ -149,11 +149,11 @@ def _with_length(table: PairTable, *, of_votes: bool) -> dict[str, Any] | None:
     lengths = np.log1p([len(item[1]) for _, item in rows])
     found = [won / votes for won, votes in rows.values()] if of_votes else [table.rewards[item] for _, item in rows]
     clusters = numbered([group[prompt] for prompt, _ in rows])
-    draw = Bootstrap(clusters, seed=table.seed)
-    return told(draw.correlation(_centred(lengths, prompts), _centred(np.array(found), prompts)))
+    draw = Clusters(clusters, seed=table.seed)
+    return draw.correlation(_centred(lengths, prompts), _centred(np.array(found), prompts)).to_json()
 
 
-def _centred(values: Array, cluster: NDArray[np.int64]) -> Array:
+def _centred(values: Floats, cluster: NDArray[np.int64]) -> Floats:
     return values - (np.bincount(cluster, values) / np.bincount(cluster))[cluster]
 
 

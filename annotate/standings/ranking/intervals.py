@@ -9,6 +9,7 @@ from scipy.stats import norm
 
 from annotate.judgements.comparisons import Floats, Ints
 from annotate.standings.ranking.votes import Fit, Votes, unique_rows
+from core.statistics.bootstrap import Clusters
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,11 @@ def bootstrap(votes: Votes, fit: Callable[..., Fit], *, prior: float, draws: int
 
     Without controls a draw is another count of the same unique rows, so its cost does not grow with the votes.
     """
-    rng = np.random.default_rng(seed)
-    clusters = int(votes.cluster.max()) + 1
-    share = np.full(clusters, 1 / clusters)
+    clusters = Clusters(votes.cluster, seed=seed, draws=draws)
     rows, row_of = unique_rows(votes)
     found = []
-    for _ in range(draws):
-        times = votes.weight * rng.multinomial(clusters, share)[votes.cluster]
+    for taken in clusters.times:
+        times = votes.weight * taken[clusters.group]
         weight = np.bincount(row_of, times, len(rows))
         drawn = replace(rows, weight=weight)[weight > 0]
         found.append(fit(drawn, prior=max(prior, 1e-3), robust=False).strengths)

@@ -7,7 +7,6 @@ from scipy.stats import friedmanchisquare, norm
 
 from annotate.judgements.comparisons import Answers, Comparisons
 from annotate.quality import checks
-from annotate.quality.bootstrap import Clusters, Estimate, ratio
 from annotate.quality.coefficients import (
     alpha_nominal,
     alpha_ordinal,
@@ -21,6 +20,7 @@ from annotate.quality.habits import habits, longest_run, rows
 from annotate.quality.multiple import holm, p_value
 from annotate.quality.reliability import reliability
 from annotate.quality.units import units_of_answers, units_of_comparisons
+from core.statistics.bootstrap import Clusters, Estimate, ratio
 
 
 def comparisons(task, rater, first_wins, *, first=None, at=None, seconds=None, known=None):

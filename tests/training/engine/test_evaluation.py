@@ -1,7 +1,9 @@
 import math
 
+import numpy as np
 import pytest
 
+from training.engine.calibration import ece_by_chance, folded
 from training.engine.evaluation import evaluate
 from training.engine.records import Record
 
@@ -43,12 +45,25 @@ def test_golden_figures():
 
 
 def test_every_figure_lies_in_its_interval():
-    figures = evaluate(MODEL, RECORDS)
+    records = [vote(f"p{n}", f"a{n}", f"b{n}", (1, 2) if n % 3 else (2, 1), "r0") for n in range(30)]
+    figures = evaluate(Fixed({f"{side}{n}": n / 30 * (side == "a") for side in "ab" for n in range(30)}), records)
     for name in ("accuracy", "log_loss", "ece", "kendall_tau"):
         low, high = figures["intervals"][name]
-        assert low - 1e-9 <= figures[name] <= high + 1e-9, name
-    assert figures["intervals"]["accuracy"] == [0.0, 1.0]
-    assert figures["intervals"]["accuracy_clear"] is None, "it rests on one prompt"
+        assert low <= figures[name] <= high, name
+    assert figures["intervals"]["accuracy_clear"] is None, "no pair has a margin of two"
+    assert evaluate(MODEL, RECORDS)["intervals"]["accuracy"] is None, "two prompts tell too little of others"
+
+
+def test_the_calibration_error_of_chance_is_that_of_a_calibrated_model():
+    """With one vote a pair the error of a model that is right about every probability is far from zero."""
+    rng = np.random.default_rng(0)
+    probability = rng.uniform(0.5, 1.0, size=120)
+    few, many = (ece_by_chance(probability, np.full(120, votes)) for votes in (1.0, 100.0))
+    assert 0.05 < few < 0.2
+    assert many < few / 5
+    # One study of such a model has an error of that size.
+    confidence, observed, place = folded(probability, (rng.random(120) < probability).astype(float))
+    assert abs(np.bincount(place, confidence - observed)).sum() / 120 == pytest.approx(few, abs=0.06)
 
 
 def test_equal_rewards_count_half_and_ties_of_votes_do_not_count():

@@ -143,9 +143,9 @@ def judged(count=400):
 
 
 def kindness(folder):
-    """How many of 40 samples are kind rather than rude."""
+    """How many of 200 samples are kind rather than rude."""
     policy = load_policy(str(folder))
-    texts = [c.text for c in generate(policy, ["3?"], per_prompt=40, max_new_tokens=12, seed=1)[0]]
+    texts = [c.text for c in generate(policy, ["3?"], per_prompt=200, max_new_tokens=12, seed=1)[0]]
     return sum("refund" in text for text in texts) - sum("problem" in text for text in texts)
 
 
@@ -156,7 +156,7 @@ def test_objectives_by_preference_write_kinder_text_than_plain_learning(tmp_path
         metrics = pretrain(judged(), output=tmp_path / objective, config=config)
         assert math.isfinite(metrics["perplexity"])
         kind[objective] = kindness(tmp_path / objective)
-    assert abs(kind["mle"]) < 25
+    assert abs(kind["mle"]) < 125
     assert all(kind[objective] > kind["mle"] for objective in kind if objective != "mle"), kind
 
 

@@ -1,12 +1,15 @@
-"""When to stop, and which of the looked-at policies to keep. Pure functions of the looks."""
+"""When to stop, and which of the looked-at policies to keep. Pure functions of the looks.
 
-import statistics
+What is chosen is chosen on one half of the held-out prompts, `Look.selection`; the other half, `Look.figures`, is what
+is reported. A limit holds on both.
+"""
+
 from collections.abc import Sequence
 
-from training.engine.policy.measuring import standard_error
-from training.engine.policy.state import Look
+import numpy as np
 
-PATIENCE = 2  # looks in a row that must agree
+from training.engine.policy.sequential import has_fallen
+from training.engine.policy.state import Look
 
 
 def best(looks: Sequence[Look], budget: float, floor: float = 0.0) -> Look:
@@ -15,35 +18,38 @@ def best(looks: Sequence[Look], budget: float, floor: float = 0.0) -> Look:
 
     The first look, before any step, is always one of them. Without guard and without rewards the last one is kept.
     """
-    within = [look for look in looks if not budget or look.step == 0 or look.kl <= budget]
+    within = [look for look in looks if look.step == 0 or not over_budget([look], budget)]
     within = [look for look in within if not collapsed([looks[0], look], floor)]
     if any(look.guards for look in within):
-        return max(within, key=lambda look: look.figures["guard_reward"])
-    return max(within, key=lambda look: look.figures.get("reward", float(look.step)))
+        return max(within, key=lambda look: look.selection["guard_reward"])
+    return max(within, key=lambda look: look.selection.get("reward", float(look.step)))
 
 
 def over_budget(looks: Sequence[Look], budget: float) -> bool:
-    return bool(budget) and looks[-1].kl > budget
+    """Whether the newest look's KL is above the budget, on either half of the prompts."""
+    return bool(budget) and widest_kl(looks[-1]) > budget
+
+
+def widest_kl(look: Look) -> float:
+    return max(look.kl, look.selection["kl"])
 
 
 def collapsed(looks: Sequence[Look], floor: float) -> bool:
-    """Whether the newest look's distinct-2 is below this share of the first look's."""
-    return bool(floor) and looks[-1].figures["distinct_2"] < floor * looks[0].figures["distinct_2"]
+    """Whether the newest look's distinct-2 is below this share of the first look's, on either half of the prompts."""
+    return bool(floor) and least_variety(looks) < floor
 
 
-def parted(looks: Sequence[Look]) -> bool:
-    """Has the guard fallen, two looks in a row, while the reward that is optimised has not?
+def least_variety(looks: Sequence[Look]) -> float:
+    """The newest look's distinct-2 as a share of the first look's."""
+    halves = [(looks[-1].figures, looks[0].figures), (looks[-1].selection, looks[0].selection)]
+    return min(now["distinct_2"] / max(start["distinct_2"], 1e-9) for now, start in halves)
 
-    Fallen is more than two standard errors of the difference by prompt below the guard's best look (Gao et al. 2022
-    show the shape: the reward grows with √KL, the true quality turns).
-    """
-    if len(looks) <= PATIENCE or not looks[-1].guards:
+
+def over_optimized(looks: Sequence[Look]) -> bool:
+    """Whether the guard fell while the reward that is optimised did not (Gao et al. 2022 show the shape: the reward
+    grows with √KL, the true quality turns). Healthy runs of any length are stopped with a chance of 5 % at most
+    (training.engine.policy.sequential)."""
+    if not looks[-1].guards:
         return False
-    top = best(looks[:-PATIENCE], 0)
-    return all(_fell(top, look) for look in looks[-PATIENCE:])
-
-
-def _fell(top: Look, look: Look) -> bool:
-    differences = [now - then for now, then in zip(look.guards, top.guards, strict=True)]
-    below = statistics.fmean(differences) < -2 * standard_error(differences)
-    return below and look.figures["reward"] >= top.figures["reward"]
+    guards, rewards = [look.guards for look in looks], [look.selection["reward"] for look in looks]
+    return has_fallen(np.array(guards), np.array(rewards))

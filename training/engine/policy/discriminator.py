@@ -51,10 +51,11 @@ class Discriminator:
         self.reader.forget()
         return found
 
-    def accuracy(self, written: Written) -> float:
-        """On held-out real responses and these samples, which it has not learned from; both count half."""
-        real, made = self.log_odds(self.held_out), self.log_odds(written.items)
-        return ((real > 0).float().mean().item() + (made <= 0).float().mean().item()) / 2
+    def accuracy(self, made: Sequence[float]) -> float:
+        """On held-out real responses and samples that it has not learned from, given by their log-odds; both count
+        half."""
+        real = self.log_odds(self.held_out)
+        return ((real > 0).float().mean().item() + (torch.tensor(made) <= 0).float().mean().item()) / 2
 
     def learn(self, written: Written, steps: int = 1) -> None:
         """Optimiser steps on real responses against these samples and as many of earlier ones."""

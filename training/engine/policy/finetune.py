@@ -186,6 +186,9 @@ class _Run:
         if isinstance(family, OnPolicy):
             family.prepare()
         look = self._look(family)
+        self.reporter.log(
+            f"selection on {len(self.eye.halves[0])} held-out prompts, report on {len(self.eye.halves[1])} others"
+        )
         if look.rewards:
             spread = standard_error(look.rewards) * len(look.rewards) ** 0.5
             self.state.start = (look.figures["reward"], spread or 1.0)
@@ -202,7 +205,7 @@ class _Run:
         look = self.eye.look(state.step)
         if isinstance(family, Direct):
             look.figures.update(family.figures())
-        for name, value in look.figures.items():
+        for name, value in (*look.figures.items(), *look.selection.items()):
             check_finite(f"the held-out {name}", [value])
         state.looks.append(look)
         self.reporter.metric(state.step, **{f"held_out_{name}": value for name, value in look.figures.items()})
@@ -211,14 +214,15 @@ class _Run:
         if best is look:
             self.best, state.best_step = self.actor.weights(), state.step
         if control.over_budget(state.looks, self.config.kl_budget):
-            state.stopped = stops.because("kl_budget", seen=look.kl, limit=self.config.kl_budget)
+            seen = control.widest_kl(look)
+            state.stopped = stops.because("kl_budget", seen=seen, limit=self.config.kl_budget)
         elif control.collapsed(state.looks, self.config.distinct_floor):
-            seen = look.figures["distinct_2"]
+            seen = control.least_variety(state.looks) * state.looks[0].figures["distinct_2"]
             state.stopped = stops.because("distinct_floor", seen=seen, limit=self.config.distinct_floor)
-        elif control.parted(state.looks):
+        elif control.over_optimized(state.looks):
             state.stopped = stops.because("over_optimisation")
-        elif self.config.until_quality and look.figures.get("quality", 0.0) >= self.config.until_quality:
-            seen = look.figures["quality"]
+        elif self.config.until_quality and look.selection.get("quality", 0.0) >= self.config.until_quality:
+            seen = look.selection["quality"]
             state.stopped = stops.because("until_quality", seen=seen, limit=self.config.until_quality)
         return look
 
@@ -256,6 +260,7 @@ class _Run:
             "stopped": stops.told(state.stopped),
             "stop": state.stopped,
             "beta": state.beta,
+            "held_out_prompts": len(self.eye.reported),
             "truncation": self.truncation,
             "start": {"reward": state.start[0], "spread": state.start[1]},
             "frontier": [{"step": look.step, **look.figures} for look in state.looks],
@@ -263,12 +268,12 @@ class _Run:
         }
 
     def _compare(self, before: Look, after: Look) -> None:
-        """The held-out prompts' samples side by side."""
+        """The samples of the held-out prompts that are reported, side by side."""
         texts = list(zip(before.texts, after.texts, strict=True))
         # What a token's chance is without its latent says nothing.
         latent = self.actor.policy.latent
-        moved = [[[], []] for _ in texts] if latent else changes(self.actor, self.eye.prompts, texts)
-        for n, prompt in enumerate(self.eye.prompts):
+        moved = [[[], []] for _ in texts] if latent else changes(self.actor, self.eye.reported, texts)
+        for n, prompt in enumerate(self.eye.reported):
             rewards = (before.rewards[n], after.rewards[n]) if after.rewards else None
             self.reporter.comparison(after.step, prompt, texts[n], rewards, (moved[n][0], moved[n][1]))
 

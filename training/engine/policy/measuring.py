@@ -1,6 +1,7 @@
 """The policy on held-out prompts: looks while it is tuned, and best-of-n of its start as the baseline to beat."""
 
 import math
+import random
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,21 @@ BATCH = 64
 
 
 @dataclass(frozen=True)
+class Sample:
+    """A sample for a held-out prompt, and what is known of it."""
+
+    terms: dict[str, float]
+    text: str
+    reward: float  # of the terms that last
+    guard: float
+    kl: float
+    length: int
+    finished: bool
+    log_reference: float
+    log_odds: float  # of a discriminator, that it is real
+
+
+@dataclass(frozen=True)
 class Eye:
     """Who looks, and at what. guard: a preference model that the policy is not tuned on, or None."""
 
@@ -33,56 +49,82 @@ class Eye:
     references: Mapping[str, str]
     seed: int
 
+    @property
+    def halves(self) -> tuple[list[int], list[int]]:
+        """Places of the prompts that select, and of those that are reported."""
+        return halves(self.prompts)
+
+    @property
+    def reported(self) -> list[str]:
+        return [self.prompts[n] for n in self.halves[1]]
+
     def look(self, step: int) -> Look:
         """One sample for each held-out prompt, with draws that are the same at every look."""
-        rollouts = self._rollouts(self.prompts, per_prompt=1, start=False)
-        texts: list[str] = []
-        rewards: list[float] = []
-        guards: list[float] = []
-        kls: list[float] = []
-        terms: dict[str, list[float]] = {}
-        lengths: list[float] = []
-        finished: list[float] = []
-        log_reference: list[float] = []
-        for rollout in rollouts:
-            _, values = self.rewards(rollout.written)
-            rewards += self.rewards.lasting(values).tolist() if values else []
-            guards += self._guarded(rollout)
-            kls += rollout.of_responses(kl_k1(rollout.log_probs, rollout.log_reference)).tolist()
-            texts += rollout.written.texts
-            lengths += [float(n) for n in rollout.written.lengths]
-            finished += rollout.finished.float().tolist()
-            log_reference += (rollout.log_reference * rollout.mask).sum(dim=1).tolist()
-            for name, column in values.items():
-                terms.setdefault(name, []).extend(column.tolist())
-        figures = self._reward_figures(rewards, terms) if terms else {}
+        samples = self._samples()
+        selection, reported = ([samples[n] for n in half] for half in self.halves)
+        return Look(
+            step,
+            texts=[sample.text for sample in reported],
+            rewards=[sample.reward for sample in reported] if self.rewards.terms else [],
+            guards=[sample.guard for sample in selection] if self.guard else [],
+            figures=self._figures(reported),
+            selection=self._figures(selection),
+        )
+
+    def _samples(self) -> list["Sample"]:
+        samples: list[Sample] = []
+        for rollout in self._rollouts(self.prompts, per_prompt=1, start=False):
+            _, terms = self.rewards(rollout.written)
+            count = len(rollout.written.texts)
+            adversary = self.rewards.adversary
+            columns = zip(
+                rollout.written.texts,
+                self.rewards.lasting(terms).tolist() if terms else [0.0] * count,
+                self._guarded(rollout) or [0.0] * count,
+                rollout.of_responses(kl_k1(rollout.log_probs, rollout.log_reference)).tolist(),
+                rollout.written.lengths,
+                rollout.finished.tolist(),
+                (rollout.log_reference * rollout.mask).sum(dim=1).tolist(),
+                adversary.log_odds(rollout.written.items).tolist() if adversary else [0.0] * count,
+                strict=True,
+            )
+            of_terms = {name: column.tolist() for name, column in terms.items()}
+            samples += [
+                Sample({name: column[n] for name, column in of_terms.items()}, *row) for n, row in enumerate(columns)
+            ]
+        return samples
+
+    def _figures(self, samples: Sequence["Sample"]) -> dict[str, float]:
+        """Means over the samples, and what they have in common."""
+        texts, lengths = [sample.text for sample in samples], [sample.length for sample in samples]
+        figures = self._reward_figures(samples) if self.rewards.terms else {}
         figures |= {
-            "kl": statistics.fmean(kls),
+            "kl": statistics.fmean(sample.kl for sample in samples),
             "length": statistics.fmean(lengths),
-            "finished": statistics.fmean(finished),
-            "perplexity_of_start": math.exp(min(50.0, -sum(log_reference) / sum(lengths))),
+            "finished": statistics.fmean(sample.finished for sample in samples),
+            "perplexity_of_start": math.exp(min(50.0, -sum(s.log_reference for s in samples) / sum(lengths))),
             "distinct_2": distinct(texts, 2),
             "self_bleu": self_bleu(texts),
         }
         if self.rewards.adversary:
-            told = [self.rewards.adversary.accuracy(rollout.written) for rollout in rollouts]
-            figures["discriminator_accuracy"] = statistics.fmean(told)
+            figures["discriminator_accuracy"] = self.rewards.adversary.accuracy([s.log_odds for s in samples])
         if self.guard:
+            guards = [sample.guard for sample in samples]
             figures |= {
                 "guard_reward": statistics.fmean(guards),
                 "guard_quality": statistics.fmean(self.guard.quality(guards)),
             }
-        return Look(step, texts, rewards if terms else [], guards, kls, figures)
+        return figures
 
     def best_of(self, n: int) -> list[dict[str, float]]:
         """Best of 1, 2, 4, … n of the start's samples by reward: KL, and of reward, the guard's reward and the quality
-        by either, a mean over prompts.
+        by either, a mean over the prompts that are reported.
 
         All from the same n samples a prompt; `reward_se` is the standard error over prompts.
         """
         rewards: list[list[float]] = []
         guards: list[list[float]] = []
-        for rollout in self._rollouts(self.prompts, per_prompt=n, start=True):
+        for rollout in self._rollouts(self.reported, per_prompt=n, start=True):
             _, values = self.rewards(rollout.written)
             rewards += self.rewards.lasting(values).view(-1, n).tolist()
             guards += torch.tensor(self._guarded(rollout)).view(-1, n).tolist() if self.guard else []
@@ -103,11 +145,14 @@ class Eye:
             }
         return row
 
-    def _reward_figures(self, rewards: list[float], terms: dict[str, list[float]]) -> dict[str, float]:
-        figures = {"reward": statistics.fmean(rewards)}
-        if len(terms) > 1:
-            figures |= {f"reward_{name}": statistics.fmean(column) for name, column in terms.items()}
-        quality = self.rewards.quality(terms["preference"]) if "preference" in terms else None
+    def _reward_figures(self, samples: Sequence["Sample"]) -> dict[str, float]:
+        figures = {"reward": statistics.fmean(sample.reward for sample in samples)}
+        if len(self.rewards.terms) > 1:
+            figures |= {
+                f"reward_{name}": statistics.fmean(s.terms[name] for s in samples) for name in self.rewards.terms
+            }
+        preference = [s.terms["preference"] for s in samples] if "preference" in self.rewards.terms else []
+        quality = self.rewards.quality(preference) if preference else None
         return figures | ({"quality": statistics.fmean(quality)} if quality else {})
 
     def _guarded(self, rollout: Rollout) -> list[float]:
@@ -126,6 +171,17 @@ class Eye:
             heads, drawn = self.actor.sample(inputs, per_prompt, seeds=seeds[first : first + size], start=start)
             rollouts.append(of_samples(self.actor, part, heads, drawn, self.references))
         return rollouts
+
+
+def halves(prompts: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Places of the held-out prompts that select a policy, and of those that it is reported on. Equal prompts are in
+    one half. A single prompt is in both: then what is reported is flattered by having been selected."""
+    distinct_prompts = list(dict.fromkeys(prompts))
+    random.Random("halves").shuffle(distinct_prompts)
+    first = set(distinct_prompts[: len(distinct_prompts) // 2])
+    selection = [n for n, prompt in enumerate(prompts) if prompt in first]
+    reported = [n for n, prompt in enumerate(prompts) if prompt not in first]
+    return selection or reported, reported
 
 
 def check_reference(actor: Actor, prompt: str) -> str:

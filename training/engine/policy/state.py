@@ -13,14 +13,15 @@ from training.engine.policy.discriminator import Discriminator
 
 @dataclass
 class Look:
-    """The policy on the held-out prompts at one step; the lists have one entry a prompt."""
+    """The policy on the held-out prompts at one step. What is reported is of the one half of the prompts, what decides
+    which policy is kept and when the run stops is of the other; the lists have one entry a prompt."""
 
     step: int
-    texts: list[str]
-    rewards: list[float]
-    guards: list[float]  # of the guard, empty without one
-    kls: list[float]
-    figures: dict[str, float]
+    texts: list[str]  # reported
+    rewards: list[float]  # reported
+    guards: list[float]  # of the guard, for the selection; empty without one
+    figures: dict[str, float]  # reported
+    selection: dict[str, float]
 
     @property
     def kl(self) -> float:

@@ -1,11 +1,14 @@
 import pytest
 
 from tests.training.engine.conftest import records
+from training.demo import corpus
 from training.engine.policy import Material, PolicyConfig, RewardConfig, rl_finetune
 from training.engine.preference_training import PreferenceConfig, train_preference
 from training.engine.progress import SilentReporter
 
 PROMPTS = ["My radio arrived damaged. What can I do?", "I paid twice for my lamp. Please tell me what to do."]
+# Enough that the mean over half of them says more than the noise of single samples.
+HELD_OUT = sorted({prompt for prompt, _ in corpus.documents(400)})[:64]
 CONFIG = PolicyConfig(
     steps=6, prompts_per_step=4, samples_per_prompt=4, max_new_tokens=24, checkpoint_every=3, look_every=3, best_of=4
 )
@@ -52,7 +55,7 @@ def tune(policy_folder, reward_folder, tmp_path):
         options = {
             "policy": str(policy_folder),
             "reward": RewardConfig((str(reward_folder),)),
-            "material": Material(PROMPTS * 4, PROMPTS * 4, {}, records(24), records(8, 48)),
+            "material": Material(PROMPTS * 4, HELD_OUT, {}, records(24), records(8, 48)),
             "config": CONFIG,
             "output": tmp_path / name,
         }

@@ -1,14 +1,21 @@
 """Which look is kept, and when a run stops: pure functions, on looks made up by hand."""
 
-from training.engine.policy.control import best, collapsed, over_budget, parted
+import numpy as np
+
+from training.engine.policy.control import best, collapsed, over_budget, over_optimized
+from training.engine.policy.measuring import halves
 from training.engine.policy.rollouts import dealt
+from training.engine.policy.sequential import ALPHA, has_fallen
 from training.engine.policy.state import Look
 
+NOISE = np.random.default_rng(0).normal(size=(12, 32))
 
-def look(step, reward, guard, kl=1.0, spread=(0.1, -0.1)):
-    guards = [guard + s for s in spread] if guard is not None else []
-    figures = {"reward": reward, "kl": kl} | ({"guard_reward": guard} if guards else {})
-    return Look(step, ["a", "b"], [reward, reward], guards, [kl, kl], figures)
+
+def look(step, reward, guard, kl=1.0, *, reported=None, noise=0.1):
+    """A look whose selection half is given; the reported half is the same unless it is given, too."""
+    guards = (guard + noise * NOISE[step // 10]).tolist() if guard is not None else []
+    figures = {"reward": reward, "kl": kl, "distinct_2": 1.0} | ({"guard_reward": guard} if guards else {})
+    return Look(step, ["a", "b"], [reward, reward], guards, {**figures, **(reported or {})}, figures)
 
 
 def test_the_guard_decides_which_is_kept_within_the_budget():
@@ -22,10 +29,22 @@ def test_the_guard_decides_which_is_kept_within_the_budget():
     assert not over_budget(looks, 0.0)
 
 
+def test_the_half_that_is_reported_selects_nothing_but_the_limits_hold_on_it():
+    looks = [look(0, 0.0, 0.0, kl=0.0), look(10, 1.0, 0.5), look(20, 2.0, 0.4, reported={"guard_reward": 99.0})]
+    assert best(looks, 0).step == 10
+    looks.append(look(30, 3.0, 0.9, reported={"kl": 6.0}))
+    assert best(looks, 0).step == 30
+    assert best(looks, 5.0).step == 10
+    assert over_budget(looks, 5.0)
+    looks[-1].figures.update(kl=1.0, distinct_2=0.5)
+    assert best(looks, 5.0, floor=0.8).step == 10
+    assert collapsed(looks, 0.8)
+
+
 def test_a_policy_that_says_little_is_neither_kept_nor_gone_on_with():
     looks = [look(0, 0.0, 0.0), look(10, 1.0, 0.5), look(20, 2.0, 0.9)]
     for one, variety in zip(looks, (0.5, 0.41, 0.39), strict=True):
-        one.figures["distinct_2"] = variety
+        one.figures["distinct_2"] = one.selection["distinct_2"] = variety
     assert best(looks, 0).step == 20
     assert best(looks, 0, floor=0.8).step == 10
     assert best(looks, 0, floor=0.99).step == 0
@@ -34,17 +53,48 @@ def test_a_policy_that_says_little_is_neither_kept_nor_gone_on_with():
     assert not collapsed(looks, 0.0)
 
 
-def test_parting_is_two_looks_of_falling_guard_under_rising_reward():
-    start = [look(0, 0.0, 0.0), look(10, 1.0, 1.0)]
-    assert parted([*start, look(20, 2.0, 0.0), look(30, 3.0, -0.1)])
-    assert not parted([*start, look(20, 2.0, 1.1), look(30, 3.0, 0.0)])
-    assert not parted([*start, look(20, 0.5, 0.0), look(30, 0.5, -0.1)])  # both fall: that is no over-optimisation
-    assert not parted([*start, look(20, 2.0, None), look(30, 3.0, None)])
+def test_over_optimisation_is_a_falling_guard_under_a_rising_reward():
+    start = [look(0, 0.0, 0.0), look(10, 1.0, 1.0), look(20, 1.5, 1.0)]
+    assert over_optimized([*start, look(30, 2.0, 0.0), look(40, 3.0, -0.1)])
+    assert not over_optimized([*start, look(30, 2.0, 0.0)])  # one look alone is not enough
+    assert not over_optimized([*start, look(30, 2.0, 1.1), look(40, 3.0, 1.0)])
+    # Both fall: that is no over-optimisation.
+    assert not over_optimized([*start, look(30, -0.5, 0.0), look(40, -0.6, -0.1)])
+    assert not over_optimized([*start, look(30, 2.0, None), look(40, 3.0, None)])
 
 
-def test_a_fall_within_the_noise_is_no_parting():
-    start = [look(0, 0.0, 0.0), look(10, 1.0, 1.0, spread=(2.0, -2.0))]
-    assert not parted([*start, look(20, 2.0, 0.5), look(30, 3.0, 0.5)])
+def test_a_fall_within_the_noise_is_no_over_optimisation():
+    falling = (0.0, 1.0, 1.0, 0.8, 0.8)
+    assert over_optimized([look(10 * n, n, guard) for n, guard in enumerate(falling)])
+    assert not over_optimized([look(10 * n, n, guard, noise=2.0) for n, guard in enumerate(falling)])
+
+
+def test_healthy_runs_are_rarely_stopped_however_long_they_are():
+    """bench/over_optimization.py measures more lengths. Comparing with the best look so far would stop most of them."""
+    rng, rewards = np.random.default_rng(1), np.arange(40.0)
+    runs = rng.normal(size=(100, 40, 32))
+    stopped = sum(any(has_fallen(run[:k], rewards[:k]) for k in range(4, 41)) for run in runs)
+    # With a rate of ALPHA, more than 11 of 100 would be stopped once in two hundred times.
+    assert stopped <= 11
+    assert ALPHA == 0.05
+    falling = runs[:20] - 0.1 * np.maximum(0, np.arange(40) - 10)[:, None]
+    assert sum(has_fallen(run, rewards) for run in falling) == 20
+
+
+def test_evaluations_of_one_prompt_or_without_noise():
+    rewards = np.arange(4.0)
+    assert not has_fallen(np.array([[3.0], [3.0], [0.0], [0.0]]), rewards)
+    assert not has_fallen(np.ones((4, 8)), rewards)
+    assert has_fallen(np.array([[3.0] * 8] * 2 + [[0.0] * 8] * 2), rewards)
+
+
+def test_equal_prompts_are_in_one_half():
+    prompts = [f"{n % 5}" for n in range(20)]
+    selection, reported = halves(prompts)
+    assert sorted(selection + reported) == list(range(20))
+    assert not {prompts[n] for n in selection} & {prompts[n] for n in reported}
+    assert (len(selection), len(reported)) == (8, 12)
+    assert halves(["only"]) == ([0], [0])
 
 
 def test_prompts_are_dealt_out_to_the_end_before_any_comes_again():

@@ -1,0 +1,1 @@
+"""What the web app and the training engine share. Imports neither Django nor torch."""
