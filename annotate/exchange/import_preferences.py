@@ -17,7 +17,7 @@ from annotate.exchange.files import Row, wrong
 from annotate.exchange.import_prompts import Report
 from annotate.exchange.mapping import FieldMapping
 from annotate.exchange.memory import seldom_collected
-from annotate.exchange.notes import Notes
+from annotate.exchange.notes import Notes, left_out
 from annotate.exchange.planning import analyse
 from annotate.exchange.shapes import registry
 from annotate.exchange.shapes.fields import Fields
@@ -152,25 +152,6 @@ def _study(slug: str, chunk: list[Bundle], way: Way) -> tuple[Study, bool]:
     method = Method.SCORE if most == 1 and scales else Method.RANK if most > 2 else Method.COMPARE
     criteria = [{"key": key, "minimum": low, "maximum": high} for key, (low, high) in scales.items()]
     return study_for_import(slug, method, criteria if method == Method.SCORE else ())
-
-
-def left_out(reasons: Mapping[str, int]) -> list[str]:
-    return [_("left out: %(count)d %(what)s") % {"count": count, "what": what} for what, count in reasons.items()]
-
-
-def details(counts: Mapping[str, Any]) -> list[str]:
-    """What was not taken over as it stood, a line each."""
-    lines = left_out(counts["left_out"])
-    if counts["ignored_fields"]:
-        lines.append(_("ignored: %(fields)s") % {"fields": ", ".join(counts["ignored_fields"])})
-    for name, said in (
-        ("repeats", _("%(count)d judgements repeat an earlier one of the same rater (self-consistency)")),
-        ("duplicate_judgements", _("%(count)d judgements stand in the file more than once, and count once")),
-        ("other_split", _("%(count)d rows name another split than their prompt has; the prompt keeps its split")),
-    ):
-        if counts[name]:
-            lines.append(said % {"count": counts[name]})
-    return [*lines, *counts["remarks"]]
 
 
 def told(counts: Mapping[str, Any]) -> str:

@@ -7,7 +7,6 @@ from uuid import UUID, uuid5
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
 from annotate.errors import PalateError
 from annotate.exchange.bundles import Bundle, Said
@@ -317,7 +316,7 @@ class Writer:
             self.counts["tasks"] += create_tasks(study=self.study, response_sets=sets)
 
 
-HERE, STUDY = gettext_noop("in this import"), gettext_noop("in the study")
+HERE, STUDY = "in this import", "in the study"
 
 
 def _when(judged: tuple[tuple[Bundle, Said], list[int], str]) -> float:
@@ -363,10 +362,15 @@ class _Answers:
         if before != answered:
             row = bundle.row
             error = _(
-                "the id %(name)r stands %(where)s already with another judgement; where a field numbers something "
+                "the id %(name)r stands in the study already with another judgement; where a field numbers something "
                 "else than judgements, leave it out with --ignore"
             )
-            row.fail("judgement_id", error, name=said.external_id, where=_(where) if where else _(HERE))
+            if where == HERE:
+                error = _(
+                    "the id %(name)r stands in this import already with another judgement; where a field numbers "
+                    "something else than judgements, leave it out with --ignore"
+                )
+            row.fail("judgement_id", error, name=said.external_id)
         self.submissions[key] = (where or HERE, answered)
         return where
 

@@ -10,10 +10,11 @@ from django.utils.translation import gettext as _
 
 from annotate.exchange.files import wrong
 from annotate.exchange.import_judgements import import_judgements
-from annotate.exchange.import_preferences import Way, details, import_preferences, told
+from annotate.exchange.import_preferences import Way, import_preferences, told
 from annotate.exchange.import_prompts import Report, import_prompts
 from annotate.exchange.mapping import parse_mapping, parse_scales
 from annotate.exchange.memory import at_most
+from annotate.exchange.notes import details
 from annotate.exchange.shapes.fields import Fields
 from annotate.exchange.shapes.registry import SHAPES
 from annotate.studies.models import Study

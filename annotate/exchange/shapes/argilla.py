@@ -28,7 +28,7 @@ def argilla(row: Row, fields: Fields, notes: Notes) -> list[Bundle]:
     said, unread = [], []
     for question, number, answer in _answers(row):
         if answer.get("status", "submitted") != "submitted":
-            notes.leave_out(_("answers that were not submitted"))
+            notes.leave_out("unsubmitted_answers")
             continue
         ranks = _ranks(row, question, answer.get("value"), names)
         if ranks is None:

@@ -99,7 +99,7 @@ def _annotations(row: Row, notes: Notes) -> list[dict[str, Any]]:
         row.fail("annotations", _("is not a list of objects"))
     kept = [entry for entry in found if not entry.get("was_cancelled") and entry.get("result")]
     if len(kept) < len(found):
-        notes.leave_out(_("cancelled or empty annotations"), len(found) - len(kept))
+        notes.leave_out("cancelled_annotations", len(found) - len(kept))
     return kept
 
 

@@ -23,7 +23,7 @@ def oasst(row: Row, notes: Notes) -> list[Bundle]:
     for name in ("tree_state", "origin"):
         row.values.get(name)
     if _is_withdrawn(root):
-        notes.leave_out(_("deleted or rejected messages"), _size(root))
+        notes.leave_out("deleted_messages", _size(root))
         return []
     return list(_talk(row, root, tree, notes))
 
@@ -54,13 +54,12 @@ def _talk(row: Row, root: dict[str, Any], tree: str, notes: Notes) -> Iterator[B
         replies = []
         for reply in _replies(message):
             if _is_withdrawn(reply):
-                notes.leave_out(_("deleted or rejected messages"), _size(reply))
+                notes.leave_out("deleted_messages", _size(reply))
             else:
                 replies.append(reply)
         answers = [reply for reply in replies if reply.get("role") == "assistant"]
         if len(answers) > MOST_RESPONSES:
-            beyond = _("answers beyond %(most)d to a prompt") % {"most": MOST_RESPONSES}
-            notes.leave_out(beyond, len(answers) - MOST_RESPONSES)
+            notes.leave_out("surplus_answers", len(answers) - MOST_RESPONSES)
             answers = answers[:MOST_RESPONSES]
         if answers and message.get("role") != "assistant":
             yield _bundle(row, message, talk, answers, tree)

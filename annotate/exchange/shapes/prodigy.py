@@ -31,10 +31,10 @@ def prodigy(row: Row, notes: Notes) -> list[Bundle]:
 def _said(row: Row, responses: dict[str, Written], accepted: list[str], notes: Notes) -> list[Said]:
     answer = row.values.get("answer")
     if answer != "accept":
-        notes.leave_out(_("tasks that were ignored or rejected"))
+        notes.leave_out("ignored_tasks")
         return []
     if not 0 < len(accepted) < len(responses):
-        notes.leave_out(_("tasks without a choice"))
+        notes.leave_out("undecided_tasks")
         return []
     stamp: Any = row.values.get("_timestamp")
     names = [str(row.values.get(name) or "") for name in ("_annotator_id", "_session_id")]

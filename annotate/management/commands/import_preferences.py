@@ -6,8 +6,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from annotate.exchange.import_preferences import Way, details, import_preferences, told
+from annotate.exchange.import_preferences import Way, import_preferences, told
 from annotate.exchange.mapping import parse_mapping
+from annotate.exchange.notes import details
 from annotate.exchange.shapes.fields import Fields
 from annotate.exchange.shapes.registry import SHAPES
 from annotate.management.palate_command import ImportCommand, scale_argument

@@ -85,7 +85,7 @@ def test_only_the_turn_that_was_judged_is_read(load):
 
 
 def test_deleted_messages_are_counted_and_gone(load):
-    assert load("deleted-oasst-messages-imported/trees.jsonl")["left_out"] == {"deleted or rejected messages": 3}
+    assert load("deleted-oasst-messages-imported/trees.jsonl")["left_out"] == {"deleted_messages": 3}
     assert not Response.objects.filter(external_id__in=["a3", "a4", "c3"]).exists()
 
 

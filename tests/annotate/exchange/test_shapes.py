@@ -229,7 +229,7 @@ def test_deleted_and_rejected_messages_are_left_out_and_counted():
     notes = Notes()
     (bundle,) = read({"message_tree_id": "t", "prompt": root}, notes=notes)
     assert told(bundle) == ("q", [(None, {"a1": 2, "a2": 1})])
-    assert dict(notes.left_out) == {"deleted or rejected messages": 4}
+    assert dict(notes.left_out) == {"deleted_messages": 4}
 
 
 def test_a_row_that_fits_no_shape_lists_them():

@@ -7,8 +7,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from annotate.errors import PalateError
-from annotate.exchange.import_preferences import Way, details, import_preferences
+from annotate.exchange.import_preferences import Way, import_preferences
 from annotate.exchange.mapping import parse_mapping
+from annotate.exchange.notes import details
 from annotate.judgements.models import Judgement
 from annotate.studies.models import Study
 
@@ -93,5 +94,5 @@ def test_what_was_left_out_is_told(tmp_path):
     file = write(tmp_path / "a.jsonl", {**task, "accept": ["A"], "answer": "accept"},
                  {**task, "text": "R", "accept": [], "answer": "ignore"})  # fmt: skip
     counts = import_preferences(slug="s", path=file)
-    assert details(counts) == ["left out: 1 tasks that were ignored or rejected"]
+    assert details(counts) == ["1 task that its rater ignored or rejected has no judgement"]
     assert (counts["judgements"], counts["responses"]) == (1, 4)
