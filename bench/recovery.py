@@ -57,7 +57,17 @@ def drawn(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 def comparisons(task, rater, first, outcome) -> Comparisons:
     zero = np.zeros(len(task))
     return Comparisons(
-        np.arange(len(task)), task, task, rater, 2 * task + first, 2 * task + 1 - first, outcome, zero + 2, zero, zero
+        np.arange(len(task)),
+        task,
+        task,
+        rater,
+        2 * task + first,
+        2 * task + 1 - first,
+        outcome,
+        zero + 2,
+        zero,
+        zero,
+        zero + 1,
     )
 
 

@@ -30,9 +30,15 @@ def told(figures: Mapping[str, Any] | None) -> str:
         return "no judgements in the test split, so nothing to evaluate on"
     return (
         f"accuracy {figure(figures, 'accuracy')} on {figures['pairs']} held-out pairs; longer wins "
-        f"{figure(figures, 'baselines.longer')}; majority {figure(figures, 'baselines.majority')}; "
+        f"{figure(figures, 'baselines.longer')}; {_slot(figures)}"
         f"one rater against the others {figure(figures, 'baselines.rater_vs_others')}"
     )
+
+
+def _slot(figures: Mapping[str, Any]) -> str:
+    """The slot baseline; there is none where the order shown is unknown, as in most imports."""
+    known = figures["baselines"].get("majority") is not None
+    return f"majority {figure(figures, 'baselines.majority')}; " if known else ""
 
 
 def _steps(count: int) -> str:
@@ -68,6 +74,8 @@ def _evaluation_table(figures: Mapping[str, Any] | None) -> str:
         "the same of a perfectly calibrated model, by chance": "ece_by_chance",
         "Kendall's τ by prompt": "kendall_tau",
     }
+    if not _slot(figures):
+        del rows["baseline: the slot that wins more often"]
     lines = "\n".join(f"| {label} | {figure(figures, name)} |" for label, name in rows.items())
     return (
         f"On {figures['pairs']} pairs ({figures['pairs_clear']} clear) of {figures['prompts']} held-out prompts, "

@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.studies.models import Study
-from training.models import ModelKind, ModelVersion, Run, short_name
+from training.models import ModelKind, ModelVersion, Run, RunState, short_name
+from training.reporting import StaleAttempt
 
 # Kinds of training.engine.small_models that int8 (training.engine.quantised) cannot make faster.
 WITHOUT_LAYERS = ("palate-linear", "palate-cnn", "palate-rnn")
@@ -58,7 +59,13 @@ def check_precision(path: str, precision: str) -> None:
 
 
 def register(*, study: Study | None, kind: ModelKind, path: str, name: str = "", **details: Any) -> ModelVersion:
-    """The model version of a path that the study can see, made when it is new."""
+    """The model version of a path that the study can see, made when it is new.
+
+    Raises StaleAttempt when it comes from an attempt of a run that another has taken over.
+    """
+    run = details.get("run")
+    if run and run.state == RunState.RUNNING and not Run.objects.attempt_of(run).exists():
+        raise StaleAttempt
     known = ModelVersion.objects.filter(in_reach(study), kind=kind, path=path).first()
     return known or ModelVersion.objects.create(
         study=study, kind=kind, path=path, name=name or Path(path).name, **details

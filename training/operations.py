@@ -8,6 +8,7 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone, translation
 
 from annotate.audit.models import Action
@@ -21,8 +22,10 @@ from training.engine.progress import Cancelled
 from training.jobs.options import parse, refuse_commands_only
 from training.jobs.registry import JOBS
 from training.models import Run, RunKind, RunState
-from training.reporting import RunReporter, forget_checkpoints, has_checkpoint
+from training.reporting import RunReporter, StaleAttempt, forget_checkpoints, has_checkpoint
 from training.trouble import WORDS, told
+
+logger = structlog.get_logger("palate.runs")
 
 MAX_ATTEMPTS = 3
 IMPORTS = dict.fromkeys((kind for kind in RunKind.values if kind.startswith("import_")), Action.IMPORTED)
@@ -86,12 +89,16 @@ def queue_run(**kwargs: Any) -> Run:
 
 
 def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = False) -> Run:
-    """Do the run's work here and now and store how it ended. A run that is not queued is left alone."""
+    """Do the run's work here and now and store how it ended. A run that is not queued is left alone.
+
+    Each claim has a number, `attempts`. A worker that was taken for dead, whose run another has claimed since, finds
+    its number outdated at its next write, stops and changes nothing.
+    """
     claimed = Run.objects.filter(pk=run.pk, state=RunState.QUEUED).update(
         state=RunState.RUNNING,
         started_at=timezone.now(),
         heartbeat_at=timezone.now(),
-        attempts=run.attempts + 1,
+        attempts=F("attempts") + 1,
     )
     run.refresh_from_db()
     if not claimed:
@@ -108,16 +115,27 @@ def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = Fal
             if reporter.cancelled():
                 raise Cancelled
             result = job.perform(run, options, reporter)
+    except StaleAttempt:
+        return _overtaken(run, reraise)
     except (Cancelled, KeyboardInterrupt):
-        _end(run, RunState.CANCELLED)
+        ended = _end_attempt(run, RunState.CANCELLED)
         if reraise:
             raise
     except Exception as error:
-        _end(run, RunState.FAILED, error=told(error))
+        ended = _end_attempt(run, RunState.FAILED, error=told(error))
         if reraise:
             raise
     else:
-        _end(run, RunState.DONE, result=result)
+        ended = _end_attempt(run, RunState.DONE, result=result)
+    return run if ended else _overtaken(run, reraise)
+
+
+def _overtaken(run: Run, reraise: bool) -> Run:
+    """The run as others have left it; a command says so."""
+    logger.warning("stale attempt", run=run.pk, attempt=run.attempts)
+    if reraise:
+        raise PalateError(f"{run} was taken over or ended elsewhere in the meantime; this attempt changed nothing")
+    run.refresh_from_db()
     return run
 
 
@@ -127,6 +145,15 @@ def assist_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> 
     if job.assist is None:
         raise PalateError(f"{kind} is done by one process; start it without a launcher")
     job.assist(study, parse(job.options, values), _begun(kind, study, values))
+
+
+@transaction.atomic
+def _end_attempt(run: Run, state: RunState, **outcome: Any) -> bool:
+    """End the run if this attempt of it is still the one at work; returns whether it is."""
+    if not Run.objects.attempt_of(run).select_for_update(no_key=True).exists():
+        return False
+    _end(run, state, **outcome)
+    return True
 
 
 def _end(run: Run, state: RunState, *, error: str = "", result: Mapping[str, Any] | None = None) -> None:

@@ -8,10 +8,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
+from annotate.judgements.selection import JudgementSelection, Who
 from annotate.quality.win_rate import win_rate
 from training.models import ModelKind, ModelVersion, Round
-
-PEOPLE = ("person", "imported")
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def promote(*, version: ModelVersion, by: User | None, because: str) -> None:
 
 def promote_by_rule(*, turn: Round, rule: Rule) -> str:
     """Promote a round's policy if its judgements meet the rule; returns what they say. Raises PalateError if not."""
-    rate = win_rate(turn, kinds=PEOPLE if rule.people_only else ())
+    rate = win_rate(turn, JudgementSelection(Who.PEOPLE if rule.people_only else Who.ALL))
     if rate.value is None or rate.low is None or rate.high is None:
         raise PalateError(f"round {turn.number} has no judgements that the rule counts ({rule})")
     said = (

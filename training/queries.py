@@ -14,6 +14,13 @@ class RunQuerySet(models.QuerySet[Any]):
         limit = timezone.now() - timedelta(seconds=settings.RUN_LOST_AFTER_SECONDS)
         return self.filter(state="running", heartbeat_at__lt=limit)
 
+    def attempt_of(self, run: Any) -> "RunQuerySet":
+        """The run as long as this attempt of it is the one at work: neither queued again, taken over nor ended.
+
+        Whatever an attempt writes goes through here, so that of two workers one alone is believed.
+        """
+        return self.filter(pk=run.pk, attempts=run.attempts, state="running")
+
     def lost(self) -> "RunQuerySet":
         """Runs whose worker has died."""
         return self.silent().filter(in_worker=True)

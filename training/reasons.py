@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from annotate.judgements.models import Judgement
+from annotate.judgements.selection import JudgementSelection, default_selection
 from annotate.prompts.models import Response
 from annotate.quality.win_rate import WinRate
 from core.statistics.bootstrap import NOTHING, mean_of_groups, share_of_groups
@@ -19,15 +20,19 @@ NEAR = 0.5  # nats a response within which most texts are what they were
 Interval = tuple[float, float, float]
 
 
-def why_not(turn: Round, rate: WinRate) -> list[str]:
-    """Nothing where the whole interval lies above one half, or before the first judgement."""
+def why_not(turn: Round, rate: WinRate, selection: JudgementSelection | None = None) -> list[str]:
+    """Nothing where the whole interval lies above one half, or before the first judgement.
+
+    selection: the judgements that the rate counts; the study's usual ones without.
+    """
     if rate.low is None or rate.high is None or rate.low > 0.5:
         return []
     run = turn.policy.run
-    return [*_from_judgements(turn, rate, rate.high - rate.low), *(_from_run(run) if run else ())]
+    judged = _from_judgements(turn, rate, rate.high - rate.low, selection or default_selection(turn.study))
+    return [*judged, *(_from_run(run) if run else ())]
 
 
-def _from_judgements(turn: Round, rate: WinRate, width: float) -> Iterator[str]:
+def _from_judgements(turn: Round, rate: WinRate, width: float, selection: JudgementSelection) -> Iterator[str]:
     yield _(
         "%(judgements)d judgements on %(prompts)d prompts tell a win rate to within %(half).2f: only one above "
         "%(least).2f could have been shown to be above one half."
@@ -40,7 +45,7 @@ def _from_judgements(turn: Round, rate: WinRate, width: float) -> Iterator[str]:
             "same": same,
             "pairs": len(pairs),
         }
-    agrees = agreement(turn)
+    agrees = agreement(turn, selection)
     if agrees is None:
         return
     yield _(
@@ -84,10 +89,10 @@ def _from_run(run: Run) -> Iterator[str]:
         ) % {"after": after["self_bleu"], "before": before["self_bleu"]}
 
 
-def agreement(turn: Round) -> Interval | None:
+def agreement(turn: Round, selection: JudgementSelection) -> Interval | None:
     """How many of the round's judged pairs the preference model of the policy orders as most of their raters do, with
     its 95 % interval over prompts; None where it scored none of them (next_round does)."""
-    judged = Judgement.objects.counted().filter(task__round=turn, ranks__isnull=False)
+    judged = Judgement.objects.selected(selection).filter(task__round=turn, ranks__isnull=False)
     votes: dict[tuple[int, int], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for prompt, task, shown, ranks in judged.values_list("task__prompt", "task", "shown", "ranks"):
         for response, rank in zip(shown, ranks, strict=True):

@@ -7,7 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
+import structlog
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.db import connection
 from django.utils import timezone
 from tqdm import tqdm
@@ -16,8 +18,14 @@ from training.engine.progress import Cancelled, Pieces
 from training.models import Run, RunPoint, RunSample
 from training.trouble import summary
 
+logger = structlog.get_logger("palate.runs")
+
 LOG_TAIL = 20_000
 SECONDS_BETWEEN_WRITES = 1.0
+
+
+class StaleAttempt(Exception):
+    """Another attempt of the run is at work, or the run has ended: nothing that this one writes counts any more."""
 
 
 def run_folder(run: Run) -> Path:
@@ -63,12 +71,14 @@ class RunReporter:
         return self
 
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, Cancelled):
-            with suppress(OSError):  # the disk may be full
-                self.log(f"failed: {summary(error)}")
+        # Whatever the job ended with, it is that which the caller hears of, and not that the attempt is stale.
+        with suppress(StaleAttempt):
+            if isinstance(error, Exception) and not isinstance(error, Cancelled | StaleAttempt):
+                with suppress(OSError):  # the disk may be full
+                    self.log(f"failed: {summary(error)}")
+            self._write()
         self._stop.set()
         self._heart.join()
-        self._write()
         self._file.close()
         if self._bar is not None:
             self._bar.close()
@@ -126,6 +136,8 @@ class RunReporter:
     def _tell(self, kind: str, row: RunPoint | RunSample) -> None:
         """An attempt does again what came after its checkpoint: what an earlier one told of that goes, before the first
         row of its own."""
+        if not Run.objects.attempt_of(self.run).exists():
+            raise StaleAttempt
         if kind not in self._begun:
             self._begun.add(kind)
             getattr(self.run, kind).filter(pk__gt=self._told[kind]).delete()
@@ -139,20 +151,30 @@ class RunReporter:
     def _write(self) -> None:
         self._written_at = time.monotonic()
         self.run.log_tail, self.run.heartbeat_at = self._tail, timezone.now()
-        self.run.save(update_fields=["step", "total_steps", "log_tail", "heartbeat_at"])
+        names = ("step", "total_steps", "log_tail", "heartbeat_at")
+        if not Run.objects.attempt_of(self.run).update(**{name: getattr(self.run, name) for name in names}):
+            raise StaleAttempt
         self._cancel_seen = Run.objects.filter(pk=self.run.pk, cancel_requested=True).exists()
 
     def _beat(self) -> None:
         """Long steps (loading a model, one big batch, one long transaction) must not look like a dead worker.
 
         Progress goes along, and the wish to cancel comes back: work within one transaction neither writes to its
-        row, which would lock it, nor sees what others write there.
+        row, which would lock it, nor sees what others write there. A database that is away for a moment, as at its
+        restart, ends no heartbeat: the next beat connects anew.
         """
         try:
             while not self._stop.wait(settings.RUN_HEARTBEAT_SECONDS):
-                own = Run.objects.filter(pk=self.run.pk)
-                progress = {"step": self.run.step, "total_steps": self.run.total_steps}
-                own.update(heartbeat_at=timezone.now(), **progress)
-                self.run.cancel_requested = own.filter(cancel_requested=True).exists()
+                try:
+                    self._beat_once()
+                except DatabaseError as error:
+                    logger.warning("heartbeat failed", run=self.run.pk, error=str(error))
+                    connection.close()
         finally:
             connection.close()
+
+    def _beat_once(self) -> None:
+        own = Run.objects.attempt_of(self.run)
+        progress = {"step": self.run.step, "total_steps": self.run.total_steps}
+        own.update(heartbeat_at=timezone.now(), **progress)
+        self.run.cancel_requested = own.filter(cancel_requested=True).exists()

@@ -16,7 +16,7 @@ from annotate.prompts.models import Split
 from annotate.studies.models import Study
 from training.models import Run, Snapshot
 
-HASHED = ("id", "task_id", "rater_id", "shown", "ranks", "scores", "strength", "unacceptable")
+HASHED = ("id", "task_id", "rater_id", "shown", "ranks", "scores", "strength", "unacceptable", "order_known")
 
 
 def check_trainable(study: Study) -> None:

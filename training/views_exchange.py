@@ -23,7 +23,9 @@ from training.models import RunKind
 
 
 class PromptsForm(forms.Form):
-    file = forms.FileField(label=_("Prompts"), help_text=_("CSV or JSON lines with a column “text”, plain or .gz"))
+    file = forms.FileField(
+        label=_("Prompts"), help_text=_("CSV or JSON lines with a column “text” or “prompt”, plain or .gz")
+    )
     group_by = forms.CharField(
         label=_("Group column"), required=False, help_text=_("Prompts of one group are never split apart.")
     )
@@ -33,6 +35,15 @@ class PreferencesForm(forms.Form):
     file = forms.FileField(label=_("File"), help_text=_("CSV, JSON lines, JSON or Parquet; text files plain or .gz"))
     shape = forms.ChoiceField(
         label=_("What the rows are"), choices=[("", _("see from the first row")), *SHAPES.items()], required=False
+    )
+    mapping = forms.CharField(
+        label=_("Columns"),
+        required=False,
+        help_text=_("Palate's fields with the file's columns: prompt=question, response_a=first, winner=preference"),
+    )
+    ignore = forms.CharField(label=_("Columns to leave out"), required=False, help_text=_("With commas between them."))
+    scale = forms.CharField(
+        label=_("Ranges of scores"), required=False, help_text=_("Of criteria that the study lacks: fluency:1:5")
     )
     prompt_field = forms.CharField(label=_("Field of the prompt"), required=False)
     response_fields = forms.CharField(

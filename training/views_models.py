@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from annotate.errors import PalateError
+from annotate.judgements.selection_form import requested_selection
 from annotate.members.access import managed_study
 from annotate.quality.win_rate import win_rate
 from palate.markdown import sanitised
@@ -148,14 +149,15 @@ def rewards(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 def turn(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     study = managed_study(request, slug)
     shown = get_object_or_404(study.rounds.select_related("policy__run", "against", "preference"), number=number)
-    rate = win_rate(shown)
+    selection = requested_selection(request, study)
+    rate = win_rate(shown, selection)
     context = {
         "study": study,
         "tab": "overview",
         "round": shown,
         "rate": rate,
-        "reasons": why_not(shown, rate),
-        "people": win_rate(shown, kinds=["person", "imported"]),
+        "selection": selection,
+        "reasons": why_not(shown, rate, selection),
         "tasks": shown.tasks.count(),
     }
     return render(request, "manage/round.html", context)

@@ -1,6 +1,7 @@
 """Runs: the list, starting one, watching one, cancelling one. Nothing here imports torch."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -10,10 +11,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from annotate.errors import PalateError
+from annotate.judgements.selection import JudgementSelection
+from annotate.judgements.selection_form import requested_selection
 from annotate.members.access import managed_studies, managed_study
 from annotate.quality.win_rate import win_rate
 from annotate.standings.forms import SelectionForm
 from annotate.standings.reading import ballot_of, read, standings_of
+from annotate.standings.table import Place
 from annotate.standings.views import selection_of
 from annotate.studies.models import Study
 from training import beside, model_versions, operations, run_words
@@ -109,10 +113,11 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "seconds": (shown.ended_at - shown.started_at).total_seconds() if shown.ended_at and shown.started_at else None,
         "version": version,
         "others": beside.comparable(shown)[:SHOWN_OTHERS],
-        "rounds": [(turn, win_rate(turn), win_rate(turn, kinds=["person", "imported"])) for turn in _rounds(version)],
     }
-    if context["rounds"] and shown.study:
-        context |= _standings(shown.study)
+    if shown.study and (rounds := list(_rounds(version))):
+        selection = requested_selection(request, shown.study)
+        context["rounds"] = [(turn, win_rate(turn, selection)) for turn in rounds]
+        context |= {"selection": selection, "standings": _standings(shown.study, selection)}
     return render(request, "manage/run.html", context)
 
 
@@ -124,12 +129,11 @@ def run_beside(request: HttpRequest, pk: int, other: int) -> HttpResponse:
     return render(request, "manage/run_beside.html", context)
 
 
-def _standings(study: Study) -> dict[str, Any]:
-    """All policies and other authors that raters have compared with each other, the best first; and whose votes."""
-    selection = selection_of(SelectionForm(None, study=study))
+def _standings(study: Study, judgements: JudgementSelection) -> list[Place]:
+    """All policies and other authors that raters have compared with each other, the best first."""
+    selection = replace(selection_of(SelectionForm(None, study=study)), judgements=judgements)
     found = standings_of(study, selection, ballot_of(study, selection, read(study, selection)))
-    places = [place for part in found.parts for place in part.places]
-    return {"standings": places[:SHOWN_PLACES], "who": selection.who}
+    return [place for part in found.parts for place in part.places][:SHOWN_PLACES]
 
 
 def _rounds(version: ModelVersion | None) -> Iterable[Round]:

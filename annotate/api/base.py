@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.shortcuts import get_object_or_404
 from rest_framework import exceptions, status
 from rest_framework.authentication import SessionAuthentication
@@ -19,6 +19,8 @@ from annotate.api.access import HasScope, TokenAuthentication
 from annotate.api.models import IdempotencyKey, Scope
 from annotate.errors import PalateError
 from annotate.studies.models import Study
+
+UNIQUE_VIOLATION = "23505"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 
 class Pages(CursorPagination):
@@ -55,9 +57,13 @@ class ApiView(APIView):
 
 
 def told(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """A PalateError becomes 422 with its words; the rest as in Django REST framework."""
+    """A PalateError becomes 422 with its words, a unique value that another request took meanwhile 409; the rest as in
+    Django REST framework."""
     if isinstance(error, PalateError):
         return Response({"detail": str(error)}, status=status.HTTP_422_UNPROCESSABLE_ENTITY)
+    if isinstance(error, IntegrityError) and getattr(error.__cause__, "sqlstate", "") == UNIQUE_VIOLATION:
+        detail = "Another request stored the same at the same time. Nothing was changed; send yours again."
+        return Response({"detail": detail}, status=status.HTTP_409_CONFLICT)
     return exception_handler(error, dict(context))
 
 

@@ -1,5 +1,6 @@
 """What the API takes and gives, as JSON."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import inline_serializer
@@ -12,6 +13,16 @@ from annotate.webhooks.models import Event, Webhook
 from training.models import ModelVersion, ResponseReward, Run, RunKind
 
 MOST_AT_ONCE = 1000
+
+
+class InputSerializer(serializers.Serializer[Any]):
+    """What a request gives. A field that nothing reads is refused by name, as a file's misspelt column is."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and (unknown := [name for name in data if name not in self.fields]):
+            known = ", ".join(self.fields)
+            raise serializers.ValidationError({name: [f"Unknown field; expected {known}."] for name in unknown})
+        return super().to_internal_value(data)
 
 
 def paged(serializer: Any) -> Any:
@@ -43,7 +54,7 @@ class StudySerializer(serializers.ModelSerializer[Study]):
         ]
 
 
-class NewCriterionSerializer(serializers.Serializer[Any]):
+class NewCriterionSerializer(InputSerializer):
     key = serializers.SlugField(max_length=50)
     name = serializers.CharField(max_length=100, required=False)
     minimum = serializers.FloatField(required=False)
@@ -56,7 +67,7 @@ class LabelsField(serializers.ListField):
     child = serializers.CharField(max_length=100)
 
 
-class NewStudySerializer(serializers.Serializer[Any]):
+class NewStudySerializer(InputSerializer):
     slug = serializers.SlugField(max_length=50)
     name = serializers.CharField(max_length=200)
     method = serializers.ChoiceField(choices=Method.choices, default=Method.COMPARE)
@@ -70,7 +81,7 @@ class NewStudySerializer(serializers.Serializer[Any]):
     ask_confidence = serializers.BooleanField(required=False)
 
 
-class ChangedStudySerializer(serializers.Serializer[Any]):
+class ChangedStudySerializer(InputSerializer):
     name = serializers.CharField(max_length=200, required=False)
     description = serializers.CharField(required=False, allow_blank=True, max_length=100_000)
     instructions = serializers.CharField(required=False, allow_blank=True, max_length=100_000)
@@ -89,7 +100,7 @@ class PromptSerializer(serializers.ModelSerializer[Prompt]):
         fields = ["id", "prompt_id", "text", "group", "split", "reference", "beside", "audience"]
 
 
-class NewPromptSerializer(serializers.Serializer[Any]):
+class NewPromptSerializer(InputSerializer):
     prompt = serializers.CharField(trim_whitespace=False, max_length=1_000_000)
     prompt_id = serializers.CharField(required=False, max_length=200)
     group = serializers.CharField(required=False, max_length=200)
@@ -98,7 +109,7 @@ class NewPromptSerializer(serializers.Serializer[Any]):
     beside = serializers.CharField(required=False, trim_whitespace=False, max_length=1_000_000)
 
 
-class NewPromptsSerializer(serializers.Serializer[Any]):
+class NewPromptsSerializer(InputSerializer):
     prompts = _up_to_a_thousand(NewPromptSerializer)
 
 
@@ -113,12 +124,12 @@ class ResponseSerializer(serializers.ModelSerializer[Response]):
 
 
 class NewResponseSerializer(NewPromptSerializer):
-    response = serializers.CharField(trim_whitespace=False, max_length=1_000_000)
+    response = serializers.CharField(trim_whitespace=False, allow_blank=True, max_length=1_000_000)
     response_id = serializers.CharField(required=False, max_length=200)
     author = serializers.CharField(required=False, max_length=200)
 
 
-class NewResponsesSerializer(serializers.Serializer[Any]):
+class NewResponsesSerializer(InputSerializer):
     responses = _up_to_a_thousand(NewResponseSerializer)
     make_tasks = serializers.BooleanField(default=True)
 
@@ -134,6 +145,9 @@ class AddedSerializer(serializers.Serializer[Any]):
     judgements_already_there = serializers.IntegerField()
     raters = serializers.IntegerField()
     tasks = serializers.IntegerField()
+    repeats = serializers.IntegerField(help_text="Of the judgements, those that repeat one of the same rater.")
+    duplicate_judgements = serializers.IntegerField(help_text="Sent more than once in this request.")
+    other_split = serializers.IntegerField(help_text="Entries with another split than their prompt has already.")
 
 
 class JudgementSerializer(serializers.ModelSerializer[Judgement]):
@@ -165,7 +179,7 @@ class JudgementSerializer(serializers.ModelSerializer[Judgement]):
         return [names[pk] for pk in judgement.shown]
 
 
-class NewJudgementSerializer(serializers.Serializer[Any]):
+class NewJudgementSerializer(InputSerializer):
     """A judgement that was made elsewhere on responses that the study has."""
 
     judgement_id = serializers.CharField(max_length=200, help_text="Its id there: sent again, it adds nothing.")
@@ -187,7 +201,7 @@ class NewJudgementSerializer(serializers.Serializer[Any]):
     at = serializers.DateTimeField(required=False)
 
 
-class NewJudgementsSerializer(serializers.Serializer[Any]):
+class NewJudgementsSerializer(InputSerializer):
     judgements = _up_to_a_thousand(NewJudgementSerializer)
 
 
@@ -200,7 +214,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         ]
 
 
-class NewRunSerializer(serializers.Serializer[Any]):
+class NewRunSerializer(InputSerializer):
     kind = serializers.ChoiceField(choices=RunKind.choices)
     options = serializers.DictField(required=False)
 

@@ -6,6 +6,7 @@ from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import PermissionDenied
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -167,7 +168,15 @@ def _entries(serializer: Any, request: Request) -> dict[str, Any]:
     return dict(asked.validated_data)
 
 
+class FileNegotiation(DefaultContentNegotiation):
+    """The address says what the file holds, whatever the header Accept asks for; errors are JSON."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> tuple[Any, str]:
+        return renderers[0], renderers[0].media_type
+
+
 class Export(ApiView):
+    content_negotiation_class = FileNegotiation
     scopes = {"GET": Scope.EXPORT}
 
     @extend_schema(

@@ -1,11 +1,13 @@
 """What every shape of import reduces to: a prompt, responses to it, and what raters said of them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from annotate.exchange.conversations import Message
 from annotate.exchange.files import Row
 from annotate.members.models import Kind
 from annotate.tasks.models import Part, Purpose
@@ -27,7 +29,7 @@ class Said:
     """One judgement. Everything that is one a response runs in the order of `shown`, which holds response ids.
 
     external_id names the judgement in its source: imported again, it is known. supersedes: such an id.
-    rater: None where the source names none.
+    rater: None where the source names none. order_known: the rater saw the responses in the order of `shown`.
     """
 
     external_id: str
@@ -49,11 +51,13 @@ class Said:
     instructions_version: int = 0
     live: bool = True
     supersedes: str = ""
+    order_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """row: where it stands, for messages. scales: ranges of the criteria that are scored, where the source tells.
+    """row: where it stands, for errors. scales: ranges of the criteria that are scored, where the source tells.
+    messages: of a prompt that is a conversation, else none. chosen_by: what put the task forward.
 
     divided: a part of the split train, by the stable hash, is for validation. audience: tags that a rater needs.
     """
@@ -71,6 +75,8 @@ class Bundle:
     audience: Sequence[str] = ()
     purpose: str = Purpose.COLLECT
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    messages: Sequence[Message] = ()
+    chosen_by: str = ""
 
 
 def digest(text: str) -> str:
@@ -78,9 +84,14 @@ def digest(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def prompt_id_of(messages: Sequence[Message]) -> str:
+    """An id for a prompt that came without one: of its text, or of a conversation with its roles."""
+    return digest(messages[0]["content"] if len(messages) == 1 else json.dumps(messages, ensure_ascii=False))
+
+
 def written(row: Row, text: Any, field: str, *, author: str = "", external_id: str = "") -> Written:
     """A response whose text stands in a field of the row."""
-    text = Row(row.file, row.line, {field: text}).text(field)
+    text = Row(row.file, row.line, {field: text}).text(field, blank=True)
     return Written(external_id or digest(text), text, author or "unknown")
 
 
@@ -88,12 +99,3 @@ def dense(values: Sequence[float]) -> list[int]:
     """Ranks 1, 2, 3 … in the order of any numbers, the lowest first, equal numbers tied."""
     order = sorted(set(values))
     return [order.index(value) + 1 for value in values]
-
-
-def dialogue(messages: Sequence[Mapping[str, Any]]) -> str:
-    """A conversation as one text; a single message is its text alone."""
-    names = {"user": "User", "human": "User", "prompter": "User", "assistant": "Assistant", "system": "System"}
-    told = [(str(message.get("role", "")).lower(), str(message.get("content", ""))) for message in messages]
-    if len(told) == 1:
-        return told[0][1]
-    return "\n\n".join(f"{names.get(role, role)}: {content}" for role, content in told)

@@ -9,7 +9,7 @@ from annotate.exchange.files import Row, brief, is_number
 from annotate.judgements.models import MOST_SECONDS
 from annotate.members.models import Standing
 from annotate.prompts.models import Split
-from annotate.tasks.models import Part, Purpose
+from annotate.tasks.models import ChosenBy, Part, Purpose
 
 MOST_NAME, MOST_LABEL = 200, 100
 SPLITS, PURPOSES = frozenset(Split.values), frozenset(Purpose.values)
@@ -29,6 +29,9 @@ def check(bundle: Bundle) -> None:
     if bundle.purpose not in PURPOSES:
         wanted = _("%(value)r; expected one of %(known)s")
         row.fail("purpose", wanted, value=bundle.purpose, known=", ".join(Purpose.values))
+    if bundle.chosen_by and bundle.chosen_by not in ChosenBy.values:
+        wanted = _("%(value)r; expected one of %(known)s")
+        row.fail("chosen_by", wanted, value=bundle.chosen_by, known=", ".join(ChosenBy.values))
     if len(bundle.responses) > MOST_RESPONSES:
         wanted = _("has %(count)d; at most %(most)d to a prompt are taken at once")
         row.fail("responses", wanted, count=len(bundle.responses), most=MOST_RESPONSES)
@@ -36,7 +39,7 @@ def check(bundle: Bundle) -> None:
     row.text("prompt")
     for response in bundle.responses:
         row.values["response"] = response.text
-        row.text("response")
+        row.text("response", blank=True)
     known = {response.external_id for response in bundle.responses}
     for said in bundle.said:
         _check_said(bundle, said, known)

@@ -9,6 +9,7 @@ from annotate.exchange import trainable, walk
 from annotate.exchange.policy import Policy
 from annotate.exchange.tables import Row, Table
 from annotate.judgements.models import Judgement
+from annotate.review.feedback import feedback
 from annotate.studies.models import Study
 from training.engine.records import Pair
 
@@ -42,6 +43,8 @@ RAW = {
     "confidence": "int",
     "comment": "text",
     "seconds": "float",
+    "order_known": "bool",
+    "messages": "messages",
 }
 PROMPT = {"prompt_id": "text", "group": "text", "split": "text", "prompt": "text"}
 PAIRS = {
@@ -79,6 +82,28 @@ SCORES = {
 
 LABELS = {**PROMPT, "label": "text", "share": "float", "votes": "json", "confidence": "float", "raters": "int"}
 
+FEEDBACK = {
+    "kind": "text",
+    "made_at": "text",
+    "rater": "text",
+    "rater_kind": "text",
+    "task": "int",
+    **PROMPT,
+    "reason": "text",
+    "text": "text",
+    "resolved": "bool",
+}
+
+
+def feedback_rows(study: Study, split: str = "all") -> Iterator[Row]:
+    """One row a skipped task, flag or comment, the newest first."""
+    for entry in feedback(study, split):
+        rater = None if entry.rater is None else f"r{entry.rater}"
+        yield [
+            *(entry.kind, entry.at.isoformat(), rater, entry.rater_kind, entry.task),
+            *(entry.prompt_id, entry.group, entry.split, entry.prompt, entry.reason, entry.text, entry.resolved),
+        ]
+
 
 def raw_rows(study: Study, split: str = "all") -> Iterator[Row]:
     """One row a judgement and response, superseded judgements included."""
@@ -88,6 +113,7 @@ def raw_rows(study: Study, split: str = "all") -> Iterator[Row]:
         *("task__chosen_by", "instructions_version"),
         *("rater", "rater__kind", "rater__standing", "device"),
         *("shown", "ranks", "scores", "strength", "unacceptable", "label", "confidence", "comment", "seconds"),
+        "order_known",
     )
     for group, judgements in walk.judgements(study, split, Judgement.objects.of_study(study), *fields):
         for pk, live, supersedes, at, part, purpose, by, version, rater, kind, standing, device, *answer in judgements:
@@ -109,6 +135,7 @@ def _answers(
     confidence: int | None,
     comment: str,
     seconds: float | None,
+    order_known: bool,
 ) -> Iterator[Row]:
     own_scales = {key: scales[key] for key in scores} or None
     for place, pk in enumerate(shown):
@@ -116,7 +143,8 @@ def _answers(
         own = {key: values[place] for key, values in scores.items()} or None
         rank = ranks[place] if ranks else None
         text = [place + 1, response.external_id, response.author, response.text]
-        yield [*text, rank, own, own_scales, strength, unacceptable[place], label, confidence, comment, seconds]
+        said = [rank, own, own_scales, strength, unacceptable[place], label, confidence, comment, seconds]
+        yield [*text, *said, order_known, group.messages]
 
 
 def pair_rows(study: Study, split: str = "all", policy: Policy | None = None) -> Iterator[Row]:
@@ -219,6 +247,7 @@ FORMATS: dict[str, Callable[[Study, str, Policy, trainable.Style], Table]] = {
     "rankings": _of(RANKINGS, ranking_rows),
     "scores": _of(SCORES, score_rows),
     "labels": _of(LABELS, label_rows),
+    "feedback": lambda study, split, policy, style: Table(FEEDBACK, feedback_rows(study, split)),
     "preference": trainable.preference,
     "unpaired": trainable.unpaired,
     "prompts": trainable.prompts,

@@ -3,8 +3,8 @@
 import difflib
 import json
 import sys
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -34,26 +34,54 @@ OTHER_KINDS = {
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 
+class Values(dict[str, Any]):
+    """The fields of a row, which keeps in mind which of them were read."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.seen: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.seen.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.seen.add(name)
+        return super().get(name, default)
+
+    def unread(self) -> dict[str, Any]:
+        """The fields that hold something and that nobody read."""
+        return {name: value for name, value in self.items() if name not in self.seen and not is_empty(value)}
+
+
+def is_empty(value: Any) -> bool:
+    return value is None or value in ("", [], {}) or (isinstance(value, float) and value != value)
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a file: its values, and where it stands for the messages."""
+    """One row of a file: its values, and where it stands for the messages. columns: the name in the file of a field
+    that was mapped."""
 
     file: Path
     line: int
     values: dict[str, Any]
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def fail(self, field: str, message: str, /, **named: object) -> NoReturn:
         """Raises PalateError at a field of this row. named: the values of the placeholders in the message."""
         said = _("%(file)s line %(line)d, field %(field)s: %(message)s")
-        place = {"file": self.file.name, "line": self.line, "field": field}
+        place = {"file": self.file.name, "line": self.line, "field": self.columns.get(field, field)}
         raise PalateError(said % {**place, "message": message % named})
 
     def text(self, field: str, *, required: bool = True, blank: bool = False) -> str:
-        """A text; numbers are taken as their digits. Raises PalateError when it is missing, blank or no text."""
+        """A text; numbers are taken as their digits. Raises PalateError when it is missing, blank or no text. blank:
+        an empty text is one, too, as of a model that wrote nothing."""
         value = self.values.get(field)
         if value is None or value == "":
-            if required and not blank:
-                self.fail(field, _("is missing or empty; expected a text"))
+            if required and (value is None or not blank):
+                missing = _("is missing; expected a text")
+                self.fail(field, missing if blank else _("is missing or empty; expected a text"))
             return ""
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
@@ -63,9 +91,13 @@ class Row:
             self.fail(field, _("holds a NUL character, which PostgreSQL cannot store"))
         if not _encodes(value):
             self.fail(field, _("holds half a surrogate pair, which is not valid Unicode"))
-        if required and not value.strip():
+        if required and not blank and not value.strip():
             self.fail(field, _("is blank; expected a text"))
         return value
+
+    def has(self, field: str) -> bool:
+        """Whether the field holds something; that alone does not read it."""
+        return field in self.values and not is_empty(dict.get(self.values, field))
 
     def name(self, field: str, *, required: bool = True) -> str:
         """A short text, such as an id or an author."""

@@ -14,6 +14,7 @@ FORMAT_CHOICES = [
     ("rankings", _("Rankings")),
     ("scores", _("Scores")),
     ("labels", _("Labels")),
+    ("feedback", _("Skipped tasks, flags and comments")),
     ("preference", _("Training data: preference")),
     ("unpaired", _("Training data: unpaired")),
     ("prompts", _("Training data: prompts only")),

@@ -51,10 +51,10 @@ def import_judgements(
         done += sum(len(bundle.said) for bundle in chunk)
         if report and done:
             report(done, len(judged))
-    added = {name: writer.counts[name] for name in ("prompts", "responses", "raters", "judgements")}
-    already = len(judged) - added["judgements"]
+    names = ("prompts", "responses", "raters", "judgements", "judgements_already_there")
     analyse(writer.brought)
-    return {"study": study.slug, "study_created": int(made), **added, "judgements_already_there": already}
+    counts = {name: writer.counts[name] for name in (*names, "repeats", "duplicate_judgements")}
+    return {"study": study.slug, "study_created": int(made), **counts}
 
 
 def _criteria(judged: Sequence[Bundle]) -> list[str]:

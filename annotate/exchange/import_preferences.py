@@ -15,12 +15,15 @@ from annotate.exchange.bundles import Bundle
 from annotate.exchange.checks import check
 from annotate.exchange.files import Row, wrong
 from annotate.exchange.import_prompts import Report
+from annotate.exchange.mapping import FieldMapping
 from annotate.exchange.memory import seldom_collected
+from annotate.exchange.notes import Notes
 from annotate.exchange.planning import analyse
 from annotate.exchange.shapes import registry
 from annotate.exchange.shapes.fields import Fields
 from annotate.exchange.sources import rows, rows_about
 from annotate.exchange.studies import study_for_import
+from annotate.exchange.unread import Refused, note_unread
 from annotate.exchange.writer import Writer, chunks
 from annotate.studies.models import Method, Study
 
@@ -32,7 +35,8 @@ Scales = Mapping[str, tuple[float, float]]
 class Way:
     """How an import is done.
 
-    shape: one of the registry, or "" to see from the first row. fields: which fields hold prompt and responses.
+    shape: one of the registry, or "" to see from the first row. mapping: Palate's names for the file's columns.
+    fields: which fields hold prompt and responses.
     scales: ranges of criteria that study and file lack. dry_run: all of it, and then undone. skip_bad: rows that do
     not fit are counted instead of stopping it. resumable: some thousand rows at a time are kept as they are done, so
     that a killed import goes on where it stopped; otherwise it is all or nothing. make_tasks: responses without
@@ -40,6 +44,7 @@ class Way:
     """
 
     shape: str = ""
+    mapping: FieldMapping = field(default_factory=FieldMapping)
     fields: Fields = field(default_factory=Fields)
     scales: Scales = field(default_factory=dict)
     dry_run: bool = False
@@ -78,13 +83,14 @@ def import_preferences(
 
     Returns what was added and what was there already. Raises PalateError that names file, line and field.
     """
-    way = way or Way()
+    way, notes = way or Way(), Notes()
     problems = Problems(collect=way.dry_run or way.skip_bad)
-    stream = rows(path)
+    stream = rows(path, notes=notes)
     first = next(stream)
-    shape = way.shape or registry.guess(first)
+    way.mapping.check(first)
+    shape = way.shape or registry.guess(way.mapping.apply(first))
     total = rows_about(path) if report else 0
-    bundles = _bundles(shape, chain([first], stream), way, problems)
+    bundles = _bundles(shape, chain([first], stream), way, problems, notes)
     counts: dict[str, int] = {}
     with nullcontext() if way.resumable else transaction.atomic():
         study, made, writer = None, False, None
@@ -102,7 +108,7 @@ def import_preferences(
         else:
             analyse(writer.brought if writer else 0)
     if not counts and not problems.count:
-        raise wrong(path, _("holds nothing to import"))
+        raise wrong(path, _("holds nothing to import") + _and_why(notes))
     return {
         "study": slug,
         "study_created": int(made),
@@ -111,16 +117,27 @@ def import_preferences(
         **{name: counts.get(name, 0) for name in Writer.COUNTED},
         "bad_rows": problems.count,
         "errors": problems.first,
+        "ignored_fields": list(notes.ignored),
+        "left_out": dict(notes.left_out),
+        "remarks": notes.remarks,
     }
 
 
-def _bundles(shape: str, stream: Iterator[Row], way: Way, problems: Problems) -> Iterator[Bundle]:
-    parse = registry.parser(shape, way.fields)
-    for row in registry.gathered(shape, stream):
+def _and_why(notes: Notes) -> str:
+    return "".join(f"; {line}" for line in left_out(notes.left_out))
+
+
+def _bundles(shape: str, stream: Iterator[Row], way: Way, problems: Problems, notes: Notes) -> Iterator[Bundle]:
+    parse = registry.parser(shape, way.fields, notes)
+    for raw in registry.gathered(shape, stream):
+        row = way.mapping.apply(raw)
         try:
             found = parse(row)
             for bundle in found:
                 check(bundle)
+            note_unread(row, shape, found, notes)
+        except Refused:
+            raise
         except PalateError as error:
             problems.add(error)
         else:
@@ -135,6 +152,25 @@ def _study(slug: str, chunk: list[Bundle], way: Way) -> tuple[Study, bool]:
     method = Method.SCORE if most == 1 and scales else Method.RANK if most > 2 else Method.COMPARE
     criteria = [{"key": key, "minimum": low, "maximum": high} for key, (low, high) in scales.items()]
     return study_for_import(slug, method, criteria if method == Method.SCORE else ())
+
+
+def left_out(reasons: Mapping[str, int]) -> list[str]:
+    return [_("left out: %(count)d %(what)s") % {"count": count, "what": what} for what, count in reasons.items()]
+
+
+def details(counts: Mapping[str, Any]) -> list[str]:
+    """What was not taken over as it stood, a line each."""
+    lines = left_out(counts["left_out"])
+    if counts["ignored_fields"]:
+        lines.append(_("ignored: %(fields)s") % {"fields": ", ".join(counts["ignored_fields"])})
+    for name, said in (
+        ("repeats", _("%(count)d judgements repeat an earlier one of the same rater (self-consistency)")),
+        ("duplicate_judgements", _("%(count)d judgements stand in the file more than once, and count once")),
+        ("other_split", _("%(count)d rows name another split than their prompt has; the prompt keeps its split")),
+    ):
+        if counts[name]:
+            lines.append(said % {"count": counts[name]})
+    return [*lines, *counts["remarks"]]
 
 
 def told(counts: Mapping[str, Any]) -> str:

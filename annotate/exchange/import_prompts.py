@@ -1,4 +1,4 @@
-"""Import of prompts alone, in Palate's own form: a `text` a row, or the columns `train` and `test` of texts."""
+"""Import of prompts alone, in Palate's own form: a `text` (or `prompt`) a row, or the columns `train` and `test`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from annotate.exchange.studies import study_for_import
 from annotate.exchange.writer import Writer, chunks
 from annotate.prompts.models import Split
 
-FIELDS = {"prompt_id", "text", "group", "debate", "split", "reference", "beside", "audience"}
+FIELDS = {"prompt_id", "text", "prompt", "group", "debate", "split", "reference", "beside", "audience"}
 COLUMNS_OF_SPLITS = {"train", "validation", "test"}
 Report = Callable[[int, int], None]
 
@@ -58,10 +58,12 @@ def read_prompts(file: Path, *, group_by: str = "") -> Iterator[Bundle]:
 
 def _prompts_of(row: Row, group_by: str) -> list[Bundle]:
     columns = [name for name in ("train", "validation", "test") if name in row.values]
-    if columns and "text" not in row.values:
+    if columns and not {"text", "prompt"} & set(row.values):
         # The article's data.csv: a column a split, each cell a text; the shorter columns end in empty cells.
         return [_cell(row, name, columns) for name in columns if str(row.values[name]).strip()]
-    text = row.text("text")
+    if {"text", "prompt"} <= set(row.values):
+        row.fail("prompt", _("is there beside text; a prompt has one of the two columns"))
+    text = row.text("prompt" if "prompt" in row.values else "text")
     return [
         Bundle(
             row=row,

@@ -5,7 +5,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.exchange.bundles import Bundle, Said, Written, dense
@@ -27,7 +26,7 @@ def read_responses(file: Path, prompts: Mapping[str, str]) -> dict[str, Bundle]:
         if prompt not in prompts:
             row.fail("prompt_id", _("%(name)r is no prompt of the prompts file or of the study"), name=prompt)
         author = row.name("author", required=False) or "unknown"
-        response = Written(row.name("response_id"), row.text("text"), author)
+        response = Written(row.name("response_id"), row.text("text", blank=True), author)
         bundle = Bundle(row, prompt, prompts[prompt], [response])
         check(bundle)
         before = responses.setdefault(response.external_id, bundle)
@@ -38,33 +37,14 @@ def read_responses(file: Path, prompts: Mapping[str, str]) -> dict[str, Bundle]:
 
 
 def read_judgements(file: Path, responses: Mapping[str, Bundle]) -> Iterator[Bundle]:
-    """The judgements of a file, each checked against the responses it shows.
-
-    A rater who says the same twice counts once; saying two different things is an error.
-    """
-    seen: dict[tuple[str | None, frozenset[str]], Bundle] = {}
-    now = timezone.now()
+    """The judgements of a file, each checked against the responses it shows."""
     for row in known_rows(file, JUDGEMENT_FIELDS):
-        bundle = _judgement(row, responses, now)
+        bundle = _judgement(row, responses)
         check(bundle)
-        (said,) = bundle.said
-        before = seen.setdefault((said.rater, frozenset(said.shown)), bundle)
-        if before is bundle:
-            yield bundle
-        elif _answer(before.said[0]) != _answer(said):
-            differs = _("%(rater)r judged these responses differently at line %(line)d")
-            row.fail("rater", differs, rater=said.rater, line=before.row.line)
+        yield bundle
 
 
-def _answer(said: Said) -> tuple[Any, ...]:
-    """What was said, whatever the order shown."""
-    return (
-        dict(zip(said.shown, said.ranks, strict=True)) if said.ranks else None,
-        {key: dict(zip(said.shown, values, strict=True)) for key, values in said.scores.items()},
-    )
-
-
-def _judgement(row: Row, responses: Mapping[str, Bundle], now: datetime) -> Bundle:
+def _judgement(row: Row, responses: Mapping[str, Bundle]) -> Bundle:
     shown = _shown(row, responses)
     flags = row.values.get("unacceptable")
     said = Said(
@@ -77,7 +57,8 @@ def _judgement(row: Row, responses: Mapping[str, Bundle], now: datetime) -> Bund
         unacceptable=() if flags is None else row.list_of("unacceptable", len(shown)),
         comment=row.text("comment", required=False),
         seconds=row.number("seconds"),
-        at=_moment(row) or now,
+        at=_moment(row),
+        order_known=True,
     )
     bundle = responses[shown[0]]
     return Bundle(row, bundle.prompt_id, bundle.prompt, [responses[entry].responses[0] for entry in shown], [said])

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from django.db.models import QuerySet
+
 from annotate.judgements.queries import JudgementQuerySet
 from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Criterion
-from training.engine.records import Record
+from training.engine.records import Record, prompt_of
 
 
 def records_of(judgements: JudgementQuerySet) -> Iterator[Record]:
@@ -29,8 +31,11 @@ def records_of(judgements: JudgementQuerySet) -> Iterator[Record]:
         "scores",
         "strength",
         "unacceptable",
+        "order_known",
     )
-    for study, prompt, rater, shown, ranks, scores, strength, unacceptable in rows.iterator(chunk_size=5000):
+    for study, prompt, rater, shown, ranks, scores, strength, unacceptable, order_known in rows.iterator(
+        chunk_size=5000
+    ):
         prompt_id, group, text = prompts[prompt]
         yield Record(
             prompt_id=prompt_id,
@@ -44,15 +49,27 @@ def records_of(judgements: JudgementQuerySet) -> Iterator[Record]:
             strength=strength,
             unacceptable=tuple(unacceptable),
             authors=tuple(texts[pk][2] for pk in shown),
+            order_known=order_known,
         )
+
+
+def engine_prompt(prompt: Prompt) -> str:
+    """The prompt as the engine takes it: its text, with the messages of a conversation."""
+    return prompt_of(prompt.text, prompt.messages)
+
+
+def items_of(responses: QuerySet[Response]) -> Iterator[tuple[str, str]]:
+    """(prompt, text) of each response, as the engine takes them."""
+    rows = responses.values_list("prompt__text", "prompt__messages", "text")
+    return ((prompt_of(prompt, messages), text) for prompt, messages, text in rows.iterator(chunk_size=2000))
 
 
 def _prompts(judgements: JudgementQuerySet) -> dict[int, tuple[str, str, str]]:
     """Primary key to (id, group, text); a prompt without a group is a group of its own."""
     wanted = Prompt.objects.filter(pk__in=judgements.values("task__prompt").order_by())
     return {
-        prompt.pk: (str(prompt.pk), prompt.group or prompt.external_id, prompt.text)
-        for prompt in wanted.only("external_id", "group", "text")
+        prompt.pk: (str(prompt.pk), prompt.group or prompt.external_id, engine_prompt(prompt))
+        for prompt in wanted.only("external_id", "group", "text", "messages")
     }
 
 

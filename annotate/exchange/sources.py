@@ -1,14 +1,14 @@
-"""Rows of files that people bring, one at a time: CSV, JSON lines, JSON arrays, Parquet, `datasets` folders.
+"""Rows of files that people bring, one at a time: CSV, JSON, Parquet, `datasets` folders.
 
 Plain or gzipped. Nothing is trusted: sizes, the ratio of decompression, lengths of lines and numbers of rows have
 limits, and a file is never unpickled or run.
 """
 
-import csv
 import gzip
 import io
-import json
+import re
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +18,24 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
-from annotate.exchange.files import Row, other_kind, unknown, why_no_json, wrong
+from annotate.exchange import json_files
+from annotate.exchange.csv_files import NotCsv, read_table
+from annotate.exchange.files import Row, other_kind, unknown, wrong
+from annotate.exchange.notes import Notes
 
 GZIP_MAGIC = b"\x1f\x8b"
 MB = 1024 * 1024
-csv.field_size_limit(2**31 - 1)
-SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+# How the Hub numbers the files of a split.
+SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
 
 @dataclass(frozen=True)
@@ -47,13 +59,19 @@ class Damaged(Row):
         raise wrong(self.file.name, self.error, self.line)
 
 
-def rows(path: Path, limits: Limits | None = None) -> Iterator[Row]:
-    """The rows of a file or a folder. Raises PalateError that says what it is instead, or what limit it breaks."""
-    limits = limits or Limits()
+def rows(path: Path, limits: Limits | None = None, notes: Notes | None = None) -> Iterator[Row]:
+    """The rows of a file or a folder. Raises PalateError that says what it is instead, or what limit it breaks.
+
+    notes: takes what was read in a way that the user should know of.
+    """
+    limits, notes = limits or Limits(), notes or Notes()
     files = _files(path)
+    if unnamed := [file.name for file, split in files if not split] if path.is_dir() else []:
+        said = _("no split in the file name of %(files)s: prompts go to splits by a hash of their group or id")
+        notes.remark(said % {"files": ", ".join(unnamed[:5]) + (" …" if len(unnamed) > 5 else "")})
     count = 0
     for file, split in files:
-        for row in _rows(file, limits):
+        for row in _rows(file, limits, notes):
             count += 1
             if count > limits.rows:
                 said = _("has more than %(most)d rows; divide it (IMPORT_MAX_ROWS)") % {"most": limits.rows}
@@ -81,14 +99,28 @@ def _files(path: Path) -> list[tuple[Path, str]]:
     if not path.exists():
         raise wrong(path, _("no such file or folder"))
     if not path.is_dir():
-        return [(path, "")]
+        return [(path, _split_named(path.parent, path) if SHARD.search(_stem(path)) else "")]
     found = sorted(file for file in path.rglob("*") if file.is_file() and _kind(file) in ("parquet", "jsonl", "csv"))
     if not found:
         raise wrong(path, _("the folder holds no Parquet, JSON lines or CSV file"))
     for file in found:
         if not file.resolve().is_relative_to(path.resolve()):
             raise wrong(file, _("leads out of the folder"))
-    return [(file, SPLITS.get(file.name.split(".")[0].split("-")[0].lower(), "")) for file in found]
+    return [(file, _split_named(path, file)) for file in found]
+
+
+def _split_named(folder: Path, file: Path) -> str:
+    """The split that the name of a file or of the folders around it tells: train_prefs, test-00000-of-00002,
+    default/train/0000.parquet. Empty where none does, or several do."""
+    for name in (_stem(file), *reversed(file.relative_to(folder).parts[:-1])):
+        named = {SPLITS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in SPLITS}
+        if named:
+            return named.pop() if len(named) == 1 else ""
+    return ""
+
+
+def _stem(file: Path) -> str:
+    return file.name.split(".")[0]
 
 
 def _kind(file: Path) -> str:
@@ -97,14 +129,14 @@ def _kind(file: Path) -> str:
         "parquet": (".parquet", ".pq"),
         "jsonl": (".jsonl", ".ndjson"),
         "json": (".json",),
-        "csv": (".csv",),
+        "csv": (".csv", ".tsv", ".tab"),
     }.items():
         if name.endswith(endings):
             return kind
     return ""
 
 
-def _rows(file: Path, limits: Limits) -> Iterator[Row]:
+def _rows(file: Path, limits: Limits, notes: Notes) -> Iterator[Row]:
     size = file.stat().st_size
     if size > limits.file_bytes:
         said = _("has %(size)d MB; at most %(most)d are taken (IMPORT_MAX_MB)")
@@ -116,12 +148,26 @@ def _rows(file: Path, limits: Limits) -> Iterator[Row]:
     with file.open("rb") as raw:
         try:
             text = _Text(file, raw, size, limits)
-            yield from {"csv": _csv, "jsonl": _json_lines, "json": _json}[kind or text.guess()](file, text)
-        except UnicodeDecodeError:
-            raise wrong(file.name, _("not UTF-8 text; save the file as UTF-8"), text.line) from None
+            if (kind or text.guess()) == "csv":
+                yield from _csv(file, text, notes)
+            else:
+                yield from _json(file, text)
+        except UnicodeDecodeError as error:
+            raise wrong(file.name, _no_utf8(error.object), text.line) from None
         except (OSError, EOFError, zlib.error) as error:
             said = _("the gzip data is damaged or cut off: %(error)s") % {"error": error}
             raise wrong(file.name, said) from None
+
+
+def _no_utf8(data: bytes) -> str:
+    """What to say of a line that is not UTF-8."""
+    try:
+        sample = data.decode("cp1252")
+    except UnicodeDecodeError:
+        return _("not UTF-8 text; save the file as UTF-8")
+    where = next((n for n, char in enumerate(sample) if ord(char) > 127), 0)
+    said = _("not UTF-8 text; as Windows-1252 (cp1252) it reads %(sample)r. Save the file as UTF-8")
+    return said % {"sample": sample[max(0, where - 15) : where + 15].strip()}
 
 
 class _Text:
@@ -138,88 +184,128 @@ class _Text:
         if kind := other_kind(self.stream.peek(64)[:64]):
             said = _("is %(kind)s; expected UTF-8 text, plain or gzipped") % {"kind": kind}
             raise wrong(file.name, said, 1)
+        if self.stream.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
+            self.stream.read(len(BOM_UTF8))
 
     def __iter__(self) -> Iterator[str]:
         while line := self.stream.readline(self.limits.line_bytes + 1):
             self.line += 1
-            self.taken += len(line)
             if len(line) > self.limits.line_bytes:
                 said = _("is longer than %(most)d MB") % {"most": self.limits.line_bytes // MB}
                 raise wrong(self.file.name, said, self.line)
-            if self.taken > self.most:
-                said = _(
-                    "decompresses to more than %(most)d MB; import it decompressed and in parts (IMPORT_MAX_TEXT_MB, "
-                    "IMPORT_MAX_RATIO)"
-                )
-                raise wrong(self.file.name, said % {"most": self.most // MB}, self.line)
-            yield line.decode("utf-8-sig" if self.line == 1 else "utf-8")
+            self._count(len(line))
+            yield line.decode()
+
+    def first_line(self) -> bytes:
+        """The first line that is not blank, or as much of it as is enough to see that it is no usual one."""
+        while line := self.stream.readline(MB):
+            self.line += 1
+            self._count(len(line))
+            if line.strip():
+                return line
+        return b""
+
+    def read(self, size: int) -> bytes:
+        """Up to so many bytes as they are, for a parser that wants no lines."""
+        data: bytes = self.stream.read(min(size, MB) if size >= 0 else MB)
+        self._count(len(data))
+        return data
+
+    def _count(self, size: int) -> None:
+        self.taken += size
+        if self.taken > self.most:
+            said = _(
+                "decompresses to more than %(most)d MB; import it decompressed and in parts (IMPORT_MAX_TEXT_MB, "
+                "IMPORT_MAX_RATIO)"
+            )
+            raise wrong(self.file.name, said % {"most": self.most // MB}, self.line or None)
+
+    def start(self) -> bytes:
+        """The first bytes that are no space, unread."""
+        return self.stream.peek(64).lstrip()
 
     def guess(self) -> str:
         """What a file without a known ending holds."""
-        start = self.stream.peek(64).lstrip()
-        return "json" if start.startswith(b"[") else "jsonl" if start.startswith(b"{") else "csv"
-
-
-def _json_lines(file: Path, text: _Text) -> Iterator[Row]:
-    for line in text:
-        if not line.strip():
-            continue
-        values = _parsed(line)
-        if isinstance(values, dict):
-            yield Row(file, text.line, values)
-        else:
-            told = values if isinstance(values, str) else _("is not an object; expected one object a line")
-            yield Damaged(file, text.line, {}, told)
-
-
-def _parsed(line: str) -> Any:
-    """The object, or words that say why there is none."""
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return _("is not JSON (%(why)s); expected one object a line") % {"why": why_no_json(error)}
-    return value if isinstance(value, dict) else None
+        return "json" if self.start().startswith((b"[", b"{")) else "csv"
 
 
 def _json(file: Path, text: _Text) -> Iterator[Row]:
-    """A JSON array of objects, or JSON lines under another name."""
-    whole = "".join(text)
-    if not whole.lstrip().startswith("["):
-        for number, line in enumerate(whole.split("\n"), start=1):
-            if line.strip():
-                values = _parsed(line)
-                yield Row(file, number, values) if isinstance(values, dict) else Damaged(file, number, {}, str(values))
+    """JSON lines where the first line is a whole object; else whatever json_files reads."""
+    if text.start().startswith(b"["):
+        yield from _json_stream(file, _Bytes(b"", text), text)
         return
-    try:
-        entries = json.loads(whole)
-    except (ValueError, RecursionError) as error:
-        said = _("is not JSON (%(why)s); expected an array of objects") % {"why": why_no_json(error)}
-        raise wrong(file.name, said, getattr(error, "lineno", None)) from None
-    for number, entry in enumerate(entries, start=1):
-        if isinstance(entry, dict):
-            yield Row(file, number, entry)
-        else:
-            yield Damaged(file, number, {}, _("is not an object; expected an array of objects"))
+    first = text.first_line()
+    if not first:
+        return
+    whole = json_files.is_json(first)
+    # An object alone in its file may hold all rows, in a field or by columns.
+    if (whole and not text.start()) or not (whole or _is_broken(first, text)):
+        yield from _json_stream(file, _Bytes(first, text), text)
+        return
+    yield _json_row(file, text.line, first)
+    for line in text:
+        if line.strip():
+            yield _json_row(file, text.line, line)
 
 
-def _csv(file: Path, text: _Text) -> Iterator[Row]:
-    reader = csv.reader(iter(text), strict=True)
+def _is_broken(first: bytes, text: _Text) -> bool:
+    """Whether a first line that is no JSON is a broken row of JSON lines, and not where a longer object begins."""
+    ends = first.rstrip().endswith(b"}")
+    return not first.startswith(b"{") or (ends and (text.start().startswith(b"{") or not text.start()))
+
+
+class _Bytes:
+    """A stream that begins with what was read of it already."""
+
+    def __init__(self, head: bytes, text: _Text) -> None:
+        self.head, self.text = head, text
+
+    def read(self, size: int = -1) -> bytes:
+        if not size:
+            return b""
+        head, self.head = self.head[:size] if size > 0 else self.head, self.head[size:] if size > 0 else b""
+        return head or self.text.read(size)
+
+
+def _json_stream(file: Path, stream: Any, text: _Text) -> Iterator[Row]:
     try:
-        header = [name.strip() for name in next(reader, [])]
+        for number, entry in json_files.entries(stream, text.limits.line_bytes):
+            if isinstance(entry, dict):
+                yield Row(file, number, entry)
+            else:
+                yield Damaged(file, number, {}, error=_("is not an object; expected an array of objects"))
+    except json_files.Malformed as error:
+        raise wrong(file.name, str(error)) from None
+
+
+def _json_row(file: Path, number: int, line: str | bytes) -> Row:
+    try:
+        values = json_files.parse_line(line)
+    except json_files.Malformed as error:
+        return Damaged(file, number, {}, error=_("%(error)s; expected one object a line") % {"error": error})
+    if isinstance(values, dict):
+        return Row(file, number, values)
+    return Damaged(file, number, {}, error=_("is not an object; expected one object a line"))
+
+
+def _csv(file: Path, text: _Text, notes: Notes) -> Iterator[Row]:
+    try:
+        header, table, missing = read_table(text)
         if not any(header):
             raise wrong(file.name, _("holds no header row; expected columns such as prompt"))
         if double := next((name for name in header if header.count(name) > 1), None):
             raise wrong(file.name, _("the column %(name)r stands there twice") % {"name": double}, 1)
-        for cells in reader:
-            if not any(cells):
-                continue
+        for line, cells in table:
             if len(cells) == len(header):
-                yield Row(file, reader.line_num, dict(zip(header, cells, strict=True)))
+                yield Row(file, line, dict(zip(header, cells, strict=True)))
             else:
                 said = _("has %(cells)d cells; the header has %(columns)d columns")
-                yield Damaged(file, reader.line_num, {}, said % {"cells": len(cells), "columns": len(header)})
-    except csv.Error as error:
-        raise wrong(file.name, _("is not CSV: %(error)s") % {"error": error}, reader.line_num) from None
+                yield Damaged(file, line, {}, error=said % {"cells": len(cells), "columns": len(header)})
+    except NotCsv as error:
+        raise wrong(file.name, str(error), error.line) from None
+    if missing.as_text:
+        said = _("cells that say “nan” were read as that text: %(columns)s")
+        notes.remark(said % {"columns": ", ".join(f"{name} ({count})" for name, count in missing.as_text.items())})
 
 
 def _parquet(file: Path, limits: Limits) -> Iterator[Row]:

@@ -14,6 +14,7 @@ from annotate.exchange.policy import Policy
 from annotate.exchange.tables import Row, Table
 from annotate.studies.models import Study
 from training.engine.formatting import SEPARATOR
+from training.engine.records import labels_of
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,10 @@ class Style:
     def kind(self) -> str:
         return "messages" if self.texts == "conversational" else "text"
 
-    def asked(self, prompt: str) -> Any:
-        return [{"role": "user", "content": prompt}] if self.kind == "messages" else prompt + SEPARATOR
+    def asked(self, group: walk.Group) -> Any:
+        if self.kind == "messages":
+            return group.messages or [{"role": "user", "content": group.text}]
+        return group.text + SEPARATOR
 
     def answered(self, response: str) -> Any:
         return [{"role": "assistant", "content": response}] if self.kind == "messages" else response
@@ -56,12 +59,13 @@ def _preference_rows(study: Study, split: str, policy: Policy, style: Style) -> 
                 continue
             a, b = (group.responses[int(pk)].text for pk in (pair.a_id, pair.b_id))
             chosen, rejected = map(style.answered, (a, b) if pair.margin > 0 else (b, a))
-            prompt = style.asked(group.text)
+            prompt = style.asked(group)
             yield [prompt + chosen, prompt + rejected] if style.prompt == "implicit" else [prompt, chosen, rejected]
 
 
 def unpaired(study: Study, split: str, policy: Policy, style: Style) -> Table:
-    """A row a response that won or lost: label true when it got more votes than the responses it was compared with.
+    """A row a response that is good or bad: by the labels that raters gave it, or else true when it got more votes than
+    the responses it was compared with.
 
     A response that most of its raters find unacceptable has the label false.
     """
@@ -71,6 +75,7 @@ def unpaired(study: Study, split: str, policy: Policy, style: Style) -> Table:
 
 def _unpaired_rows(study: Study, split: str, policy: Policy, style: Style) -> Iterator[Row]:
     for group, records in walk.records(study, split, policy.counted(study)):
+        labels = labels_of(records)
         margins: dict[str, float] = defaultdict(float)
         flags: dict[str, list[bool]] = defaultdict(list)
         for pair in policy.pairs(records):
@@ -81,13 +86,15 @@ def _unpaired_rows(study: Study, split: str, policy: Policy, style: Style) -> It
                 flags[response].append(flag)
         for response in sorted(flags, key=int):
             refused = 2 * sum(flags[response]) > len(flags[response])
-            if not refused and not margins[response]:
+            label = labels.get((str(group.pk), response))
+            balance = margins[response] if label is None else label - 0.5
+            if not refused and not balance:
                 policy.left_out["neither better nor worse"] += 1
                 continue
             text = style.answered(group.responses[int(response)].text)
-            yield [style.asked(group.text), text, not refused and margins[response] > 0]
+            yield [style.asked(group), text, not refused and balance > 0]
 
 
 def prompts(study: Study, split: str, policy: Policy, style: Style) -> Table:
     """A row a prompt, judged or not."""
-    return Table({"prompt": style.kind}, ([style.asked(g.text)] for chunk in walk.groups(study, split) for g in chunk))
+    return Table({"prompt": style.kind}, ([style.asked(g)] for chunk in walk.groups(study, split) for g in chunk))

@@ -24,13 +24,14 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A prompt with its responses by primary key."""
+    """A prompt with its responses by primary key. messages: of a prompt that is a conversation."""
 
     pk: int
     external_id: str
     group: str
     split: str
     text: str
+    messages: list[dict[str, str]] | None
     responses: dict[int, Text]
 
 
@@ -39,7 +40,9 @@ def groups(study: Study, split: str) -> Iterator[list[Group]]:
     prompts = Prompt.objects.filter(study=study).order_by("id")
     if split != "all":
         prompts = prompts.filter(split=split)
-    rows = prompts.values_list("pk", "external_id", "group", "split", "text").iterator(chunk_size=PROMPTS_AT_A_TIME)
+    rows = prompts.values_list("pk", "external_id", "group", "split", "text", "messages").iterator(
+        chunk_size=PROMPTS_AT_A_TIME
+    )
     while chunk := list(islice(rows, PROMPTS_AT_A_TIME)):
         responses: dict[int, dict[int, Text]] = {pk: {} for pk, *_ in chunk}
         found = Response.objects.filter(prompt__in=responses).order_by("id")
@@ -47,7 +50,7 @@ def groups(study: Study, split: str) -> Iterator[list[Group]]:
             "prompt", "pk", "external_id", "text", "author_name", "author_model__name"
         ):
             responses[prompt][pk] = Text(external_id, text, model or name)
-        yield [Group(pk, name, group, own, text, responses[pk]) for pk, name, group, own, text in chunk]
+        yield [Group(*fields, responses[fields[0]]) for fields in chunk]
 
 
 def judgements(

@@ -4,16 +4,17 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from uuid import UUID, uuid5
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from annotate.errors import PalateError
 from annotate.exchange.bundles import Bundle, Said
 from annotate.exchange.copying import copy_in
 from annotate.exchange.planning import Growth
 from annotate.judgements.models import Device, Judgement
-from annotate.members.models import Membership, Standing
+from annotate.members.models import Kind, Membership, Standing
 from annotate.prompts.models import Prompt, Response, split_of
 from annotate.studies.models import Study
 from annotate.studies.operations import add_criterion
@@ -27,6 +28,7 @@ DEFAULT_SCALE = (0.0, 100.0)
 NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 Problem = Callable[[PalateError], None]
 Told = tuple[dict[int, int] | None, dict[str, dict[int, float]], str]
+Answered = tuple[int, Told]  # the task, and what was said of its responses
 
 
 def chunks(bundles: Iterable[Bundle]) -> Iterator[list[Bundle]]:
@@ -53,6 +55,7 @@ class Writer:
     COUNTED = (
         *("prompts", "prompts_already_there", "responses", "responses_already_there"),
         *("judgements", "judgements_already_there", "raters", "tasks"),
+        *("repeats", "duplicate_judgements", "other_split"),
     )
 
     def __init__(
@@ -91,9 +94,9 @@ class Writer:
     def _prompts(self, bundles: Sequence[Bundle]) -> tuple[dict[str, int], list[Bundle]]:
         """Primary keys by id, and the bundles whose prompt has the text that the study knows."""
         found = self.study.prompts.filter(external_id__in={b.prompt_id for b in bundles})
-        texts, pks = {}, {}
-        for pk, name, text in found.values_list("pk", "external_id", "text"):
-            texts[name], pks[name] = text, pk
+        texts, pks, of_prompts = {}, {}, {}
+        for pk, name, text, messages, split in found.values_list("pk", "external_id", "text", "messages", "split"):
+            texts[name], pks[name], of_prompts[name] = (text, messages or []), pk, split
         known = set(pks)
         of_groups = self.study.prompts.filter(group__in={b.group for b in bundles if b.group})
         splits = dict(of_groups.values_list("group", "split"))
@@ -101,12 +104,16 @@ class Writer:
         sound = []
         for bundle in bundles:
             try:
-                if texts.setdefault(bundle.prompt_id, bundle.prompt) != bundle.prompt:
+                asked = (bundle.prompt, list(bundle.messages))
+                if texts.setdefault(bundle.prompt_id, asked) != asked:
                     bundle.row.fail(
                         "prompt", _("%(name)r stands there already with another text"), name=bundle.prompt_id
                     )
                 if bundle.prompt_id not in pks and bundle.prompt_id not in new:
                     new[bundle.prompt_id] = self._prompt(bundle, splits)
+                    of_prompts[bundle.prompt_id] = new[bundle.prompt_id].split
+                elif bundle.split and bundle.split != of_prompts[bundle.prompt_id] and not bundle.divided:
+                    self.counts["other_split"] += 1
                 sound.append(bundle)
             except PalateError as error:
                 self.problem(error)
@@ -130,6 +137,7 @@ class Writer:
             study=self.study,
             external_id=bundle.prompt_id,
             text=bundle.prompt,
+            messages=list(bundle.messages) or None,
             group=bundle.group,
             split=split,
             reference=bundle.reference,
@@ -182,15 +190,19 @@ class Writer:
         names = [self._rater_name(said, pks) for (_, said), pks in zip(judged, shown, strict=True)]
         self._know_raters({(said.kind, name): said.standing for (_, said), name in zip(judged, names, strict=True)})
         waiting: list[tuple[Judgement, str]] = []
-        answers = _Answers(set(tasks.values()))
-        for (bundle, said), pks, name in zip(judged, shown, names, strict=True):
+        answers = _Answers(self.study, set(tasks.values()), {said.external_id for _, said in judged})
+        for (bundle, said), pks, name in sorted(zip(judged, shown, names, strict=True), key=_when):
             try:
                 scores = self._scores(bundle, said)
                 judgement = _judgement(said, tasks[task_key(pks)], self.raters[said.kind, name], pks, scores)
-                if answers.has(judgement):
-                    self.counts["judgements_already_there"] += 1
+                while said.rater is None and answers.contradicts(judgement):
+                    # Whom the source does not name is another rater than one who said something else.
+                    name = self._next_anonymous(name)
+                    judgement.rater_id = self.raters[said.kind, name]
+                if before := answers.known(judgement, said, bundle):
+                    self.counts["duplicate_judgements" if before == HERE else "judgements_already_there"] += 1
                     continue
-                answers.add(judgement, bundle)
+                self.counts["repeats"] += answers.add(judgement)
                 waiting.append((judgement, said.supersedes))
             except PalateError as error:
                 self.problem(error)
@@ -224,13 +236,20 @@ class Writer:
     ) -> dict[str, int]:
         """Task key to primary key, one task for each set of responses; new ones are full from the start."""
         wanted = {
-            task_key(pks): (prompts[bundle.prompt_id], bundle.purpose, pks)
+            task_key(pks): (prompts[bundle.prompt_id], bundle, pks)
             for (bundle, _), pks in zip(judged, shown, strict=True)
         }
         tasks = dict(self.study.tasks.filter(key__in=wanted).values_list("key", "pk"))
         made = [
-            Task(study=self.study, prompt_id=prompt, key=key, replication=0, purpose=purpose)
-            for key, (prompt, purpose, _) in wanted.items()
+            Task(
+                study=self.study,
+                prompt_id=prompt,
+                key=key,
+                replication=0,
+                purpose=bundle.purpose,
+                chosen_by=bundle.chosen_by,
+            )
+            for key, (prompt, bundle, _) in wanted.items()
             if key not in tasks
         ]
         copy_in(made)
@@ -252,6 +271,12 @@ class Writer:
         self.anonymous[key] += 1
         return f"{self.shape}#{self.anonymous[key]}"
 
+    def _next_anonymous(self, name: str) -> str:
+        shape, number = name.split("#")
+        name = f"{shape}#{int(number) + 1}"
+        self._know_raters({(Kind.IMPORTED, name): ""})
+        return name
+
     def _know_raters(self, wanted: Mapping[tuple[str, str], str]) -> None:
         missing = {key: standing for key, standing in wanted.items() if key not in self.raters}
         if not missing:
@@ -270,7 +295,11 @@ class Writer:
     def _scores(self, bundle: Bundle, said: Said) -> dict[str, list[float]]:
         for key, values in said.scores.items():
             if key not in self.scales:
-                low, high = self.asked_scales.get(key) or bundle.scales.get(key) or DEFAULT_SCALE
+                scale = self.asked_scales.get(key) or bundle.scales.get(key)
+                if scale is None:
+                    missing = _("the study has no criterion %(key)r; name its range with --scale %(key)s:MIN:MAX")
+                    bundle.row.fail(f"scores.{key}", missing, key=key)
+                low, high = scale
                 add_criterion(study=self.study, key=key, minimum=low, maximum=high)
                 self.scales[key] = (low, high)
             low, high = self.scales[key]
@@ -288,39 +317,73 @@ class Writer:
             self.counts["tasks"] += create_tasks(study=self.study, response_sets=sets)
 
 
+HERE, STUDY = gettext_noop("in this import"), gettext_noop("in the study")
+
+
+def _when(judged: tuple[tuple[Bundle, Said], list[int], str]) -> float:
+    """Judgements in the order of time, so that the earlier of two by one rater is the vote; those without one first."""
+    at = judged[0][1].at
+    return at.timestamp() if at else 0.0
+
+
 class _Answers:
     """What has been said on some tasks already, so that nothing is stored twice or contradicted."""
 
-    def __init__(self, tasks: set[int]) -> None:
-        self.submissions: set[tuple[int, UUID]] = set()
-        self.live: dict[tuple[int, int, str], Told] = {}
+    def __init__(self, study: Study, tasks: set[int], names: set[str]) -> None:
+        """names: ids of judgements in their source, which may stand in the study on other tasks."""
+        # (rater, submission) to where it was seen first, and what it said of which task
+        self.submissions: dict[tuple[int, UUID], tuple[str, Answered]] = {}
+        self.votes: dict[tuple[int, int], Told] = {}
         fields = ("rater", "task", "part", "live", "submission", "shown", "ranks", "scores", "label")
-        there = Judgement.objects.filter(task__in=tasks, rater__user=None).values_list(*fields)
-        for rater, task, part, live, submission, *answer in there.iterator():
+        there = Judgement.objects.filter(rater__study=study, rater__user=None)
+        submissions = [_submission(name) for name in names if name]
+        for rater, task, part, live, submission, *answer in (
+            there.filter(Q(task__in=tasks) | Q(submission__in=submissions)).values_list(*fields).iterator()
+        ):
             if submission:
-                self.submissions.add((rater, submission))
-            if live:
-                self.live[task, rater, part] = _told(*answer)
+                self.submissions[rater, submission] = (STUDY, (task, _told(*answer)))
+            if live and part == Part.VOTE:
+                self.votes[task, rater] = _told(*answer)
 
-    def has(self, judgement: Judgement) -> bool:
-        if judgement.submission:
-            return (judgement.rater_id, judgement.submission) in self.submissions or self._same(judgement)
-        return self._same(judgement)
+    def contradicts(self, judgement: Judgement) -> bool:
+        """Whether the rater has voted on these responses, and said something else."""
+        before = self.votes.get((judgement.task_id, judgement.rater_id))
+        return before is not None and before != _answered(judgement)[1]
 
-    def _same(self, judgement: Judgement) -> bool:
-        before = self.live.get((judgement.task_id, judgement.rater_id, judgement.part))
-        told = _told(judgement.shown, judgement.ranks, judgement.scores, judgement.label)
-        return judgement.live and before == told and not judgement.supersedes_id
+    def known(self, judgement: Judgement, said: Said, bundle: Bundle) -> str:
+        """Where the judgement stands already, empty where nowhere. Raises PalateError when its id names another one.
 
-    def add(self, judgement: Judgement, bundle: Bundle) -> None:
-        """Raises PalateError when the rater has said something else on these responses."""
-        key = (judgement.task_id, judgement.rater_id, judgement.part)
-        if judgement.live:
-            if key in self.live:
-                bundle.row.fail("rater", _("has judged these responses differently, in this file or in the study"))
-            self.live[key] = _told(judgement.shown, judgement.ranks, judgement.scores, judgement.label)
-        if judgement.submission:
-            self.submissions.add((judgement.rater_id, judgement.submission))
+        One without an id in its source is known by all that the source says of it.
+        """
+        answered = _answered(judgement)
+        source = said.external_id or repr((answered, said.at, said.seconds, said.comment, said.strength))
+        judgement.submission = uuid5(NAMESPACE, source)
+        key = (judgement.rater_id, judgement.submission)
+        where, before = self.submissions.setdefault(key, ("", answered))
+        if before != answered:
+            row = bundle.row
+            error = _(
+                "the id %(name)r stands %(where)s already with another judgement; where a field numbers something "
+                "else than judgements, leave it out with --ignore"
+            )
+            row.fail("judgement_id", error, name=said.external_id, where=_(where) if where else _(HERE))
+        self.submissions[key] = (where or HERE, answered)
+        return where
+
+    def add(self, judgement: Judgement) -> bool:
+        """Make the judgement a repeat, and return True, where the rater has a vote on these responses already."""
+        key = (judgement.task_id, judgement.rater_id)
+        if not judgement.live or judgement.part != Part.VOTE:
+            return False
+        if key in self.votes and not judgement.supersedes_id:
+            judgement.part = Part.REPEAT
+            return True
+        self.votes[key] = _answered(judgement)[1]
+        return False
+
+
+def _answered(judgement: Judgement) -> Answered:
+    return judgement.task_id, _told(judgement.shown, judgement.ranks, judgement.scores, judgement.label)
 
 
 def _told(shown: Sequence[int], ranks: Sequence[int] | None, scores: Mapping[str, Sequence[float]], label: str) -> Told:
@@ -350,6 +413,7 @@ def _judgement(said: Said, task: int, rater: int, shown: list[int], scores: dict
         device=said.device if said.device in Device.values else "",
         submission=_submission(said.external_id),
         live=said.live,
+        order_known=said.order_known,
         made_at=said.at or timezone.now(),
     )
 

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from annotate.instructions.operations import confirm_reading, must_read
+from annotate.known_answers.operations import quiz_of
 from annotate.members.queries import rating_memberships_of
 from annotate.privacy.consent import agree, must_agree
 from annotate.tasks.forms import letter
@@ -33,7 +34,7 @@ def instructions(request: HttpRequest, slug: str) -> HttpResponse:
         "study": study,
         "unread": must_read(rater),
         "ask_consent": must_agree(rater),
-        "quiz": known.known(Purpose.QUIZ).exists() and rater.quiz_passed is None,
+        "quiz": rater.quiz_passed is None and quiz_of(rater).exists(),
         "examples": _examples(known),
         "practice": known.known(Purpose.PRACTICE).exists(),
     }

@@ -20,16 +20,16 @@ HEAD = 20
 COMPARISONS = """
 SELECT judgement, task, prompt, rater::int8, shown[a], shown[b],
        (sign(ranks[b] - ranks[a]) + 1)::float8 / 2, cardinality(shown)::int8,
-       extract(epoch FROM at)::float8, coalesce(seconds, 'NaN')::float8
-FROM ({selected}) v(judgement, task, prompt, rater, shown, ranks, at, seconds),
+       extract(epoch FROM at)::float8, coalesce(seconds, 'NaN')::float8, order_known::int::int8
+FROM ({selected}) v(judgement, task, prompt, rater, shown, ranks, at, seconds, order_known),
      generate_subscripts(shown, 1) a, generate_subscripts(shown, 1) b
 WHERE ranks IS NOT NULL AND a < b
 """
 
 RANKS = """
 SELECT judgement, task, prompt, rater::int8, response, place - 1, cardinality(shown)::int8,
-       (-ranks[place])::float8, extract(epoch FROM at)::float8
-FROM ({selected}) v(judgement, task, prompt, rater, shown, ranks, at),
+       (-ranks[place])::float8, extract(epoch FROM at)::float8, order_known::int::int8
+FROM ({selected}) v(judgement, task, prompt, rater, shown, ranks, at, order_known),
      unnest(shown) WITH ORDINALITY AS s(response, place)
 WHERE ranks IS NOT NULL
 ORDER BY judgement, place
@@ -38,8 +38,8 @@ ORDER BY judgement, place
 # One row a response shown, one column a criterion: seven criteria cost hardly more than one.
 SCORES = """
 SELECT judgement, task, prompt, rater::int8, response, place - 1, cardinality(shown)::int8,
-       extract(epoch FROM at)::float8, {values}
-FROM ({selected}) v(judgement, task, prompt, rater, shown, scores, at),
+       extract(epoch FROM at)::float8, order_known::int::int8, {values}
+FROM ({selected}) v(judgement, task, prompt, rater, shown, scores, at, order_known),
      unnest(shown) WITH ORDINALITY AS s(response, place)
 WHERE scores <> '{{}}'
 """
@@ -48,8 +48,9 @@ VALUE = "coalesce((scores -> %s ->> (place - 1)::int)::float8, 'NaN')"
 # One row a response shown: what was said of it, by rank or else by one criterion.
 GIVEN = """
 SELECT judgement, rater::int8, response, place - 1, extract(epoch FROM at)::float8, coalesce(seconds, 'NaN')::float8,
-       coalesce(ranks[place]::float8, (scores -> %s ->> (place - 1)::int)::float8, 'NaN')
-FROM ({selected}) v(judgement, task, prompt, rater, shown, ranks, scores, at, seconds),
+       coalesce(ranks[place]::float8, (scores -> %s ->> (place - 1)::int)::float8, 'NaN'),
+       (order_known OR cardinality(shown) = 1)::int::int8
+FROM ({selected}) v(judgement, task, prompt, rater, shown, ranks, scores, at, seconds, order_known),
      unnest(shown) WITH ORDINALITY AS s(response, place)
 """
 
@@ -75,14 +76,14 @@ def _array(data: bytes | None, kind: str) -> NDArray[Any]:
 
 def comparisons_of(judgements: JudgementQuerySet) -> Comparisons:
     """Every two responses that these judgements rank."""
-    selected, parameters = _selected(judgements, "shown", "ranks", "made_at", "seconds")
-    return Comparisons(*columns(COMPARISONS.format(selected=selected), parameters, "iiiiiififf"))
+    selected, parameters = _selected(judgements, "shown", "ranks", "made_at", "seconds", "order_known")
+    return Comparisons(*columns(COMPARISONS.format(selected=selected), parameters, "iiiiiififfi"))
 
 
 def ranks_of(judgements: JudgementQuerySet) -> Answers:
     """The ranks in these judgements, their sign turned so that higher is better."""
-    selected, parameters = _selected(judgements, "shown", "ranks", "made_at")
-    return Answers(*columns(RANKS.format(selected=selected), parameters, "iiiiiiiff"))
+    selected, parameters = _selected(judgements, "shown", "ranks", "made_at", "order_known")
+    return Answers(*columns(RANKS.format(selected=selected), parameters, "iiiiiiiffi"))
 
 
 def scores_of(judgements: JudgementQuerySet, criterion: str) -> Answers:
@@ -94,23 +95,24 @@ def scores_by(judgements: JudgementQuerySet, criteria: Sequence[str]) -> dict[st
     """The scores by each of these criteria, in one read."""
     if not criteria:
         return {}
-    selected, parameters = _selected(judgements, "shown", "scores", "made_at")
+    selected, parameters = _selected(judgements, "shown", "scores", "made_at", "order_known")
     sql = SCORES.format(selected=selected, values=", ".join([VALUE] * len(criteria)))
-    found = columns(sql, (*criteria, *parameters), "iiiiiiif" + "f" * len(criteria))
+    found = columns(sql, (*criteria, *parameters), "iiiiiiifi" + "f" * len(criteria))
     order = np.lexsort((found[5], found[0]))
-    *places, at = (column[order] for column in found[:8])
+    *places, at, known = (column[order] for column in found[:9])
     answers = {}
-    for key, column in zip(criteria, found[8:], strict=True):
+    for key, column in zip(criteria, found[9:], strict=True):
         given = np.isfinite(value := column[order])
-        answers[key] = Answers(*(of[given] for of in (*places, value, at)))
+        answers[key] = Answers(*(of[given] for of in (*places, value, at, known)))
     return answers
 
 
 def given_of(judgements: JudgementQuerySet, criterion: str) -> list[NDArray[Any]]:
     """Columns, one row a response shown, in the order of judgement and place: judgement, rater, response, place, at
-    and seconds as for Comparisons, and the rank, or else the score by this criterion, NaN for neither."""
-    selected, parameters = _selected(judgements, "shown", "ranks", "scores", "made_at", "seconds")
-    found = columns(GIVEN.format(selected=selected), (criterion, *parameters), "iiiifff")
+    and seconds as for Comparisons, the rank, or else the score by this criterion, NaN for neither, and whether the
+    place is known, 1 or 0."""
+    selected, parameters = _selected(judgements, "shown", "ranks", "scores", "made_at", "seconds", "order_known")
+    found = columns(GIVEN.format(selected=selected), (criterion, *parameters), "iiiifffi")
     order = np.lexsort((found[3], found[0]))
     return [column[order] for column in found]
 

@@ -17,7 +17,8 @@ class Answers:
     """Places of responses in answers, arrays (A,): those of one judgement stand together, in the order shown.
 
     judgement, task, prompt, rater, response: ids. place: 0 is the first shown. size: responses shown together.
-    value: the higher the better (a score, or a rank with its sign turned). at: seconds since 1970.
+    value: the higher the better (a score, or a rank with its sign turned). at: seconds since 1970. order_known:
+    1 where the order shown is known, 0 where the source of an import does not say.
     """
 
     judgement: Ints
@@ -29,6 +30,7 @@ class Answers:
     size: Ints
     value: Floats
     at: Floats
+    order_known: Ints
 
     def __len__(self) -> int:
         return len(self.judgement)
@@ -41,8 +43,9 @@ class Answers:
 class Comparisons:
     """One rater's word on two responses, arrays (C,).
 
-    judgement, task, prompt, rater: ids. first, second: response ids; first was shown before second where size > 1,
-    and where size is 1 the two were scored apart, in no order. outcome: 1 first is better, 0 second, 0.5 a tie.
+    judgement, task, prompt, rater: ids. first, second: response ids; first was shown before second where `placed`
+    says so: not where size is 1, as the two were scored apart, nor where order_known is 0. outcome: 1 first is better,
+    0 second, 0.5 a tie.
     size: responses judged together; a ranking of K gives K(K-1)/2 comparisons that weigh 2/K each.
     at: seconds since 1970. seconds: spent on the judgement, NaN where unknown.
     """
@@ -57,6 +60,7 @@ class Comparisons:
     size: Ints
     at: Floats
     seconds: Floats
+    order_known: Ints
 
     def __len__(self) -> int:
         return len(self.judgement)
@@ -67,6 +71,11 @@ class Comparisons:
     @property
     def weight(self) -> Floats:
         return 2 / np.maximum(self.size, 2)
+
+    @property
+    def placed(self) -> Flags:
+        """Whether it is known that `first` was shown before `second`."""
+        return (self.size > 1) & (self.order_known == 1)
 
     @property
     def decided(self) -> Flags:
@@ -126,4 +135,5 @@ def _of_size(answers: Answers, order: Ints, starts: Ints, k: int) -> Comparisons
         size=answers.size[first],
         at=answers.at[first],
         seconds=np.full(len(first), np.nan),
+        order_known=answers.order_known[first],
     )

@@ -36,6 +36,8 @@ class Judgement(models.Model):
     part = models.CharField(max_length=12, choices=Part, default=Part.VOTE)
     instructions_version = models.PositiveIntegerField(default=0)
     shown = ArrayField(models.BigIntegerField())
+    # False where the source of an import does not say in which order the rater saw the responses.
+    order_known = models.BooleanField(default=True, db_default=True)
     ranks = ArrayField(models.PositiveSmallIntegerField(), null=True, blank=True)
     scores = models.JSONField(default=dict, blank=True, help_text=_("Criterion key to one score a response."))
     strength = models.PositiveSmallIntegerField(null=True, blank=True, help_text=_("1 slightly to 3 much better."))
@@ -62,7 +64,9 @@ class Judgement(models.Model):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["task", "rater", "part"], condition=Q(live=True), name="judgement_one_live_a_rater"
+                fields=["task", "rater", "part"],
+                condition=Q(live=True) & ~Q(part=Part.REPEAT),
+                name="judgement_one_live_a_rater",
             ),
             models.UniqueConstraint(fields=["rater", "submission"], name="judgement_once_a_submission"),
             models.CheckConstraint(condition=Q(ranks__isnull=False) | ~Q(scores={}), name="judgement_says_something"),

@@ -4,6 +4,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from annotate.judgements.models import Judgement
+from annotate.judgements.selection import JudgementSelection
 from annotate.members.models import Membership, Standing
 from annotate.tasks.models import Purpose
 
@@ -14,8 +15,7 @@ def notices(judgement: Judgement, *, before: Membership) -> list[str]:
     said = []
     if now.standing != before.standing and now.standing == Standing.WARNED:
         said.append(_("Several of your last answers differ from known ones. Please read the instructions again."))
-    if before.quiz_passed is None and now.quiz_passed:
-        said.append(_("You have passed the quiz. Thank you; now it counts."))
+    said += quiz_notices(before, now)
     if before.study.show_agreement and judgement.task.purpose == Purpose.COLLECT and (others := _others(judgement)):
         same, n = others
         said.append(
@@ -25,11 +25,18 @@ def notices(judgement: Judgement, *, before: Membership) -> list[str]:
     return said
 
 
+def quiz_notices(before: Membership, now: Membership) -> list[str]:
+    """Return what to say when the rater has just passed the quiz; who failed it reads so on the next page."""
+    if before.quiz_passed is None and now.quiz_passed:
+        return [_("You have passed the quiz. Thank you; now it counts.")]
+    return []
+
+
 def _others(judgement: Judgement) -> tuple[int, int] | None:
     """How many other raters of the task put the same response first, and how many there are."""
     if judgement.ranks is None:
         return None
-    rows = Judgement.objects.counted().filter(task=judgement.task_id, ranks__isnull=False)
+    rows = Judgement.objects.selected(JudgementSelection()).filter(task=judgement.task_id, ranks__isnull=False)
     others = [
         _best(shown, ranks) for shown, ranks in rows.exclude(rater=judgement.rater_id).values_list("shown", "ranks")
     ]

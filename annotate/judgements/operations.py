@@ -20,6 +20,8 @@ from annotate.tasks.operations import hold
 from annotate.webhooks.models import Event
 from annotate.webhooks.operations import announce
 
+# What an answer says, apart from how it came about.
+SAID = ("ranks", "scores", "strength", "unacceptable", "label", "confidence", "comment")
 MAX_COMMENT, MAX_REWRITE = 10_000, 100_000
 
 
@@ -133,12 +135,16 @@ def _sent(rater: int, answer: Answer) -> Judgement | None:
 def adjudicate(*, task: Task, expert: Membership, shown: Sequence[int], answer: Answer) -> Judgement:
     """Store an expert's word on a task that raters disagree about, marked as such; a second one supersedes the first.
 
-    shown: the task's responses in the order in which the expert saw them. Raises PalateError when the answer
-    does not fit.
+    shown: the task's responses in the order in which the expert saw them. The same answer given again returns the
+    judgement that it made. Raises PalateError when the answer does not fit.
     """
     fields = _checked(task.study, len(shown), answer)
+    # Two decisions at the same time take turns.
+    Task.objects.select_for_update(no_key=True).get(pk=task.pk)
     mine = Judgement.objects.live().filter(task=task, rater=expert, part=Part.ADJUDICATION)
-    old = mine.select_for_update(of=("self",)).first()
+    old = mine.first()
+    if old and old.shown == list(shown) and all(getattr(old, name) == fields[name] for name in SAID):
+        return old
     mine.update(live=False)
     judgement = Judgement.objects.create(
         task=task,

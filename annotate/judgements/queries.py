@@ -1,8 +1,11 @@
 """Reads of judgements, as words on the queryset."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
+
+if TYPE_CHECKING:
+    from annotate.judgements.selection import JudgementSelection
 
 
 class JudgementQuerySet(models.QuerySet[Any]):
@@ -22,6 +25,10 @@ class JudgementQuerySet(models.QuerySet[Any]):
         """What machine judges say is never mixed with what people, or simulated raters, do."""
         return self.exclude(rater__kind="machine")
 
+    def with_known_order(self) -> "JudgementQuerySet":
+        """Comparisons and rankings whose responses the rater is known to have seen in the order of `shown`."""
+        return self.filter(order_known=True, shown__len__gte=2)
+
     def of_study(self, study: Any) -> "JudgementQuerySet":
         return self.filter(task__study=study)
 
@@ -35,9 +42,15 @@ class JudgementQuerySet(models.QuerySet[Any]):
 
     def by_people(self) -> "JudgementQuerySet":
         """Without simulated raters and machines."""
-        return self.exclude(rater__kind__in=("simulated", "machine"))
+        return self.by("people")
 
     def by(self, who: str) -> "JudgementQuerySet":
-        """Of people (imported and erased ones included) or of simulated raters: never both together."""
-        kinds = {"people": ("person", "imported", "erased"), "simulated": ("simulated",)}
-        return self.filter(rater__kind__in=kinds[who])
+        """Of people, simulated raters, machine judges or all: a value of annotate.judgements.selection.Who."""
+        from annotate.judgements.selection import KINDS
+
+        return self.filter(rater__kind__in=KINDS[who])
+
+    def selected(self, selection: "JudgementSelection") -> "JudgementQuerySet":
+        """What figures count: live judgements of the selection on tasks that collect votes, without excluded raters."""
+        counted = self.live().filter(part=selection.part, task__purpose="collect")
+        return counted.exclude(rater__standing="excluded").by(selection.who)

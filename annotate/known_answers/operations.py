@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -14,7 +14,8 @@ from annotate.known_answers.models import KnownAnswer
 from annotate.known_answers.rules import close_scores, same_order
 from annotate.members.models import Membership, Standing
 from annotate.studies.models import GoldRule, Study
-from annotate.tasks.models import Assignment, Part, Purpose, Task
+from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose, Task
+from annotate.tasks.queries import TaskQuerySet
 
 # Fewer known answers than this say nothing about a rater.
 FEWEST_GOLD = 4
@@ -96,11 +97,23 @@ def take_out(*, task: Task) -> None:
     Task.objects.filter(pk=task.pk).exclude(purpose=Purpose.COLLECT).update(withdrawn=True)
 
 
+def _untouched(study: Study) -> TaskQuerySet:
+    begun = Assignment.objects.filter(task=OuterRef("pk"))
+    return Task.objects.with_free_slot().filter(~Exists(begun), study=study, slots_taken=0)
+
+
 def untouched(study: Study) -> Task | None:
     """A task that nobody has begun, for an expert to give a known answer: the last that raters would get."""
-    begun = Assignment.objects.filter(task=OuterRef("pk"))
-    free = Task.objects.with_free_slot().filter(~Exists(begun), study=study, slots_taken=0)
-    return free.order_by("priority", "-id").first()
+    return _untouched(study).order_by("priority", "-id").first()
+
+
+def choosable(study: Study, query: str) -> TaskQuerySet:
+    """Tasks that may be given a known answer or have one, whose number, prompt id or prompt text the query names."""
+    may = Q(pk__in=_untouched(study)) | Q(study=study, withdrawn=False) & ~Q(purpose=Purpose.COLLECT)
+    named = Q(prompt__external_id=query) | Q(prompt__text__icontains=query)
+    if query.isdecimal() and len(query) < 19:
+        named |= Q(pk=int(query))
+    return Task.objects.filter(may, named).select_related("prompt").order_by("id")
 
 
 def results_of(rater: Membership, purpose: str) -> list[bool]:
@@ -118,17 +131,35 @@ def graded(judgements: QuerySet[Judgement]) -> list[tuple[int, bool]]:
     return [(row.rater_id, is_right(row.task.known_answer, row.shown, row)) for row in rows]
 
 
+def quiz_of(rater: Membership) -> TaskQuerySet:
+    """The questions of the quiz that the rater takes before the first task."""
+    return Task.objects.known(Purpose.QUIZ).meant_for(rater)
+
+
 def grade(*, rater: Membership) -> None:
     """Inside a transaction that holds the rater: draw the consequences of the rater's known answers."""
     study = rater.study
-    quiz = Task.objects.known(Purpose.QUIZ).filter(study=study)
-    if rater.quiz_passed is None and quiz.exists() and not quiz.unseen_by(rater).exists():
-        right = results_of(rater, Purpose.QUIZ)
-        rater.quiz_passed = bool(right) and sum(right) / len(right) >= study.quiz_minimum
+    if rater.quiz_passed is None:
+        rater.quiz_passed = _quiz_result(rater)
     right = results_of(rater, Purpose.GOLD)
     if len(right) >= FEWEST_GOLD and sum(right) / len(right) < study.gold_minimum:
         rater.standing = STANDING[GoldRule(study.gold_rule)]
     rater.save(update_fields=["quiz_passed", "standing"])
+
+
+def _quiz_result(rater: Membership) -> bool | None:
+    """Return whether the rater passed the quiz; None until every question is answered or skipped.
+
+    A skipped question counts as wrong, and so does a flagged one: nobody passes by choosing the questions.
+    """
+    own = Assignment.objects.filter(rater=rater, part=Part.VOTE)
+    ended = own.filter(task=OuterRef("pk"), state__in=(AssignmentState.JUDGED, AssignmentState.SKIPPED))
+    questions = quiz_of(rater)
+    if questions.filter(~Exists(ended)).exists():
+        return None
+    right = results_of(rater, Purpose.QUIZ)
+    asked = len(right) + own.filter(task__in=questions, state=AssignmentState.SKIPPED).count()
+    return sum(right) / asked >= rater.study.quiz_minimum if asked else None
 
 
 @transaction.atomic

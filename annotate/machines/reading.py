@@ -7,8 +7,8 @@ import numpy as np
 from annotate.judgements.columns import columns, comparisons_of
 from annotate.judgements.comparisons import Flags, Floats, Ints
 from annotate.judgements.models import Judgement
+from annotate.judgements.selection import JudgementSelection
 from annotate.members.models import Membership
-from annotate.tasks.models import Part
 
 VERDICTS = """
 SELECT j.task_id, j.shown[1], j.shown[2], v.first_better, back.first_better
@@ -42,7 +42,7 @@ def beside(rater: Membership, who: str = "people") -> Beside:
     task, first, second, forward, backward = columns(VERDICTS, (rater.pk,), "iiiff")
     mean = (forward + 1 - backward) / 2
     chance = np.where(first < second, mean, 1 - mean)
-    votes = Judgement.objects.counted().of_study(rater.study).by(who).filter(part=Part.VOTE, shown__len=2)
+    votes = Judgement.objects.of_study(rater.study).selected(JudgementSelection(who)).filter(shown__len=2)
     judged = comparisons_of(votes)
     _a, _b, outcome = judged.pair
     order = np.argsort(task)

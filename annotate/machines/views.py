@@ -8,11 +8,11 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from annotate.exchange.tables import Table, csv_lines
+from annotate.judgements.selection import default_selection
 from annotate.machines.agreement import Bin, both_ways, calibration, cohens_kappa, prediction_powered, side_pull
 from annotate.machines.reading import Beside, beside
 from annotate.members.access import managed_study
 from annotate.members.models import Kind, Membership
-from annotate.quality.evidence import who_judged
 from core.statistics.bootstrap import Estimate
 from palate.figures import Figure
 from palate.plots import Cloud, Point, cloud
@@ -20,7 +20,7 @@ from palate.plots import Cloud, Point, cloud
 
 def machines(request: HttpRequest, slug: str) -> HttpResponse:
     study = managed_study(request, slug)
-    who = who_judged(study)
+    who = default_selection(study).who
     judges = study.memberships.filter(kind=Kind.MACHINE).order_by("pk")
     context = {"study": study, "tab": "quality", "who": who, "judges": [_judge(judge, who) for judge in judges]}
     return render(request, "manage/machines.html", context)
@@ -51,7 +51,7 @@ COLUMNS = {
 def machines_file(request: HttpRequest, slug: str, file_type: str) -> HttpResponse:
     """The calibration of every judge as CSV, or the plot of one as SVG: `?judge=` its number, else the first."""
     study = managed_study(request, slug)
-    who = who_judged(study)
+    who = default_selection(study).who
     judges = [_judge(judge, who) for judge in study.memberships.filter(kind=Kind.MACHINE).order_by("pk")]
     if file_type == "csv":
         lines = [[j["name"], b.low, b.high, b.said, b.people, b.n] for j in judges for b in j["bins"]]

@@ -11,6 +11,7 @@ from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 
 from annotate.errors import PalateError
+from annotate.exchange.mapping import parse_scale
 from annotate.members.operations import check_owner, own
 from annotate.studies.models import Study
 
@@ -70,15 +71,11 @@ def account_named(username: str, flag: str = "--owner") -> User | None:
 
 
 def scale_argument(text: str) -> tuple[str, tuple[float, float]]:
-    """KEY:MIN:MAX as (key, (min, max))."""
+    """KEY:MIN:MAX as (key, (min, max)), for argparse."""
     try:
-        key, low, high = text.split(":")
-        scale = float(low), float(high)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is not KEY:MIN:MAX, such as fluency:1:5") from None
-    if not key or not scale[0] < scale[1] < float("inf"):
-        raise ArgumentTypeError(f"{text!r}: the lowest score must lie below the highest")
-    return key, scale
+        return parse_scale(text)
+    except PalateError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def study_named(slug: str) -> Study:

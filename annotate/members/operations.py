@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -49,7 +49,11 @@ def _new_account(username: str, password: str) -> User:
         user.full_clean()
     except ValidationError as error:
         raise PalateError(" ".join(error.messages)) from None
-    user.save()
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError:  # made by somebody else since it was checked
+        raise PalateError(_("The name %(name)s is taken. Choose another.") % {"name": username}) from None
     return user
 
 

@@ -97,6 +97,8 @@ def let_go_on(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Let a rater go on who was stopped by known answers or the quiz."""
     member = _member(request, slug, pk)
     reinstate(rater=member)
+    details = {"member": member.pseudonym}
+    record(study=member.study, user=request.user, action=Action.CHANGED, subject="member reinstated", **details)
     messages.success(request, _("%(name)s can go on.") % {"name": member})
     return redirect("study-members", slug)
 

@@ -27,6 +27,9 @@ class Prompt(models.Model):
     study = models.ForeignKey("annotate.Study", on_delete=models.CASCADE, related_name="prompts")
     external_id = models.CharField(max_length=200, help_text=_("The id in the file; else a hash of the text."))
     text = models.TextField()
+    messages = models.JSONField(
+        null=True, blank=True, help_text=_("Of a conversation: its messages with roles; the text renders them.")
+    )
     group = models.CharField(max_length=200, blank=True)
     split = models.CharField(max_length=10, choices=Split)
     reference = models.TextField(blank=True, help_text=_("A known good answer, where there is one."))
@@ -56,7 +59,7 @@ class Response(models.Model):
 
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="responses")
     external_id = models.CharField(max_length=200)
-    text = models.TextField()
+    text = models.TextField(blank=True, help_text=_("Empty where a model wrote nothing."))
     author_model = models.ForeignKey(
         "training.ModelVersion", on_delete=models.PROTECT, null=True, blank=True, related_name="responses"
     )
@@ -69,7 +72,6 @@ class Response(models.Model):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(fields=["prompt", "external_id"], name="response_unique_in_prompt"),
-            models.CheckConstraint(condition=Q(text__regex=r"\S"), name="response_text_not_blank"),
             models.CheckConstraint(
                 condition=Q(author_model__isnull=False) | ~Q(author_name=""), name="response_has_author"
             ),

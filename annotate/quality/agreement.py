@@ -1,15 +1,15 @@
 """Do the raters agree? The share of pairs of raters who say the same of two responses."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from annotate.judgements.models import Judgement
-from annotate.studies.models import Study
-from core.statistics.bootstrap import share_of_groups
+from annotate.judgements.comparisons import Comparisons
+from annotate.quality.coefficients import raw_agreement
+from annotate.quality.units import units_of_comparisons
+from core.statistics.bootstrap import Clusters, Estimate
 
 # The newest judgements say how a study is doing; a page must not read millions of them.
 NEWEST = 20_000
@@ -25,25 +25,13 @@ class Agreement:
     pairs: int
 
 
-def agreement(study: Study) -> Agreement:
-    """How often two raters of one task prefer the same of two responses; ties are an answer of their own."""
-    rows = (
-        Judgement.objects.counted()
-        .of_study(study)
-        .filter(ranks__isnull=False, task__replication__gt=1)
-        .order_by("-id")
-        .values_list("task__prompt", "task", "shown", "ranks")[:NEWEST]
-    )
-    tasks: dict[tuple[int, int], list[dict[int, int]]] = defaultdict(list)
-    for prompt, task, shown, ranks in rows:
-        tasks[prompt, task].append(dict(zip(shown, ranks, strict=True)))
-    by_prompt: dict[int, list[float]] = defaultdict(list)
-    for (prompt, _task), answers in tasks.items():
-        by_prompt[prompt] += comparisons(answers)
-    compared = [values for values in by_prompt.values() if values]
-    if not compared:
-        return Agreement(None, None, None, 0)
-    return Agreement(*share_of_groups(compared).in_unit(), pairs=sum(map(len, compared)))
+def agreement(comparisons: Comparisons) -> Estimate:
+    """How often two raters of one task prefer the same of two responses, with a 95 % bootstrap interval by task.
+
+    Ties are an answer of their own.
+    """
+    units = units_of_comparisons(comparisons)
+    return raw_agreement(units).estimate(Clusters(units.cluster))
 
 
 def comparisons(answers: Sequence[dict[int, int]]) -> Iterable[float]:

@@ -39,7 +39,7 @@ def order_was_random(comparisons: Comparisons, by_people_here: Flags) -> Flags:
     count = np.bincount(task)
     forward = np.bincount(task, in_order)
     mixed = (forward > 0) & (forward < count)
-    return (by_people_here | mixed[task]) & (comparisons.size > 1)
+    return (by_people_here | mixed[task]) & comparisons.placed
 
 
 def position_bias(comparisons: Comparisons, random: Flags) -> Check:
@@ -166,7 +166,7 @@ def order_of_rounds(comparisons: Comparisons, turn: Ints, new_wins: Floats) -> C
 def after_a_side(comparisons: Comparisons) -> Check:
     """Does an answer hang on the one before? Within a rater's pairs in a session: how often the same side is chosen
     again, minus how often that rater's own habit alone would bring it. 0 without such an effect."""
-    pairs = np.flatnonzero((comparisons.size == 2) & comparisons.decided)
+    pairs = np.flatnonzero((comparisons.size == 2) & comparisons.placed & comparisons.decided)
     if len(pairs) < 2:
         return Check("carry-over", NOTHING, 0.0, "no-pairs")
     chosen = comparisons[pairs]

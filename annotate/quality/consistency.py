@@ -1,8 +1,10 @@
 """Do raters agree with themselves, when the same task comes back with its responses in the reverse order?"""
 
 from collections import defaultdict
+from datetime import datetime
 
 from annotate.judgements.models import Judgement
+from annotate.judgements.selection import JudgementSelection
 from annotate.quality.agreement import NEWEST, Agreement, comparisons
 from annotate.studies.models import Study
 from annotate.tasks.models import Part
@@ -11,10 +13,10 @@ from core.statistics.bootstrap import share_of_groups
 Ranks = dict[int, int]
 
 
-def self_consistency(study: Study) -> Agreement:
+def self_consistency(study: Study, selection: JudgementSelection) -> Agreement:
     """The share of comparisons that raters repeat as they made them first, with an interval by prompt."""
     by_prompt: dict[int, list[float]] = defaultdict(list)
-    for prompt, _rater, compared in repeated(study):
+    for prompt, _rater, compared in repeated(study, selection):
         by_prompt[prompt] += compared
     if not by_prompt:
         return Agreement(None, None, None, 0)
@@ -22,17 +24,22 @@ def self_consistency(study: Study) -> Agreement:
     return Agreement(*share.in_unit(), pairs=sum(map(len, by_prompt.values())))
 
 
-def repeated(study: Study) -> list[tuple[int, int, list[float]]]:
-    """(prompt, rater, one 1 or 0 a pair of responses: the same again?) for each of the newest repeats."""
-    live = Judgement.objects.live().without_machines().of_study(study).filter(ranks__isnull=False)
-    again = list(
-        live.filter(part=Part.REPEAT)
-        .order_by("-id")
-        .values_list("task__prompt", "task", "rater", "shown", "ranks")[:NEWEST]
-    )
+def repeated(
+    study: Study, selection: JudgementSelection, *, since: datetime | None = None
+) -> list[tuple[int, int, list[float]]]:
+    """(prompt, rater, one 1 or 0 a pair of responses: the same again?) for each of the newest repeats.
+
+    selection: whose; the part is that of repeats whatever it says. since: repeats made before are left out.
+    """
+    ranked = Judgement.objects.of_study(study).filter(ranks__isnull=False)
+    repeats = ranked.selected(selection.of_part(Part.REPEAT))
+    if since:
+        repeats = repeats.filter(made_at__gte=since)
+    again = list(repeats.order_by("-id").values_list("task__prompt", "task", "rater", "shown", "ranks")[:NEWEST])
+    votes = ranked.selected(selection.of_part(Part.VOTE)).filter(task__in={row[1] for row in again})
     first: dict[tuple[int, int], Ranks] = {
         (task, rater): dict(zip(shown, ranks, strict=True))
-        for task, rater, shown, ranks in live.filter(part=Part.VOTE, task__in={row[1] for row in again}).values_list(
+        for task, rater, shown, ranks in votes.filter(rater__in={row[2] for row in again}).values_list(
             "task", "rater", "shown", "ranks"
         )
     }

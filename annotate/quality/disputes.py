@@ -7,6 +7,7 @@ from itertools import combinations
 from statistics import fmean
 
 from annotate.judgements.models import Judgement
+from annotate.judgements.selection import default_selection
 from annotate.quality.agreement import NEWEST, comparisons
 from annotate.studies.models import Study
 from annotate.tasks.models import Part
@@ -29,9 +30,9 @@ def disputes(study: Study, *, limit: int = 50) -> list[Dispute]:
     """The most disputed of the tasks with the newest votes that no expert has decided, worst first."""
     decided = Judgement.objects.live().of_study(study).filter(part=Part.ADJUDICATION).values("task")
     rows = (
-        Judgement.objects.counted()
-        .of_study(study)
-        .filter(part=Part.VOTE, task__withdrawn=False)
+        Judgement.objects.of_study(study)
+        .selected(default_selection(study))
+        .filter(task__withdrawn=False)
         .exclude(task__in=decided)
         .order_by("-id")
         .values_list("task", "shown", "ranks", "scores")[:NEWEST]

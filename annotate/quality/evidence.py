@@ -11,6 +11,7 @@ from annotate.judgements.columns import comparisons_of, given_of, ranks_of, scor
 from annotate.judgements.comparisons import Answers, Comparisons, Flags, Floats, Ints, compared
 from annotate.judgements.models import Judgement
 from annotate.judgements.queries import JudgementQuerySet
+from annotate.judgements.selection import JudgementSelection
 from annotate.members.models import Kind
 from annotate.prompts.authors import lengths_of
 from annotate.quality.checks import order_was_random
@@ -36,14 +37,14 @@ class Skipping:
 
 
 class Evidence:
-    """The votes of a study, of people or of simulated raters; repeats, known answers and adjudications left out."""
+    """The judgements of a study that the selection asks for; people's votes unless asked otherwise."""
 
-    def __init__(self, study: Study, who: str = "people") -> None:
-        self.study, self.who = study, who
+    def __init__(self, study: Study, selection: JudgementSelection | None = None) -> None:
+        self.study, self.selection = study, selection or JudgementSelection()
 
     @property
     def votes(self) -> JudgementQuerySet:
-        return Judgement.objects.counted().of_study(self.study).by(self.who).filter(part=Part.VOTE)
+        return Judgement.objects.of_study(self.study).selected(self.selection)
 
     @cached_property
     def criteria(self) -> list[Criterion]:
@@ -64,12 +65,11 @@ class Evidence:
     @cached_property
     def source(self) -> str:
         """Which data all figures of the votes come from, in words."""
-        words = _("votes of people, imported ones included") if self.who == "people" else _("votes of simulated raters")
-        left_out = _("without repeats, known answers, experts' decisions and excluded raters")
+        words = self.selection.source
         if len(self.ranked) or not self.criteria:
-            return f"{words}; {left_out}"
+            return words
         implied = _("choices are those that the scores by %(name)s imply") % {"name": self.criteria[0].name}
-        return f"{words}; {left_out}; {implied}"
+        return f"{words}; {implied}"
 
     @cached_property
     def ranks(self) -> Answers:
@@ -114,7 +114,7 @@ class Evidence:
     @property
     def gold_answers(self) -> JudgementQuerySet:
         """The newest answers to tasks that check raters, at most GOLD: each is an object of its own to grade."""
-        made = Judgement.objects.live().of_study(self.study).by(self.who)
+        made = Judgement.objects.live().of_study(self.study).by(self.selection.who)
         return made.filter(part=Part.VOTE, task__purpose=Purpose.GOLD).order_by("-id")[:GOLD]
 
     @cached_property
@@ -140,8 +140,8 @@ class Evidence:
     def given(self) -> Given:
         """Every judgement, those that compare nothing included."""
         key = self.criteria[0].key if self.criteria else ""
-        _judgement, rater, response, place, at, seconds, value = given_of(self.votes, key)
-        return given(rater, place, at, seconds, value, self.length_of(response))
+        _judgement, rater, response, place, at, seconds, value, known = given_of(self.votes, key)
+        return given(rater, place, at, seconds, value, self.length_of(response), known)
 
     @cached_property
     def longer_first(self) -> Floats:
@@ -209,9 +209,3 @@ class Evidence:
         where = np.repeat(np.arange(len(sizes)), sizes)
         length = np.bincount(where, self.length_of(flat), len(sizes)) if len(sizes) else np.zeros(0)
         return Skipping(np.array([s == AssignmentState.SKIPPED for s in state], bool), length, np.array(task, np.int64))
-
-
-def who_judged(study: Study) -> str:
-    """Whose judgements pages tell of unless asked otherwise: people's; simulated raters' where nobody else judged."""
-    kinds = set(study.memberships.filter(judgements__live=True).order_by().values_list("kind", flat=True).distinct())
-    return "simulated" if kinds == {Kind.SIMULATED} else "people"

@@ -15,13 +15,14 @@ HASH = 1_000_003
 class Given:
     """Judgements, arrays (J,). rater: ids; at: seconds since 1970; seconds: spent, NaN where unknown; length:
     characters on the screen; said: a number that stands for the answer by place (first better, all equal, a score of
-    3), the same for the same answer."""
+    3), the same for the same answer; placed: whether the places are known, without which `said` tells nothing."""
 
     rater: Ints
     at: Floats
     seconds: Floats
     length: Floats
     said: Ints
+    placed: Flags
 
     def __len__(self) -> int:
         return len(self.rater)
@@ -40,13 +41,14 @@ class Given:
 
     @property
     def shares(self) -> Floats:
-        """How often each answer is given, by `said`."""
-        return np.bincount(self.said) / max(len(self), 1)
+        """How often each answer is given, by `said`, where places are known."""
+        said = self.said[self.placed]
+        return np.bincount(said, minlength=int(self.said.max(initial=-1)) + 1) / max(len(said), 1)
 
 
-def given(rater: Ints, place: Ints, at: Floats, seconds: Floats, value: Floats, length: Floats) -> Given:
+def given(rater: Ints, place: Ints, at: Floats, seconds: Floats, value: Floats, length: Floats, known: Ints) -> Given:
     """Judgements from rows of one response shown each, those of one judgement together and in the order shown; value:
-    its rank or score, NaN for neither; length: its characters."""
+    its rank or score, NaN for neither; length: its characters; known: 1 where its place is known."""
     starts = np.flatnonzero(place == 0)
     number = np.cumsum(place == 0) - 1
     codes = np.unique(value, return_inverse=True)[1] + 1
@@ -56,4 +58,5 @@ def given(rater: Ints, place: Ints, at: Floats, seconds: Floats, value: Floats, 
         here = place == of_place
         word[number[here]] = word[number[here]] * HASH + codes[here]
     said = np.unique(word, return_inverse=True)[1]
-    return Given(rater[starts], at[starts], seconds[starts], np.bincount(number, length, len(starts)), said)
+    lengths = np.bincount(number, length, len(starts))
+    return Given(rater[starts], at[starts], seconds[starts], lengths, said, known[starts] == 1)

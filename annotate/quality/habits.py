@@ -47,7 +47,8 @@ def habits(own: Comparisons, same: Floats, others: Floats, given: Given, usual: 
     """
     decided, counted = own.decided, others > 0
     unequal = decided & np.isfinite(longer_first)
-    run, chance = longest_run(given.said[np.argsort(given.at, kind="stable")], usual)
+    in_time = given[given.placed][np.argsort(given.at[given.placed], kind="stable")]
+    run, chance = longest_run(in_time.said, usual)
     agreement = NOTHING
     if counted.any():
         values = np.stack([same[counted], others[counted]], axis=1)
@@ -55,7 +56,7 @@ def habits(own: Comparisons, same: Floats, others: Floats, given: Given, usual: 
     return Habits(
         answers=len(given),
         agreement=agreement,
-        first=_proportion(own.outcome[decided & (own.size > 1)] == 1),
+        first=_proportion(own.outcome[decided & own.placed] == 1),
         longer=_proportion((own.outcome == longer_first)[unequal]),
         ties=_proportion(~decided),
         fast=int(given.fast.sum()),
@@ -121,7 +122,7 @@ def rows(comparisons: Comparisons, given: Given, longer_first: Floats) -> list[R
     ids, of = np.unique(given.rater, return_inverse=True)
     rater, n = np.searchsorted(ids, comparisons.rater), len(ids)
     same, others = others_agree(comparisons)
-    decided, placed = comparisons.decided, comparisons.size > 1
+    decided, placed = comparisons.decided, comparisons.placed
     unequal = decided & np.isfinite(longer_first)
     timed = given.timed
     columns = (

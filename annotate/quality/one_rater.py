@@ -109,7 +109,7 @@ def remarks(
 
 def without(evidence: Evidence, member: Membership) -> list[Without]:
     """Every coefficient of agreement and every strength, of all votes and without the rater's."""
-    comparisons, selection = evidence.comparisons, Selection(who=evidence.who)
+    comparisons, selection = evidence.comparisons, Selection(judgements=evidence.selection)
     whole, rest = (_coefficients(evidence, left_out) for left_out in (None, member.pk))
     results = [Without(name, value, rest[name]) for name, value in whole.items()]
     strengths = []

@@ -8,6 +8,7 @@ from django.db.models.functions import Greatest, TruncDate
 from django.utils import timezone
 
 from annotate.judgements.models import Judgement
+from annotate.judgements.selection import JudgementSelection
 from annotate.members.models import Kind
 from annotate.studies.models import Study
 from annotate.tasks.models import Part, Purpose, Task
@@ -15,7 +16,7 @@ from annotate.tasks.models import Part, Purpose, Task
 
 @dataclass(frozen=True)
 class StudyProgress:
-    """prompts, responses, tasks; judgements made and wanted; of them simulated and imported; people at work."""
+    """prompts, responses, tasks; judgements made and wanted, whoever makes them; of them simulated and imported."""
 
     prompts: int
     responses: int
@@ -24,7 +25,6 @@ class StudyProgress:
     wanted: int
     simulated: int
     imported: int
-    raters: int
 
     @property
     def percent(self) -> int:
@@ -51,8 +51,20 @@ def progress_of_study(study: Study) -> StudyProgress:
         wanted=judgements + (still or 0) + leased,
         simulated=by_kind.get(Kind.SIMULATED, 0),
         imported=by_kind.get(Kind.IMPORTED, 0),
-        raters=live.order_by().values("rater").distinct().count(),
     )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many judgements a selection has, and how many raters made them."""
+
+    judgements: int
+    raters: int
+
+
+def counts_of(study: Study, selection: JudgementSelection) -> Counts:
+    chosen = Judgement.objects.of_study(study).selected(selection).order_by()
+    return Counts(**chosen.aggregate(judgements=Count("pk"), raters=Count("rater", distinct=True)))
 
 
 @dataclass(frozen=True)
@@ -61,15 +73,13 @@ class Day:
     judgements: int
 
 
-def judgements_by_day(study: Study, days: int = 30) -> list[Day]:
+def judgements_by_day(study: Study, selection: JudgementSelection, days: int = 30) -> list[Day]:
     """The last `days` days, those without judgements included."""
     today = timezone.localdate()
     first = today - timedelta(days=days - 1)
     counted = dict(
-        Judgement.objects.live()
-        .asked_for()
-        .without_machines()
-        .of_study(study)
+        Judgement.objects.of_study(study)
+        .selected(selection)
         .filter(made_at__date__gte=first)
         .order_by()
         .annotate(day=TruncDate("made_at"))

@@ -6,8 +6,8 @@ from django.utils.translation import gettext as _
 from annotate.judgements.comparisons import Comparisons
 from annotate.known_answers.operations import graded
 from annotate.quality import checks
-from annotate.quality.agreement import Agreement
-from annotate.quality.coefficients import alpha_nominal, alpha_ordinal, kendalls_w, raw_agreement, same_grade
+from annotate.quality.agreement import Agreement, agreement
+from annotate.quality.coefficients import alpha_nominal, alpha_ordinal, kendalls_w, same_grade
 from annotate.quality.consistency import self_consistency
 from annotate.quality.evidence import Evidence
 from annotate.quality.labels import specific_agreement
@@ -23,7 +23,7 @@ def agreement_figures(evidence: Evidence) -> list[Figure]:
     units = units_of_comparisons(evidence.comparisons)
     clusters = Clusters(units.cluster)
     found = [
-        ("raw", raw_agreement(units).estimate(clusters)),
+        ("raw", agreement(evidence.comparisons)),
         ("alpha-nominal", alpha_nominal(units).estimate(clusters)),
     ]
     if (evidence.ranked.size > 2).any():
@@ -33,7 +33,11 @@ def agreement_figures(evidence: Evidence) -> list[Figure]:
     adjudicated = with_adjudication(evidence.comparisons, evidence.adjudications)
     return [
         *(figure(key, estimate, source=evidence.source) for key, estimate in found),
-        figure("consistency", _estimate(self_consistency(evidence.study)), source=_("tasks shown to a rater again")),
+        figure(
+            "consistency",
+            _estimate(self_consistency(evidence.study, evidence.selection)),
+            source=_("tasks shown to a rater again"),
+        ),
         figure("gold", gold(evidence), source=_("the newest answers to tasks with a known answer")),
         figure("adjudication", adjudicated, source=evidence.source),
     ]

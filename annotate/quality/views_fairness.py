@@ -62,13 +62,19 @@ def fairness(request: HttpRequest, slug: str) -> HttpResponse:
             messages.success(request, _("Saved. Raters find the question beside the instructions."))
             return redirect("fairness", slug)
     evidence = evidence_for(request, study)
-    context: dict[str, Any] = {"study": study, "tab": "quality", "form": form, "who": evidence.who, "target": TARGET}
+    context: dict[str, Any] = {
+        "study": study,
+        "tab": "quality",
+        "form": form,
+        "selection": evidence.selection,
+        "target": TARGET,
+    }
     context |= _results(evidence)
     return render(request, "manage/fairness.html", context, status=422 if form.errors else 200)
 
 
 def _results(evidence: Evidence) -> dict[str, Any]:
-    study, selection = evidence.study, Selection(who=evidence.who)
+    study, selection = evidence.study, Selection(judgements=evidence.selection)
     ballot = ballot_of(study, selection, evidence.comparisons)
     known = {"power": _of_agreement(evidence), "judgements": evidence.judgements}
     missing = not_yet(ballot.votes, ballot.names)

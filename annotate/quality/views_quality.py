@@ -9,10 +9,11 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from annotate.exchange.tables import Row, Table, csv_lines
+from annotate.judgements.selection_form import requested_selection
 from annotate.members.access import managed_study
 from annotate.prompts.models import Response
 from annotate.quality import parts, summary
-from annotate.quality.evidence import Evidence, who_judged
+from annotate.quality.evidence import Evidence
 from annotate.quality.labels import confusions
 from annotate.quality.second_opinion import widest_gaps
 from annotate.quality.words import Table as Lines
@@ -21,7 +22,6 @@ from annotate.studies.models import Study
 from palate.figures import Figure
 from palate.plots import Cloud, Forest, Point, cloud, forest
 
-WHO = ("people", "simulated")
 # Each is a table of the page with a plot of its own.
 TABLES: dict[str, Callable[[Evidence], Lines]] = {
     "criteria": summary.criteria_table,
@@ -38,17 +38,14 @@ COLUMNS = {
 
 
 def evidence_for(request: HttpRequest, study: Study) -> Evidence:
-    """The votes of those that the address asks for: `?who=people` or `simulated`."""
-    who = request.GET.get("who") or who_judged(study)
-    if who not in WHO:
-        raise Http404
-    return Evidence(study, who)
+    """The judgements that the address asks for."""
+    return Evidence(study, requested_selection(request, study))
 
 
 def quality(request: HttpRequest, slug: str) -> HttpResponse:
     study = managed_study(request, slug)
     evidence = evidence_for(request, study)
-    context: dict[str, Any] = {"study": study, "tab": "quality", "who": evidence.who}
+    context: dict[str, Any] = {"study": study, "tab": "quality", "selection": evidence.selection}
     context["missing"] = summary.not_yet(evidence)
     if len(evidence.comparisons) or evidence.criteria:
         tables = {key: of(evidence) for key, of in TABLES.items()}

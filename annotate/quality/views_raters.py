@@ -8,8 +8,10 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 
 from annotate.exchange.tables import Table, csv_lines
+from annotate.judgements.selection import KINDS, JudgementSelection
+from annotate.judgements.selection_form import requested_selection
 from annotate.members.access import managed_study
-from annotate.members.models import Kind, Membership
+from annotate.members.models import Membership
 from annotate.quality.evidence import Evidence
 from annotate.quality.habits import RaterRow, rows
 from annotate.quality.one_rater import figures, report
@@ -35,9 +37,9 @@ def raters(request: HttpRequest, slug: str) -> HttpResponse:
     context: dict[str, Any] = {
         "study": study,
         "tab": "quality",
-        "who": evidence.who,
+        "selection": evidence.selection,
         "page": page,
-        "keep": f"who={evidence.who}&",
+        "keep": f"{evidence.selection.query}&",
         "rows": [(row, members[row.rater], trust.of(row.rater)) for row in page],
     }
     return render(request, "manage/quality_raters.html", context)
@@ -68,12 +70,14 @@ def rater(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """One rater: a fair summary, habits with intervals, and what results would be without."""
     study = managed_study(request, slug)
     member = get_object_or_404(study.memberships.select_related("user"), pk=pk)
-    evidence = Evidence(study, "simulated" if member.kind == Kind.SIMULATED else "people")
+    own = next(who for who, kinds in KINDS.items() if member.kind in kinds)
+    evidence = Evidence(study, requested_selection(request, study, default=JudgementSelection(own)))
     found = report(evidence, member)
     context = {
         "study": study,
         "tab": "quality",
         "member": member,
+        "selection": evidence.selection,
         "found": found,
         "figures": figures(found),
         "missing": "" if found.habits.answers else _("Not yet, because this rater has judged nothing."),

@@ -1,5 +1,7 @@
 """The report of a study: what was asked, how far it can be trusted and what came out, to print or to keep as PDF."""
 
+from dataclasses import replace
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -9,7 +11,7 @@ from annotate.members.access import managed_study
 from annotate.quality import summary
 from annotate.quality.evidence import Evidence
 from annotate.quality.power import need_of_agreement
-from annotate.quality.progress import progress_of_study
+from annotate.quality.progress import counts_of, progress_of_study
 from annotate.quality.views_quality import TABLES, evidence_for
 from annotate.quality.words import Table, told
 from annotate.standings.forms import SelectionForm
@@ -43,14 +45,15 @@ def report(request: HttpRequest, slug: str) -> HttpResponse:
     study = managed_study(request, slug)
     evidence = evidence_for(request, study)
     judged = len(evidence.comparisons) or evidence.criteria
-    selection = selection_of(SelectionForm(None, study=study))
+    selection = replace(selection_of(SelectionForm(None, study=study)), judgements=evidence.selection)
     found = standings_of(study, selection, ballot_of(study, selection, read(study, selection)))
     progress = progress_of_study(study)
     preferences = study.model_versions.filter(kind=ModelKind.PREFERENCE, metrics__has_key="evaluation")[:MODELS]
     context = {
         "study": study,
         "tab": "overview",
-        "who": evidence.who,
+        "selection": evidence.selection,
+        "counts": counts_of(study, evidence.selection),
         "now": timezone.now(),
         "instructions": sanitised(study.instructions),
         "evidence": evidence,
@@ -69,7 +72,7 @@ def report(request: HttpRequest, slug: str) -> HttpResponse:
             (part, [(place, *place_figures(place, part, selection)) for place in part.places], strengths_plot(part))
             for part in found.parts
         ],
-        "rounds": turns(study),
+        "rounds": turns(study, evidence.selection),
         "preferences": [
             (version, *(figure(version.metrics["evaluation"], name) for name in FIGURES)) for version in preferences
         ],

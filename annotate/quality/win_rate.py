@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from annotate.judgements.models import Judgement
+from annotate.judgements.selection import JudgementSelection, default_selection
 from core.statistics.bootstrap import share_of_groups
 from training.models import Round
 
@@ -30,11 +31,10 @@ class WinRate:
         return self.wins + self.ties + self.losses
 
 
-def win_rate(turn: Round, *, kinds: Sequence[str] = ()) -> WinRate:
-    """The win rate of a round's policy from its live judgements, of all raters or of these kinds only."""
-    judgements = Judgement.objects.counted().filter(task__round=turn, ranks__isnull=False)
-    if kinds:
-        judgements = judgements.filter(rater__kind__in=kinds)
+def win_rate(turn: Round, selection: JudgementSelection | None = None) -> WinRate:
+    """The win rate of a round's policy from the judgements of the selection; without one, the study's usual ones."""
+    selection = selection or default_selection(turn.study)
+    judgements = Judgement.objects.selected(selection).filter(task__round=turn, ranks__isnull=False)
     mine = set(turn.policy.responses.filter(places__task__round=turn).values_list("pk", flat=True))
     outcomes: dict[int, list[float]] = defaultdict(list)
     for prompt, shown, ranks in judgements.values_list("task__prompt", "shown", "ranks"):

@@ -10,6 +10,7 @@ from django.db.models.functions import TruncHour
 from django.utils import timezone
 
 from annotate.judgements.models import Judgement
+from annotate.judgements.selection import JudgementSelection, Who
 from annotate.known_answers.operations import graded
 from annotate.members.models import Kind, Membership
 from annotate.quality.consistency import repeated
@@ -105,7 +106,7 @@ def _raters(study: Study, made: QuerySet[Judgement], since: datetime, now: datet
         raters[pk].pace = median(seconds)
     for pk, right in graded(made.filter(part=Part.VOTE, task__purpose=Purpose.GOLD)):
         raters[pk].gold.append(right)
-    for _prompt, pk, compared in repeated(study):
+    for _prompt, pk, compared in repeated(study, JudgementSelection(Who.PEOPLE), since=since):
         if pk in raters:
             raters[pk].again += compared
     return raters

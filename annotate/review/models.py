@@ -10,7 +10,10 @@ class FlagKind(models.TextChoices):
 
 
 class Flag(models.Model):
-    """A rater's word that something is wrong with a task. The task is handed out no more until a manager decides."""
+    """A rater's report that something is wrong with a task.
+
+    The task is not handed out until a manager decides, unless it has a known answer.
+    """
 
     task = models.ForeignKey("annotate.Task", on_delete=models.CASCADE, related_name="flags")
     # None where Palate itself saw something.

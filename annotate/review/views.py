@@ -9,21 +9,31 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from annotate.audit.models import Action
+from annotate.audit.operations import record
 from annotate.errors import PalateError
 from annotate.judgements.operations import adjudicate
-from annotate.known_answers.operations import set_known_answer, take_out, untouched
+from annotate.known_answers.models import KnownAnswer
+from annotate.known_answers.operations import choosable, set_known_answer, take_out, untouched
+from annotate.known_answers.upload import upload_known_answers
 from annotate.members.access import managed_study
 from annotate.quality.disputes import disputes
-from annotate.review.forms import KnownAnswerForm
+from annotate.review.feedback import newest
+from annotate.review.forms import KnownAnswerForm, KnownAnswersFileForm, PartialAnswerForm
 from annotate.review.models import Flag
 from annotate.review.operations import resolve
+from annotate.review.uploads import stored
 from annotate.studies.models import Study
 from annotate.tasks.forms import AnswerForm
 from annotate.tasks.models import Purpose, Task
 from annotate.tasks.screen import Screen
 
+FEEDBACK_SHOWN = 50
+# Tasks that a search shows at most.
+FOUND = 50
 DECISIONS = {"hand-out": True, "keep-out": False}
 
 
@@ -38,6 +48,7 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
         "study": study,
         "tab": "review",
         "flagged": flagged.prefetch_related(Prefetch("flags", flags), "responses").order_by("id")[:50],
+        "feedback": newest(study, FEEDBACK_SHOWN),
         "disputed": [(tasks[dispute.task], dispute) for dispute in disputed],
         "known": known.annotate(count=Count("judgements", filter=Q(judgements__live=True))).order_by("purpose", "id"),
     }
@@ -52,7 +63,7 @@ def resolve_flags(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         return HttpResponseBadRequest("decision: expected hand-out or keep-out")
     hand_out = DECISIONS[request.POST["decision"]]
     resolve(task=task, hand_out=hand_out)
-    messages.success(request, _("The task is handed out again.") if hand_out else _("The task stays out."))
+    messages.success(request, _("Raters get the task again.") if hand_out else _("Raters no longer get the task."))
     return redirect("review", slug)
 
 
@@ -84,13 +95,41 @@ def _next_dispute(study: Study) -> str:
 
 
 def new_known_answer(request: HttpRequest, slug: str) -> HttpResponse:
-    """A task that nobody has begun, to be given a known answer."""
+    """Choose the tasks that are given a known answer: by a search (`?q=`), the next untouched one, or from a file."""
+    return _choose_known(request, managed_study(request, slug), KnownAnswersFileForm())
+
+
+@require_POST
+def upload_known(request: HttpRequest, slug: str) -> HttpResponse:
+    """Take known answers from a file, all of them or none."""
     study = managed_study(request, slug)
-    task = untouched(study)
-    if task is None:
-        messages.info(request, _("Every task has been begun. Make more tasks first."))
-        return redirect("review", slug)
-    return redirect("known-answer", slug, task.pk)
+    form = KnownAnswersFileForm(request.POST, request.FILES)
+    if form.is_valid():
+        try:
+            with stored(form.cleaned_data["file"]) as path:
+                count = upload_known_answers(study=study, path=path)
+        except PalateError as error:
+            form.add_error("file", str(error))
+        else:
+            said = ngettext("%(n)d task has a known answer now.", "%(n)d tasks have a known answer now.", count)
+            record(study=study, user=request.user, action=Action.IMPORTED, subject="known answers", tasks=count)
+            messages.success(request, said % {"n": count})
+            return redirect("review", slug)
+    return _choose_known(request, study, form)
+
+
+def _choose_known(request: HttpRequest, study: Study, form: KnownAnswersFileForm) -> HttpResponse:
+    query = request.GET.get("q", "").replace("\0", "").strip()[:200]
+    context = {
+        "study": study,
+        "tab": "review",
+        "form": form,
+        "query": query,
+        "found": choosable(study, query)[:FOUND] if query else [],
+        "most": FOUND,
+        "next": untouched(study),
+    }
+    return render(request, "manage/known_choose.html", context, status=422 if form.errors else 200)
 
 
 def known_answer(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
@@ -99,14 +138,15 @@ def known_answer(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     task = get_object_or_404(study.tasks.select_related("prompt", "study"), pk=pk)
     shown = list(task.places.order_by("position").values_list("response_id", flat=True))
     posted = request.POST if request.method == "POST" else None
-    form, known = AnswerForm(posted, k=len(shown), study=study), KnownAnswerForm(posted)
+    stored_answer = KnownAnswer.objects.filter(task=task).first()
+    form, known = PartialAnswerForm(posted, k=len(shown), study=study), KnownAnswerForm(posted)
+    if stored_answer:
+        form.initial = form.fields_of_known(stored_answer)
+        known.initial = {"purpose": task.purpose, "explanation": stored_answer.explanation}
     problems = form.problems() + [str(e) for errors in known.errors.values() for e in errors] if posted else []
     if posted and not problems:
-        answer = form.answer(seconds=None)
         try:
-            set_known_answer(
-                task=task, ranks=answer.ranks, scores=answer.scores, label=answer.label, **known.cleaned_data
-            )
+            set_known_answer(task=task, **form.known(), **known.cleaned_data)
         except PalateError as error:
             problems = [str(error)]
         else:

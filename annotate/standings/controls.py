@@ -27,7 +27,7 @@ def controls_of(study: Study, comparisons: Comparisons, chosen: tuple[str, ...])
         columns += [_relative(ids, marks[:, k], comparisons) for k in range(len(STYLE))]
         names += STYLE
     if "position" in chosen:
-        columns.append(np.where(comparisons.size > 1, 1.0, 0.0))
+        columns.append(np.where(comparisons.placed, 1.0, 0.0))
         names.append("position")
     kept = [
         k

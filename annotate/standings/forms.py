@@ -3,16 +3,12 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from annotate.members.models import Kind
-from annotate.quality.evidence import who_judged
+from annotate.judgements.selection import default_selection
+from annotate.judgements.selection_form import JudgementSelectionForm
 from annotate.standings.controls import CONTROLS
 from annotate.standings.reading import PREFERENCE, Selection, usual_criterion
 from annotate.studies.models import Study
 
-WHO = {
-    "people": (_("people"), (Kind.PERSON, Kind.IMPORTED, Kind.ERASED)),
-    "simulated": (_("simulated raters"), (Kind.SIMULATED,)),
-}
 MODELS = [
     ("davidson", _("Davidson (ties have a share of their own)")),
     ("rao-kupper", _("Rao–Kupper (ties below a threshold)")),
@@ -24,10 +20,9 @@ WORDS = {"length": _("length"), "style": _("lists, headings, bold"), "position":
 MOST_PROMPTS = 200
 
 
-class SelectionForm(forms.Form):
+class SelectionForm(JudgementSelectionForm):
     """What is ranked, by what and how; every field may be left out."""
 
-    who = forms.ChoiceField(label=_("Judgements of"), required=False)
     criterion = forms.ChoiceField(label=_("By"), required=False)
     model = forms.ChoiceField(label=_("Model"), choices=MODELS, required=False)
     group = forms.ChoiceField(label=_("Prompts of the group"), required=False)
@@ -54,16 +49,13 @@ class SelectionForm(forms.Form):
     def __init__(self, *args: Any, study: Study, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.study = study
-        kinds = set(study.memberships.order_by().values_list("kind", flat=True).distinct())
-        here: list[tuple[str, Any]] = [(key, words) for key, (words, of) in WHO.items() if kinds & set(of)] or [
-            ("people", WHO["people"][0])
-        ]
+        # The switch at the head of the page chooses them; the form keeps what was chosen.
+        self.fields["who"].widget = self.fields["answers"].widget = forms.HiddenInput()
         groups = study.prompts.exclude(group="").order_by("group").values_list("group", flat=True).distinct()
         prompts = study.prompts.order_by("pk").values_list("pk", "text")[: MOST_PROMPTS + 1]
         criteria = [(PREFERENCE, _("preference")), *((c.key, c.name) for c in study.criteria.all())]
         usual = usual_criterion(study)
         choices: dict[str, list[tuple[str, Any]]] = {
-            "who": here,
             "criterion": sorted(criteria, key=lambda choice: choice[0] != usual),
             "group": [("", _("all groups")), *((group, group) for group in groups[:MOST_PROMPTS])],
             "prompt": [
@@ -73,8 +65,6 @@ class SelectionForm(forms.Form):
         }
         for name, of in choices.items():
             self.fields[name].choices = of  # type: ignore[attr-defined]
-        if len(here) == 1:
-            del self.fields["who"]
         if not groups:
             del self.fields["group"]
 
@@ -90,7 +80,7 @@ class SelectionForm(forms.Form):
         """What was chosen; Selection's own defaults stand for what was not."""
         data = self.cleaned_data
         return Selection(
-            who=data.get("who") or who_judged(self.study),
+            judgements=self.judgements(default_selection(self.study)),
             criterion=data["criterion"] or usual_criterion(self.study),
             model=data["model"] or MODELS[0][0],
             controls=tuple(data["controls"]),

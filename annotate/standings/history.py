@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from annotate.judgements.comparisons import Floats
+from annotate.judgements.selection import JudgementSelection
 from annotate.quality.win_rate import WinRate, win_rate
 from annotate.standings.ranking.online import Online
 from annotate.standings.ranking.votes import Votes
 from annotate.studies.models import Study
 
-PEOPLE = ("person", "imported", "erased")
 MOMENTS = 12
 
 
@@ -44,18 +44,18 @@ def as_they_came(votes: Votes, at: Floats, online: Online, moments: int = MOMENT
 @dataclass(frozen=True)
 class Turn:
     """A round: how much its policy gained by the preference model (quality from 0 to 1, after minus before tuning;
-    None where that is not known), and how often people prefer it to the policy it was tuned from."""
+    None where that is not known), and how often the selected raters prefer it to the policy it was tuned from."""
 
     number: int
     policy: str
     gain: float | None
-    people: WinRate
+    rate: WinRate
 
 
-def turns(study: Study) -> list[Turn]:
+def turns(study: Study, selection: JudgementSelection) -> list[Turn]:
     rounds = study.rounds.select_related("policy").order_by("number")
     return [
-        Turn(turn.number, str(turn.policy), _gain(turn.policy.metrics), win_rate(turn, kinds=PEOPLE)) for turn in rounds
+        Turn(turn.number, str(turn.policy), _gain(turn.policy.metrics), win_rate(turn, selection)) for turn in rounds
     ]
 
 

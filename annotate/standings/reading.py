@@ -1,6 +1,6 @@
 """From a study's judgements to votes on its authors, or on the responses to one prompt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from annotate.judgements.columns import comparisons_of, ranks_of, scores_of
 from annotate.judgements.comparisons import Answers, Comparisons, Floats, Ints, compared
 from annotate.judgements.models import Judgement
 from annotate.judgements.queries import JudgementQuerySet
+from annotate.judgements.selection import JudgementSelection
 from annotate.prompts.authors import authors_of
 from annotate.prompts.models import Prompt
 from annotate.quality.reliability import reliability
@@ -29,11 +30,13 @@ def usual_criterion(study: Study) -> str:
 
 @dataclass(frozen=True)
 class Selection:
-    """What is ranked, by what, and how. criterion: PREFERENCE (ranks) or a criterion's key. prompt: rank the
+    """What is ranked, by which judgements, and how.
+
+    criterion: PREFERENCE (ranks) or a criterion's key. prompt: rank the
     responses to this prompt instead of authors. group: only prompts of this group. reliability: votes weigh as much as
     their raters are reliable, instead of all the same."""
 
-    who: str = "people"
+    judgements: JudgementSelection = field(default_factory=JudgementSelection)
     criterion: str = PREFERENCE
     model: str = "davidson"
     controls: tuple[str, ...] = ()
@@ -44,7 +47,7 @@ class Selection:
 
 
 def judgements_for(study: Study, selection: Selection) -> JudgementQuerySet:
-    chosen = Judgement.objects.counted().asked_for().of_study(study).by(selection.who)
+    chosen = Judgement.objects.of_study(study).selected(selection.judgements)
     if selection.group:
         chosen = chosen.filter(task__prompt__group=selection.group)
     return chosen.filter(task__prompt=selection.prompt) if selection.prompt else chosen

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotate.exchange.tables import Table, csv_lines
 from annotate.members.access import managed_study
@@ -37,11 +38,11 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     selection = selection_of(form)
     ballot = ballot_of(study, selection, read(study, selection))
     found = standings_of(study, selection, ballot)
-    rounds = turns(study)
+    rounds = turns(study, selection.judgements)
     history = history_of(ballot, found, selection.model)
     context |= {
         "found": found,
-        "who": selection.who,
+        "selection": selection.judgements,
         "parts": [_part_context(part, selection) for part in found.parts],
         "weighed": selection.reliability,
         "history": history,
@@ -95,7 +96,8 @@ def method_of(selection: Selection) -> str:
 def place_figures(place: Place, part: Part, selection: Selection) -> tuple[Figure, Figure]:
     """The strength and the chance against an average opponent, explained."""
     method = method_of(selection)
-    source = _("judgements of %(who)s on %(tasks)d tasks") % {"who": selection.who, "tasks": part.tasks}
+    on_tasks = ngettext("on %(tasks)d task", "on %(tasks)d tasks", part.tasks) % {"tasks": part.tasks}
+    source = f"{selection.judgements.source}; {on_tasks}"
     strength = Figure(
         what=_("Strength of %(name)s: the natural logarithm of its worth; 0 is the average here")
         % {"name": place.name},
@@ -177,24 +179,24 @@ def history_of(ballot: Ballot, found: Standings, model: str) -> History | None:
 
 def rounds_plot(rounds: list[Turn]) -> Cloud | None:
     points = [
-        Point(turn.gain, turn.people.value, turn.people.low, turn.people.high, _("round %(n)d") % {"n": turn.number})
+        Point(turn.gain, turn.rate.value, turn.rate.low, turn.rate.high, _("round %(n)d") % {"n": turn.number})
         for turn in rounds
-        if turn.gain is not None and turn.people.value is not None
+        if turn.gain is not None and turn.rate.value is not None
     ]
-    return cloud(points, x_axis=_("gain by the preference model"), y_axis=_("people prefer it"), reference=0.5)
+    return cloud(points, x_axis=_("gain by the preference model"), y_axis=_("win rate"), reference=0.5)
 
 
 def _win_figure(turn: Turn) -> Figure:
     return Figure(
-        what=_("How often people prefer %(policy)s to the policy it was tuned from; a tie counts half")
+        what=_("How often raters prefer %(policy)s to the policy it was tuned from; a tie counts half")
         % {"policy": turn.policy},
-        value=turn.people.value,
-        low=turn.people.low,
-        high=turn.people.high,
-        n=turn.people.judgements,
+        value=turn.rate.value,
+        low=turn.rate.low,
+        high=turn.rate.high,
+        n=turn.rate.judgements,
         unit=_("judgements"),
         method=_("share, bootstrap of prompts"),
-        missing=_("not yet: no person has judged it"),
+        missing=_("not yet: none of these raters has judged it"),
     )
 
 
@@ -207,7 +209,7 @@ def download(request: HttpRequest, slug: str, file_type: str) -> HttpResponse:
         return HttpResponse(str(chosen.errors.as_text()), status=422, content_type="text/plain; charset=utf-8")
     selection, plot = selection_of(chosen), request.GET.get("plot", "strengths")
     if plot == "rounds":
-        made = rounds_file(turns(study))
+        made = rounds_file(turns(study, selection.judgements))
     else:
         ballot = ballot_of(study, selection, read(study, selection))
         found = standings_of(study, selection, ballot)
@@ -261,11 +263,11 @@ def history_file(history: History | None) -> Made:
 
 
 def rounds_file(rounds: list[Turn]) -> Made:
-    columns = {"round": "int", "policy": "text", "gain": "float", **dict.fromkeys(("people", "low", "high"), "float")}
+    columns = {"round": "int", "policy": "text", "gain": "float", **dict.fromkeys(("win_rate", "low", "high"), "float")}
     rows: list[list[Any]] = [
-        [turn.number, turn.policy, turn.gain, turn.people.value, turn.people.low, turn.people.high] for turn in rounds
+        [turn.number, turn.policy, turn.gain, turn.rate.value, turn.rate.low, turn.rate.high] for turn in rounds
     ]
-    return Made(Table(columns, rows), rounds_plot(rounds), _("People's win rate against the gain in reward"))
+    return Made(Table(columns, rows), rounds_plot(rounds), _("Win rate against the gain in reward"))
 
 
 def _rows(found: Standings) -> list[list[Any]]:

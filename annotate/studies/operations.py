@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -61,7 +61,12 @@ def create_study(
     _valid(study, _("study %(study)s") % {"study": slug})
     if method == Method.SCORE and not criteria:
         raise PalateError(_("study %(study)s: a scoring study needs at least one criterion") % {"study": slug})
-    study.save()
+    try:
+        with transaction.atomic():
+            study.save()
+    except IntegrityError:  # made by somebody else since it was checked
+        _valid(study, _("study %(study)s") % {"study": slug})
+        raise
     publish(study=study, text=instructions)
     for fields in criteria:
         add_criterion(study=study, **fields)

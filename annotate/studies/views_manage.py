@@ -10,10 +10,12 @@ from django.views.decorators.http import require_POST
 from annotate.audit.models import Action
 from annotate.audit.operations import record
 from annotate.errors import PalateError
+from annotate.judgements.selection_form import requested_selection
 from annotate.members.access import managed_study
 from annotate.quality.agreement import agreement
 from annotate.quality.consistency import self_consistency
-from annotate.quality.progress import judgements_by_day, progress_of_study
+from annotate.quality.evidence import Evidence
+from annotate.quality.progress import counts_of, judgements_by_day, progress_of_study
 from annotate.quality.win_rate import win_rate
 from annotate.studies import operations
 from annotate.studies.forms import CriterionForm, StudySettingsForm
@@ -31,7 +33,8 @@ STATES = {
 
 def overview(request: HttpRequest, slug: str) -> HttpResponse:
     study = managed_study(request, slug)
-    days = judgements_by_day(study)
+    selection = requested_selection(request, study)
+    days = judgements_by_day(study, selection)
     rounds = study.rounds.select_related("policy", "against").order_by("-number")
     context = {
         "study": study,
@@ -39,9 +42,11 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
         "progress": progress_of_study(study),
         "days": days,
         "chart": bars([day.judgements for day in days]),
-        "agreement": agreement(study),
-        "consistency": self_consistency(study),
-        "rounds": [(turn, win_rate(turn)) for turn in rounds[:10]],
+        "selection": selection,
+        "counts": counts_of(study, selection),
+        "agreement": agreement(Evidence(study, selection).comparisons),
+        "consistency": self_consistency(study, selection),
+        "rounds": [(turn, win_rate(turn, selection)) for turn in rounds[:10]],
         "runs": study.runs.all()[:5],
     }
     return render(request, "manage/overview.html", context)

@@ -267,7 +267,7 @@ class SkipForm(forms.Form):
         choices=[
             ("", _("Choose …")),
             (_("Not for me"), list(REASONS.items())),
-            (_("Something is wrong: take it out for review"), FlagKind.choices),
+            (_("Something is wrong with the task: report it"), FlagKind.choices),
         ],
     )
     details = forms.CharField(

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
+from annotate.known_answers.operations import grade, quiz_of
 from annotate.members.models import Membership
 from annotate.privacy.holding import hold_back
 from annotate.prompts.models import Prompt, Response
@@ -106,9 +107,13 @@ def _lease_next(rater: Membership, beyond: Collection[int]) -> Assignment | None
     study = rater.study
     if not rater.active or not study.active or rater.barred or len(held) >= MOST_HELD:
         return None
-    if rater.quiz_passed is None and (quiz := Task.objects.known(Purpose.QUIZ).filter(study=study)).exists():
-        task = quiz.unseen_by(rater).order_by("id").first()
-        return _lease(task, rater) if task else None
+    if rater.quiz_passed is None and (quiz := quiz_of(rater)).exists():
+        if task := quiz.unseen_by(rater).order_by("id").first():
+            return _lease(task, rater)
+        # The question that was left may have been taken out since the rater's last answer.
+        grade(rater=rater)
+        if not rater.quiz_passed:
+            return None
     if _at_the_cap(rater, len(held)):
         return None
     if chance.random() < study.gold_share and (task := _gold(rater)):
@@ -239,6 +244,8 @@ def give_back(*, assignment: Assignment, unless_renewed: bool = False) -> None:
 def skip(*, assignment: Assignment, reason: str) -> None:
     """Say why this rater will not judge the task; it goes to somebody else. A second skip changes nothing.
 
+    A question of the quiz that is skipped counts as a wrong answer.
+
     Raises PalateError when no reason is given or the task has been judged.
     """
     reason = reason.strip()
@@ -254,6 +261,8 @@ def skip(*, assignment: Assignment, reason: str) -> None:
     elif assignment.state == AssignmentState.RETURNED:
         assignment.state, assignment.skip_reason = AssignmentState.SKIPPED, reason
         assignment.save(update_fields=["state", "skip_reason"])
+    if assignment.task.purpose == Purpose.QUIZ:
+        grade(rater=assignment.rater)
 
 
 def hold(*, assignment: Assignment) -> Assignment:

@@ -19,7 +19,8 @@ from django.views.decorators.http import require_POST
 from annotate.errors import PalateError
 from annotate.instructions.operations import must_read
 from annotate.judgements import operations as judgements
-from annotate.judgements.notices import notices
+from annotate.judgements.notices import notices, quiz_notices
+from annotate.members.models import Membership
 from annotate.members.queries import progress_of, rating_memberships_of
 from annotate.review.models import FlagKind
 from annotate.review.operations import flag
@@ -98,14 +99,17 @@ def skip(request: HttpRequest, pk: int) -> HttpResponse:
         problems = [str(error) for errors in skip_form.errors.values() for error in errors]
         return _problem(request, assignment, form, skip_form, problems)
     reason, details = skip_form.cleaned_data["reason"], skip_form.cleaned_data["details"]
+    before = assignment.rater
     try:
         if reason in FlagKind.values:
             flag(assignment=assignment, kind=reason, details=details)
-            messages.success(request, _("Thank you. The task is taken out until somebody has looked at it."))
+            messages.success(request, _("Thank you. Somebody will look at the task."))
         else:
             operations.skip(assignment=assignment, reason=skip_form.sentence())
     except PalateError as error:
         return _problem(request, assignment, form, skip_form, [str(error)], _status(error))
+    for notice in quiz_notices(before, Membership.objects.get(pk=before.pk)):
+        messages.info(request, notice)
     return _next(assignment)
 
 

@@ -3,6 +3,7 @@
 from django import template
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from annotate.prompts.turns import turns
 from annotate.studies.models import Study, TextFormat
@@ -14,6 +15,8 @@ register = template.Library()
 @register.filter
 def as_text_of(text: str, study: Study) -> SafeString:
     """Hostile text in the study's format: Markdown, sanitised; turns of a talk; or as it was written, escaped."""
+    if not text.strip():
+        return format_html('<i class="muted">{}</i>', _("(empty response)"))
     if study.text_format == TextFormat.MARKDOWN:
         return sanitised(text)
     if study.text_format == TextFormat.DIALOGUE and (told := turns(text)):
@@ -26,6 +29,12 @@ def _conversation(told: list[tuple[str, str]]) -> SafeString:
     rows = (("" if name == told[0][0] else " other", name, said) for name, said in told)
     turn = '<div class="turn{}"><b>{}</b>{}</div>'
     return format_html('<div class="turns">{}</div>', format_html_join("", turn, rows))
+
+
+@register.filter
+def or_empty(text: str) -> str:
+    """The text of a response, or words that say that there is none."""
+    return text if text.strip() else _("(empty response)")
 
 
 @register.filter

@@ -18,6 +18,8 @@ from annotate.webhooks.sending import resolved, send
 
 # Minutes until the next attempt; after the last one a delivery has failed.
 PATIENCE = (1, 5, 30, 120, 360, 1440)
+# Longer than a request may take (sending.SECONDS).
+CLAIM = timedelta(minutes=2)
 MOST_HOOKS = 20
 
 
@@ -48,25 +50,36 @@ def announce(*, study_id: int, event: str, **payload: Any) -> int:
 
 
 def deliver_due(*, most: int = 100) -> int:
-    """Send what is due; returns how many were taken. Several workers share the work."""
+    """Send what is due; returns how many were taken. Several workers share the work.
+
+    A delivery is claimed in one transaction, sent outside any, and its answer recorded in another: no lock waits for
+    the network.
+    """
     taken = 0
     for _turn in range(most):
-        with transaction.atomic():
-            due = Delivery.objects.filter(state=DeliveryState.WAITING, next_at__lte=timezone.now())
-            delivery = (
-                due.select_related("webhook")
-                .select_for_update(skip_locked=True, of=("self",))
-                .order_by("next_at")
-                .first()
-            )
-            if delivery is None:
-                return taken
-            taken += _attempt(delivery)
+        delivery = _claim()
+        if delivery is None:
+            return taken
+        taken += _attempt(delivery)
     return taken
 
 
+@transaction.atomic
+def _claim() -> Delivery | None:
+    """The delivery that is due first, put off for as long as it is being sent: if the worker dies, it is due again."""
+    due = Delivery.objects.filter(state=DeliveryState.WAITING, next_at__lte=timezone.now())
+    delivery = (
+        due.select_related("webhook").select_for_update(skip_locked=True, of=("self",)).order_by("next_at").first()
+    )
+    if delivery:
+        delivery.next_at = timezone.now() + CLAIM
+        delivery.save(update_fields=["next_at"])
+    return delivery
+
+
 def _attempt(delivery: Delivery) -> bool:
-    hook = delivery.webhook
+    """Send a claimed delivery and record the answer, unless another worker has claimed it since."""
+    hook, claimed = delivery.webhook, Delivery.objects.filter(pk=delivery.pk, next_at=delivery.next_at)
     try:
         status = send(hook.url, hook.secret, delivery.event, delivery.pk, delivery.payload)
         delivery.answer, good = f"status {status}", 200 <= status < 300
@@ -80,5 +93,6 @@ def _attempt(delivery: Delivery) -> bool:
     else:
         delivery.next_at = timezone.now() + timedelta(minutes=PATIENCE[delivery.attempts])
     delivery.attempts += 1
-    delivery.save(update_fields=["answer", "state", "attempts", "next_at"])
+    names = ("answer", "state", "attempts", "next_at")
+    claimed.filter(state=DeliveryState.WAITING).update(**{name: getattr(delivery, name) for name in names})
     return good

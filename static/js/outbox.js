@@ -21,8 +21,7 @@ export function openOutbox(rater, token, { changed, told }) {
   // True once nothing is left to send.
   async function flush() {
     clearTimeout(timer);
-    // Two tabs of one rater take turns.
-    const state = await navigator.locks.request(key, sendAll);
+    const state = await takeTurns(key, sendAll);
     tell(state);
     if (state === "waiting") {
       timer = setTimeout(flush, wait);
@@ -69,6 +68,15 @@ export function openOutbox(rater, token, { changed, told }) {
     assignments: () => all().map((entry) => entry.assignment),
     flush,
   };
+}
+
+// Run one task at a time: of all tabs where the browser has locks, else of this tab. Browsers have them in secure
+// contexts only, and a server in a local network may have no certificate; two tabs may then send an answer twice,
+// which the server stores once.
+let lastTurn = Promise.resolve();
+function takeTurns(name, task) {
+  if (navigator.locks) return navigator.locks.request(name, task);
+  return (lastTurn = lastTurn.then(task, task));
 }
 
 // A request of the screen's own, which the server answers with JSON or a piece of the page.

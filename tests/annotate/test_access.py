@@ -54,6 +54,7 @@ MANAGERS = {
     "machines-file",
     *("study-report", "model-rewards"),
     *("review", "resolve-flags", "decide", "known-answer-new", "known-answer", "known-answer-take-out"),
+    "known-answer-upload",
     *("runs", "run-start", "run", "run-live", "run-beside", "run-cancel"),
     *("models", "model", "model-promote", "model-why", "round"),
     *("audit", "study-member-erase", "study-member-password"),

@@ -12,7 +12,10 @@ from playwright.sync_api import sync_playwright
 from tests.factories import UserFactory
 from tests.tools import program
 
+# A name that browsers do not trust as they trust localhost: pages under it are no secure context over plain HTTP.
+INSECURE_HOST = "palate.example"
 ARGUMENTS = [
+    f"--host-resolver-rules=MAP {INSECURE_HOST} 127.0.0.1",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
@@ -70,8 +73,9 @@ def open_page(browser, quiet_server):
     """Opens a page in a window of its own; whatever the browser complains about fails the test."""
     contexts, complaints = [], []
 
-    def open_page(path, *, user=None, **options):
-        context = browser.new_context(base_url=quiet_server.url, **options)
+    def open_page(path, *, user=None, host="localhost", **options):
+        url = quiet_server.url.replace("localhost", host)
+        context = browser.new_context(base_url=url, **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(1000 * SECONDS)
@@ -80,7 +84,7 @@ def open_page(browser, quiet_server):
             "console", lambda message: complaints.append(message.text) if "Security Policy" in message.text else None
         )
         if user is not None:
-            sign_in(context, user, quiet_server.url)
+            sign_in(context, user, url)
         page.goto(path)
         return page
 

@@ -9,7 +9,7 @@ from annotate.judgements.models import Judgement
 from annotate.judgements.operations import Answer, submit
 from annotate.tasks.models import Assignment, AssignmentState, Task
 from annotate.tasks.operations import lease_next
-from tests.browser.conftest import PHONE, until
+from tests.browser.conftest import INSECURE_HOST, PHONE, until
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.browser
@@ -85,6 +85,26 @@ def test_an_answer_survives_the_closing_of_the_tab(open_page, user, study):
     again.goto("/studies/shop/rate/")
     until(again, lambda: Judgement.objects.count() == 1)
     assert Judgement.objects.get().device == "desktop"
+
+
+def test_answers_are_sent_over_plain_http_as_well(open_page, user, study, settings):
+    settings.ALLOWED_HOSTS = [INSECURE_HOST]
+    page = open_screen(open_page, user, host=INSECURE_HOST)
+    assert not page.evaluate("isSecureContext")
+    sent = []
+    page.on("request", lambda request: sent.append(request) if request.url.endswith("/judge/") else None)
+    page.context.set_offline(True)
+    for key in "ba":
+        judge(page, key)
+    page.get_by_text("Answers that wait on this device: 2").wait_for()
+    sent.clear()
+    # Two reasons to send at the same time: each answer still goes out once.
+    page.context.set_offline(False)
+    page.evaluate("for (let n = 0; n < 2; n++) dispatchEvent(new Event('online'))")
+    until(page, lambda: Judgement.objects.count() == 2)
+    page.get_by_text("2 judged by you").wait_for()
+    assert page.locator("[data-connection]").is_hidden()
+    assert len(sent) == 2
 
 
 def test_an_answer_that_is_sent_twice_counts_once(open_page, user, study):

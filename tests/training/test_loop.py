@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from annotate.judgements.models import Judgement
+from annotate.judgements.selection import default_selection
 from annotate.prompts.models import Response
 from annotate.studies.models import Study
 from training.models import ModelKind, Round, Run, RunState
@@ -44,7 +45,7 @@ def test_one_turn_of_the_loop(settings, tmp_path):
 
     # What the round's policy and its start wrote is scored by the preference model, and the figures say why not.
     assert tuned.reward.response_rewards.filter(response__places__task__round=turn).count() == 2 * turn.tasks.count()
-    assert agreement(turn) is not None
+    assert agreement(turn, default_selection(turn.study)) is not None
     assert bool(figures["why_not"]) == (figures["win_rate"]["interval"][0] <= 0.5)
 
     # A further round pairs the policy with its start's best of three as well, under an author's name of its own.

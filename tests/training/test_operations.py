@@ -3,16 +3,18 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
 from annotate.errors import PalateError
-from training import operations
+from tests.training.real_worker import wait_for
+from training import model_versions, operations
 from training.jobs.job import Job
 from training.jobs.options import option
 from training.jobs.registry import JOBS
-from training.models import Run, RunState
-from training.reporting import run_folder
+from training.models import ModelKind, ModelVersion, Run, RunState
+from training.reporting import RunReporter, run_folder
 
 pytestmark = pytest.mark.django_db
 
@@ -159,3 +161,73 @@ def test_a_run_in_a_terminal_is_never_queued_by_itself():
     lost(run, attempts=1)
     Run.objects.update(in_worker=False)
     assert operations.requeue_lost_runs() == 0
+
+
+def test_two_workers_that_do_one_run_end_it_once(monkeypatch):
+    """The first is taken for dead while it works; the second claims the run in the middle of the first one's work."""
+
+    def overtaken(run, options, reporter):
+        if run.attempts == 1:
+            Run.objects.filter(pk=run.pk).update(state=RunState.QUEUED)
+            second = operations.execute_run(run=Run.objects.get(pk=run.pk))
+            assert (second.state, second.result, second.attempts) == (RunState.DONE, {"counted": 2}, 2)
+        return count(run, options, reporter)
+
+    monkeypatch.setitem(JOBS, "count", Job(Count, check, overtaken, "Count."))
+    run = operations.execute_run(run=a_run(top=2))
+    assert (run.state, run.result, run.attempts) == (RunState.DONE, {"counted": 2}, 2)
+    assert run.points.count() == 2
+    assert run.log_tail.count("at 1") == 1
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda reporter: reporter.metric(1, height=1),
+        lambda reporter: reporter.sample(1, "prompt", "response", None),
+        lambda reporter: reporter.progress(1, 2),
+        lambda reporter: reporter.log("still here"),
+        lambda reporter: reporter.cancelled(),
+        lambda reporter: model_versions.register(
+            study=None, kind=ModelKind.POLICY, path="/somewhere", run=reporter.run
+        ),
+    ],
+    ids=["metric", "sample", "progress", "log", "cancelled", "register"],
+)
+@pytest.mark.parametrize(
+    "meanwhile", [{"attempts": 2}, {"state": RunState.QUEUED}, {"state": RunState.CANCELLED}], ids=str
+)
+def test_nothing_that_a_stale_attempt_writes_is_kept(monkeypatch, write, meanwhile):
+    def stale(run, options, reporter):
+        Run.objects.filter(pk=run.pk).update(heartbeat_at=None, **meanwhile)
+        reporter._written_at = 0.0  # as if the second between two writes had passed
+        write(reporter)
+        raise AssertionError("went on")
+
+    monkeypatch.setitem(JOBS, "count", Job(Count, check, stale, "Count."))
+    made = a_run()
+    run = operations.execute_run(run=made)
+    assert {name: getattr(run, name) for name in meanwhile} == meanwhile
+    assert (run.heartbeat_at, run.step, run.error, run.result, run.ended_at) == (None, 0, "", {}, None)
+    assert (run.points.count(), run.samples.count(), ModelVersion.objects.count()) == (0, 0, 0)
+    Run.objects.filter(pk=run.pk).update(state=RunState.QUEUED)
+    with pytest.raises(PalateError, match="taken over or ended elsewhere"):
+        operations.execute_run(run=run, reraise=True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_heartbeat_outlives_a_database_that_goes_away(settings):
+    settings.RUN_HEARTBEAT_SECONDS = 0.02
+    run = a_run()
+    Run.objects.filter(pk=run.pk).update(state=RunState.RUNNING)
+    run.refresh_from_db()
+    with RunReporter(run):
+        wait_for(run, lambda run: run.heartbeat_at)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
+            assert cursor.rowcount >= 1
+        Run.objects.filter(pk=run.pk).update(heartbeat_at=None)
+        wait_for(run, lambda run: run.heartbeat_at)

@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from annotate.judgements.operations import Answer, submit
+from annotate.judgements.selection import JudgementSelection
 from annotate.quality.win_rate import win_rate
 from annotate.tasks.operations import create_tasks, lease_next
 from tests.factories import MembershipFactory, PromptFactory, ResponseFactory
@@ -90,7 +91,7 @@ def test_judgements_and_pairs_are_counted(play):
 
 def test_a_preference_model_that_guesses_on_the_new_texts_is_named(play):
     turn = play(won=4)
-    assert agreement(turn)[0] == 0.5
+    assert agreement(turn, JudgementSelection())[0] == 0.5
     said = told(turn)
     assert "on the held-out judgements that it was tested on, 0.90. That cannot be told from guessing" in said
     assert "the raters do not prefer it: the preference model rewards what they do not" in said
@@ -98,7 +99,7 @@ def test_a_preference_model_that_guesses_on_the_new_texts_is_named(play):
 
 def test_where_it_orders_them_as_raters_do_that_is_said_instead(play):
     turn = play(won=0, rewards=(1.0, 2.0), gain=0.0)
-    assert agreement(turn) == (1.0, pytest.approx(0.511, abs=1e-3), 1.0)
+    assert agreement(turn, JudgementSelection()) == (1.0, pytest.approx(0.511, abs=1e-3), 1.0)
     said = told(turn)
     assert "orders 1.00 [0.51, 1.00] of this round's pairs" in said
     assert "guessing" not in said
@@ -108,7 +109,7 @@ def test_where_it_orders_them_as_raters_do_that_is_said_instead(play):
 def test_a_round_that_nobody_scored_leaves_the_preference_model_out(play):
     turn = play(won=4)
     ResponseReward.objects.all().delete()
-    assert agreement(turn) is None
+    assert agreement(turn, JudgementSelection()) is None
     assert "orders" not in told(turn)
 
 

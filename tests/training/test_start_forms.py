@@ -121,6 +121,24 @@ class TestUploads:
         assert execute_run(run=run).result["prompts"] == 1
         assert manager.study.prompts.get().text == "What is new?"
 
+    def test_columns_are_mapped_and_what_is_not_read_is_named(self, client, manager, settings, tmp_path):
+        from training.operations import execute_run
+
+        settings.VAR_DIR = settings.RUNS_DIR = tmp_path
+        client.force_login(manager.user)
+        rows = b"ask,one,two,best,who\nWhy?,So.,No.,two,me\n"
+        address = reverse("import-preferences", args=[manager.study.slug])
+        client.post(address, {"file": SimpleUploadedFile("a.csv", rows)})
+        refused = execute_run(run=Run.objects.get())
+        assert (refused.state, "--map prompt=COLUMN" in refused.error) == (RunState.FAILED, True)
+        mapping = "prompt=ask, response_a=one, response_b=two, winner=best"
+        client.post(address, {"file": SimpleUploadedFile("a.csv", rows), "mapping": mapping})
+        run = execute_run(run=Run.objects.latest("pk"))
+        assert run.result["judgements"] == 1
+        page = client.get(reverse("run", args=[run.pk])).content.decode()
+        assert "ignored: who" in page
+        assert "Fields that were not read" in page
+
     @pytest.mark.parametrize(
         ("language", "words"),
         [

@@ -144,11 +144,11 @@ def _rater_vs_others(pairs: Sequence[Pair]) -> Hits:
 
 
 def _first_slot_wins(pairs: Sequence[Pair]) -> Hits:
-    """For each vote that is no tie: did the response win that was shown first?"""
+    """For each vote that is no tie, where the order shown is known: did the response win that was shown first?"""
     hits: Hits = defaultdict(list)
     for pair in pairs:
         for vote in pair.votes:
-            if vote.outcome != 0.5:
+            if vote.outcome != 0.5 and vote.a_first is not None:
                 hits[pair.prompt_id].append(float((vote.outcome == 1.0) == vote.a_first))
     return hits
 

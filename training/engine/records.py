@@ -5,12 +5,33 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 
+class Conversation(str):
+    """A prompt that is a conversation. As a text it is its rendering, for people and for models without a chat
+    template; messages, with role and content each, are what a chat template renders."""
+
+    messages: Sequence[Mapping[str, str]]
+
+    def __new__(cls, text: str, messages: Sequence[Mapping[str, str]]) -> "Conversation":
+        made = super().__new__(cls, text)
+        made.messages = messages
+        return made
+
+    def __getnewargs__(self) -> tuple[str, Sequence[Mapping[str, str]]]:  # type: ignore[override]
+        return str(self), self.messages
+
+
+def prompt_of(text: str, messages: Sequence[Mapping[str, str]] | None) -> str:
+    """A prompt as the engine takes it; messages: of a conversation, else None or empty."""
+    return Conversation(text, messages) if messages else text
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One live judgement. Everything that is one a response runs in the order shown to the rater.
 
-    ranks: 1 is best, dense, equal ranks are ties; None when the rater only scored.
+    prompt: a text, or a Conversation. ranks: 1 is best, dense, equal ranks are ties; None when the rater only scored.
     scores: criterion key to one score a response, each in [0, 1] of the criterion's range.
+    order_known: False where the source of an import does not say in which order the rater saw the responses.
     strength: 1 slightly to 3 much better, for two responses. weight: how much the judgement counts. authors: who wrote
     each response, or nothing when that is not known; models never see it.
     """
@@ -27,17 +48,19 @@ class Record:
     unacceptable: tuple[bool, ...] = ()
     weight: float = 1.0
     authors: tuple[str, ...] = ()
+    order_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
     """One rater's word on two responses of a prompt: outcome 1 (a is better), 0 (b is better) or 0.5 (tie).
-    `a_first` says whether the rater saw a before b; strength runs from 1 (slightly) to 3 (much better), 0 if unsaid.
+    `a_first` says whether the rater saw a before b, None where nobody knows; strength runs from 1 (slightly) to 3 (much
+    better), 0 if unsaid.
     `weight` is what it counts in training, `votes` what it counts where votes are told."""
 
     rater: str
     outcome: float
-    a_first: bool
+    a_first: bool | None
     weight: float
     strength: int = 0
     ranked: bool = False  # part of a ranking of three or more
@@ -91,6 +114,19 @@ class Pair:
         return (wins_a + ties / 2) / (wins_a + self.wins_b + ties)
 
 
+# The criterion of unpaired feedback: 1 is a good response, 0 a bad one (TRL's column of the same name).
+LABEL = "label"
+
+
+def labels_of(records: Iterable[Record]) -> dict[tuple[str, str], float]:
+    """Prompt and response id to the mean of the labels that raters gave the response on its own, in [0, 1]."""
+    given: dict[tuple[str, str], list[float]] = {}
+    for record in records:
+        for response, value in zip(record.response_ids, record.scores.get(LABEL, ()), strict=False):
+            given.setdefault((record.prompt_id, response), []).append(value)
+    return {key: sum(values) / len(values) for key, values in given.items()}
+
+
 def pairs_of(records: Iterable[Record], *, raters: bool = True) -> list[Pair]:
     """The pairs that the records compare, each with its votes; the records are read once and not kept. Without
     `raters`, votes that say the same are added up into one of nobody's, so memory grows with the pairs alone.
@@ -125,6 +161,7 @@ def _vote(
     """What the record says of two of its responses, and their pair, which is new if they were never compared."""
     first_is_a = record.response_ids[i] < record.response_ids[j]
     a, b = (i, j) if first_is_a else (j, i)
+    a_first = first_is_a if record.order_known else None
     key = (record.prompt_id, record.response_ids[a], record.response_ids[b])
     pair = pairs.get(key)
     if pair is None:
@@ -142,7 +179,7 @@ def _vote(
     ranked = record.ranks is not None and len(ranks) > 2
     outcome = 0.5 if ranks[a] == ranks[b] else float(ranks[a] < ranks[b])
     weight = record.weight * 2 / len(ranks)
-    return pair, Vote(record.rater, outcome, first_is_a, weight, record.strength or 0, ranked, record.weight)
+    return pair, Vote(record.rater, outcome, a_first, weight, record.strength or 0, ranked, record.weight)
 
 
 def _ranks_of_scores(record: Record) -> list[int] | None:
@@ -181,4 +218,5 @@ def _with_single_scores_joined(records: Iterable[Record]) -> Iterable[Record]:
             scores={key: tuple(part.scores[key][0] for part in parts) for key in sorted(keys)},
             weight=parts[0].weight,
             authors=tuple(part.authors[0] for part in parts) if all(part.authors for part in parts) else (),
+            order_known=False,
         )

@@ -46,7 +46,8 @@ class VoteOptions:
 @dataclass(frozen=True)
 class Votes:
     """V votes as tensors (V,): places of a and b among the items, 1 for a, 0 for b and 0.5 for a tie, +1 where a was
-    shown first and -1 where b was, the rater's number (0 for unknown ones), strength - 1 signed by the winner, weight.
+    shown first, -1 where b was and 0 where nobody knows, the rater's number (0 for unknown ones), strength - 1 signed
+    by the winner, weight.
     Whole rankings by their number of responses K: places (R, K), ranks (R, K), weights (R,)."""
 
     a: Tensor
@@ -161,7 +162,7 @@ class VoteModel(torch.nn.Module):
         return [
             (
                 vote.outcome,
-                1.0 if vote.a_first else -1.0,
+                0.0 if vote.a_first is None else 1.0 if vote.a_first else -1.0,
                 self.number.get(vote.rater, 0),
                 max(0, vote.strength - 1) * (2 * vote.outcome - 1),
                 vote.weight,

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.utils.translation import get_language, gettext
 
 from annotate.errors import PalateError
+from annotate.exchange.records import items_of
 from annotate.exchange.sources import known_rows
 from annotate.prompts.models import Response, Split
 from annotate.studies.models import Study
@@ -63,7 +64,7 @@ class Corpus:
         elif self.named.startswith(f"{DEMO}:"):
             pairs = iter(cases.documents(_case(self.named), self.documents, self.seed))
         elif self.named == STUDY and self.study is not None:
-            pairs = _responses(self.study).values_list("prompt__text", "text").iterator(chunk_size=2000)
+            pairs = items_of(_responses(self.study))
         else:
             pairs = (pair for path in _files(self.named) for pair in _read(path))
         empty = True

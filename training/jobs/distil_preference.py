@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
-from annotate.exchange.records import records_of
+from annotate.exchange.records import items_of, records_of
 from annotate.judgements.models import Judgement
 from annotate.prompts.models import Response, Split
 from annotate.studies.models import Study
@@ -137,8 +137,9 @@ def _train(study: Study, options: Options, held_out: list[Item]) -> list[Item]:
 
 def _held_out(study: Study) -> tuple[list[Item], list[str]]:
     """The responses to prompts of the test split, and the group of each: its prompt where that has none."""
-    rows = _responses(study, Split.TEST).values_list("prompt__text", "text", "prompt__group", "prompt__external_id")
-    return [(prompt, text) for prompt, text, _, _ in rows], [group or prompt for _, _, group, prompt in rows]
+    responses = _responses(study, Split.TEST)
+    groups = responses.values_list("prompt__group", "prompt__external_id")
+    return list(items_of(responses)), [group or prompt for group, prompt in groups]
 
 
 def _responses(study: Study, split: str) -> Any:
@@ -146,7 +147,7 @@ def _responses(study: Study, split: str) -> Any:
 
 
 def _items(responses: Any) -> list[Item]:
-    return list(dict.fromkeys(responses.values_list("prompt__text", "text")))
+    return list(dict.fromkeys(items_of(responses)))
 
 
 JOB = Job(Options, check, perform, "Distil a preference model into a small, fast one that learns its rewards.")

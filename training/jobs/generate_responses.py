@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
+from annotate.exchange.records import engine_prompt
 from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Method, Study
 from annotate.tasks.operations import create_tasks
@@ -80,22 +81,18 @@ def write(
     run: Run,
     reporter: Reporter,
 ) -> tuple[list[list[str]], int]:
-    """The distinct texts that the policy at `path` samples for each prompt, empty ones left out, and how many prompts
-    were truncated."""
+    """The distinct texts that the policy at `path` samples for each prompt, of which one may be empty, and how many
+    prompts were truncated."""
     from training.engine.formatting import truncation
     from training.engine.sampling import generate, load_policy
 
     policy = load_policy(path)
-    asked = [prompt.text for prompt in prompts]
+    asked = [engine_prompt(prompt) for prompt in prompts]
     completions = generate(policy, asked, per_prompt=per_prompt, reporter=reporter, **options)
     truncated = sum(text in policy.truncated for text in asked)
     if said := truncation(truncated, len(asked), policy.room(options["max_new_tokens"]), "prompts"):
         reporter.log(said)
-    texts = [
-        list(dict.fromkeys(c.text.replace("\0", "").strip() for c in of_prompt if c.text.replace("\0", "").strip()))
-        for of_prompt in completions
-    ]
-    return texts, truncated
+    return [list(dict.fromkeys(c.text.replace("\0", "").strip() for c in row)) for row in completions], truncated
 
 
 def save(

@@ -10,8 +10,9 @@ from django.utils.translation import gettext as _
 
 from annotate.exchange.files import wrong
 from annotate.exchange.import_judgements import import_judgements
-from annotate.exchange.import_preferences import Way, import_preferences, told
+from annotate.exchange.import_preferences import Way, details, import_preferences, told
 from annotate.exchange.import_prompts import Report, import_prompts
+from annotate.exchange.mapping import parse_mapping, parse_scales
 from annotate.exchange.memory import at_most
 from annotate.exchange.shapes.fields import Fields
 from annotate.exchange.shapes.registry import SHAPES
@@ -24,7 +25,7 @@ from training.models import Run
 
 @dataclass(frozen=True)
 class PromptOptions:
-    file: str = option(help="CSV or JSON lines with a text column, or the columns train and test")
+    file: str = option(help="CSV or JSON lines with a column text or prompt, or the columns train and test")
     group_by: str = option("", help="column that names the group of a prompt; a group is never split")
 
 
@@ -40,6 +41,11 @@ class JudgementOptions:
 class PreferenceOptions:
     file: str = option(help="CSV, JSON lines, a JSON array or Parquet")
     shape: str = option("", help="what the rows are", choices=("", *SHAPES))
+    mapping: str = option(
+        "", help="Palate's fields with the file's columns, such as prompt=question, winner=preference"
+    )
+    ignore: str = option("", help="columns to leave out, with commas between them")
+    scale: str = option("", help="ranges of criteria that the study lacks, such as fluency:1:5, clarity:0:100")
     dry_run: bool = option(False, help="say what would be added and what is wrong, and change nothing")
     skip_bad: bool = option(False, help="leave out rows that do not fit, and count them")
     make_tasks: bool = option(False, help="make tasks of responses that nobody judged")
@@ -88,6 +94,8 @@ def _import_preferences(run: Run, options: PreferenceOptions, reporter: Reporter
     names = tuple(name.strip() for name in options.response_fields.split(",") if name.strip())
     way = Way(
         shape=options.shape,
+        mapping=parse_mapping(options.mapping.split(","), options.ignore.split(",")),
+        scales=parse_scales(options.scale),
         fields=Fields(options.prompt_field, names),
         dry_run=options.dry_run,
         skip_bad=options.skip_bad,
@@ -95,9 +103,9 @@ def _import_preferences(run: Run, options: PreferenceOptions, reporter: Reporter
     )
     with at_most(settings.IMPORT_MEMORY_MB):
         counts = import_preferences(slug=study_of(run).slug, path=Path(options.file), way=way, report=_progress_of(run))
-    for line in (told(counts), *counts["errors"]):
+    for line in (told(counts), *details(counts), *counts["errors"]):
         reporter.log(line)
-    return counts
+    return {**counts, "ignored_fields": ", ".join(counts["ignored_fields"])}
 
 
 PREFERENCES_JOB = Job(

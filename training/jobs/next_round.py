@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from annotate.audit.models import Action
 from annotate.audit.operations import record
 from annotate.errors import PalateError
+from annotate.exchange.records import engine_prompt
 from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Study
 from annotate.tasks.models import ROUND_PRIORITY
@@ -137,7 +138,7 @@ def _best(
     assert model is not None  # checked before the run began
     chosen = []
     for prompt, texts in zip(prompts, drawn, strict=True):
-        rewards = dict(zip(texts, model.score([(prompt.text, text) for text in texts]), strict=True))
+        rewards = dict(zip(texts, model.score([(engine_prompt(prompt), text) for text in texts]), strict=True))
         draws = [texts[n :: options.per_prompt] for n in range(options.per_prompt)]
         chosen.append([max(of_one, key=rewards.__getitem__) for of_one in draws if of_one])
     return chosen

@@ -9,7 +9,7 @@ import numpy as np
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
-from annotate.exchange.records import records_of
+from annotate.exchange.records import engine_prompt, records_of
 from annotate.judgements.models import Judgement
 from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Study
@@ -195,7 +195,7 @@ def _uncertainty(study: Study, rest: Sequence[Candidate], options: Options, repo
 
 def _rewards(model: Any, rest: Sequence[Candidate], reporter: Reporter) -> dict[int, np.ndarray]:
     """The members' rewards (M,) of each response that the candidates mention."""
-    prompts = dict(Prompt.objects.filter(pk__in={c.prompt for c in rest}).values_list("pk", "text"))
+    prompts = {prompt.pk: engine_prompt(prompt) for prompt in Prompt.objects.filter(pk__in={c.prompt for c in rest})}
     wanted = sorted({pk for candidate in rest for pk in candidate.responses})
     found: dict[int, np.ndarray] = {}
     for start in range(0, len(wanted), CHUNK):

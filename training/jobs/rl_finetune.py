@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from annotate.errors import PalateError
-from annotate.exchange.records import records_of
+from annotate.exchange.records import engine_prompt, records_of
 from annotate.prompts.models import Split
 from annotate.studies.models import Study
 from training import card_files, cards, model_versions, snapshots, tracking
@@ -342,7 +342,7 @@ def _real(study: Study, options: Options) -> list[tuple[str, str]]:
 
 def _texts(study: Study, split: str, asked_at: datetime) -> list[tuple[str, str]]:
     prompts = study.prompts.filter(split=split, created_at__lte=asked_at)
-    return list(prompts.order_by("id").values_list("text", "reference"))
+    return [(engine_prompt(prompt), prompt.reference) for prompt in prompts.order_by("id")]
 
 
 def _preference_paths(study: Study, options: Options) -> list[str]:

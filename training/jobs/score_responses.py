@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
+from annotate.exchange.records import engine_prompt
 from annotate.prompts.models import Response
 from annotate.studies.models import Study
 from training import model_versions
@@ -62,7 +63,7 @@ def score(version: ModelVersion, model: "PreferenceModel", responses: Sequence[R
     """Store what the model, registered as `version`, thinks of the responses."""
     from training.engine.reward import spread
 
-    members = model.score_members([(response.prompt.text, response.text) for response in responses])
+    members = model.score_members([(engine_prompt(response.prompt), response.text) for response in responses])
     ResponseReward.objects.bulk_create(
         [
             ResponseReward(

@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 
 from annotate.errors import PalateError
 from annotate.exchange.records import records_of
+from annotate.judgements.models import Judgement
 from annotate.prompts.models import Split
 from annotate.studies.models import Study
 from palate.revision import revision
@@ -180,6 +181,12 @@ def check(study: Study | None, options: Options) -> None:
     _criterion_weights(study, options.criteria)
     tracking.check(options.track)
     _check_memory_options(options)
+    if options.position and not Judgement.objects.counted().of_study(study).with_known_order().exists():
+        said = gettext(
+            "--position: the study has no comparison whose order shown is known; imports of chosen and rejected "
+            "responses do not tell it"
+        )
+        raise PalateError(said)
     if options.base_model:
         if options.kind in ("cnn", "rnn"):
             said = gettext("--base-model: a model of kind %(kind)s starts from nothing; leave it out")

@@ -1,4 +1,4 @@
-"""Battles of two models, in both forms that Chatbot Arena published."""
+"""Battles of two models, in the forms that Chatbot Arena and MT-Bench published."""
 
 import json
 from collections.abc import Sequence
@@ -7,29 +7,41 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from annotate.exchange.bundles import Bundle, Said, Written, dialogue, digest
-from annotate.exchange.files import Row, is_number
+from annotate.exchange.bundles import Bundle, Said, Written, digest
+from annotate.exchange.conversations import Message, messages_of, render, split_answer
+from annotate.exchange.files import Row, is_number, moment_of
+from annotate.exchange.shapes.asked import bundle_of
+from annotate.exchange.shapes.fields import mark_read
 
 
 def arena(row: Row) -> list[Bundle]:
-    """question_id, model_a, model_b, winner, judge, conversation_a, conversation_b, tstamp; or
+    """question_id, model_a, model_b, winner, judge, conversation_a, conversation_b, tstamp, turn; or
     id, prompt, response_a, response_b and a column winner_* that is 1."""
-    prompt, texts = _conversations(row) if "conversation_a" in row.values else _columns(row)
+    asked, texts = _conversations(row) if row.has("conversation_a") else _columns(row)
     models = [row.name("model_a"), row.name("model_b")]
     if texts[0] == texts[1]:
         row.fail("model_b", _("wrote the same text as model_a, so there is nothing to compare"))
     responses = [Written(digest(f"{model}\n{text}"), text, model) for model, text in zip(models, texts, strict=True)]
     ranks, neither = _winner(row)
-    battle = row.name("question_id", required=False) or row.name("id", required=False)
     said = Said(
-        external_id=f"arena:{battle}" if battle else "",
+        external_id=_battle(row),
         shown=[response.external_id for response in responses],
         ranks=ranks,
         unacceptable=[neither, neither],
         rater=row.name("judge", required=False) or None,
-        at=_moment(row.values.get("tstamp")),
+        at=_moment(row),
+        order_known=True,
     )
-    return [Bundle(row, digest(prompt), prompt, responses, [said], split=row.name("split", required=False))]
+    return [bundle_of(row, asked, responses, said)]
+
+
+def _battle(row: Row) -> str:
+    """The id of the battle. Rows with a turn have none for sure: MT-Bench numbers its questions, not its battles."""
+    if row.has("turn"):
+        mark_read(row, "question_id")
+        return ""
+    battle = row.name("question_id", required=False) or row.name("id", required=False)
+    return f"arena:{battle}" if battle else ""
 
 
 def _winner(row: Row) -> tuple[Sequence[int], bool]:
@@ -45,36 +57,54 @@ def _winner(row: Row) -> tuple[Sequence[int], bool]:
     return columns[won[0]], False
 
 
-def _conversations(row: Row) -> tuple[str, list[str]]:
-    sides = [_list(row, field) for field in ("conversation_a", "conversation_b")]
-    for side in sides:
-        if len(side) < 2 or not all(isinstance(m, dict) and isinstance(m.get("content"), str) for m in side):
-            row.fail("conversation_a", _("expected conversations of messages with role and content"))
-    asked = [[m["content"] for m in side if m.get("role") == "user"] for side in sides]
-    if asked[0] != asked[1]:
+def _conversations(row: Row) -> tuple[list[Message], list[str]]:
+    sides = [_up_to_turn(row, messages_of(row, field)) for field in ("conversation_a", "conversation_b")]
+    questions = [[message for message in side if message["role"] != "assistant"] for side in sides]
+    if questions[0] != questions[1]:
         row.fail("conversation_b", _("asks something else than conversation_a"))
+    for field, side in zip(("conversation_a", "conversation_b"), sides, strict=True):
+        split_answer(row, field, side)
     # In a longer talk the answers differ from the first turn on: what both saw is the first question.
-    if len(sides[0]) == 2 == len(sides[1]):
-        return asked[0][0], [side[1]["content"] for side in sides]
-    return asked[0][0], [dialogue(side[1:]) for side in sides]
+    first = next((n for n, message in enumerate(sides[0]) if message["role"] == "assistant"), 0)
+    if not first or sides[0][:first] != sides[1][:first]:
+        row.fail("conversation_a", _("expected conversations that begin with a turn of the user"))
+    return sides[0][:first], [render(side[first:]) for side in sides]
 
 
-def _columns(row: Row) -> tuple[str, list[str]]:
+def _up_to_turn(row: Row, talk: list[Message]) -> list[Message]:
+    """The part of the conversation that was judged: up to the answer of the turn that the row names.
+
+    In Chatbot Arena's files `turn` is the number of turns, which comes to the same.
+    """
+    if not row.has("turn"):
+        return talk
+    turn = row.values.get("turn")
+    ends = [number for number, message in enumerate(talk, start=1) if message["role"] == "assistant"]
+    if not isinstance(turn, int) or not 1 <= turn <= len(ends):
+        row.fail("turn", _("%(turn)r; expected a turn of the conversation, 1 to %(last)d"), turn=turn, last=len(ends))
+    return talk[: ends[turn - 1]]
+
+
+def _columns(row: Row) -> tuple[list[Message], list[str]]:
     """The cells hold JSON arrays, one text a turn, or plain texts."""
     prompt, *answers = (_turns(row, field) for field in ("prompt", "response_a", "response_b"))
+    asked = [{"role": "user", "content": prompt[0]}]
     if len(prompt) == 1:
-        return prompt[0], [answer[0] for answer in answers]
-    told = []
-    for answer in answers:
+        return asked, [answer[0] for answer in answers]
+    texts = []
+    for answer, field in zip(answers, ("response_a", "response_b"), strict=True):
+        if len(answer) != len(prompt):
+            said = _("has %(answers)d turns; the prompt has %(prompts)d")
+            row.fail(field, said, answers=len(answer), prompts=len(prompt))
         turns = [{"role": "assistant", "content": answer[0]}]
-        for question, text in zip(prompt[1:], answer[1:], strict=False):
+        for question, text in zip(prompt[1:], answer[1:], strict=True):
             turns += [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
-        told.append(dialogue(turns))
-    return prompt[0], told
+        texts.append(render(turns))
+    return asked, texts
 
 
 def _turns(row: Row, field: str) -> list[str]:
-    text = row.text(field)
+    text = row.text(field, blank=field != "prompt")
     if text.startswith("["):
         try:
             turns = json.loads(text)
@@ -86,17 +116,9 @@ def _turns(row: Row, field: str) -> list[str]:
     return [text]
 
 
-def _list(row: Row, field: str) -> list[Any]:
-    value = row.values.get(field)
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            row.fail(field, _("is not JSON"))
-    if not isinstance(value, list):
-        row.fail(field, _("is not a list of messages"))
-    return value
-
-
-def _moment(stamp: Any) -> datetime | None:
-    return datetime.fromtimestamp(float(stamp), UTC) if is_number(stamp) and 0 < stamp < 4e9 else None
+def _moment(row: Row) -> datetime | None:
+    stamp: Any = row.values.get("tstamp")
+    if is_number(stamp) and 0 < stamp < 4e9:
+        return datetime.fromtimestamp(float(stamp), UTC)
+    text = row.values.get("timestamp")
+    return moment_of(text) if isinstance(text, str) else None

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from annotate.exchange.files import Row
 
+TIES = {"tie", "equal", "both", "same", "neither", "none", "draw"}
 PROMPTS = ("prompt", "instruction", "question", "query", "input", "context", "text")
 RESPONSES = re.compile(r"response|answer|completion|output|reply|generation|candidate|text|option|choice", re.I)
 
@@ -48,3 +49,9 @@ def match(row: Row, field: str, named: Any, names: Sequence[str]) -> str:
     if len(same) != 1:
         row.fail(field, _("%(named)r names none of %(names)s"), named=named, names=", ".join(names))
     return same[0]
+
+
+def mark_read(row: Row, *names: str) -> None:
+    """These fields were read, by way of a copy of the row."""
+    for name in names:
+        row.values.get(name)

@@ -12,6 +12,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from annotate.exchange.bundles import Bundle, Said, Written
+from annotate.exchange.conversations import messages_of
 from annotate.exchange.files import Row, moment_of
 from annotate.exchange.tables import original
 from annotate.members.models import Kind
@@ -52,17 +53,20 @@ def raw(row: Row) -> list[Bundle]:
         instructions_version=told["instructions_version"] or 0,
         live=bool(told["live"]),
         supersedes=f"palate:{told['supersedes']}" if told["supersedes"] else "",
+        order_known=bool(told["order_known"]),
     )
     return [
         Bundle(
             row=first,
             prompt_id=first.name("prompt_id"),
             prompt=first.text("prompt"),
-            responses=[Written(o.name("response_id"), o.text("response"), o.name("author")) for o in rows],
+            responses=[Written(o.name("response_id"), o.text("response", blank=True), o.name("author")) for o in rows],
             said=[said],
             group=first.name("group", required=False),
             split=first.name("split"),
             purpose=first.name("purpose"),
+            chosen_by=first.name("chosen_by", required=False),
+            messages=messages_of(first, "messages") if first.has("messages") else (),
             scales={key: (float(low), float(high)) for key, (low, high) in scales.items()},
         )
     ]
@@ -71,7 +75,7 @@ def raw(row: Row) -> list[Bundle]:
 NUMBERS = {
     **dict.fromkeys(("judgement", "live", "supersedes", "instructions_version", "position", "rank"), int),
     **dict.fromkeys(("strength", "confidence"), int),
-    "unacceptable": int,
+    **dict.fromkeys(("unacceptable", "order_known"), int),
     "seconds": float,
 }
 OBJECTS = ("scores", "scales")

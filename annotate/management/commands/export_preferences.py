@@ -26,6 +26,7 @@ class Command(PalateCommand):
             choices=list(exports.FORMATS),
             required=True,
             help="raw: a row a judgement and response; pairs, rankings, scores, labels: what raters say together; "
+            "feedback: skipped tasks, flags and comments; "
             "preference, unpaired, prompts: training data as TRL's trainers take it",
         )
         parser.add_argument("--output", required=True, metavar="FILE", help="file or folder; - for standard output")

@@ -6,7 +6,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from annotate.exchange.import_preferences import Way, import_preferences, told
+from annotate.exchange.import_preferences import Way, details, import_preferences, told
+from annotate.exchange.mapping import parse_mapping
 from annotate.exchange.shapes.fields import Fields
 from annotate.exchange.shapes.registry import SHAPES
 from annotate.management.palate_command import ImportCommand, scale_argument
@@ -26,6 +27,17 @@ class Command(ImportCommand):
             choices=list(SHAPES),
             default="",
             help="default: seen from the first row. " + "; ".join(f"{name}: {told}" for name, told in SHAPES.items()),
+        )
+        parser.add_argument(
+            "--map",
+            action="append",
+            default=[],
+            metavar="FIELD=COLUMN",
+            help="read a column as one of Palate's fields: prompt=question, winner=preference, score:fluency=fluency "
+            "(docs/exchange.md lists them); repeat the flag for each",
+        )
+        parser.add_argument(
+            "--ignore", default="", metavar="A,B", help="columns to leave out, also where they hold judgements"
         )
         parser.add_argument("--dry-run", action="store_true", help="say what would be added and what is wrong")
         parser.add_argument("--skip-bad", action="store_true", help="leave out rows that do not fit, and count them")
@@ -50,13 +62,14 @@ class Command(ImportCommand):
             action="append",
             default=[],
             metavar="KEY:MIN:MAX",
-            help="range of a criterion that study and file lack (default: 0 to 100)",
+            help="range of a criterion that study and file lack, such as fluency:1:5",
         )
 
     def fill(self, **options: Any) -> Mapping[str, Any]:
         names = tuple(name.strip() for name in options["response_fields"].split(",") if name.strip())
         way = Way(
             shape=options["shape"],
+            mapping=parse_mapping(options["map"], options["ignore"].split(",")),
             fields=Fields(options["prompt_field"], names),
             scales=dict(options["scale"]),
             **{name: options[name] for name in ("dry_run", "skip_bad", "resumable", "make_tasks")},
@@ -69,6 +82,8 @@ class Command(ImportCommand):
 
             counts = import_preferences(slug=options["study"], path=options["file"], way=way, report=report)
         self.stdout.write(told(counts))
+        for line in details(counts):
+            self.stdout.write(f"  {line}")
         for error in counts["errors"]:
             self.stderr.write(f"  {error}")
         return counts

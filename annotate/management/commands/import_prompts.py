@@ -15,8 +15,8 @@ class Command(ImportCommand):
         parser.add_argument(
             "file",
             type=Path,
-            help="columns text and where wanted prompt_id, group, split, reference, beside, audience; or the columns "
-            "train and test, whose cells are the texts",
+            help="columns text (or prompt) and where wanted prompt_id, group, split, reference, beside, audience; or "
+            "the columns train and test, whose cells are the texts",
         )
         parser.add_argument(
             "--group-by", default="", metavar="COLUMN", help="column whose value keeps prompts together"

@@ -14,7 +14,7 @@ from annotate.prompts.models import Response
 from annotate.studies.models import Study
 from annotate.tasks.models import Task
 from annotate.tasks.operations import lease_next
-from tests.factories import MembershipFactory, StudyFactory, TaskFactory
+from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 from training.models import ModelKind, ModelVersion, Run
 
 RESPONSES = [{"prompt": "Q", "response": text, "author": f"m{text}"} for text in "AB"]
@@ -157,6 +157,7 @@ class TestData:
     def test_labels_of_judgements_are_the_studys(self, api):
         labels = {"label_question": "Which?", "labels": ["good", "bad"], "ask_confidence": True}
         assert api("PATCH", "studies/shop/", labels).json()["labels"] == ["good", "bad"]
+        CriterionFactory(study=Study.objects.get(slug="shop"), key="clear", minimum=1, maximum=5)
         api("POST", "studies/shop/responses/", {"responses": [{"prompt": "Q", "prompt_id": "q", "response": "A"}]})
         (response,) = api("GET", "studies/shop/responses/").json()["results"]
         said = {
@@ -167,13 +168,17 @@ class TestData:
             ({"label": "fine"}, 422, "'fine' is no label of the study; expected good, bad"),
             ({"label": ""}, 422, "only beside a label"),
             ({"confidence": 4}, 400, "4"),
-            ({}, 200, ""),
-            ({"judgement_id": "2", "label": "bad"}, 422, "has judged these responses differently"),
+            ({"scores": {"claer": [3]}}, 422, "'claer' is no criterion of the study; expected clear"),
+            ({"lable": "good"}, 400, "Unknown field; expected judgement_id"),
+            ({}, 200, '"judgements":1'),
+            ({"label": "bad"}, 422, "the id 'api:1' stands in the study already with another judgement"),
+            ({"judgement_id": "2", "label": "bad"}, 200, '"repeats":1'),
         ):
             answer = api("POST", "studies/shop/judgements/", {"judgements": [{**said, **change}]})
             assert answer.status_code == status, answer.content
             assert words in answer.content.decode()
-        (read,) = api("GET", "studies/shop/judgements/").json()["results"]
+        read, again = api("GET", "studies/shop/judgements/").json()["results"]
+        assert (read["part"], again["part"]) == ("vote", "repeat")
         assert (read["label"], read["confidence"]) == ("good", 3)
 
     def test_exports_are_the_files_of_the_page_and_are_on_record(self, api, owner):
@@ -185,6 +190,17 @@ class TestData:
         entry = Entry.objects.get(action="exported")
         assert (entry.actor, entry.subject) == (owner.user.username, "pairs.jsonl")
         assert api("GET", "studies/shop/export/pairs.exe").status_code == 400
+
+    @pytest.mark.parametrize("accept", ["text/csv", "application/json", "application/vnd.apache.parquet", "*/*"])
+    def test_a_client_may_say_what_it_accepts(self, api, bearer, owner, accept):
+        TaskFactory(study=owner.study)
+        submit(assignment=lease_next(rater=owner), answer=Answer(ranks=[1, 2]))
+        headers = {**bearer("export"), "Accept": accept}
+        answer = api("GET", "studies/shop/export/raw.csv", headers=headers)
+        assert (answer.status_code, answer["Content-Type"]) == (200, "text/csv; charset=utf-8")
+        assert b"".join(answer.streaming_content).startswith(b"judgement,")
+        refused = api("GET", "studies/shop/export/pairs.exe", headers=headers)
+        assert (refused.status_code, refused["Content-Type"]) == (400, "application/json")
 
     def test_lists_take_no_other_filter_than_the_split(self, api, owner):
         TaskFactory(study=owner.study)

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from annotate.errors import PalateError
 from annotate.exchange import sources, writer
 from annotate.exchange.exports import RAW, raw_rows
 from annotate.exchange.import_preferences import Way, import_preferences
+from annotate.exchange.mapping import parse_mapping
 from annotate.exchange.sources import Limits, rows
 from annotate.judgements.models import Judgement
 from annotate.judgements.operations import Answer, adjudicate, correct, submit
@@ -108,7 +110,7 @@ class TestImport:
         assert (counts["prompts"], counts["responses"], counts["responses_already_there"]) == (2, 4, 6)
 
     def test_a_dry_run_counts_tells_the_first_errors_and_changes_nothing(self, tmp_path, capsys):
-        file = write(tmp_path / "a.jsonl", *responses(3), {"prompt": "x"}, {"prompt": "p", "response": " "}, [1])
+        file = write(tmp_path / "a.jsonl", *responses(3), {"prompt": "x"}, {"prompt": "p", "response": 1.5}, [1])
         call_command("import_preferences", "s", str(file), dry_run=True)
         printed = capsys.readouterr()
         assert "2 prompts, 3 responses" in printed.out
@@ -145,11 +147,38 @@ class TestImport:
         task = Task.objects.get()
         assert (task.slots_taken, task.replication, task.judgements.count()) == (3, 3, 3)
 
-    def test_a_rater_who_says_two_things_is_an_error(self, tmp_path):
+    def test_a_rater_who_judges_again_repeats_and_an_equal_row_counts_once(self, tmp_path):
         battle = {"model_a": "m", "model_b": "n", "judge": "j", "prompt": "Q", "response_a": "A", "response_b": "B"}
-        file = write(tmp_path / "a.jsonl", {**battle, "winner": "model_a"}, {**battle, "winner": "model_b"})
-        with pytest.raises(PalateError, match="line 2, field rater"):
+        again = [{**battle, "winner": winner, "tstamp": time} for winner, time in
+                 (("model_b", 3e8), ("model_a", 1e8), ("model_a", 2e8), ("model_a", 2e8))]  # fmt: skip
+        file = write(tmp_path / "a.jsonl", *again)
+        counts = import_preferences(slug="s", path=file)
+        assert (counts["judgements"], counts["repeats"], counts["duplicate_judgements"]) == (3, 2, 1)
+        parts = Judgement.objects.order_by("made_at").values_list("part", "ranks")
+        assert list(parts) == [("vote", [1, 2]), ("repeat", [1, 2]), ("repeat", [2, 1])]
+        assert Task.objects.get().slots_taken == 1
+        assert import_preferences(slug="s", path=file)["judgements"] == 0
+        assert Judgement.objects.count() == 3
+
+    def test_an_id_that_repeats_with_another_judgement_is_an_error(self, tmp_path):
+        battle = {"question_id": 5, "model_a": "m", "model_b": "n", "judge": "j", "winner": "tie", "prompt": "Q"}
+        rows = [{**battle, "response_a": a, "response_b": b} for a, b in ("AB", "AC")]
+        file = write(tmp_path / "a.jsonl", *rows)
+        with pytest.raises(PalateError, match=r"line 2, field judgement_id: the id 'arena:5' stands in this import"):
             import_preferences(slug="s", path=file)
+        import_preferences(slug="s", path=write(tmp_path / "b.jsonl", rows[0]))
+        with pytest.raises(PalateError, match="in the study already with another judgement"):
+            import_preferences(slug="s", path=write(tmp_path / "c.jsonl", rows[1]))
+        way = Way(mapping=parse_mapping([], ["question_id"]))
+        assert import_preferences(slug="t", path=file, way=way)["judgements"] == 2
+
+    def test_a_criterion_without_a_range_is_refused(self, tmp_path):
+        file = write(tmp_path / "a.jsonl", {"prompt": "Q", "response": "A", "fluency": 3})
+        way = Way(mapping=parse_mapping(["score:fluency=fluency"], []))
+        with pytest.raises(PalateError, match="--scale fluency:MIN:MAX"):
+            import_preferences(slug="s", path=file, way=way)
+        import_preferences(slug="s", path=file, way=replace(way, scales={"fluency": (1, 5)}))
+        assert Judgement.objects.get().scores == {"fluency": [3]}
 
     def test_responses_become_tasks(self, tmp_path):
         file = write(tmp_path / "a.jsonl", *responses(8, per_prompt=4))
@@ -213,7 +242,7 @@ class TestSources:
         bomb.write_bytes(gzip.compress(b'{"prompt": "' + b"a" * 40_000_000 + b'"}\n'))
         with pytest.raises(PalateError, match="decompresses"):
             list(rows(bomb, Limits(ratio=10)))
-        with pytest.raises(PalateError, match="longer than"):
+        with pytest.raises(PalateError, match="a row of more than 1 MB"):
             list(rows(bomb, Limits(line_bytes=sources.MB)))
         table = io.BytesIO()
         pq.write_table(pa.table({"prompt": ["a" * 40_000_000]}), table, compression="zstd", use_dictionary=False)
@@ -256,5 +285,5 @@ def test_nothing_is_left_of_a_judgement_without_its_predecessor(tmp_path):
 def test_eight_rated_texts_share_a_prompt_however_many_lines_they_take(tmp_path):
     file = tmp_path / "ratings.csv"
     file.write_text("text,rating\n" + "".join(f'"one\ntwo {n}",{n % 2}\n' for n in range(17)))
-    import_preferences(slug="rated", path=file)
+    import_preferences(slug="rated", path=file, way=Way(scales={"rating": (0, 1)}))
     assert [prompt.responses.count() for prompt in Prompt.objects.order_by("pk")] == [8, 8, 1]

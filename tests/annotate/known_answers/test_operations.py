@@ -16,9 +16,10 @@ from annotate.known_answers.operations import (
     untouched,
 )
 from annotate.members.models import Standing
+from annotate.review.operations import flag
 from annotate.studies.models import GoldRule
 from annotate.tasks.models import Purpose, Task
-from annotate.tasks.operations import lease_next
+from annotate.tasks.operations import lease_next, skip
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +35,10 @@ def known(study, purpose=Purpose.GOLD, ranks=RIGHT, k=2):
 
 def answer(rater, ranks):
     """Answer the next task with these ranks of its places, whatever the order shown."""
-    assignment = lease_next(rater=rater)
+    return answer_to(lease_next(rater=rater), ranks)
+
+
+def answer_to(assignment, ranks):
     places = list(assignment.task.places.values_list("response_id", flat=True))
     return submit(assignment=assignment, answer=Answer(ranks=[ranks[places.index(pk)] for pk in assignment.shown]))
 
@@ -238,3 +242,70 @@ class TestQuiz:
         answer(rater, RIGHT)
         rater.refresh_from_db()
         assert rater.quiz_passed is True
+
+    def test_is_graded_on_answers_whatever_was_fetched_ahead(self, quiz, rater):
+        on_screen = lease_next(rater=rater)
+        ahead = lease_next(rater=rater, beyond=[on_screen.pk])
+        answer_to(on_screen, RIGHT)
+        rater.refresh_from_db()
+        assert rater.quiz_passed is None
+        answer_to(ahead, WRONG)
+        rater.refresh_from_db()
+        assert rater.quiz_passed is False
+
+    def test_nothing_comes_before_the_last_question_is_answered(self, quiz, rater):
+        held = [lease_next(rater=rater)]
+        held.append(lease_next(rater=rater, beyond=[held[0].pk]))
+        assert lease_next(rater=rater, beyond=[one.pk for one in held]) is None
+        rater.refresh_from_db()
+        assert rater.quiz_passed is None
+
+    @pytest.mark.parametrize("leave", ["skip", "flag"])
+    @pytest.mark.parametrize("last", [True, False])
+    def test_a_question_that_is_left_out_counts_as_wrong(self, study, quiz, rater, leave, last):
+        leave_out = {
+            "skip": lambda one: skip(assignment=one, reason="unclear"),
+            "flag": lambda one: flag(assignment=one, kind="unsafe"),
+        }
+        for n, _task in enumerate(quiz):
+            if (n == 1) == last:
+                leave_out[leave](lease_next(rater=rater))
+            else:
+                answer(rater, RIGHT)
+        rater.refresh_from_db()
+        assert rater.quiz_passed is False
+        other = MembershipFactory(study=study)
+        study.quiz_minimum = 0.5
+        study.save()
+        leave_out[leave](lease_next(rater=other))
+        answer(other, RIGHT)
+        other.refresh_from_db()
+        assert other.quiz_passed is True
+
+    def test_whoever_skips_all_of_it_fails_and_can_be_reinstated(self, quiz, rater):
+        for _ in quiz:
+            skip(assignment=lease_next(rater=rater), reason="unclear")
+        rater.refresh_from_db()
+        assert rater.quiz_passed is False
+        reinstate(rater=rater)
+        rater.refresh_from_db()
+        assert lease_next(rater=rater).task.purpose == Purpose.COLLECT
+
+    def test_a_question_taken_out_after_the_others_were_answered_locks_nobody_out(self, quiz, rater):
+        answer(rater, RIGHT)
+        take_out(task=quiz[1])
+        assert lease_next(rater=rater).task.purpose == Purpose.COLLECT
+        rater.refresh_from_db()
+        assert rater.quiz_passed is True
+
+    def test_questions_for_another_audience_are_none_of_the_rater(self, study, quiz, rater):
+        Task.objects.filter(pk__in=[task.pk for task in quiz]).update(audience=["de"])
+        assert lease_next(rater=rater).task.purpose == Purpose.COLLECT
+
+    def test_a_flag_takes_no_known_answer_out(self, study, quiz, rater):
+        flag(assignment=lease_next(rater=rater), kind="unsafe")
+        assert lease_next(rater=MembershipFactory(study=study)).task == quiz[0]
+        gold = known(study)
+        Task.objects.filter(purpose=Purpose.QUIZ).update(withdrawn=True)
+        flag(assignment=lease_next(rater=MembershipFactory(study=study)), kind="unsafe")
+        assert not Task.objects.get(pk=gold.pk).withdrawn

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.exchange.bundles import dialogue
+from annotate.exchange.conversations import render
 from annotate.prompts.turns import turns
 from annotate.studies.models import Study
 from annotate.templatetags.texts import as_text_of
@@ -31,7 +31,7 @@ def test_no_text_breaks_it(text):
 
 def test_what_imports_make_of_messages_is_read_as_turns():
     messages = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello.\n\nWhat now?"}]
-    assert turns(dialogue(messages)) == [("User", "Hi."), ("Assistant", "Hello.\n\nWhat now?")]
+    assert turns(render(messages)) == [("User", "Hi."), ("Assistant", "Hello.\n\nWhat now?")]
 
 
 def test_a_page_shows_turns_on_two_sides_and_escapes_them():

@@ -1,8 +1,10 @@
 import pytest
 
 from annotate.judgements.operations import Answer, submit
+from annotate.judgements.selection import JudgementSelection
 from annotate.quality.agreement import agreement
-from annotate.quality.progress import judgements_by_day, progress_of_study
+from annotate.quality.evidence import Evidence
+from annotate.quality.progress import Counts, counts_of, judgements_by_day, progress_of_study
 from annotate.quality.win_rate import from_outcomes
 from annotate.tasks.operations import lease_next
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
@@ -27,10 +29,11 @@ def test_win_rate_by_hand():
 def test_agreement_by_hand(db):
     study = StudyFactory(replication=3)
     TaskFactory(study=study)
-    assert agreement(study).value is None
+    assert agreement(Evidence(study).comparisons).value is None
     for wins in (True, True, False):
         judge(study, wins)
-    assert (agreement(study).value, agreement(study).pairs) == (pytest.approx(1 / 3), 3)
+    found = agreement(Evidence(study).comparisons)
+    assert (found.value, found.n) == (pytest.approx(1 / 3), 3)
 
 
 def test_progress_counts_what_is_made_and_what_is_wanted(db):
@@ -39,7 +42,8 @@ def test_progress_counts_what_is_made_and_what_is_wanted(db):
     judge(study, True)
     lease_next(rater=MembershipFactory(study=study))
     progress = progress_of_study(study)
-    assert (progress.judgements, progress.wanted, progress.tasks, progress.raters) == (1, 6, 3, 1)
+    assert (progress.judgements, progress.wanted, progress.tasks) == (1, 6, 3)
+    assert counts_of(study, JudgementSelection()) == Counts(judgements=1, raters=1)
     assert (progress.simulated, progress.imported, progress.percent) == (0, 0, 17)
-    days = judgements_by_day(study)
+    days = judgements_by_day(study, JudgementSelection())
     assert (len(days), days[-1].judgements, sum(day.judgements for day in days)) == (30, 1, 1)

@@ -22,7 +22,7 @@ from annotate.quality.units import units_of_answers, units_of_comparisons
 from core.statistics.bootstrap import Clusters, ratio
 
 
-def comparisons(task, rater, first_wins, *, first=None, at=None, seconds=None):
+def comparisons(task, rater, first_wins, *, first=None, at=None, seconds=None, known=None):
     """Comparisons of responses 2t and 2t + 1 of task t, the first shown being 2t unless `first` says otherwise."""
     task, rater = np.asarray(task), np.asarray(rater)
     size = len(task)
@@ -38,6 +38,7 @@ def comparisons(task, rater, first_wins, *, first=None, at=None, seconds=None):
         size=np.full(size, 2),
         at=np.arange(size, dtype=float) if at is None else np.asarray(at, float),
         seconds=np.full(size, np.nan) if seconds is None else np.asarray(seconds, float),
+        order_known=np.ones(size, int) if known is None else np.asarray(known),
     )
 
 
@@ -45,7 +46,7 @@ def answers(values):
     """Scores of one response a task, (raters, tasks), NaN where a rater gave none."""
     rater, task = np.nonzero(np.isfinite(values))
     zero = np.zeros(len(task), int)
-    return Answers(zero, task, task, rater, task, zero, zero + 1, values[rater, task], zero.astype(float))
+    return Answers(zero, task, task, rater, task, zero, zero + 1, values[rater, task], zero.astype(float), zero + 1)
 
 
 @pytest.fixture
@@ -127,7 +128,9 @@ def test_w_by_task():
     response = np.tile([0, 1, 2], 4) + 10 * task
     zero = np.zeros(12, int)
     found = kendalls_w(
-        Answers(judgement, task, task, judgement, response, np.tile([0, 1, 2], 4), zero + 3, value, zero * 1.0)
+        Answers(
+            judgement, task, task, judgement, response, np.tile([0, 1, 2], 4), zero + 3, value, zero * 1.0, zero + 1
+        )
     )
     assert (found.value, found.n) == (pytest.approx(0.5), 2)
 
@@ -149,7 +152,7 @@ def test_nothing_to_agree_on():
     ):
         assert check.estimate.value is None
         assert check.missing
-    assert rows(nothing, given(*[np.zeros(0)] * 6), np.zeros(0)) == []
+    assert rows(nothing, given(*[np.zeros(0)] * 7), np.zeros(0)) == []
     assert len(reliability(nothing).rater) == 0
 
 
@@ -177,6 +180,7 @@ def test_the_ends_of_a_ranking():
     of = Comparisons(
         np.zeros(3, int), np.zeros(3, int), np.zeros(3, int), np.zeros(3, int), np.array([5, 5, 9]),
         np.array([9, 7, 7]), np.array([0.0, 1.0, 1.0]), np.full(3, 3), np.zeros(3), np.zeros(3),
+        np.ones(3, int),
     )  # fmt: skip
     found = checks.first_against_last(of, np.ones(3, bool)).estimate
     assert (found.value, found.n) == (1.0, 1)
@@ -236,8 +240,9 @@ def test_habits_by_hand():
     # Of each pair the rank of the first and of the second.
     value = np.array([[1, 2]] * 6 + [[2, 1], [1, 1]]).ravel()
     all_given = given(
-        np.zeros(16, int), np.tile([0, 1], 8), np.repeat(of.at, 2), np.repeat(seconds, 2), value, np.full(16, 500.0)
-    )
+        np.zeros(16, int), np.tile([0, 1], 8), np.repeat(of.at, 2), np.repeat(seconds, 2), value, np.full(16, 500.0),
+        np.ones(16, int),
+    )  # fmt: skip
     longer = np.array([1, 1, 0, 0, np.nan, np.nan, np.nan, 1])
     found = habits(of, np.zeros(8), np.zeros(8), all_given, all_given.shares, longer)
     assert (found.answers, found.fast, found.timed, found.pace, found.run) == (8, 1, 7, 50, 6)
@@ -248,12 +253,26 @@ def test_habits_by_hand():
     assert (row.first, row.longer, row.fast) == (pytest.approx(6 / 7), 0.5, pytest.approx(1 / 7))
 
 
+def test_habits_of_side_need_a_known_order():
+    """A source that writes the better response first shows nothing of a rater's side, nor a run of equal answers."""
+    of = comparisons(np.arange(8), np.zeros(8, int), [1] * 8, known=[0] * 8)
+    value, unknown = np.tile([1, 2], 8), np.zeros(16, int)
+    all_given = given(
+        np.zeros(16, int), np.tile([0, 1], 8), np.repeat(of.at, 2), np.zeros(16), value, np.zeros(16), unknown
+    )
+    found = habits(of, np.zeros(8), np.zeros(8), all_given, all_given.shares, np.full(8, np.nan))
+    assert (found.answers, found.first.value, found.run) == (8, None, 0)
+    assert rows(of, all_given, np.full(8, np.nan))[0].first is None
+    assert not checks.order_was_random(of, np.ones(8, bool)).any()
+    assert checks.after_a_side(of).estimate.value is None
+
+
 def test_the_same_answer_is_the_same_at_every_place():
     """Two rankings of three that are alike, one that is not, and a score of 1, which is no rank of a third."""
     value = np.array([1, 2, 2, 1, 2, 2, 2, 1, 2, 1], float)
     place = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0])
     zero = np.zeros(10)
-    said = given(zero, place, zero, zero, value, zero).said
+    said = given(zero, place, zero, zero, value, zero, zero + 1).said
     assert said[0] == said[1]
     assert len(set(said.tolist())) == 3
 

@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from annotate.judgements.operations import Answer, submit
+from annotate.judgements.selection import JudgementSelection
 from annotate.known_answers.operations import set_known_answer
 from annotate.quality.consistency import self_consistency
 from annotate.quality.disputes import Vote, agreement_of, disputes
@@ -72,11 +73,11 @@ class TestSelfConsistency:
         judge(rater, [2, 1])  # the first task, its order reversed: the same preference
         judge(rater, [1, 2])  # the last task
         judge(rater, [1, 2])  # the second task, its order reversed: the other preference
-        found = self_consistency(study)
+        found = self_consistency(study, JudgementSelection())
         assert (found.value, found.pairs) == (0.5, 2)
 
     def test_without_repeats_there_is_none(self, study):
-        assert self_consistency(study).value is None
+        assert self_consistency(study, JudgementSelection()).value is None
 
 
 class TestWork:

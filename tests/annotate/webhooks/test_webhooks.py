@@ -10,12 +10,13 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from annotate.errors import PalateError
 from annotate.judgements.operations import Answer, submit
 from annotate.tasks.operations import lease_next
-from annotate.webhooks import sending
+from annotate.webhooks import operations, sending
 from annotate.webhooks.models import Delivery
 from annotate.webhooks.operations import PATIENCE, add_webhook, announce, deliver_due
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
@@ -32,6 +33,7 @@ def listener(settings):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             server.got.append((self.path, dict(self.headers), body))
+            server.meanwhile()
             self.send_response(server.answers.pop(0) if server.answers else 200)
             self.send_header("Location", f"http://127.0.0.1:{server.server_port}/elsewhere")
             self.send_header("Content-Length", "0")
@@ -41,7 +43,7 @@ def listener(settings):
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    server.got, server.answers = [], []
+    server.got, server.answers, server.meanwhile = [], [], lambda: None
     server.url = f"http://127.0.0.1:{server.server_port}/hook?a=1"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
@@ -154,3 +156,56 @@ def test_an_odd_address_stops_no_delivery_behind_it(listener, path):
     deliver_due()
     assert "/hook?a=1" in {path for path, _, _ in listener.got}
     assert not Delivery.objects.filter(attempts=0).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_lock_and_no_transaction_waits_for_the_answer(listener):
+    """Another connection, as that of another worker, can take the delivery's row while the address is being called."""
+    study, taken = StudyFactory(), []
+
+    def take_the_row():
+        try:
+            with transaction.atomic():
+                taken.append(Delivery.objects.select_for_update(nowait=True).get().state)
+            # Another worker does not send it a second time meanwhile.
+            taken.append(deliver_due())
+        finally:
+            connection.close()
+
+    listener.meanwhile = take_the_row
+    add_webhook(study=study, url=listener.url, events=["run.ended"])
+    announce(study_id=study.pk, event="run.ended")
+    listener.got.clear()
+    assert deliver_due() == 1
+    assert taken == ["waiting", 0]
+    assert len(listener.got) == 1
+
+
+def test_what_a_dead_worker_had_claimed_is_sent_later(listener, monkeypatch):
+    def dies(*_):
+        raise SystemExit
+
+    study = StudyFactory()
+    add_webhook(study=study, url=listener.url, events=["run.ended"])
+    announce(study_id=study.pk, event="run.ended")
+    with monkeypatch.context() as patched:
+        patched.setattr(operations, "send", dies)
+        with pytest.raises(SystemExit):
+            deliver_due()
+    assert deliver_due() == 0
+    Delivery.objects.update(next_at=timezone.now())
+    assert deliver_due() == 1
+    assert Delivery.objects.get().state == "delivered"
+
+
+def test_an_answer_that_comes_after_another_claim_is_not_recorded(listener):
+    study = StudyFactory()
+    add_webhook(study=study, url=listener.url, events=["run.ended"])
+    announce(study_id=study.pk, event="run.ended")
+    late = operations._claim()
+    Delivery.objects.update(next_at=timezone.now())
+    assert deliver_due() == 1
+    listener.answers[:] = [500]
+    operations._attempt(late)
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.attempts) == ("delivered", 1)

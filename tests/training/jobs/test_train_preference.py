@@ -122,3 +122,18 @@ class TestRatings:
     def test_neither_study_nor_ratings(self):
         with pytest.raises(CommandError, match=r"--study is needed: .* or --ratings"):
             call_command("train_preference", kind="linear")
+
+
+def test_an_import_without_an_order_shown_has_no_slot_baseline_and_no_position_effect(study, tmp_path):
+    """Whoever wrote `chosen` and `rejected` did not say which of them raters saw first."""
+    pairs = [{"prompt": f"Lamp {n}?", "chosen": "We refund.", "rejected": "" if n % 2 else "No."} for n in range(30)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    call_command("import_preferences", "pairs", str(tmp_path / "pairs.jsonl"))
+    with pytest.raises(CommandError, match="--position: the study has no comparison whose order shown is known"):
+        train("pairs", kind="linear", position=True)
+    made = train("pairs", kind="linear", explain=0)
+    assert made.metrics["evaluation"]["baselines"]["majority"] is None
+    assert "slot" not in made.card
+    known = train(study, kind="linear", position=True, explain=0)
+    assert known.metrics["evaluation"]["baselines"]["majority"] is not None
+    assert "the slot that wins more often" in known.card

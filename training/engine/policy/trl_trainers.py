@@ -14,6 +14,7 @@ import torch
 
 from training.engine import workers
 from training.engine.decoding import Drawn
+from training.engine.formatting import messages_of
 from training.engine.policy.actor import Actor
 from training.engine.policy.config import PolicyConfig
 from training.engine.policy.rewards import RewardSum
@@ -42,13 +43,14 @@ class TrlSteps:
             raise ValueError("the engine trl tunes causal language models, without a latent")
         self.actor, self.rewards, self.config = actor, rewards, config
         self.prompts, self.references = prompts, references
+        self.by_text = {str(prompt): prompt for prompt in prompts}
         self.figures: dict[str, float] = {}
         self.sample: tuple[str, str, float] | None = None
 
     def run(self, state: State, done: Done) -> None:
         """All steps from `state.step` on; `done` is called with the figures of each, counts it, and may stop it all."""
         asked = [
-            {"prompt": self._asked(prompt), "question": prompt}
+            {"prompt": self._asked(prompt), "question": str(prompt)}
             for step in range(state.step, self.config.steps)
             for prompt in dealt(self.prompts, step, self.config.prompts_per_step, self.config.seed)
         ]
@@ -138,7 +140,7 @@ class TrlSteps:
         tokenizer = self.actor.policy.tokenizer
         wanted = self.actor.prompt_ids(prompt)
         if getattr(tokenizer, "chat_template", None):
-            asked: Any = [{"role": "user", "content": prompt}]
+            asked: Any = list(messages_of(prompt))
             read = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True)["input_ids"]
         else:
             asked = tokenizer.decode(wanted)
@@ -165,7 +167,8 @@ class TrlSteps:
 
     def _rollout(self, question: Sequence[str], completion_ids: Sequence[Sequence[int]]) -> Rollout:
         """Samples of TRL's as Palate's terms are given them; their log-probabilities stay with TRL."""
-        prompts = list(question[:: self.config.samples_per_prompt])
+        # A dataset keeps a conversation as its text alone.
+        prompts = [self.by_text[text] for text in question[:: self.config.samples_per_prompt]]
         drawn = [Drawn(tuple(ids), (0.0,) * len(ids)) for ids in completion_ids]
         heads = [self.actor.prompt_ids(prompt) for prompt in prompts]
         return of_samples(self.actor, prompts, heads, drawn, self.references)

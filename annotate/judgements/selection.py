@@ -1,0 +1,77 @@
+"""Which judgements a figure counts: whose, and which part of them. Every page and statistic shares this selection."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from django.db import models
+from django.db.models import Exists, OuterRef
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from annotate.members.models import Kind
+from annotate.tasks.models import Part
+
+if TYPE_CHECKING:
+    from annotate.studies.models import Study
+
+
+class Who(models.TextChoices):
+    """Whose judgements count."""
+
+    PEOPLE = "people", gettext_lazy("people, imported ones included")
+    SIMULATED = "simulated", gettext_lazy("simulated raters")
+    MACHINE = "machine", gettext_lazy("machine judges")
+    ALL = "all", gettext_lazy("everybody, people and others together")
+
+
+KINDS: dict[str, tuple[str, ...]] = {
+    Who.PEOPLE: (Kind.PERSON, Kind.IMPORTED, Kind.ERASED),
+    Who.SIMULATED: (Kind.SIMULATED,),
+    Who.MACHINE: (Kind.MACHINE,),
+    Who.ALL: tuple(Kind.values),
+}
+PARTS = [
+    (Part.VOTE, gettext_lazy("votes")),
+    (Part.REPEAT, gettext_lazy("repeats of a rater's own votes")),
+    (Part.ADJUDICATION, gettext_lazy("experts' decisions")),
+    (Part.REWRITE, gettext_lazy("preferences for rewrites")),
+]
+
+
+@dataclass(frozen=True)
+class JudgementSelection:
+    """Whose judgements (Who) and which part of them (Part) a figure counts; people's votes unless asked otherwise."""
+
+    who: str = Who.PEOPLE
+    part: str = Part.VOTE
+
+    @property
+    def query(self) -> str:
+        """The selection as it stands in an address."""
+        return urlencode({"who": self.who, "answers": self.part})
+
+    @property
+    def source(self) -> str:
+        """Return which data a figure comes from, in words."""
+        who, answers = Who(self.who).label, dict(PARTS)[Part(self.part)]
+        named = _("judgements of: %(who)s; answers: %(answers)s") % {"who": who, "answers": answers}
+        return f"{named}; {_('known answers and excluded raters are left out')}"
+
+    def of_part(self, part: str) -> "JudgementSelection":
+        """Return the selection of the same raters' answers of another part."""
+        return replace(self, part=part)
+
+
+def default_selection(study: "Study") -> JudgementSelection:
+    """Return what pages show unless asked otherwise: people's votes.
+
+    Where no person has judged, those of simulated raters, or else of machine judges.
+    """
+    from annotate.judgements.models import Judgement
+
+    live = Judgement.objects.live().filter(rater=OuterRef("pk"))
+    for who in (Who.PEOPLE, Who.SIMULATED, Who.MACHINE):
+        if study.memberships.filter(Exists(live), kind__in=KINDS[who]).exists():
+            return JudgementSelection(who=who)
+    return JudgementSelection()

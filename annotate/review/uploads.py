@@ -1,0 +1,29 @@
+"""Files that are read while their request waits."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext as _
+
+from annotate.errors import PalateError
+
+MAX_MB = 5
+
+
+@contextmanager
+def stored(upload: UploadedFile) -> Iterator[Path]:
+    """The upload as a file of its own name, for as long as the block runs. Raises PalateError when it is too large."""
+    if (upload.size or 0) > MAX_MB * 2**20:
+        raise PalateError(_("The file has more than %(most)d MB; split it.") % {"most": MAX_MB})
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / (Path(upload.name or "").name or "file.csv")
+        with path.open("wb") as file:
+            file.writelines(upload.chunks())
+        try:
+            yield path
+        except PalateError as error:
+            # The folder is nothing to the person who chose the file.
+            raise PalateError(str(error).replace(f"{folder}/", "")) from None
