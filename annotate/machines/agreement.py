@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import norm
 
 from annotate.judgements.comparisons import Floats
-from core.statistics.bootstrap import NOTHING, Clusters, Estimate, ratio
+from core.statistics.bootstrap import NOTHING, Clusters, Estimate, proportion
 
 BINS = 10
 
@@ -38,7 +38,7 @@ def side_pull(forward: Floats, backward: Floats) -> Estimate:
     if not len(forward):
         return NOTHING
     values = np.stack([(forward + backward) / 2, np.ones(len(forward))], axis=1)
-    return Clusters(np.arange(len(forward))).estimate(ratio, values, len(forward))
+    return Clusters(np.arange(len(forward))).estimate(proportion, values, len(forward))
 
 
 def both_ways(forward: Floats, backward: Floats) -> Estimate:
@@ -47,7 +47,7 @@ def both_ways(forward: Floats, backward: Floats) -> Estimate:
         return NOTHING
     same = (forward > 0.5) == (backward < 0.5)
     return Clusters(np.arange(len(forward))).estimate(
-        ratio, np.stack([same * 1.0, np.ones(len(forward))], axis=1), len(forward)
+        proportion, np.stack([same * 1.0, np.ones(len(forward))], axis=1), len(forward)
     )
 
 

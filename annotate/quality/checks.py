@@ -11,7 +11,7 @@ import numpy as np
 from annotate.judgements.comparisons import Comparisons, Flags, Floats, Ints
 from annotate.quality.multiple import holm, p_value
 from annotate.quality.units import numbered
-from core.statistics.bootstrap import NOTHING, Clusters, Estimate, ratio, share
+from core.statistics.bootstrap import NOTHING, Clusters, Estimate, proportion, ratio, share
 
 # A pause longer than this begins a new session.
 PAUSE = 30 * 60
@@ -60,7 +60,7 @@ def position_bias(comparisons: Comparisons, random: Flags) -> Check:
     chosen = comparisons[counted]
     weight = _balanced(chosen)
     hits = weight * (chosen.outcome == 1)
-    result = Clusters(chosen.cluster).estimate(ratio, np.stack([hits, weight], axis=1), len(chosen))
+    result = Clusters(chosen.cluster).estimate(proportion, np.stack([hits, weight], axis=1), len(chosen))
     return Check("position", result, 0.5)
 
 

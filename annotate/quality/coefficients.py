@@ -6,7 +6,7 @@ import numpy as np
 
 from annotate.judgements.comparisons import Answers, Floats, Ints
 from annotate.quality.units import Graded, Units
-from core.statistics.bootstrap import NOTHING, Clusters, Estimate, Statistic, ratio
+from core.statistics.bootstrap import NOTHING, Clusters, Estimate, Statistic, proportion, ratio
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def raw_agreement(units: Units) -> Measure:
     total = units.counts.sum(axis=1)
     pairs = total * (total - 1) // 2
     agreeing = (units.counts * (units.counts - 1) / 2).sum(axis=1)
-    return Measure(ratio, np.stack([agreeing, pairs], axis=1), pairs)
+    return Measure(proportion, np.stack([agreeing, pairs], axis=1), pairs)
 
 
 def alpha_nominal(units: Units) -> Measure:
@@ -58,7 +58,7 @@ def same_grade(units: Graded) -> Measure:
     pairs = total * (total - 1) // 2
     cell, count = np.unique(units.unit * len(units.values) + units.code, return_counts=True)
     agreeing = np.bincount(cell // max(len(units.values), 1), count * (count - 1) / 2, len(units))
-    return Measure(ratio, np.stack([agreeing, pairs], axis=1), pairs)
+    return Measure(proportion, np.stack([agreeing, pairs], axis=1), pairs)
 
 
 def alpha_ordinal(units: Graded) -> Measure:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from annotate.judgements.comparisons import Comparisons, Floats, Ints
-from core.statistics.bootstrap import Clusters, Estimate, estimate, ratio
+from core.statistics.bootstrap import Clusters, Estimate, estimate, ratio, share_estimate
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def preferences(
                 continue
             difference = estimate(float(gap[k]), gaps[:, k], int(of_group[k]), n)
             differs = difference.excludes(0) and abs(gap[k]) > far * np.nanstd(gaps[:, k])
-            own = estimate(float(share[k]), shares[:, k], int(of_group[k]), n)
+            own = share_estimate(float(share[k]), shares[:, k], int(of_group[k]), n)
             found.append(Preference(author, group, own, difference, bool(differs)))
     return found
 

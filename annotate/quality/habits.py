@@ -8,7 +8,7 @@ from scipy.stats import beta
 from annotate.judgements.comparisons import Comparisons, Flags, Floats, Ints
 from annotate.quality.checks import others_agree
 from annotate.quality.given import Given
-from core.statistics.bootstrap import NOTHING, Clusters, Estimate, ratio
+from core.statistics.bootstrap import NOTHING, Clusters, Estimate, proportion
 
 # A run of equal answers that chance brings less often than this is worth a look.
 UNLIKELY = 0.001
@@ -52,7 +52,7 @@ def habits(own: Comparisons, same: Floats, others: Floats, given: Given, usual: 
     agreement = NOTHING
     if counted.any():
         values = np.stack([same[counted], others[counted]], axis=1)
-        agreement = Clusters(own.cluster[counted]).estimate(ratio, values, int(counted.sum()))
+        agreement = Clusters(own.cluster[counted]).estimate(proportion, values, int(counted.sum()))
     return Habits(
         answers=len(given),
         agreement=agreement,

@@ -10,7 +10,7 @@ from annotate.judgements.comparisons import Floats, Ints
 from annotate.judgements.queries import JudgementQuerySet
 from annotate.quality.coefficients import Measure
 from annotate.quality.units import Units
-from core.statistics.bootstrap import Clusters, Estimate, ratio, share
+from core.statistics.bootstrap import Clusters, Estimate, proportion, share
 
 MOST_CONFUSIONS = 5
 
@@ -82,7 +82,7 @@ def specific_agreement(units: Units, place: int) -> Measure:
     total, chosen = units.counts.sum(axis=1), units.counts[:, place]
     paired = chosen * (total - 1)
     values = np.stack([chosen * (chosen - 1), paired], axis=1).astype(np.float64)
-    return Measure(ratio, values, np.where(total > 1, chosen, 0))
+    return Measure(proportion, values, np.where(total > 1, chosen, 0))
 
 
 def confusions(found: Labelled) -> list[tuple[str, str, int]]:

@@ -123,11 +123,14 @@ class Clusters:
         with np.errstate(invalid="ignore", divide="ignore"):
             value, draws = statistic(whole), statistic(drawn)
         counts, clusters = np.bincount(label, n, labels), self.count_by_label(label, labels)
-        return [estimate(float(value[k]), draws[:, k], int(clusters[k]), int(counts[k])) for k in range(labels)]
+        make = share_estimate if statistic is proportion else estimate
+        return [make(float(value[k]), draws[:, k], int(clusters[k]), int(counts[k])) for k in range(labels)]
 
     def estimate(self, statistic: Statistic, values: Floats, n: int) -> Estimate:
         """values (C, k): what the statistic sums; n: the observations that are told of."""
         value, draws = self.drawn(statistic, values)
+        if statistic is proportion:
+            return share_estimate(value, draws, self.count, n)
         return estimate(value, draws, self.count, n, self.effective() if self.count else 0)
 
     def mean(self, values: Floats, where: Mask | None = None) -> Estimate:
@@ -215,6 +218,11 @@ def _widening(clusters: float) -> float:
 def ratio(sums: Floats) -> Floats:
     """The first sum over the second."""
     return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+def proportion(sums: Floats) -> Floats:
+    """The first sum over the second, of which it is a part: a share in [0, 1], whose interval lies in it, too."""
+    return ratio(sums)
 
 
 def share(clusters: Clusters, hits: Floats, of: Floats) -> Estimate:

@@ -12,6 +12,8 @@ from core.statistics.bootstrap import (
     Estimate,
     mean_of_groups,
     numbered,
+    proportion,
+    ratio,
     share_of_groups,
 )
 
@@ -32,6 +34,16 @@ def test_clusters_that_all_say_the_same_are_not_certain():
     assert (five.high, ten.high, fifty.high) == (1.0, 1.0, 1.0)
     none = share_of_groups([[0.0] * 30] * 5)
     assert (none.low, none.high) == pytest.approx((0.0, 1 - five.low))
+
+
+def test_the_interval_of_a_proportion_lies_between_0_and_1():
+    cluster, hits = np.arange(12), np.array([1.0] * 11 + [0.8])
+    values = np.stack([hits, np.ones(12)], axis=1)
+    found = Clusters(cluster).estimate(proportion, values, 12)
+    assert 0 < found.low < found.value < found.high <= 1
+    assert Clusters(cluster).estimate(ratio, values, 12).high > 1
+    (by_label,) = Clusters(cluster).estimates(proportion, values, np.zeros(12, dtype=int), 1, np.ones(12))
+    assert by_label.interval == pytest.approx(found.interval)
 
 
 def test_answers_of_one_cluster_are_worth_less_than_answers_of_many():
