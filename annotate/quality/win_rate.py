@@ -8,10 +8,7 @@ from django.db.models import F
 
 from annotate.judgements.models import Judgement
 from annotate.judgements.selection import JudgementSelection, default_selection
-<<<<<<< HEAD
 from annotate.tasks.models import TaskResponse
-=======
->>>>>>> train
 from core.statistics.bootstrap import share_of_groups
 from training.models import Round
 
