@@ -259,9 +259,9 @@ class TestStudies:
         address = reverse("study-settings", args=[manager.study.slug])
         shown = client.get(address).context["form"].initial
         data = {name: value for name, value in shown.items() if value is not None and value is not False}
-        client.post(address, {**data, "name": "New name", "replication": "5", "active": ""})
+        client.post(address, {**data, "name": "New name", "replication": "5", "break_minutes": "30"})
         manager.study.refresh_from_db()
-        assert (manager.study.name, manager.study.replication, manager.study.active) == ("New name", 5, False)
+        assert (manager.study.name, manager.study.replication, manager.study.break_minutes) == ("New name", 5, 30)
         assert client.post(reverse("study-settings", args=[manager.study.slug]), {"name": ""}).status_code == 422
 
 
