@@ -99,10 +99,10 @@ class Refused(PalateError):
         )
         names = ", ".join(lost)
         proposal = proposed_mapping(row, lost)
-        told = _("Map them with --map FIELD=COLUMN")
+        hint = _("Map them with --map FIELD=COLUMN")
         if proposal:
-            told = _("Map them: %(flags)s") % {"flags": " ".join(proposal)}
-        words = {"fields": names, "shape": shape, "proposal": told, "names": ",".join(lost)}
+            hint = _("Map them: %(flags)s") % {"flags": " ".join(proposal)}
+        words = {"fields": names, "shape": shape, "proposal": hint, "names": ",".join(lost)}
         super().__init__(str(wrong(row.file.name, said % words, row.line)))
 
 

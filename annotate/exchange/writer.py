@@ -2,15 +2,15 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from uuid import UUID, uuid5
 
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.exchange.bundles import Bundle, Said
 from annotate.exchange.copying import copy_in
+from annotate.exchange.known_judgements import IMPORT, KnownJudgements, submission_of
 from annotate.exchange.planning import Growth
 from annotate.judgements.models import Device, Judgement
 from annotate.members.models import Kind, Membership, Standing
@@ -24,10 +24,7 @@ from annotate.tasks.sets import response_sets
 
 AT_A_TIME, MOST_AT_A_TIME = 2000, 50_000
 DEFAULT_SCALE = (0.0, 100.0)
-NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 Problem = Callable[[PalateError], None]
-Told = tuple[dict[int, int] | None, dict[str, dict[int, float]], str]
-Answered = tuple[int, Told]  # the task, and what was said of its responses
 
 
 def chunks(bundles: Iterable[Bundle]) -> Iterator[list[Bundle]]:
@@ -189,7 +186,7 @@ class Writer:
         names = [self._rater_name(said, pks) for (_, said), pks in zip(judged, shown, strict=True)]
         self._know_raters({(said.kind, name): said.standing for (_, said), name in zip(judged, names, strict=True)})
         waiting: list[tuple[Judgement, str]] = []
-        answers = _Answers(self.study, set(tasks.values()), {said.external_id for _, said in judged})
+        answers = KnownJudgements(self.study, set(tasks.values()), {said.external_id for _, said in judged})
         for (bundle, said), pks, name in sorted(zip(judged, shown, names, strict=True), key=_when):
             try:
                 scores = self._scores(bundle, said)
@@ -199,7 +196,7 @@ class Writer:
                     name = self._next_anonymous(name)
                     judgement.rater_id = self.raters[said.kind, name]
                 if before := answers.known(judgement, said, bundle):
-                    self.counts["duplicate_judgements" if before == HERE else "judgements_already_there"] += 1
+                    self.counts["duplicate_judgements" if before == IMPORT else "judgements_already_there"] += 1
                     continue
                 self.counts["repeats"] += answers.add(judgement)
                 waiting.append((judgement, said.supersedes))
@@ -211,18 +208,18 @@ class Writer:
         """What supersedes another judgement is written after it."""
         added: Counter[int] = Counter()
         while waiting:
-            wanted = {(j.rater_id, _submission(name)) for j, name in waiting if name}
+            wanted = {(j.rater_id, submission_of(name)) for j, name in waiting if name}
             found = Judgement.objects.filter(
                 rater__in={rater for rater, _ in wanted}, submission__in={submission for _, submission in wanted}
             )
             pks = {(rater, submission): pk for pk, rater, submission in found.values_list("pk", "rater", "submission")}
-            ready = [(j, name) for j, name in waiting if not name or (j.rater_id, _submission(name)) in pks]
+            ready = [(j, name) for j, name in waiting if not name or (j.rater_id, submission_of(name)) in pks]
             if not ready:
                 lost = _("%(name)s is superseded, but neither in the file nor in the study")
                 self.problem(PalateError(lost % {"name": waiting[0][1]}))
                 break
             for judgement, name in ready:
-                judgement.supersedes_id = pks[judgement.rater_id, _submission(name)] if name else None
+                judgement.supersedes_id = pks[judgement.rater_id, submission_of(name)] if name else None
             copy_in([judgement for judgement, _ in ready])
             self.counts["judgements"] += len(ready)
             added.update(j.task_id for j, _ in ready if j.live and j.part == Part.VOTE)
@@ -316,87 +313,10 @@ class Writer:
             self.counts["tasks"] += create_tasks(study=self.study, response_sets=sets)
 
 
-HERE, STUDY = "in this import", "in the study"
-
-
 def _when(judged: tuple[tuple[Bundle, Said], list[int], str]) -> float:
     """Judgements in the order of time, so that the earlier of two by one rater is the vote; those without one first."""
     at = judged[0][1].at
     return at.timestamp() if at else 0.0
-
-
-class _Answers:
-    """What has been said on some tasks already, so that nothing is stored twice or contradicted."""
-
-    def __init__(self, study: Study, tasks: set[int], names: set[str]) -> None:
-        """names: ids of judgements in their source, which may stand in the study on other tasks."""
-        # (rater, submission) to where it was seen first, and what it said of which task
-        self.submissions: dict[tuple[int, UUID], tuple[str, Answered]] = {}
-        self.votes: dict[tuple[int, int], Told] = {}
-        fields = ("rater", "task", "part", "live", "submission", "shown", "ranks", "scores", "label")
-        there = Judgement.objects.filter(rater__study=study, rater__user=None)
-        submissions = [_submission(name) for name in names if name]
-        for rater, task, part, live, submission, *answer in (
-            there.filter(Q(task__in=tasks) | Q(submission__in=submissions)).values_list(*fields).iterator()
-        ):
-            if submission:
-                self.submissions[rater, submission] = (STUDY, (task, _told(*answer)))
-            if live and part == Part.VOTE:
-                self.votes[task, rater] = _told(*answer)
-
-    def contradicts(self, judgement: Judgement) -> bool:
-        """Whether the rater has voted on these responses, and said something else."""
-        before = self.votes.get((judgement.task_id, judgement.rater_id))
-        return before is not None and before != _answered(judgement)[1]
-
-    def known(self, judgement: Judgement, said: Said, bundle: Bundle) -> str:
-        """Where the judgement stands already, empty where nowhere. Raises PalateError when its id names another one.
-
-        One without an id in its source is known by all that the source says of it.
-        """
-        answered = _answered(judgement)
-        source = said.external_id or repr((answered, said.at, said.seconds, said.comment, said.strength))
-        judgement.submission = uuid5(NAMESPACE, source)
-        key = (judgement.rater_id, judgement.submission)
-        where, before = self.submissions.setdefault(key, ("", answered))
-        if before != answered:
-            row = bundle.row
-            error = _(
-                "the id %(name)r stands in the study already with another judgement; where a field numbers something "
-                "else than judgements, leave it out with --ignore"
-            )
-            if where == HERE:
-                error = _(
-                    "the id %(name)r stands in this import already with another judgement; where a field numbers "
-                    "something else than judgements, leave it out with --ignore"
-                )
-            row.fail("judgement_id", error, name=said.external_id)
-        self.submissions[key] = (where or HERE, answered)
-        return where
-
-    def add(self, judgement: Judgement) -> bool:
-        """Make the judgement a repeat, and return True, where the rater has a vote on these responses already."""
-        key = (judgement.task_id, judgement.rater_id)
-        if not judgement.live or judgement.part != Part.VOTE:
-            return False
-        if key in self.votes and not judgement.supersedes_id:
-            judgement.part = Part.REPEAT
-            return True
-        self.votes[key] = _answered(judgement)[1]
-        return False
-
-
-def _answered(judgement: Judgement) -> Answered:
-    return judgement.task_id, _told(judgement.shown, judgement.ranks, judgement.scores, judgement.label)
-
-
-def _told(shown: Sequence[int], ranks: Sequence[int] | None, scores: Mapping[str, Sequence[float]], label: str) -> Told:
-    by_key = {key: dict(zip(shown, values, strict=True)) for key, values in scores.items()}
-    return (dict(zip(shown, ranks, strict=True)) if ranks else None, by_key, label)
-
-
-def _submission(external_id: str) -> UUID | None:
-    return uuid5(NAMESPACE, external_id) if external_id else None
 
 
 def _judgement(said: Said, task: int, rater: int, shown: list[int], scores: dict[str, list[float]]) -> Judgement:
@@ -415,7 +335,7 @@ def _judgement(said: Said, task: int, rater: int, shown: list[int], scores: dict
         comment=said.comment,
         seconds=said.seconds,
         device=said.device if said.device in Device.values else "",
-        submission=_submission(said.external_id),
+        submission=submission_of(said.external_id),
         live=said.live,
         order_known=said.order_known,
         made_at=said.at or timezone.now(),

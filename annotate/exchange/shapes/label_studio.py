@@ -26,7 +26,7 @@ def label_studio(row: Row, fields: Fields, notes: Notes) -> list[Bundle]:
     return [_bundle(row, fields, data, responses, said)]
 
 
-# What Label Studio writes beside data and annotations, of which nothing is a judgement by a rater.
+# What Label Studio writes besides data and annotations, of which nothing is a judgement by a rater.
 HOUSEKEEPING = (
     *("id", "project", "inner_id", "meta", "created_at", "updated_at", "updated_by", "file_upload", "drafts"),
     *("total_annotations", "cancelled_annotations", "total_predictions", "comment_count", "unresolved_comment_count"),
@@ -35,7 +35,7 @@ HOUSEKEEPING = (
 
 
 def flat(row: Row, fields: Fields, notes: Notes) -> list[Bundle]:
-    """A row of its CSV or JSON_MIN export: the task's fields beside the annotation's, one annotation a row."""
+    """A row of its CSV or JSON_MIN export: the task's fields and the annotation's, one annotation a row."""
     own = ("annotation_id", "annotator", "created_at", "updated_at", "lead_time", "id")
     data = {name: value for name, value in row.values.items() if name not in own}
     responses = _responses(row, fields, data)

@@ -74,8 +74,8 @@ def test_labels_of_unpaired_feedback(tmp_path):
     more = [{**rows[1], "label": False}, *[{**rows[2], "label": label} for label in (False, False, True)]]
     import_preferences(slug="s", path=write(tmp_path / "b.jsonl", more))
     # One for and one against leaves nothing to say; two against one is the majority's label.
-    told = export(tmp_path / "o.jsonl", study="s", format="unpaired", conversational=True)
-    assert told == [row for row in rows if row is not rows[1]]
+    exported = export(tmp_path / "o.jsonl", study="s", format="unpaired", conversational=True)
+    assert exported == [row for row in rows if row is not rows[1]]
 
 
 def test_models_get_the_messages_of_a_conversation(tmp_path):

@@ -45,12 +45,12 @@ def test_skips_flags_and_comments_are_seen_and_exported(client, manager, study, 
     for words in ("I do not read this language", "is it Danish?", "my own words: long", "&lt;b&gt;close&lt;/b&gt;"):
         assert words in page
     call_command("export_preferences", study="shop", format="feedback", output=str(tmp_path / "f.jsonl"))
-    told = [json.loads(line) for line in (tmp_path / "f.jsonl").read_text().splitlines()]
-    assert [(row["kind"], row["reason"], row["text"], row["resolved"]) for row in told] == [
+    entries = [json.loads(line) for line in (tmp_path / "f.jsonl").read_text().splitlines()]
+    assert [(row["kind"], row["reason"], row["text"], row["resolved"]) for row in entries] == [
         ("comment", "", "<b>close</b>", None), ("flag", "private", "=a phone number", False),
         ("skip", "other", "my own words: long", None), ("skip", "language", "is it Danish?", None),
     ]  # fmt: skip
-    assert {row["task"] for row in told} == {task.pk for task in tasks}
+    assert {row["task"] for row in entries} == {task.pk for task in tasks}
     csv = b"".join(client.get(reverse("export", args=["shop", "feedback", "csv"])).streaming_content).decode()
     assert "'=a phone number" in csv
 
