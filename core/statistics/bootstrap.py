@@ -29,6 +29,7 @@ GROUPS, DRAWS = 2000, 1000
 # Fewer clusters say too little about how much they vary: four lean the same way by chance once in eight times.
 FEWEST = 5
 LEVEL = 0.95
+MOST_T = 2.0
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,15 @@ class Clusters:
         return estimate(value, draws, self.count, n, self.effective() if self.count else 0)
 
     def mean(self, values: Floats, where: Mask | None = None) -> Estimate:
-        """The mean of values (C,) where `where` holds."""
+        """The mean of values (C,) where `where` holds. The interval reaches at least as far as that of bootstrap-t,
+        which follows the tail of skewed numbers such as log losses (Efron & Tibshirani 1993, ch. 12.5)."""
         where, value, draws = self._mean(values, where)
         clusters = self.count_where(where)
-        return estimate(value, draws, clusters, int(where.sum()), self.effective(where) if clusters else 0)
+        found = estimate(value, draws, clusters, int(where.sum()), self.effective(where) if clusters else 0)
+        if found.low is None or found.high is None:
+            return found
+        low, high = self._studentized(np.where(where, values, 0.0), where * 1.0, self.effective(where))
+        return Estimate(value, min(found.low, low), max(found.high, high), found.n)
 
     def share(self, values: Floats, where: Mask | None = None) -> Estimate:
         """The mean of values (C,) in [0, 1], such as hits and votes, where `where` holds."""
@@ -166,6 +172,27 @@ class Clusters:
         moved = draws - float(np.nanmean(draws)) + value
         found = estimate(value, moved, self.count_where(where), int(where.sum()), self.effective(where))
         return found if found.low is None else Estimate(value, max(0.0, found.low), found.high, found.n)
+
+    def _studentized(self, values: Floats, weights: Floats, effective: float) -> tuple[float, float]:
+        """The ends of the bootstrap-t interval of Σ values / Σ weights, both (C,). With few clusters some draws are
+        nearly all of one cluster: their quantiles count up to MOST_T times Student's."""
+        of_value, of_weight = self.sums(np.stack([values, weights], axis=1)).T
+
+        def mean_and_error(times: Floats) -> tuple[Floats, Floats]:
+            total = times @ of_weight
+            mean = times @ of_value / total
+            squares = (
+                times @ of_value**2 - 2 * mean * (times @ (of_value * of_weight)) + mean**2 * (times @ of_weight**2)
+            )
+            return mean, np.sqrt(np.maximum(squares, 0) * self.groups / (self.groups - 1)) / total
+
+        (mean,), (error,) = mean_and_error(np.ones((1, self.groups)))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means, errors = mean_and_error(self.times)
+            statistic = np.nan_to_num((means - mean) / errors, nan=0.0)
+        most = MOST_T * float(student.ppf((1 + LEVEL) / 2, max(effective - 1, 1.0)))
+        low, high = np.quantile(statistic.clip(-most, most), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        return float(mean - high * error), float(mean - low * error)
 
     def _mean(self, values: Floats, where: Mask | None) -> tuple[Mask, float, Floats]:
         where = np.ones(len(values), dtype=bool) if where is None else where.astype(bool)

@@ -63,6 +63,20 @@ def test_widened_by_t_it_holds_the_mean_of_few_normal_clusters_as_often_as_it_sa
     assert held / 400 > 0.92  # a rate of 0.95 is below it once in two hundred times
 
 
+def test_the_interval_of_skewed_numbers_follows_their_tail():
+    """Log losses: their mean is missed above, where nearly all of its error lies."""
+    values = np.array([0.05] * 6 + [0.1, 0.2, 0.4, 1.6, 2.4])
+    found, draws = mean_of_groups([[x] for x in values]), Clusters(np.arange(11))
+    _, means = draws.drawn(ratio, np.stack([values, np.ones(11)], axis=1))
+    assert found.high - found.value > 1.5 * (np.quantile(means, 0.975) - found.value)
+    assert found.high - found.value > 1.8 * (found.value - found.low)
+    rng, held = np.random.default_rng(4), 0
+    for _ in range(300):
+        found = mean_of_groups([[x] for x in rng.normal(size=10) ** 2])
+        held += found.low <= 1.0 <= found.high
+    assert held / 300 > 0.9
+
+
 def test_a_share_holds_the_truth_near_1_with_few_clusters():
     rng, held = np.random.default_rng(2), 0
     for _ in range(300):
