@@ -66,12 +66,12 @@ class JudgementSelection:
 def default_selection(study: "Study") -> JudgementSelection:
     """Return what pages show unless asked otherwise: people's votes.
 
-    Where no person has judged, those of simulated raters, or else of machine judges.
+    Where no person has voted, those of simulated raters, or else of machine judges.
     """
     from annotate.judgements.models import Judgement
 
-    live = Judgement.objects.live().filter(rater=OuterRef("pk"))
+    votes = Judgement.objects.live().filter(rater=OuterRef("pk"), part=Part.VOTE)
     for who in (Who.PEOPLE, Who.SIMULATED, Who.MACHINE):
-        if study.memberships.filter(Exists(live), kind__in=KINDS[who]).exists():
+        if study.memberships.filter(Exists(votes), kind__in=KINDS[who]).exists():
             return JudgementSelection(who=who)
     return JudgementSelection()

@@ -11,7 +11,7 @@ from annotate.judgements.columns import comparisons_of, given_of, ranks_of, scor
 from annotate.judgements.comparisons import Answers, Comparisons, Flags, Floats, Ints, compared
 from annotate.judgements.models import Judgement
 from annotate.judgements.queries import JudgementQuerySet
-from annotate.judgements.selection import JudgementSelection
+from annotate.judgements.selection import KINDS, JudgementSelection
 from annotate.members.models import Kind
 from annotate.prompts.authors import lengths_of
 from annotate.quality.checks import order_was_random
@@ -199,6 +199,7 @@ class Evidence:
         ended = (AssignmentState.SKIPPED, AssignmentState.JUDGED)
         rows = (
             Assignment.objects.filter(task__study=self.study, task__purpose=Purpose.COLLECT, state__in=ended)
+            .filter(rater__kind__in=KINDS[self.selection.who])
             .exclude(skip_reason__startswith="flag: ")
             .order_by()
             .values_list("task", "state", "shown")

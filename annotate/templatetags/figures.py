@@ -37,7 +37,7 @@ def selection_switch(context: template.Context, selection: JudgementSelection) -
         Who.MACHINE: _("These figures are of machine judges, not of people."),
         Who.ALL: _("These figures mix people with simulated raters and machine judges."),
     }
-    unasked = _("No person has judged here yet: these figures are of simulated raters, not of people.")
+    unasked = _("No person has voted here yet: these figures are of simulated raters, not of people.")
     by_default = selection.who == Who.SIMULATED and not asked.get("who")
 
     def choices(field: str, of: Sequence[tuple[str, Any]], chosen: str) -> list[tuple[Any, str, bool]]:

@@ -155,7 +155,13 @@ def test_links_and_files_keep_the_selection(manager):
 
 @pytest.mark.parametrize(
     ("removed", "who"),
-    [((), Who.PEOPLE), ((Kind.IMPORTED, Kind.PERSON), Who.SIMULATED), (tuple(Kind.values), Who.PEOPLE)],
+    [
+        ((), Who.PEOPLE),
+        # The expert, a person, has decided tasks, but voted on none.
+        ((Kind.IMPORTED,), Who.SIMULATED),
+        ((Kind.IMPORTED, Kind.SIMULATED), Who.MACHINE),
+        (tuple(Kind.values), Who.PEOPLE),
+    ],
 )
 def test_people_come_first_and_simulated_raters_where_nobody_else_judged(study, removed, who):
     Judgement.objects.filter(rater__kind__in=removed).update(live=False)
@@ -163,9 +169,9 @@ def test_people_come_first_and_simulated_raters_where_nobody_else_judged(study, 
 
 
 def test_a_study_of_simulated_votes_says_so_before_anybody_asks(manager):
-    Judgement.objects.filter(rater__kind__in=(Kind.IMPORTED, Kind.PERSON)).update(live=False)
+    Judgement.objects.filter(rater__kind=Kind.IMPORTED).update(live=False)
     for page in PAGES:
-        assert "No person has judged here yet" in manager.get(page).content.decode(), page
+        assert "No person has voted here yet" in manager.get(page).content.decode(), page
 
 
 def test_the_selections_do_not_overlap_and_miss_nothing(study):
