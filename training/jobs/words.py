@@ -41,7 +41,9 @@ WORDS = frozenset(
         gettext_noop("Evaluate a preference model on a study's judgements, with baselines and intervals."),
         gettext_noop("Explain"),
         gettext_noop("File"),
-        gettext_noop("Fill a study with a template's demo: prompts, and responses of a small model that is pretrained on the spot."),
+        gettext_noop(
+            "Fill a study with a template's demo: prompts, and responses of a small model that is pretrained on the spot."
+        ),
         gettext_noop("Free bits"),
         gettext_noop("Group by"),
         gettext_noop("Guard"),
@@ -79,7 +81,9 @@ WORDS = frozenset(
         gettext_noop("Margin"),
         gettext_noop("Max length"),
         gettext_noop("Max new tokens"),
-        gettext_noop("Memory ran out, and the run ended. A smaller model, shorter texts or smaller batches take less; the job's options offer that."),
+        gettext_noop(
+            "Memory ran out, and the run ended. A smaller model, shorter texts or smaller batches take less; the job's options offer that."
+        ),
         gettext_noop("Min steps"),
         gettext_noop("Minibatches"),
         gettext_noop("Model"),
@@ -135,8 +139,12 @@ WORDS = frozenset(
         gettext_noop("Template"),
         gettext_noop("Terms"),
         gettext_noop("Texts"),
-        gettext_noop("The disk is full, or a file may not grow further. What the run had begun to save is deleted; make room where Palate keeps its models and runs, and start it again."),
-        gettext_noop("The worker died each time that it did this run. The system stops a process when memory runs out; its log tells. A smaller model or smaller batches take less."),
+        gettext_noop(
+            "The disk is full, or a file may not grow further. What the run had begun to save is deleted; make room where Palate keeps its models and runs, and start it again."
+        ),
+        gettext_noop(
+            "The worker died each time that it did this run. The system stops a process when memory runs out; its log tells. A smaller model or smaller batches take less."
+        ),
         gettext_noop("Threshold"),
         gettext_noop("Ties"),
         gettext_noop("Tokenizer"),
@@ -156,10 +164,14 @@ WORDS = frozenset(
         gettext_noop("Whole rankings"),
         gettext_noop("Word dropout"),
         gettext_noop("a preference model that is not tuned on; the run stops and keeps the best step when it falls"),
-        gettext_noop("a preference model that says how good a response is to them, instead of the demo's rules, which fit the demo alone"),
+        gettext_noop(
+            "a preference model that says how good a response is to them, instead of the demo's rules, which fit the demo alone"
+        ),
         gettext_noop("adapt beta towards this KL a response; 0 keeps beta fixed"),
         gettext_noop("all votes on a pair count, or the majority's only"),
-        gettext_noop("also pair the policy with the best of so many samples of the other, chosen by the preference model it was tuned on; 0 leaves this out"),
+        gettext_noop(
+            "also pair the policy with the best of so many samples of the other, chosen by the preference model it was tuned on; 0 leaves this out"
+        ),
         gettext_noop("at least this many steps, in more epochs if need be"),
         gettext_noop("at most so many texts to learn from, drawn at random"),
         gettext_noop("at most this many pairs; those that people judged come first"),
@@ -174,13 +186,17 @@ WORDS = frozenset(
         gettext_noop("documents to generate for the demo corpus"),
         gettext_noop("dpo and kto learn from the study's judgements, the others from samples and their reward"),
         gettext_noop("each prompt counts the same, however many votes it has"),
-        gettext_noop("encoder or causal model to start from; the kinds linear, cnn and rnn need none, and linear with one reads the states of the frozen model"),
+        gettext_noop(
+            "encoder or causal model to start from; the kinds linear, cnn and rnn need none, and linear with one reads the states of the frozen model"
+        ),
         gettext_noop("estimator in the penalty"),
         gettext_noop("field of the prompt, for Label Studio and Argilla"),
         gettext_noop("field that names the group of a prompt; a group is never split"),
         gettext_noop("fields of the responses with commas between them, the left one first"),
         gettext_noop("further preference models"),
-        gettext_noop("further rewards with weights, such as fluency=0.1,length=-0.01: fluency, length, chrf, bleu, exact_match, f1, accuracy, discriminator"),
+        gettext_noop(
+            "further rewards with weights, such as fluency=0.1,length=-0.01: fluency, length, chrf, bleu, exact_match, f1, accuracy, discriminator"
+        ),
         gettext_noop("go on from this causal model instead of starting from nothing"),
         gettext_noop("held-out prompts whose rewards the report explains word by word"),
         gettext_noop("hold rewards within this many spreads of the start's mean; 0 leaves them"),
@@ -192,7 +208,9 @@ WORDS = frozenset(
         gettext_noop("how many tasks to make of two responses that no task compares yet"),
         gettext_noop("how much further apart each step of strength puts two rewards"),
         gettext_noop("how scores on criteria are read: squared error, an ordinal scale, or not at all"),
-        gettext_noop("how several preference models, or the members of one, become one reward; uncertainty: mean - caution · spread"),
+        gettext_noop(
+            "how several preference models, or the members of one, become one reward; uncertainty: mean - caution · spread"
+        ),
         gettext_noop("how ties are read: Davidson's or Rao and Kupper's model, or half a win for each"),
         gettext_noop("instead: a model's name at the endpoint of JUDGE_URL"),
         gettext_noop("keep fewer activations in memory and compute them twice"),
@@ -227,7 +245,9 @@ WORDS = frozenset(
         gettext_noop("passes over each batch of samples"),
         gettext_noop("passes over the texts, of kinds cnn and rnn"),
         gettext_noop("passes over the training pairs; the best by validation loss is kept"),
-        gettext_noop("points of a learning curve in the report, each trained on half of the judgements of the next; 0 for none"),
+        gettext_noop(
+            "points of a learning curve in the report, each trained on half of the judgements of the next; 0 for none"
+        ),
         gettext_noop("prompts in one step"),
         gettext_noop("prompts to make"),
         gettext_noop("quality %(seen).3f reached %(limit)g"),
@@ -259,7 +279,9 @@ WORDS = frozenset(
         gettext_noop("stop once the held-out prompts' responses have this mean quality; 0 takes all steps"),
         gettext_noop("taken off the reward of a response that was cut"),
         gettext_noop("temperature of rwr and awr, in spreads of the scores"),
-        gettext_noop("text to learn from: 'demo' (generated by the project; 'demo:translation' and the like are the demos of study templates, 'demo-zh' all of them in Chinese), or 'study' (the study's responses to training prompts)"),
+        gettext_noop(
+            "text to learn from: 'demo' (generated by the project; 'demo:translation' and the like are the demos of study templates, 'demo-zh' all of them in Chinese), or 'study' (the study's responses to training prompts)"
+        ),
         gettext_noop("the judge, a causal model"),
         gettext_noop("the loss is not a number at step %(step)d (%(prompts)s); the best weights before it are kept"),
         gettext_noop("the policy that writes"),
@@ -272,17 +294,23 @@ WORDS = frozenset(
         gettext_noop("the preference model; dpo and kto need none"),
         gettext_noop("the responses to which prompts"),
         gettext_noop("the saved policy's KL is never above this; 0 sets no limit"),
-        gettext_noop("the saved policy's distinct-2 is never below this share of the start's; the run stops where it falls below; 0 sets no limit"),
+        gettext_noop(
+            "the saved policy's distinct-2 is never below this share of the start's; the run stops where it falls below; 0 sets no limit"
+        ),
         gettext_noop("the study template whose demo it is"),
         gettext_noop("the tuned policy"),
         gettext_noop("tokens in one batch"),
         gettext_noop("tokens of a prompt with a judged response that dpo and kto read at most"),
         gettext_noop("tokens of prompt and response together"),
-        gettext_noop("tokens of the tokenizer that is learned from the corpus; 0 takes 1,024, or 4,096 where most of the text is Chinese, Japanese or Korean"),
+        gettext_noop(
+            "tokens of the tokenizer that is learned from the corpus; 0 takes 1,024, or 4,096 where most of the text is Chinese, Japanese or Korean"
+        ),
         gettext_noop("train a LoRA adapter of this rank; 0 trains all weights"),
         gettext_noop("train low-rank adapters of this rank instead of all weights; 0 for none"),
         gettext_noop("training diverged after step %(step)d: %(seen)s; restored the checkpoint of step %(kept)d"),
-        gettext_noop("uncertainty: where the members of an ensemble contradict each other; disagreement: where raters do; information: what the comparisons so far leave open; random: by chance alone"),
+        gettext_noop(
+            "uncertainty: where the members of an ensemble contradict each other; disagreement: where raters do; information: what the comparisons so far leave open; random: by chance alone"
+        ),
         gettext_noop("vae: a policy that draws a latent for each response before it writes it"),
         gettext_noop("weight decay"),
         gettext_noop("weight of a score beside a vote"),
@@ -295,12 +323,16 @@ WORDS = frozenset(
         gettext_noop("what is trained; auto is what the base model is"),
         gettext_noop("what the rows are"),
         gettext_noop("what the student is"),
-        gettext_noop("what the term discriminator takes for real: 'study' (the study's responses to training prompts), or 'demo'"),
+        gettext_noop(
+            "what the term discriminator takes for real: 'study' (the study's responses to training prompts), or 'demo'"
+        ),
         gettext_noop("which prompts"),
         gettext_noop("which prompts; a rule on test prompts would bend what is measured there"),
         gettext_noop("which prompts; test prompts were never tuned on"),
         gettext_noop("who makes the steps; trl: TRL's own trainers, for rloo and grpo (requirements-trl.txt)"),
-        gettext_noop("whose training loop: palate's own, or trainer, which shards a model over processes of accelerate launch"),
+        gettext_noop(
+            "whose training loop: palate's own, or trainer, which shards a model over processes of accelerate launch"
+        ),
         gettext_noop("β of dpo and kto: the larger, the closer to the start"),
     ]
 )
