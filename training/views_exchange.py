@@ -52,7 +52,7 @@ class PreferencesForm(forms.Form):
         help_text=_("With commas between them, the left one first. Only for Label Studio and Argilla."),
     )
     dry_run = forms.BooleanField(label=_("Only try: say what would be added and what is wrong"), required=False)
-    skip_bad = forms.BooleanField(label=_("Leave out rows that do not fit"), required=False)
+    skip_bad = forms.BooleanField(label=_("Leave out invalid rows"), required=False)
     make_tasks = forms.BooleanField(label=_("Make tasks of responses that nobody judged"), required=False)
 
 

@@ -113,5 +113,5 @@ def _dense_or_none(said: Said, k: int) -> list[int] | None:
 def _check_scores(bundle: Bundle, key: str, values: list[float], k: int) -> None:
     check_criterion(bundle.row, key)
     if len(values) != k or not all(is_number(value) for value in values):
-        wanted = _("%(values)s; expected a list of %(k)d numbers, one for each response")
+        wanted = _("%(values)s; expected one number for each response, %(k)d in all")
         bundle.row.fail(f"scores.{key}", wanted, values=brief(values), k=k)

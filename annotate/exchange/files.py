@@ -130,7 +130,7 @@ class Row:
         if not isinstance(value, list):
             self.fail(field, _("%(value)s is not a list"), value=brief(value))
         if length is not None and len(value) != length:
-            said = _("has %(entries)d entries; expected %(length)d, one a response")
+            said = _("number of entries: %(entries)d; expected %(length)d, one for each response")
             self.fail(field, said, entries=len(value), length=length)
         return value
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotate.errors import PalateError
 from annotate.exchange.bundles import Bundle
@@ -157,15 +158,14 @@ def _study(slug: str, chunk: list[Bundle], way: Way) -> tuple[Study, bool]:
 def told(counts: Mapping[str, Any]) -> str:
     """The result in one line."""
     there = sum(counts[f"{what}_already_there"] for what in ("prompts", "responses", "judgements"))
-    would = _(
-        "%(prompts)d prompts, %(responses)d responses, %(judgements)d judgements of %(raters)d raters, %(tasks)d tasks "
-        "would be added; %(there)d already there"
-    )
-    added = _(
-        "%(prompts)d prompts, %(responses)d responses, %(judgements)d judgements of %(raters)d raters, %(tasks)d tasks "
-        "added; %(there)d already there"
-    )
-    new = _(" (new study)") if counts["study_created"] else ""
-    bad = _("; %(bad)d rows do not fit") % {"bad": counts["bad_rows"]} if counts["bad_rows"] else ""
-    said = (would if counts["dry_run"] else added) % {**counts, "there": there}
-    return f"{counts['study']}{new}, {counts['shape']}: {said}{bad}"
+    added = _("added: prompts %(prompts)d, responses %(responses)d, judgements %(judgements)d, raters %(raters)d, "
+              "tasks %(tasks)d; already there: %(there)d")  # fmt: skip
+    would = _("would be added: prompts %(prompts)d, responses %(responses)d, judgements %(judgements)d, raters "
+              "%(raters)d, tasks %(tasks)d; already there: %(there)d")  # fmt: skip
+    parts = [(would if counts["dry_run"] else added) % {**counts, "there": there}]
+    if counts["bad_rows"]:
+        bad = ngettext("%(count)d row is invalid", "%(count)d rows are invalid", counts["bad_rows"])
+        parts.append(bad % {"count": counts["bad_rows"]})
+    if counts["study_created"]:
+        parts.append(_("the study is new"))
+    return f"{counts['study']}, {counts['shape']}: {'; '.join(parts)}"

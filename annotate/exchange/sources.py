@@ -299,7 +299,7 @@ def _csv(file: Path, text: _Text, notes: Notes) -> Iterator[Row]:
             if len(cells) == len(header):
                 yield Row(file, line, dict(zip(header, cells, strict=True)))
             else:
-                said = _("has %(cells)d cells; the header has %(columns)d columns")
+                said = _("number of cells: %(cells)d; the header has %(columns)d")
                 yield Damaged(file, line, {}, error=said % {"cells": len(cells), "columns": len(header)})
     except NotCsv as error:
         raise wrong(file.name, str(error), error.line) from None

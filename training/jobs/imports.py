@@ -48,7 +48,7 @@ class PreferenceOptions:
     ignore: str = option("", help="columns to leave out, with commas between them")
     scale: str = option("", help="ranges of criteria that the study lacks, such as fluency:1:5, clarity:0:100")
     dry_run: bool = option(False, help="say what would be added and what is wrong, and change nothing")
-    skip_bad: bool = option(False, help="leave out rows that do not fit, and count them")
+    skip_bad: bool = option(False, help="leave out invalid rows, and count them")
     make_tasks: bool = option(False, help="make tasks of responses that nobody judged")
     prompt_field: str = option("", help="field of the prompt, for Label Studio and Argilla")
     response_fields: str = option("", help="fields of the responses with commas between them, the left one first")

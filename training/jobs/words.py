@@ -221,7 +221,7 @@ WORDS = frozenset(
         gettext_noop("learn how reliable each rater is, and weigh their votes by it"),
         gettext_noop("learn how strict each rater is"),
         gettext_noop("learning rate of ppo's critic, a value head on the policy's states"),
-        gettext_noop("leave out rows that do not fit, and count them"),
+        gettext_noop("leave out invalid rows, and count them"),
         gettext_noop("longest response, in tokens"),
         gettext_noop("look at no more tasks than this, drawn by chance"),
         gettext_noop("make tasks of responses that nobody judged"),

@@ -94,7 +94,7 @@ def _columns(row: Row) -> tuple[list[Message], list[str]]:
     texts = []
     for answer, field in zip(answers, ("response_a", "response_b"), strict=True):
         if len(answer) != len(prompt):
-            said = _("has %(answers)d turns; the prompt has %(prompts)d")
+            said = _("number of turns: %(answers)d; the prompt has %(prompts)d")
             row.fail(field, said, answers=len(answer), prompts=len(prompt))
         turns = [{"role": "assistant", "content": answer[0]}]
         for question, text in zip(prompt[1:], answer[1:], strict=True):

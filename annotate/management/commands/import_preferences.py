@@ -41,7 +41,7 @@ class Command(ImportCommand):
             "--ignore", default="", metavar="A,B", help="columns to leave out, also where they hold judgements"
         )
         parser.add_argument("--dry-run", action="store_true", help="say what would be added and what is wrong")
-        parser.add_argument("--skip-bad", action="store_true", help="leave out rows that do not fit, and count them")
+        parser.add_argument("--skip-bad", action="store_true", help="leave out invalid rows, and count them")
         parser.add_argument(
             "--resumable",
             action="store_true",

@@ -113,8 +113,8 @@ class TestImport:
         file = write(tmp_path / "a.jsonl", *responses(3), {"prompt": "x"}, {"prompt": "p", "response": 1.5}, [1])
         call_command("import_preferences", "s", str(file), dry_run=True)
         printed = capsys.readouterr()
-        assert "2 prompts, 3 responses" in printed.out
-        assert "3 rows do not fit" in printed.out
+        assert "would be added: prompts 2, responses 3," in printed.out
+        assert "3 rows are invalid" in printed.out
         for words in ("line 4, field response", "line 5, field response", "line 6: is not an object"):
             assert words in printed.err
         assert not Study.objects.exists()
