@@ -94,10 +94,15 @@ class ChangedStudySerializer(InputSerializer):
 
 class PromptSerializer(serializers.ModelSerializer[Prompt]):
     prompt_id = serializers.CharField(source="external_id")
+    messages = serializers.ListField(
+        child=serializers.DictField(child=serializers.CharField()),
+        allow_null=True,
+        help_text="Of a conversation: role and content of each message.",
+    )
 
     class Meta:
         model = Prompt
-        fields = ["id", "prompt_id", "text", "group", "split", "reference", "beside", "audience"]
+        fields = ["id", "prompt_id", "text", "messages", "group", "split", "reference", "beside", "audience"]
 
 
 class NewPromptSerializer(InputSerializer):

@@ -104,6 +104,7 @@ def correct(*, judgement: Judgement, answer: Answer) -> Judgement:
         part=old.part,
         instructions_version=old.instructions_version,
         shown=old.shown,
+        order_known=old.order_known,
         supersedes=old,
         made_at=timezone.now(),
         **_checked(task.study, len(old.shown), answer),

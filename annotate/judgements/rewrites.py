@@ -37,6 +37,7 @@ def keep_rewrite(judgement: Judgement, text: str) -> Judgement | None:
         part=Part.REWRITE,
         instructions_version=judgement.instructions_version,
         shown=shown,
+        order_known=False,  # nobody saw the two together
         ranks=[1 if pk == own.pk else 2 for pk in shown],
         unacceptable=[False, False],
         source=judgement,

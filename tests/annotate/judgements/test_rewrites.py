@@ -43,6 +43,7 @@ def test_it_beats_the_best_response_in_exports_and_in_what_models_learn_from(rat
     best = text_of(judgement.shown[1])
     assert pairs(rater.study) == {("Much better.\nReally.", best)}
     made = judgement.rewrites.get()
+    assert (judgement.order_known, made.order_known) == (True, False)
     assert made in Judgement.objects.counted()
     assert made.task.replication == 0
     assert lease_next(rater=MembershipFactory(study=rater.study)).task == judgement.task

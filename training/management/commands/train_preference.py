@@ -7,6 +7,7 @@ from django.utils.text import slugify
 
 from annotate.errors import PalateError
 from annotate.exchange.import_preferences import Way, import_preferences, told
+from annotate.exchange.notes import details
 from annotate.exchange.shapes.ratings import CRITERION, scale_of
 from training.management.run_command import RunCommand
 from training.models import RunKind
@@ -32,5 +33,7 @@ class Command(RunCommand):
         if ratings is not None:
             flags["study"] = flags["study"] or slugify(ratings.stem) or CRITERION
             way = Way(shape="ratings", scales={CRITERION: scale_of(ratings)})
-            self.stdout.write(told(import_preferences(slug=flags["study"], path=ratings, way=way)))
+            counts = import_preferences(slug=flags["study"], path=ratings, way=way)
+            for line in (told(counts), *details(counts)):
+                self.stdout.write(line)
         return super().perform(**flags)
