@@ -113,7 +113,7 @@ class TestRefusals:
             ({"epochs": 2}, "epochs", "must be 1"),
             ({"minibatches": 2}, "minibatches", "must be 1"),
             ({"precision": "bfloat16"}, "precision", "float32"),
-            ({"kl_estimator": "k2"}, "kl_estimator", "k1"),
+            ({"algorithm": "grpo", "kl_estimator": "k2"}, "kl_estimator", "k3"),
             ({"sampler": "vllm", "lora_rank": 2}, "sampler", "transformers"),
         ],
     )
