@@ -97,13 +97,13 @@ def test_instructions_practice_and_quiz_lead_to_the_first_task(open_page, user):
     assert not Judgement.objects.exists()
     page.get_by_role("link", name="Start rating").click()
     page.get_by_role("button", name="I have read this; start").click()
-    page.get_by_text("This belongs to the quiz").wait_for()
+    page.get_by_text("This question belongs to the quiz").wait_for()
     page.get_by_role("button", name="Keys").wait_for()
     page.keyboard.press("0")
     page.keyboard.press("Enter")
     page.get_by_text("You have passed the quiz").wait_for()
     page.get_by_role("link", name="My answers").wait_for()
-    assert page.get_by_text("This belongs to the quiz").is_hidden()
+    assert page.get_by_text("This question belongs to the quiz").is_hidden()
 
 
 def test_an_invited_rater_comes_from_the_link_to_the_first_task(open_page, user):

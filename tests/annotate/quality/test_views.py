@@ -139,7 +139,7 @@ def test_the_file_holds_every_figure(manager):
 
 
 def test_the_raters(manager, study):
-    for _ in range(7):  # of five tasks nobody can tell a rater who never agrees from one who does in one of three
+    for _ in range(30):  # of few tasks nobody can tell, among so many remarks, a rater who never agrees from the others
         TaskFactory(study=study)
     for member, says in zip(
         study.memberships.filter(role="rater").order_by("pk"), ([1, 2], [1, 2], [2, 1]), strict=True

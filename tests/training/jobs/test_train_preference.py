@@ -111,7 +111,9 @@ class TestRatings:
         assert ModelVersion.objects.latest("pk").snapshot == version.snapshot
 
     @pytest.mark.parametrize(
-        ("rating", "message"), [("good", "'good' is not a number"), ("", "is missing"), ("nan", "not a finite number")]
+        ("rating", "message"),
+        # A cell nan in a column of numbers is a value that is missing.
+        [("good", "'good' is not a number"), ("", "is missing"), ("nan", "is missing"), ("inf", "not a finite number")],
     )
     def test_what_is_no_rating_names_line_and_field(self, tmp_path, rating, message):
         file = self.write(tmp_path / "ratings.csv", [("Fine.", 0.5), ("Bad.", rating)])
