@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -156,8 +157,9 @@ def _unread(row: Row) -> dict[str, Any]:
     return row.values.unread() if isinstance(row.values, Values) else {}
 
 
-def _words(name: str) -> set[str]:
-    return set(re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()))
+@lru_cache(maxsize=1000)  # every row asks the same names
+def _words(name: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()))
 
 
 def _is_verdict(name: str, value: Any) -> bool:
