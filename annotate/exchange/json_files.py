@@ -101,13 +101,15 @@ def _object(events: Iterator[tuple[str, Any]], max_bytes: int) -> Iterator[Any]:
     yield from _by_columns(fields)
 
 
+# Fields of a row: an object that has one of them next to an array is a row itself, not a frame around rows.
+OF_ROWS = {"prompt", "text", "question", "instruction", "query", "chosen", "rejected", "response", "completion"}
 ROW_FIELDS = ("data", "rows", "records", "items", "examples", "instances", "results", "tasks", "train")
 
 
 def _around_rows(name: str, before: dict[str, Any]) -> bool:
     """Whether this field's array holds the file's rows. A row may hold arrays of objects of its own, such as
     messages, so only known names count."""
-    return name in ROW_FIELDS and not any(isinstance(value, str) and len(value) > 500 for value in before.values())
+    return name in ROW_FIELDS and not OF_ROWS & set(before)
 
 
 def _rows_within(first: tuple[str, Any], events: Iterator[tuple[str, Any]], max_bytes: int) -> Iterator[Any]:
@@ -122,6 +124,8 @@ def _rows_within(first: tuple[str, Any], events: Iterator[tuple[str, Any]], max_
         if kind == "end_map":
             return
         value = _build(next(events), events, max_bytes)
+        if name in OF_ROWS:
+            raise Malformed(_("holds rows and, next to them, the field %(name)r of a row") % {"name": name})
         if isinstance(value, list) and value and isinstance(value[0], dict) and name in ROW_FIELDS:
             said = _("holds rows in more than one field; divide the file (the second is %(name)r)")
             raise Malformed(said % {"name": name})

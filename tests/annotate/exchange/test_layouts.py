@@ -41,6 +41,13 @@ def test_one_object_is_one_row(tmp_path):
     assert read(tmp_path / "a.json", json.dumps(row, indent=2)) == [row]
 
 
+def test_an_object_with_fields_of_a_row_is_no_frame_around_rows(tmp_path):
+    row = {"prompt": "a", "items": [{"text": "b"}, {"text": "c"}]}
+    assert read(tmp_path / "a.json", json.dumps(row)) == [row]
+    with pytest.raises(PalateError, match="holds rows and, next to them, the field 'prompt' of a row"):
+        read(tmp_path / "b.json", json.dumps(dict(reversed(row.items()))))
+
+
 def test_a_long_array_is_read_as_a_stream(tmp_path):
     """A row is never larger than the limit, the array is."""
     data = json.dumps({"data": [{"prompt": str(n) + "x" * 1000} for n in range(3000)]})
