@@ -262,6 +262,11 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A worker waits for its broker as long as it takes.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# A page that queues a run never waits for a broker that is away: the Run row is sent again later.
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
 CELERY_TASK_DEFAULT_QUEUE = "runs"
 CELERY_BEAT_SCHEDULE = {
     "requeue-lost-runs": {
@@ -277,13 +282,14 @@ CELERY_BEAT_SCHEDULE = {
     "deliver-webhooks": {
         "task": "annotate.webhooks.tasks.deliver",
         "schedule": 60.0,
-        "options": {"queue": "short"},
+        "options": {"queue": "webhooks"},
     },
 }
 CELERY_TASK_ROUTES = {
     "training.tasks.execute_quick": {"queue": "quick"},
     "training.tasks.requeue_lost_runs": {"queue": "short"},
-    "annotate.webhooks.tasks.deliver": {"queue": "short"},
+    # Addresses that never answer hold up each other at most: a queue and workers of their own.
+    "annotate.webhooks.tasks.deliver": {"queue": "webhooks"},
     "annotate.privacy.tasks.apply_retention": {"queue": "short"},
 }
 # An OpenAI-compatible server that may judge pairs (training.jobs.machine_judge), up to and with /v1.
@@ -292,6 +298,8 @@ JUDGE_KEY = os.environ.get("JUDGE_KEY", "")
 
 RUN_HEARTBEAT_SECONDS = 5
 RUN_LOST_AFTER_SECONDS = 60
+# A broker that lost its memory lost the messages of waiting runs: they are sent again after so long.
+RUN_RESEND_SECONDS = 600
 
 LOGGING = configure(level=os.environ.get("LOG_LEVEL", "WARNING"), form=os.environ.get("LOG_FORMAT", "line"))
 METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")

@@ -68,6 +68,8 @@ class Run(models.Model):
     # A run that a worker executes is queued again when its heartbeat stops; one in a terminal is not.
     in_worker = models.BooleanField(default=False)
     attempts = models.PositiveSmallIntegerField(default=0)
+    # When the broker last took a message for the run. None: none yet, or the run is new (training.operations.send_waiting_runs).
+    enqueued_at = models.DateTimeField(null=True, blank=True)
     # Of the page that started it: a worker, which serves no page, refuses in it.
     language = models.CharField(max_length=10, blank=True)
     created_by = models.ForeignKey(
@@ -92,6 +94,11 @@ class Run(models.Model):
         if self.state == RunState.DONE:
             return 100
         return min(100, round(100 * self.step / self.total_steps)) if self.total_steps else 0
+
+    @property
+    def unsent(self) -> bool:
+        """Whether the broker has taken no message for a run that waits for a worker."""
+        return self.state == RunState.QUEUED and self.in_worker and self.enqueued_at is None
 
     @property
     def ended(self) -> bool:

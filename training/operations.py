@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import takewhile
 from typing import Any, TextIO
 
 import structlog
@@ -10,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
 from annotate.audit.models import Action
 from annotate.audit.operations import record
@@ -91,12 +93,38 @@ def queue_run(**kwargs: Any) -> Run:
     return run
 
 
-def _send(run: Run) -> None:
-    """Hand the run to the workers of its queue."""
+def _send(run: Run) -> bool:
+    """Put a message for the run into its queue and return whether the broker took it.
+
+    The row is the outbox: when the broker is away, whoever queued the run goes on, and send_waiting_runs tries again.
+    """
     from training.tasks import execute, execute_quick
 
     task = execute_quick if run.kind in QUICK else execute
-    task.delay(run.pk)
+    try:
+        task.delay(run.pk)
+    except Exception:  # Each broker's client has errors of its own.
+        logger.exception("broker unavailable", run=run.pk)
+        return False
+    Run.objects.filter(pk=run.pk).update(enqueued_at=timezone.now())
+    return True
+
+
+def send_waiting_runs() -> int:
+    """Send the runs whose message the broker did not take or may have lost; return how many it took.
+
+    A second message for a run is harmless: only a queued run is claimed.
+    """
+    return sum(1 for _sent in takewhile(_send, Run.objects.unsent().order_by("pk")))
+
+
+def resend_run(*, run: Run) -> None:
+    """Send a queued run's message again. Raises PalateError when no worker waits for it or the broker is away."""
+    run.refresh_from_db()
+    if run.state != RunState.QUEUED or not run.in_worker:
+        raise PalateError(_("Only a run that waits for a worker can be sent to the queue again."))
+    if not _send(run):
+        raise PalateError(_("The queue is unavailable. The run starts by itself once the queue is back."))
 
 
 def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = False) -> Run:
@@ -194,7 +222,7 @@ def requeue_lost_runs() -> int:
                 model_versions.forget_partial(run)
                 _end(run, RunState.FAILED, error=WORDS["died"])
                 continue
-            run.state = RunState.QUEUED
-            run.save(update_fields=["state"])
+            run.state, run.enqueued_at = RunState.QUEUED, None
+            run.save(update_fields=["state", "enqueued_at"])
             transaction.on_commit(partial(_send, run))
     return len(lost)

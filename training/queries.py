@@ -25,6 +25,12 @@ class RunQuerySet(models.QuerySet[Any]):
         """Runs whose worker has died."""
         return self.silent().filter(in_worker=True)
 
+    def unsent(self) -> "RunQuerySet":
+        """Queued runs for a worker whose message the broker did not take, or may have lost since."""
+        stale = timezone.now() - timedelta(seconds=settings.RUN_RESEND_SECONDS)
+        waiting = self.filter(state="queued", in_worker=True)
+        return waiting.filter(models.Q(enqueued_at=None) | models.Q(enqueued_at__lt=stale))
+
     def unheard(self) -> "RunQuerySet":
         """Runs of commands that were killed, it seems: no worker will take them up."""
         return self.silent().filter(in_worker=False)

@@ -18,4 +18,5 @@ def execute_quick(run_id: int) -> None:
 
 @app.task
 def requeue_lost_runs() -> int:
-    return operations.requeue_lost_runs()
+    """Queue runs of dead workers again and send what the broker did not take."""
+    return operations.requeue_lost_runs() + operations.send_waiting_runs()

@@ -9,6 +9,7 @@ urlpatterns = [
     path("runs/<int:pk>/beside/<int:other>/", views_runs.run_beside, name="run-beside"),
     path("runs/<int:pk>/live/", views_runs.live, name="run-live"),
     path("runs/<int:pk>/cancel/", views_runs.cancel, name="run-cancel"),
+    path("runs/<int:pk>/resend/", views_runs.resend, name="run-resend"),
     path("studies/<slug:slug>/models/", views_models.models, name="models"),
     path("studies/<slug:slug>/models/<int:pk>/", views_models.model, name="model"),
     path("studies/<slug:slug>/models/<int:pk>/promote/", views_models.promote, name="model-promote"),

@@ -160,6 +160,19 @@ def live(request: HttpRequest, pk: int) -> JsonResponse:
 
 
 @require_POST
+def resend(request: HttpRequest, pk: int) -> HttpResponse:
+    """Send a waiting run's message to the queue again."""
+    shown = managed_run(request, pk)
+    try:
+        operations.resend_run(run=shown)
+    except PalateError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, _("The run was sent to the queue again."))
+    return redirect("run", pk)
+
+
+@require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     shown = managed_run(request, pk)
     operations.cancel_run(run=shown)

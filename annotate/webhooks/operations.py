@@ -18,6 +18,8 @@ from annotate.webhooks.sending import resolved, send
 
 # Minutes until the next attempt; after the last one a delivery has failed.
 PATIENCE = (1, 5, 30, 120, 360, 1440)
+# A delivery that is older than this fails with its next attempt.
+MAX_AGE = timedelta(days=2)
 # Longer than a request may take (sending.SECONDS).
 CLAIM = timedelta(minutes=2)
 MOST_HOOKS = 20
@@ -88,11 +90,22 @@ def _attempt(delivery: Delivery) -> bool:
         delivery.answer, good = f"{type(error).__name__}: {error}"[:200], False
     if good:
         delivery.state = DeliveryState.DELIVERED
-    elif delivery.attempts >= len(PATIENCE):
+    elif delivery.attempts >= len(PATIENCE) or timezone.now() - delivery.created_at > MAX_AGE:
         delivery.state = DeliveryState.FAILED
     else:
         delivery.next_at = timezone.now() + timedelta(minutes=PATIENCE[delivery.attempts])
     delivery.attempts += 1
     names = ("answer", "state", "attempts", "next_at")
     claimed.filter(state=DeliveryState.WAITING).update(**{name: getattr(delivery, name) for name in names})
+    if not good:
+        _postpone_others(delivery)
     return good
+
+
+def _postpone_others(failed: Delivery) -> None:
+    """Let what waits for the same address wait as long as the delivery that just failed, so that an address that does
+    not answer costs one attempt and not one for each event. What is too old by then fails."""
+    now = timezone.now()
+    due = Delivery.objects.filter(webhook=failed.webhook_id, state=DeliveryState.WAITING, next_at__lte=now)
+    due.filter(created_at__lt=now - MAX_AGE).update(state=DeliveryState.FAILED, answer=failed.answer)
+    due.update(next_at=max(failed.next_at, now + timedelta(minutes=PATIENCE[0])))

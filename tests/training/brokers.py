@@ -19,8 +19,9 @@ RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
 
 @contextmanager
-def redis(folder: Path) -> Iterator[str]:
-    server, port = program("redis-server", "valkey-server", package="redis-server"), free_port()
+def redis(folder: Path, port: int = 0) -> Iterator[str]:
+    """Without persistence: what is in its queues is gone when it ends."""
+    server, port = program("redis-server", "valkey-server", package="redis-server"), port or free_port()
     command = [server, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
     with running(command, folder):
         yield answering(f"redis://127.0.0.1:{port}/0", folder)

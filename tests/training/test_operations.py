@@ -1,13 +1,18 @@
 from dataclasses import dataclass
 from datetime import timedelta
+from types import SimpleNamespace
 
+import kombu
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
 from annotate.errors import PalateError
+from palate.celery import app
+from tests.factories import MembershipFactory, StudyFactory
 from tests.training.real_worker import wait_for
 from training import model_versions, operations
 from training.jobs.job import Job
@@ -137,6 +142,92 @@ def test_a_run_whose_worker_died_is_queued_again(monkeypatch, django_capture_on_
         assert operations.requeue_lost_runs() == 1
     assert Run.objects.get(pk=run.pk).state == RunState.QUEUED
     assert sent == [run.pk]
+
+
+class TestOutbox:
+    """A run is never lost between its row and the broker."""
+
+    @pytest.fixture
+    def broker(self, monkeypatch):
+        """Takes messages unless it is away, as kombu reports it."""
+        broker = SimpleNamespace(sent=[], away=False)
+
+        def delay(run_id):
+            if broker.away:
+                raise kombu.exceptions.OperationalError("connection refused")
+            broker.sent.append(run_id)
+
+        monkeypatch.setattr("training.tasks.execute.delay", delay)
+        return broker
+
+    @pytest.fixture
+    def queued(self, broker, django_capture_on_commit_callbacks, monkeypatch):
+        """A run that was queued while the broker was away."""
+        monkeypatch.setattr(operations, "refuse_commands_only", lambda *_: None)
+        broker.away = True
+        with django_capture_on_commit_callbacks(execute=True):
+            return operations.queue_run(kind="count", study=StudyFactory(), values={})
+
+    def test_a_run_that_the_broker_did_not_take_is_sent_once_it_is_back(self, queued, broker):
+        assert (queued.state, queued.unsent) == (RunState.QUEUED, True)
+        assert operations.send_waiting_runs() == 0
+        broker.away = False
+        assert operations.send_waiting_runs() == 1
+        assert broker.sent == [queued.pk]
+        assert not Run.objects.get(pk=queued.pk).unsent
+        assert operations.send_waiting_runs() == 0
+
+    def test_a_message_that_the_broker_lost_is_sent_again(self, queued, broker, settings):
+        broker.away = False
+        operations.send_waiting_runs()
+        Run.objects.update(enqueued_at=timezone.now() - timedelta(seconds=settings.RUN_RESEND_SECONDS + 1))
+        assert operations.send_waiting_runs() == 1
+        assert broker.sent == [queued.pk] * 2
+
+    @pytest.mark.parametrize("state", [state for state in RunState if state != RunState.QUEUED])
+    def test_only_waiting_runs_are_sent(self, queued, broker, state):
+        Run.objects.update(state=state)
+        broker.away = False
+        assert operations.send_waiting_runs() == 0
+
+    def test_a_queued_run_of_a_terminal_is_not_sent(self, broker):
+        a_run()
+        assert operations.send_waiting_runs() == 0
+
+    def test_its_page_says_so_and_sends_it_again(self, queued, broker, client):
+        client.force_login(MembershipFactory(study=queued.study, role="manager").user)
+        page = client.get(reverse("run", args=[queued.pk])).content.decode()
+        assert "has not reached the queue" in page
+        again = client.post(reverse("run-resend", args=[queued.pk]), follow=True).content.decode()
+        assert "The queue is unavailable" in again
+        broker.away = False
+        again = client.post(reverse("run-resend", args=[queued.pk]), follow=True).content.decode()
+        assert "was sent to the queue again" in again
+        assert "waits for a worker" in again
+        assert broker.sent == [queued.pk]
+        Run.objects.update(state=RunState.RUNNING)
+        again = client.post(reverse("run-resend", args=[queued.pk]), follow=True).content.decode()
+        assert "Only a run that waits" in again
+
+    def test_strangers_do_not_find_it(self, queued, client):
+        client.force_login(MembershipFactory(role="manager").user)
+        assert client.post(reverse("run-resend", args=[queued.pk])).status_code == 404
+
+
+def test_rescue_and_imports_share_no_queue_with_webhooks_or_trainings():
+    app.loader.import_default_modules()
+    queues = {
+        name: app.amqp.router.route({}, name)["queue"].name for name in app.tasks if not name.startswith("celery.")
+    }
+    assert queues.pop("annotate.webhooks.tasks.deliver") == "webhooks"
+    assert queues.pop("training.tasks.execute") == "runs"
+    assert queues == {
+        "training.tasks.execute_quick": "quick",
+        "training.tasks.requeue_lost_runs": "short",
+        "annotate.privacy.tasks.apply_retention": "short",
+    }
+    for entry in app.conf.beat_schedule.values():
+        assert entry["options"]["queue"] == app.amqp.router.route({}, entry["task"])["queue"].name
 
 
 def test_a_run_that_kills_its_workers_fails_in_the_end_and_leaves_nothing(settings, tmp_path):

@@ -97,6 +97,7 @@ def _start_all(host: str, port: int) -> dict[str, subprocess.Popen[bytes]]:
         "worker": [*celery, "-Q", "runs", "--concurrency=1", "-n", "runs@%h"],
         "quick-worker": [*celery, "-Q", "quick", "--concurrency=1", "-n", "quick@%h"],
         "short-worker": [*celery, "-Q", "short", "--concurrency=1", "-n", "short@%h", "-B", "-s", schedule],
+        "webhook-worker": [*celery, "-Q", "webhooks", "--pool=threads", "--concurrency=4", "-n", "webhooks@%h"],
     }
     return {name: _start(name, command) for name, command in commands.items()}
 

@@ -135,6 +135,37 @@ def test_one_that_trickles_is_cut_off_and_holds_up_nobody(monkeypatch, listener)
     assert Delivery.objects.get().state == "waiting"
 
 
+def test_a_silent_address_costs_one_attempt_and_not_one_for_each_event(monkeypatch, listener):
+    monkeypatch.setattr(sending, "SECONDS", 0.3)
+    study, others = StudyFactory(), StudyFactory()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hook = add_webhook(study=study, url=f"http://127.0.0.1:{silent.getsockname()[1]}/", events=["run.ended"])
+        for number in range(30):
+            announce(study_id=study.pk, event="run.ended", run=number)
+        add_webhook(study=others, url=listener.url, events=["run.ended"])
+        announce(study_id=others.pk, event="run.ended")
+        assert deliver_due() == 1
+    assert len(listener.got) == 1
+    waiting = hook.deliveries.filter(state="waiting")
+    assert (waiting.count(), waiting.filter(attempts=1).count()) == (30, 1)
+    assert not waiting.filter(next_at__lte=timezone.now() + timedelta(seconds=50)).exists()
+
+
+def test_what_waited_for_days_for_an_address_that_never_answers_fails(listener):
+    study = StudyFactory()
+    add_webhook(study=study, url=listener.url, events=["run.ended"])
+    for number in range(3):
+        announce(study_id=study.pk, event="run.ended", run=number)
+    Delivery.objects.update(created_at=timezone.now() - operations.MAX_AGE - timedelta(minutes=1))
+    announce(study_id=study.pk, event="run.ended", run=4)
+    listener.answers[:] = [500] * 9
+    deliver_due()
+    assert sorted(Delivery.objects.values_list("payload__run", "state")) == [
+        *((number, "failed") for number in range(3)),
+        (4, "waiting"),
+    ]
+
+
 def trickle(server):
     connection, _ = server.accept()
     with connection:
