@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 KNOWN = ("django-insecure", "changeme", "change-me", "secret", "example", "palate", "password")
 
 
-def check_production(key: str, *, debug: bool, hosts: Sequence[str]) -> None:
+def check_production(key: str, *, debug: bool, hosts: Sequence[str], database: str) -> None:
     """Raises ImproperlyConfigured, which ends the process, when a setting is missing or somebody's default."""
     if len(key) < 50 or len(set(key)) < 10 or any(word in key.lower() for word in KNOWN):
         raise ImproperlyConfigured(
@@ -19,3 +19,7 @@ def check_production(key: str, *, debug: bool, hosts: Sequence[str]) -> None:
         raise ImproperlyConfigured("DEBUG: must be off in production")
     if "*" in hosts or not set(hosts) - {"localhost", "127.0.0.1", "[::1]", ""}:
         raise ImproperlyConfigured("ALLOWED_HOSTS: in production it must name the hosts that Palate is reached by")
+    if not database:
+        raise ImproperlyConfigured(
+            "DATABASE_URL: in production it must name the PostgreSQL database, such as postgres://palate:…@host:5432/palate"
+        )

@@ -1,7 +1,6 @@
 """Settings. Every choice a deployment may want to make is an environment variable; docs/settings.md lists them."""
 
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from csp.constants import NONCE, NONE, SELF
 
 from palate.logs import configure
 from palate.production import check_production
+from palate.secret_key import stored_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("PALATE_VAR", BASE_DIR / "var")).resolve()
@@ -24,28 +24,8 @@ def _flag(name: str, default: bool) -> bool:
 PRODUCTION = _flag("PRODUCTION", False)
 
 
-def _secret_key() -> str:
-    """SECRET_KEY from the environment, or one made once and kept under var/ (readable by its owner only)."""
-    key = os.environ.get("SECRET_KEY", "")
-    if key or PRODUCTION:
-        return key
-    path = VAR_DIR / "secret_key"
-    if not path.exists():
-        VAR_DIR.mkdir(parents=True, exist_ok=True)
-        # Written aside and linked into place, so that two processes starting at once agree on one key.
-        aside = path.with_name(f"secret_key.{os.getpid()}")
-        aside.touch(mode=0o600)
-        aside.write_text(secrets.token_urlsafe(50))
-        try:
-            os.link(aside, path)
-        except FileExistsError:
-            pass
-        finally:
-            aside.unlink()
-    return path.read_text().strip()
-
-
-SECRET_KEY = _secret_key()
+# In production the key comes from the environment alone (palate.production).
+SECRET_KEY = os.environ.get("SECRET_KEY", "") or ("" if PRODUCTION else stored_secret_key(VAR_DIR / "secret_key"))
 DEBUG = _flag("DEBUG", False)
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 CSRF_TRUSTED_ORIGINS = [o for o in os.environ.get("CSRF_TRUSTED_ORIGINS", "").split(",") if o]
@@ -306,7 +286,7 @@ METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
 PROMETHEUS_MULTIPROC_DIR = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
 
 if PRODUCTION:
-    check_production(SECRET_KEY, debug=DEBUG, hosts=ALLOWED_HOSTS)
+    check_production(SECRET_KEY, debug=DEBUG, hosts=ALLOWED_HOSTS, database=os.environ.get("DATABASE_URL", ""))
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = int(os.environ.get("SECURE_HSTS_SECONDS", "31536000"))
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True

@@ -103,6 +103,15 @@ def programs(data_dir: Path) -> Path:
         return Path(get_server(data_dir).bin_path)
 
 
+def is_running(data_dir: Path) -> bool:
+    """Whether the server's main process, which its pid file names, is alive."""
+    try:
+        pid = int((data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, psutil.NoSuchProcess):
+        return False
+
+
 def revive(data_dir: Path) -> str:
     """Start the server again if it was killed under this process; return the folder of its socket."""
     with _one_thread:

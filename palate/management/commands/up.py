@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,17 @@ from django.db import connection
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from psycopg import OperationalError
+
+from annotate.errors import PalateError
 from palate import terminal
+from palate.embedded.server import is_running, revive
+from palate.supervisor import Supervisor, sole_holder
 from training.demo_study import ACCOUNTS, PASSWORD
 
 # Pages that are under way may end. A worker that is only starting heeds no signal, and is killed soon: whatever
 # it had begun is queued again either way.
-STOP_SECONDS = {"web": 10, "worker": 3, "quick-worker": 3, "short-worker": 3}
+STOP_SECONDS = {"web": 10, "worker": 3, "quick-worker": 3, "short-worker": 3, "webhook-worker": 3}
 
 
 class Command(BaseCommand):
@@ -39,23 +45,30 @@ class Command(BaseCommand):
         for stop in (signal.SIGTERM, signal.SIGINT):
             signal.signal(stop, signal.default_int_handler)
         try:
-            call_command("migrate", verbosity=0, stdout=self.stdout)
-            if not options["no_demo"]:
-                call_command("demo", stdout=self.stdout)
-            self._serve(options["host"], _free_port(options["host"], options["port"]))
+            with sole_holder(Path(settings.VAR_DIR) / "up.lock"):
+                call_command("migrate", verbosity=0, stdout=self.stdout)
+                if not options["no_demo"]:
+                    call_command("demo", stdout=self.stdout)
+                self._serve(options["host"], _free_port(options["host"], options["port"]))
+        except PalateError as error:
+            raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             with translation.override(terminal.language()):
                 self.stdout.write("\n" + _("Stopped."))
 
     def _serve(self, host: str, port: int) -> None:
-        processes = _start_all(host, port)
+        processes = Supervisor(
+            _commands(host, port), folder=settings.BASE_DIR, environment=_environment(), log_folder=_log_folder(),
+            stop_seconds=STOP_SECONDS,
+        )  # fmt: skip
+        processes.start()
         try:
             self._say_where(f"http://{host}:{port}/", port)
-            _wait_for_one_to_end(processes)
+            processes.watch(also=_revive_database)
         finally:
             with translation.override(terminal.language()):
                 self.stdout.write("\n" + _("Stopping …"))
-            _stop_all(processes)
+            processes.stop()
 
     def _say_where(self, address: str, port: int) -> None:
         _wait_until_listening(port)
@@ -85,13 +98,13 @@ def _log_folder() -> Path:
     return folder
 
 
-def _start_all(host: str, port: int) -> dict[str, subprocess.Popen[bytes]]:
+def _commands(host: str, port: int) -> dict[str, list[str]]:
     celery = [sys.executable, "-m", "celery", "-A", "palate", "worker", "--loglevel=INFO", "--without-gossip"]
     schedule = str(Path(settings.VAR_DIR) / "celerybeat-schedule")
-    commands = {
+    return {
         "web": [
-            *(sys.executable, "-m", "gunicorn", "palate.wsgi", "--bind", f"{host}:{port}"),
-            *("--workers", "2", "--threads", "4", "--access-logfile", "-"),
+            *(sys.executable, "-m", "gunicorn", "palate.wsgi", "--config", "python:palate.gunicorn"),
+            *("--bind", f"{host}:{port}", "--access-logfile", "-"),
         ],
         # Long runs one at a time; uploads and quick jobs must not wait for a training to end.
         "worker": [*celery, "-Q", "runs", "--concurrency=1", "-n", "runs@%h"],
@@ -99,21 +112,12 @@ def _start_all(host: str, port: int) -> dict[str, subprocess.Popen[bytes]]:
         "short-worker": [*celery, "-Q", "short", "--concurrency=1", "-n", "short@%h", "-B", "-s", schedule],
         "webhook-worker": [*celery, "-Q", "webhooks", "--pool=threads", "--concurrency=4", "-n", "webhooks@%h"],
     }
-    return {name: _start(name, command) for name, command in commands.items()}
-
-
-def _start(name: str, command: list[str]) -> subprocess.Popen[bytes]:
-    with (_log_folder() / f"{name}.log").open("ab") as log:
-        # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
-        return subprocess.Popen(
-            command, cwd=settings.BASE_DIR, env=_environment(), stdout=log, stderr=log, start_new_session=True
-        )
 
 
 def _environment() -> dict[str, str]:
     """The children connect to the running server by its address, so that only this process holds it up."""
     params = connection.get_connection_params()
-    if settings.DATABASES["default"]["ENGINE"] != "palate.embedded":
+    if not _embedded():
         return dict(os.environ)
     host = params["host"].replace("/", "%2F")
     return {
@@ -131,23 +135,14 @@ def _wait_until_listening(port: int, seconds: float = 30) -> None:
         time.sleep(0.1)
 
 
-def _wait_for_one_to_end(processes: dict[str, subprocess.Popen[bytes]]) -> None:
-    while True:
-        for name, process in processes.items():
-            if process.poll() is not None:
-                raise CommandError(f"{name} ended with status {process.returncode}; see {_log_folder() / name}.log")
-        time.sleep(0.5)
+def _revive_database() -> None:
+    """Start the embedded PostgreSQL again if it was killed; while its last processes end, the next look tries again."""
+    if _embedded():
+        folder = Path(settings.DATABASES["default"]["DATA_DIR"])
+        if not is_running(folder):
+            with suppress(subprocess.SubprocessError, OperationalError):
+                revive(folder)
 
 
-def _stop_all(processes: dict[str, subprocess.Popen[bytes]]) -> None:
-    for name, process in processes.items():
-        if process.poll() is None:
-            # Workers leave a long run at once: it is queued again and goes on from its checkpoint.
-            process.send_signal(signal.SIGTERM if name == "web" else signal.SIGQUIT)
-    asked = time.monotonic()
-    for name, process in processes.items():
-        try:
-            process.wait(max(0.1, asked + STOP_SECONDS[name] - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+def _embedded() -> bool:
+    return settings.DATABASES["default"]["ENGINE"] == "palate.embedded"
