@@ -2,15 +2,13 @@
 
 import json
 import shutil
-import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
 
 from annotate.errors import PalateError
-from palate.embedded.server import programs
+from palate.postgres_programs import run_program
 
 DUMP, PRINTS = "database.dump", "fingerprints.json"
 # Sixty bits of each row's hash, added up: the order of rows does not count, and no row is held in memory.
@@ -43,7 +41,7 @@ def backup(folder: Path) -> dict[str, list[Any]]:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute("SELECT pg_export_snapshot()")
             snapshot = cursor.fetchone()[0]
-        _run("pg_dump", "--format=custom", f"--snapshot={snapshot}", f"--file={aside / DUMP}")
+        run_program("pg_dump", "--format=custom", f"--snapshot={snapshot}", f"--file={aside / DUMP}")
         found = fingerprints()
     (aside / PRINTS).write_text(json.dumps(found, indent=1) + "\n")
     aside.rename(folder)
@@ -60,32 +58,10 @@ def restore(folder: Path) -> dict[str, list[Any]]:
     if tables := sorted(connection.introspection.table_names()):
         raise PalateError(f"the database has tables already ({', '.join(tables[:3])} …); restore into an empty one")
     connection.close()
-    _run("pg_restore", "--exit-on-error", "--no-owner", "--single-transaction", "--dbname", "", str(folder / DUMP))
+    database = str(connection.settings_dict["NAME"])
+    options = ("--exit-on-error", "--no-owner", "--single-transaction")
+    run_program("pg_restore", *options, f"--dbname={database}", str(folder / DUMP))
     wanted, found = json.loads((folder / PRINTS).read_text()), fingerprints()
     if different := [table for table in {**wanted, **found} if wanted.get(table) != found.get(table)]:
         raise PalateError(f"came back different from what was backed up: {', '.join(sorted(different))}")
     return found
-
-
-def _run(program: str, *arguments: str) -> None:
-    """One of PostgreSQL's programs on this database: the embedded server's own, or those of the machine."""
-    params: Mapping[str, Any] = connection.get_connection_params()
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "sslmode": "PGSSLMODE"}
-    environment = {variable: str(params[name]) for name, variable in names.items() if params.get(name)}
-    database = str(params["dbname"])
-    filled = [database if argument == "" else argument for argument in arguments]
-    where = _folder_of_programs()
-    command = [str(Path(where) / program) if where else program, *filled]
-    environment |= {"PATH": "/usr/bin:/bin", "PGDATABASE": database}
-    try:
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise PalateError(f"{program} is missing: install PostgreSQL's programs of the server's version") from None
-    if ended.returncode:
-        raise PalateError(f"{program} failed: {ended.stderr.strip()[-500:]}")
-
-
-def _folder_of_programs() -> str:
-    if connection.settings_dict["ENGINE"] != "palate.embedded":
-        return ""
-    return str(programs(Path(connection.settings_dict["DATA_DIR"])))

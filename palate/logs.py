@@ -3,6 +3,7 @@
 Request and run ids come from structlog's context, so that every line within a request or a run carries them.
 """
 
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -24,9 +25,8 @@ def configure(*, level: str, form: str) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    last: list[Any] = [structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "logger", "event"])]
-    if form == "json":
-        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    last: list[Any] = [structlog.processors.format_exc_info]
+    last.append(structlog.processors.JSONRenderer(ensure_ascii=False) if form == "json" else render_line)
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -40,3 +40,14 @@ def configure(*, level: str, form: str) -> dict[str, Any]:
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["console"], "level": level},
     }
+
+
+KEY_VALUES = structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "logger", "event"])
+
+
+def render_line(logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
+    """One line, and below it the traceback of an exception. Its lines are indented: whatever text an exception carries,
+    it cannot pass for a line of the log."""
+    traceback = event.pop("exception", "")
+    line = KEY_VALUES(logger, name, event)
+    return line + "".join(f"\n    {part}" for part in traceback.splitlines())

@@ -54,6 +54,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "palate.observe.observe",
+    "palate.observe.probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -293,8 +294,8 @@ if PRODUCTION:
     # A browser's preload list is hard to leave and binds every subdomain: nobody is put on it unasked.
     SECURE_HSTS_PRELOAD = _flag("SECURE_HSTS_PRELOAD", False)
     SILENCED_SYSTEM_CHECKS = ["security.W021"]
-    # Probes ask the process itself, without the proxy and its https.
-    SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
+    # Prometheus asks the process itself, without the proxy and its https.
+    SECURE_REDIRECT_EXEMPT = ["^metrics$"]
     ALLOWED_HOSTS.append("localhost")
 if _flag("TRUSTED_PROXY", False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

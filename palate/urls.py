@@ -5,8 +5,6 @@ from django.views.i18n import set_language
 from palate import observe
 
 urlpatterns = [
-    path("healthz", observe.healthz, name="healthz"),
-    path("readyz", observe.readyz, name="readyz"),
     path("metrics", observe.metrics, name="metrics"),
     path("language/", login_not_required(set_language), name="language"),
     path("", include("annotate.urls")),

@@ -3,6 +3,8 @@
 import json
 import logging
 import logging.config
+import sys
+from pathlib import Path
 
 import pytest
 import structlog
@@ -13,7 +15,8 @@ from django.db import OperationalError, connection
 from django.test import override_settings
 from django.urls import reverse
 
-from palate import observe
+from annotate.errors import PalateError
+from palate import observe, postgres_programs
 from palate.logs import configure
 from tests.factories import TaskFactory, UserFactory
 
@@ -24,6 +27,17 @@ class TestHealth:
         assert client.get("/healthz").content == b"ok\n"
         answer = client.get("/readyz")
         assert (answer.status_code, answer.json()) == (200, {"database": True, "migrations": True})
+
+    @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+    @pytest.mark.parametrize("host", ["10.1.2.3:8000", "[fd00::7]:8000", "palate", "not a host"])
+    def test_a_probe_calls_by_ip_and_without_https(self, client, path, host, settings):
+        settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT = ["palate.example.org"], True
+        assert client.get(path, headers={"Host": host}).status_code == 200
+        assert client.post(path, headers={"Host": host}).status_code == 405
+
+    def test_pages_do_not(self, client, settings):
+        settings.ALLOWED_HOSTS = ["palate.example.org"]
+        assert client.get("/login/", headers={"Host": "10.1.2.3"}).status_code == 400
 
     def test_without_its_database_it_is_alive_and_not_ready(self, client, monkeypatch):
         def gone():
@@ -69,6 +83,21 @@ class TestLogs:
         finally:
             logging.config.dictConfig(django_settings.LOGGING)
 
+    @pytest.mark.parametrize("form", ["line", "json"])
+    def test_a_traceback_is_in_the_log_and_cannot_forge_a_line(self, form):
+        logging.config.dictConfig(configure(level="INFO", form=form))
+        formatter = logging.getLogger().handlers[0].formatter
+        try:
+            raise ValueError("hostile\ntimestamp='2026' level='info' event='all is well'")
+        except ValueError:
+            record = logging.LogRecord("django.request", logging.ERROR, "f", 1, "broken", (), sys.exc_info())
+            text = formatter.format(record)
+        finally:
+            logging.config.dictConfig(django_settings.LOGGING)
+        assert "Traceback (most recent call last)" in text
+        assert "test_observe.py" in text
+        assert [line for line in text.splitlines()[1:] if not line.startswith("    ")] == []
+
 
 def test_pages_carry_the_headers_of_a_safe_house(client, db):
     client.force_login(UserFactory())
@@ -107,6 +136,59 @@ class TestBackup:
             call_command("backup", str(tmp_path / "b"))
         with pytest.raises(CommandError, match="has tables already"):
             call_command("restore", str(tmp_path / "b"))
+
+
+class TestPrograms:
+    """Which pg_dump is run, where several are installed."""
+
+    @pytest.fixture
+    def install(self, tmp_path, monkeypatch, settings):
+        """Installs a program that says its version, into the folder of a version or into PATH."""
+        monkeypatch.setattr(postgres_programs, "VERSIONED", (f"{tmp_path}/versions/*/bin",))
+        monkeypatch.setitem(connection.settings_dict, "ENGINE", "django.db.backends.postgresql")
+        monkeypatch.setenv("PATH", f"{tmp_path}/path")
+
+        def install(version, folder=None):
+            path = tmp_path / (folder or f"versions/{version}/bin") / "pg_dump"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"#!/bin/sh\necho 'pg_dump (PostgreSQL) {version}.4 (Debian {version}.4-1)'\n")
+            path.chmod(0o755)
+            return path
+
+        return install
+
+    @pytest.fixture
+    def server(self, db):
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW server_version_num")
+            return int(cursor.fetchone()[0]) // 10_000
+
+    def test_the_servers_version_comes_before_newer_ones_and_path(self, install, server):
+        install(server + 2, "path")
+        install(server + 1)
+        same = install(server)
+        install(server - 1)
+        assert postgres_programs.fitting_program("pg_dump") == same
+        in_path = install(server, "path")
+        assert postgres_programs.fitting_program("pg_dump") == in_path
+
+    def test_else_the_nearest_newer_one_is_taken(self, install, server):
+        install(server + 2, "path")
+        nearest = install(server + 1)
+        assert postgres_programs.fitting_program("pg_dump") == nearest
+
+    @pytest.mark.parametrize("older", [True, False])
+    def test_an_older_one_is_refused_by_name(self, install, server, older):
+        install(server - 1, "path") if older else None
+        found = str(server - 1) if older else "none"
+        with pytest.raises(PalateError, match=rf"version {server} \(found: {found}\).*postgresql-client-{server}"):
+            postgres_programs.fitting_program("pg_dump")
+
+    def test_the_own_path_reaches_the_program(self, install, server, tmp_path):
+        program = install(server, "path")
+        program.write_text(program.read_text() + f'echo "$PATH" > {tmp_path}/seen\n')
+        postgres_programs.run_program("pg_dump")
+        assert Path(tmp_path / "seen").read_text().startswith(str(program.parent))
 
 
 def json_of(command, folder, tmp_path):

@@ -18,7 +18,6 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.utils import translation
 from django.utils.translation import gettext as _
-
 from psycopg import OperationalError
 
 from annotate.errors import PalateError
