@@ -1,10 +1,12 @@
-"""gunicorn's settings: as many processes as WEB_CONCURRENCY says, threads that share their database connections."""
+"""gunicorn's settings: WEB_CONCURRENCY processes with WEB_THREADS threads each."""
 
 import os
 
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("WEB_THREADS", "4"))
-worker_class = "gthread"
+# A slow client holds none of the threads.
+worker_class = "palate.web_worker.Worker"
+keepalive = 5
 # An export streams as long as it takes; the heartbeat of a thread worker does not wait for it.
 timeout = 60
 graceful_timeout = 30
