@@ -2,10 +2,12 @@
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /build
 RUN python -m venv /venv
-COPY requirements.txt .
+COPY requirements.txt requirements.lock ./
 # The CPU build of torch; a GPU worker replaces the index by the one of its CUDA version.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN /venv/bin/pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -r requirements.txt
+# The versions of the lock; its hashes know no CPU build of torch.
+RUN sed -nE 's/^([A-Za-z0-9._-]+)(\[[^]]*\])?(==[^ ]+( ;[^\\]*)?).*/\1\3/p' requirements.lock > constraints.txt \
+    && /venv/bin/pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -c constraints.txt -r requirements.txt
 
 FROM python:3.11-slim-bookworm
 # pg_dump and pg_restore for `backup` and `restore`, of PostgreSQL's own packages: they must not be older than the server.

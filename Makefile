@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test loop lint bench
+.PHONY: run test loop lint bench lock supply-chain
 
 run: $(VENV)/.installed  ## the app with its demo on this machine, until Ctrl-C
 	@$(BIN)/python manage.py up
@@ -25,13 +25,27 @@ lint: $(VENV)/.installed-dev  ## linters, types, architecture, migrations
 bench: $(VENV)/.installed-dev  ## measurements; see bench/README.md
 	@$(BIN)/python bench/hand_out.py
 
+lock: $(VENV)/.installed-dev  ## requirements.lock and docs/licences.md anew, after a change of requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --output-file requirements.lock requirements.txt
+	$(BIN)/python .ci/licences.py
+
+supply-chain: $(VENV)/.installed-dev  ## an SBOM (CycloneDX) in var/sbom.json, and known vulnerabilities
+	@mkdir -p var
+	$(BIN)/cyclonedx-py requirements requirements.lock --output-reproducible --of JSON -o var/sbom.json
+	$(BIN)/python .ci/audit.py
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+# The versions of the lock without its hashes, which know no CPU build of torch.
+$(VENV)/constraints.txt: requirements.lock | $(VENV)/bin/python
+	@sed -nE 's/^([A-Za-z0-9._-]+)(\[[^]]*\])?(==[^ ]+( ;[^\\]*)?).*/\1\3/p' requirements.lock > $@
+
+$(VENV)/.installed: requirements.txt $(VENV)/constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -r requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements.txt requirements-dev.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/.installed-dev: requirements.txt requirements-dev.txt $(VENV)/constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -r requirements-dev.txt
 	@touch $(VENV)/.installed $@

@@ -44,13 +44,13 @@ http {{
 
 
 class Proxy:
-    """nginx with the shipped configuration; only ports, certificate and the time for slow clients are the test's own."""
+    """nginx with the shipped configuration; ports, certificate and the time for slow clients are the test's own."""
 
     def __init__(self, folder):
         self.plain, self.secure, upstream = free_port(), free_port(), free_port()
         key, certificate = folder / "key.pem", folder / "certificate.pem"
         subprocess.run(
-            [program("openssl", package="openssl"), *"req -x509 -newkey rsa:2048 -nodes -days 1".split(),
+            [program("openssl", package="openssl"), *["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"],
              *("-subj", "/CN=palate.example.org", "-keyout", str(key), "-out", str(certificate))],
             check=True, capture_output=True,
         )  # fmt: skip
@@ -71,13 +71,17 @@ class Proxy:
         (folder / "proxied_test_app.py").write_text(APPLICATION)
         nginx = [program("nginx", package="nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
         subprocess.run([*nginx, "-t"], check=True, capture_output=True)
-        gunicorn = [sys.executable, "-m", "gunicorn", "proxied_test_app:application", "--config", "python:palate.gunicorn"]
+        gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:palate.gunicorn"]
         environment = {**os.environ, "WEB_CONCURRENCY": "1", "PYTHONPATH": f"{folder}:{settings.BASE_DIR}"}
         log = (folder / "log").open("wb")
         self.processes = [
             subprocess.Popen([*nginx, "-g", "daemon off;"], stdout=log, stderr=log),
             subprocess.Popen(
-                [*gunicorn, "--bind", f"127.0.0.1:{upstream}"], cwd=folder, env=environment, stdout=log, stderr=log
+                [*gunicorn, "--bind", f"127.0.0.1:{upstream}", "proxied_test_app:application"],
+                cwd=folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
             ),
         ]
 
@@ -142,7 +146,9 @@ def test_http_leads_to_https_of_the_one_name(proxy):
     client.close()
 
 
-@pytest.mark.parametrize("path", ["/login/", "/studies/preview/", "/api/v1/studies/s/prompts/", "/assignments/1/judge/"])
+@pytest.mark.parametrize(
+    "path", ["/login/", "/studies/preview/", "/api/v1/studies/s/prompts/", "/assignments/1/judge/"]
+)
 def test_large_bodies_are_refused_where_no_file_is_expected(proxy, path):
     assert proxy.ask(path, method="POST", body=b"x" * 7_000_000)[0].status == 413
 

@@ -46,7 +46,8 @@ def port(tmp_path_factory):
     (folder / "slow_test_app.py").write_text(APPLICATION)
     command = [sys.executable, "-m", "gunicorn", "slow_test_app:application", "--config", "python:palate.gunicorn"]
     environment = {
-        **os.environ, "WEB_CONCURRENCY": "1", "WEB_THREADS": str(THREADS), "PYTHONPATH": f"{folder}:{settings.BASE_DIR}",
+        **os.environ, "WEB_CONCURRENCY": "1", "WEB_THREADS": str(THREADS),
+        "PYTHONPATH": f"{folder}:{settings.BASE_DIR}",
     }  # fmt: skip
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
@@ -115,16 +116,22 @@ def test_slow_clients_hold_no_thread_and_are_cut_off(port, sent):
 
 @pytest.mark.parametrize("piece", [b"X", b"\r\nX-More: 1"])
 def test_a_client_that_trickles_is_cut_off(port, piece):
-    with connected(port, sent=SLOW["half a header"]) as client, pytest.raises(OSError, match="reset|Broken pipe"):
-        for _ in range(200):
-            client.sendall(piece)
-            time.sleep(0.1)
+    with connected(port, sent=SLOW["half a header"]) as client, pytest.raises(OSError, match=r"reset|Broken pipe"):
+        trickle(client, piece)
+
+
+def trickle(client, piece):
+    for _ in range(200):
+        client.sendall(piece)
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("headers", [b"Content-Length: 3000000", b"Transfer-Encoding: chunked"])
 def test_a_large_body_that_stops_is_cut_off_and_never_taken_for_whole(port, headers):
     start = b"1000\r\n" if b"chunked" in headers else b""
-    with connected(port, sent=b"POST / HTTP/1.1\r\nHost: here\r\n" + headers + b"\r\n\r\n" + start + b"x" * 100) as client:
+    with connected(
+        port, sent=b"POST / HTTP/1.1\r\nHost: here\r\n" + headers + b"\r\n\r\n" + start + b"x" * 100
+    ) as client:
         answer = client.recv(10_000)
         assert b"200 OK" not in answer
         while client.recv(10_000):
