@@ -1,9 +1,9 @@
 """gunicorn's thread worker, in which a slow client holds no thread.
 
 gunicorn gives a connection to a thread when its first byte is there, and the thread then waits for the rest: eight
-clients that send a header a minute are enough to stop eight threads. Here the main loop collects the header, and a small body,
-and only a whole request gets a thread. A large body is read by its thread, and a response is written by it, but both
-within limits of time.
+clients that send a header a minute are enough to stop eight threads. Here the main loop collects the header, and a
+small body, and only a whole request gets a thread. A large body is read by its thread, and a response is written by
+it, but both within limits of time.
 """
 
 import errno
