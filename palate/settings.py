@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "annotate.sign_in.middleware.attempts",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -128,7 +129,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
-    # Counts failed sign-ins, by address and by account, and asks for the second step.
+    # Asks for the second step.
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
 ACCOUNT_ADAPTER = "annotate.members.adapters.AccountAdapter"
@@ -137,7 +138,17 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
-ACCOUNT_RATE_LIMITS = {"login_failed": os.environ.get("LOGIN_FAILURES", "10/m/ip,5/300s/key")}
+# Failed attempts are counted by annotate.sign_in.counters; allauth's own limits live in a cache that anybody can fill.
+ACCOUNT_RATE_LIMITS = False
+ACCOUNT_FORMS = {"change_password": "annotate.sign_in.forms.CountedChangePasswordForm"}
+MFA_FORMS = {
+    "authenticate": "annotate.sign_in.forms.CountedAuthenticateForm",
+    "reauthenticate": "annotate.sign_in.forms.CountedReauthenticateForm",
+}
+# Failures of an account and of a network until the next attempt has to wait, and the longest wait in seconds.
+SIGN_IN_FAILURES = int(os.environ.get("SIGN_IN_FAILURES", "5"))
+SIGN_IN_NETWORK_FAILURES = int(os.environ.get("SIGN_IN_NETWORK_FAILURES", "20"))
+SIGN_IN_MAX_WAIT = int(os.environ.get("SIGN_IN_MAX_WAIT", "900"))
 ALLAUTH_TRUSTED_PROXY_COUNT = int(_flag("TRUSTED_PROXY", False))
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Palate"
@@ -163,9 +174,14 @@ SOCIALACCOUNT_PROVIDERS = {
         else [],
     }
 }
-# Counts of failed sign-ins are shared by all web processes; the API counts its requests in each.
+# The default holds codes of the second step that were used, so that none is taken twice: only who gives a right one
+# writes to it. The API counts its requests in each process.
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "palate_cache"},
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "palate_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
     "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 # A link to a new password holds for a day.

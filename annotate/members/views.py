@@ -159,6 +159,8 @@ class NewPassword(PasswordResetConfirmView):
 
     def form_valid(self, form: "SetPasswordForm[User]") -> HttpResponse:
         messages.success(self.request, _("Your new password counts now. Sign in with it."))
+        # Strangers who guess at the same time do not keep the owner of the link out.
+        self.request.known_device_of = form.user  # type: ignore[attr-defined]
         return super().form_valid(form)
 
 
