@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from django.core.exceptions import ImproperlyConfigured
 
+ROLES = ("superuser", "owner", "manager", "auditor", "rater")
 # Words of keys that people copy from examples.
 KNOWN = ("django-insecure", "changeme", "change-me", "secret", "example", "palate", "password")
 
@@ -19,3 +20,13 @@ def check_production(key: str, *, debug: bool, hosts: Sequence[str]) -> None:
         raise ImproperlyConfigured("DEBUG: must be off in production")
     if "*" in hosts or not set(hosts) - {"localhost", "127.0.0.1", "[::1]", ""}:
         raise ImproperlyConfigured("ALLOWED_HOSTS: in production it must name the hosts that Palate is reached by")
+
+
+def check_roles(given: Sequence[str]) -> list[str]:
+    """Return the roles of REQUIRE_SECOND_STEP; raises ImproperlyConfigured for a word that is none."""
+    roles = [role.strip() for role in given]
+    if unknown := [role for role in roles if role not in ROLES]:
+        raise ImproperlyConfigured(
+            f"REQUIRE_SECOND_STEP: {unknown[0]!r} is no role; expected some of {', '.join(ROLES)}"
+        )
+    return roles

@@ -9,7 +9,7 @@ import dj_database_url
 from csp.constants import NONCE, NONE, SELF
 
 from palate.logs import configure
-from palate.production import check_production
+from palate.production import check_production, check_roles
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("PALATE_VAR", BASE_DIR / "var")).resolve()
@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "csp",
@@ -82,10 +83,12 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "annotate.sign_in.middleware.sessions",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "annotate.sign_in.middleware.attempts",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "annotate.sign_in.second_step.SecondStepMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "palate.headers.headers",
 ]
@@ -127,6 +130,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+# No rule for passwords: Django tells it of every change of one.
+AUTH_PASSWORD_VALIDATORS.append({"NAME": "annotate.members.passwords.EndTokens"})
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     # Asks for the second step.
@@ -152,6 +157,13 @@ SIGN_IN_MAX_WAIT = int(os.environ.get("SIGN_IN_MAX_WAIT", "900"))
 ALLAUTH_TRUSTED_PROXY_COUNT = int(_flag("TRUSTED_PROXY", False))
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Palate"
+MFA_ADAPTER = "annotate.sign_in.encryption.MFAAdapter"
+# Roles, and superuser, whose accounts must have a second step.
+REQUIRE_SECOND_STEP = check_roles([role for role in os.environ.get("REQUIRE_SECOND_STEP", "").split(",") if role])
+# What encrypts stored secrets: the first of these, or else SECRET_KEY; all of them decrypt.
+FIELD_ENCRYPTION_KEYS = [key for key in os.environ.get("FIELD_ENCRYPTION_KEY", "").split(",") if key]
+# A session in which nothing was asked for this long ends; 0 for never.
+SESSION_IDLE_MINUTES = int(os.environ.get("SESSION_IDLE_MINUTES", "480"))
 # Sign-in through the organisation's OpenID Connect provider, where one is named.
 OIDC_SERVER_URL = os.environ.get("OIDC_SERVER_URL", "")
 OIDC_NAME = os.environ.get("OIDC_NAME", "OpenID Connect")

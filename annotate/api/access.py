@@ -12,6 +12,7 @@ from annotate.api.models import ApiToken, Scope
 from annotate.api.operations import token_of
 from annotate.sign_in.counters import MustWait, count, network_key
 from annotate.sign_in.models import CounterKind
+from annotate.sign_in.second_step import REFUSED, must_set_up
 
 
 class TokenAuthentication(BaseAuthentication):
@@ -25,6 +26,8 @@ class TokenAuthentication(BaseAuthentication):
         if token is None:
             self.count_failure(request)
             raise exceptions.AuthenticationFailed("This token is not known, or it has expired.")
+        if must_set_up(token.user):
+            raise exceptions.PermissionDenied(REFUSED)
         return token.user, token
 
     def count_failure(self, request: Request) -> None:

@@ -57,6 +57,14 @@ class Membership(models.Model):
     consented_version = models.PositiveIntegerField(default=0, help_text=_("The newest consent that was given."))
     consented_at = models.DateTimeField(null=True, blank=True)
     quiz_passed = models.BooleanField(null=True, blank=True)
+    invitation = models.ForeignKey(
+        "annotate.Invitation", on_delete=models.SET_NULL, null=True, blank=True, related_name="members"
+    )
+    made_account = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text=_("The account was made for this study: by an invitation to it, or by its managers."),
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

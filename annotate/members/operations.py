@@ -26,11 +26,14 @@ def add_member(*, study: Study, username: str, role: str, password: str = "") ->
     if role not in (Role.MANAGER, Role.RATER, Role.AUDITOR):
         raise PalateError(_("The role must be manager, rater or auditor."))
     user = User.objects.filter(username=username).first()
+    new = user is None
     if user is None:
         user = _new_account(username, password)
     elif password:
         raise PalateError(_("%(name)s has an account already: leave the password empty.") % {"name": username})
-    member, made = Membership.objects.get_or_create(study=study, user=user, defaults={"role": role})
+    member, made = Membership.objects.get_or_create(
+        study=study, user=user, defaults={"role": role, "made_account": new}
+    )
     if not made:
         if member.role == Role.OWNER:
             raise PalateError(_("%(name)s owns this study.") % {"name": username})
@@ -101,7 +104,9 @@ def join(*, invitation: Invitation, user: User) -> Membership:
     if not invitation.valid:
         raise PalateError(_("This invitation has expired. Ask for a new one."))
     member, made = Membership.objects.get_or_create(
-        study=invitation.study, user=user, defaults={"role": Role.RATER, "tags": invitation.tags}
+        study=invitation.study,
+        user=user,
+        defaults={"role": Role.RATER, "tags": invitation.tags, "invitation": invitation},
     )
     if made:
         Invitation.objects.filter(pk=invitation.pk).update(joined=F("joined") + 1)
@@ -120,7 +125,9 @@ def join_with_new_account(*, invitation: Invitation, username: str, password: st
         words = _("The name %(name)s is taken. Choose another, or sign in if it is yours.")
         raise PalateError(words % {"name": username})
     user = _new_account(username, password)
-    join(invitation=invitation, user=user)
+    member = join(invitation=invitation, user=user)
+    member.made_account = True
+    member.save(update_fields=["made_account"])
     return user
 
 

@@ -23,7 +23,7 @@ from annotate.members.access import managed_study
 from annotate.members.erasure import erase_member
 from annotate.members.forms import InviteForm, JoinForm, MemberForm, TagsForm
 from annotate.members.models import Invitation, Kind, Membership
-from annotate.members.passwords import password_path
+from annotate.members.passwords import password_links, password_path
 from annotate.studies.models import Study
 
 
@@ -156,6 +156,7 @@ class NewPassword(PasswordResetConfirmView):
 
     template_name = "registration/new_password.html"
     success_url = reverse_lazy("account_login")
+    token_generator = password_links
 
     def form_valid(self, form: "SetPasswordForm[User]") -> HttpResponse:
         messages.success(self.request, _("Your new password counts now. Sign in with it."))

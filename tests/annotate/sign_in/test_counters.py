@@ -8,7 +8,6 @@ from io import StringIO
 import pytest
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
-from django.contrib.auth.tokens import default_token_generator
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
@@ -17,6 +16,7 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from annotate.api.operations import make_token
+from annotate.members.passwords import password_links
 from annotate.sign_in import counters
 from annotate.sign_in.counters import MustWait, account_key, count, network_of, take_back
 from annotate.sign_in.devices import cookie_name
@@ -275,7 +275,7 @@ def test_the_command_lets_the_owner_in_at_once(client, ada):
 
 def test_whoever_chose_a_password_by_a_link_is_not_kept_out(client, ada):
     guess(3)
-    link = [urlsafe_base64_encode(force_bytes(ada.pk)), default_token_generator.make_token(ada)]
+    link = [urlsafe_base64_encode(force_bytes(ada.pk)), password_links.make_token(ada)]
     there = client.get(reverse("password-new", args=link), follow=True).redirect_chain[-1][0]
     client.post(there, {"new_password1": "babbage-1837", "new_password2": "babbage-1837"})
     assert sign_in(client, "babbage-1837").status_code == 302
