@@ -191,6 +191,8 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
                 login(request, made, backend="django.contrib.auth.backends.ModelBackend")
         except PalateError as error:
             problem = str(error)
+            # The middleware answers with 429 and Retry-After.
+            request.must_wait = getattr(error, "seconds", 0)  # type: ignore[attr-defined]
         else:
             return redirect("rate", invitation.study.slug)
     context = {"study": invitation.study, "valid": invitation.valid, "form": form, "problem": problem}

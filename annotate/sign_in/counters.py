@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import ngettext
 
-from annotate.errors import PalateError
+from annotate.errors import LimitReached
 from annotate.sign_in.devices import known_device
 from annotate.sign_in.models import CounterKind, FailureCounter
 
@@ -33,11 +33,10 @@ MAX_FAILURES = 30
 FORGOTTEN_AFTER = timedelta(days=1)
 
 
-class MustWait(PalateError):
-    """Too many attempts have failed: the next one is taken after `seconds`."""
+class MustWait(LimitReached):
+    """Too many attempts have failed."""
 
     def __init__(self, seconds: int) -> None:
-        self.seconds = seconds
         minutes = math.ceil(seconds / 60)
         if seconds <= 60:
             words = ngettext(
@@ -51,7 +50,7 @@ class MustWait(PalateError):
                 "Too many attempts have failed. Try again in %(n)d minutes.",
                 minutes,
             ) % {"n": minutes}
-        super().__init__(words)
+        super().__init__(words, seconds=seconds)
 
 
 @dataclass(frozen=True)
