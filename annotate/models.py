@@ -10,6 +10,7 @@ from annotate.members.models import Invitation, Membership, Role
 from annotate.privacy.models import ConsentVersion
 from annotate.prompts.models import Prompt, Response, Split
 from annotate.review.models import Flag
+from annotate.sign_in.models import FailureCounter
 from annotate.studies.models import Criterion, Method, Study
 from annotate.tasks.models import Assignment, Task, TaskResponse
 from annotate.webhooks.models import Delivery, Webhook
@@ -21,6 +22,7 @@ __all__ = [
     "Criterion",
     "Delivery",
     "Entry",
+    "FailureCounter",
     "Flag",
     "IdempotencyKey",
     "InstructionsVersion",

@@ -11,14 +11,14 @@ Answer = Callable[[HttpRequest], HttpResponse]
 
 
 def headers(get_response: Answer) -> Answer:
-    """Middleware: no device of the visitor's is asked for, no other site reads an answer, no proxy keeps a page."""
+    """Middleware: no device of the visitor's is asked for, no other site reads an answer, and neither a browser nor a
+    proxy keeps one: pages, exports and the API's answers hold what is private, and secrets that are shown once."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         answer = get_response(request)
         answer.setdefault("Permissions-Policy", PERMISSIONS)
         answer.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        if request.user.is_authenticated:
-            answer.setdefault("Cache-Control", "private")
+        answer.setdefault("Cache-Control", "no-store")
         return answer
 
     return middleware

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from django.core.exceptions import ImproperlyConfigured
 
+ROLES = ("superuser", "owner", "manager", "auditor", "rater")
 # Words of keys that people copy from examples.
 KNOWN = ("django-insecure", "changeme", "change-me", "secret", "example", "palate", "password")
 
@@ -21,5 +22,16 @@ def check_production(key: str, *, debug: bool, hosts: Sequence[str], database: s
         raise ImproperlyConfigured("ALLOWED_HOSTS: in production it must name the hosts that Palate is reached by")
     if not database:
         raise ImproperlyConfigured(
-            "DATABASE_URL: in production it must name the PostgreSQL database, such as postgres://palate:…@host:5432/palate"
+            "DATABASE_URL: in production it must name the PostgreSQL database, such as "
+            "postgres://palate:…@host:5432/palate"
         )
+
+
+def check_roles(given: Sequence[str]) -> list[str]:
+    """Return the roles of REQUIRE_SECOND_STEP; raises ImproperlyConfigured for a word that is none."""
+    roles = [role.strip() for role in given]
+    if unknown := [role for role in roles if role not in ROLES]:
+        raise ImproperlyConfigured(
+            f"REQUIRE_SECOND_STEP: {unknown[0]!r} is no role; expected some of {', '.join(ROLES)}"
+        )
+    return roles

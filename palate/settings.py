@@ -8,7 +8,7 @@ import dj_database_url
 from csp.constants import NONCE, NONE, SELF
 
 from palate.logs import configure
-from palate.production import check_production
+from palate.production import check_production, check_roles
 from palate.secret_key import stored_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "csp",
@@ -63,9 +64,12 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "annotate.sign_in.middleware.sessions",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "annotate.sign_in.middleware.attempts",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "annotate.sign_in.second_step.SecondStepMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "palate.headers.headers",
 ]
@@ -107,9 +111,11 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+# No rule for passwords: Django tells it of every change of one.
+AUTH_PASSWORD_VALIDATORS.append({"NAME": "annotate.members.passwords.EndTokens"})
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
-    # Counts failed sign-ins, by address and by account, and asks for the second step.
+    # Asks for the second step.
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
 ACCOUNT_ADAPTER = "annotate.members.adapters.AccountAdapter"
@@ -118,10 +124,27 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
-ACCOUNT_RATE_LIMITS = {"login_failed": os.environ.get("LOGIN_FAILURES", "10/m/ip,5/300s/key")}
+# Failed attempts are counted by annotate.sign_in.counters; allauth's own limits live in a cache that anybody can fill.
+ACCOUNT_RATE_LIMITS = False
+ACCOUNT_FORMS = {"change_password": "annotate.sign_in.forms.CountedChangePasswordForm"}
+MFA_FORMS = {
+    "authenticate": "annotate.sign_in.forms.CountedAuthenticateForm",
+    "reauthenticate": "annotate.sign_in.forms.CountedReauthenticateForm",
+}
+# Failures of an account and of a network until the next attempt has to wait, and the longest wait in seconds.
+SIGN_IN_FAILURES = int(os.environ.get("SIGN_IN_FAILURES", "5"))
+SIGN_IN_NETWORK_FAILURES = int(os.environ.get("SIGN_IN_NETWORK_FAILURES", "20"))
+SIGN_IN_MAX_WAIT = int(os.environ.get("SIGN_IN_MAX_WAIT", "900"))
 ALLAUTH_TRUSTED_PROXY_COUNT = int(_flag("TRUSTED_PROXY", False))
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Palate"
+MFA_ADAPTER = "annotate.sign_in.encryption.MFAAdapter"
+# Roles, and superuser, whose accounts must have a second step.
+REQUIRE_SECOND_STEP = check_roles([role for role in os.environ.get("REQUIRE_SECOND_STEP", "").split(",") if role])
+# What encrypts stored secrets: the first of these, or else SECRET_KEY; all of them decrypt.
+FIELD_ENCRYPTION_KEYS = [key for key in os.environ.get("FIELD_ENCRYPTION_KEY", "").split(",") if key]
+# A session in which nothing was asked for this long ends; 0 for never.
+SESSION_IDLE_MINUTES = int(os.environ.get("SESSION_IDLE_MINUTES", "480"))
 # Sign-in through the organisation's OpenID Connect provider, where one is named.
 OIDC_SERVER_URL = os.environ.get("OIDC_SERVER_URL", "")
 OIDC_NAME = os.environ.get("OIDC_NAME", "OpenID Connect")
@@ -144,9 +167,14 @@ SOCIALACCOUNT_PROVIDERS = {
         else [],
     }
 }
-# Counts of failed sign-ins are shared by all web processes; the API counts its requests in each.
+# The default holds codes of the second step that were used, so that none is taken twice: only who gives a right one
+# writes to it. The API counts its requests in each process.
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "palate_cache"},
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "palate_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
     "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 # A link to a new password holds for a day.

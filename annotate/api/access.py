@@ -10,6 +10,9 @@ from rest_framework.request import Request
 
 from annotate.api.models import ApiToken, Scope
 from annotate.api.operations import token_of
+from annotate.sign_in.counters import MustWait, count, network_key
+from annotate.sign_in.models import CounterKind
+from annotate.sign_in.second_step import REFUSED, must_set_up
 
 
 class TokenAuthentication(BaseAuthentication):
@@ -21,8 +24,18 @@ class TokenAuthentication(BaseAuthentication):
             return None
         token = token_of(parts[1].decode("ascii", "replace")) if len(parts) == 2 else None
         if token is None:
+            self.count_failure(request)
             raise exceptions.AuthenticationFailed("This token is not known, or it has expired.")
+        if must_set_up(token.user):
+            raise exceptions.PermissionDenied(REFUSED)
         return token.user, token
+
+    def count_failure(self, request: Request) -> None:
+        """Let unknown tokens of one network wait. A token that holds is always taken: nobody can guess it."""
+        try:
+            count([network_key(request, CounterKind.API)])
+        except MustWait as error:
+            raise exceptions.Throttled(error.seconds) from None
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

@@ -17,7 +17,7 @@ from rest_framework.views import APIView, exception_handler
 
 from annotate.api.access import HasScope, TokenAuthentication
 from annotate.api.models import IdempotencyKey, Scope
-from annotate.errors import PalateError
+from annotate.errors import LimitReached, PalateError
 from annotate.studies.models import Study
 
 UNIQUE_VIOLATION = "23505"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -57,8 +57,10 @@ class ApiView(APIView):
 
 
 def told(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """A PalateError becomes 422 with its words, a unique value that another request took meanwhile 409; the rest as in
-    Django REST framework."""
+    """A PalateError becomes 422 with its words, a limit that is reached 429, a unique value that another request took
+    meanwhile 409; the rest as in Django REST framework."""
+    if isinstance(error, LimitReached):
+        error = exceptions.Throttled(error.seconds, str(error))
     if isinstance(error, PalateError):
         return Response({"detail": str(error)}, status=status.HTTP_422_UNPROCESSABLE_ENTITY)
     if isinstance(error, IntegrityError) and getattr(error.__cause__, "sqlstate", "") == UNIQUE_VIOLATION:

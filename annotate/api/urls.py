@@ -23,4 +23,6 @@ urlpatterns = [
     path(f"{V1}webhooks/<int:pk>/", views_runs.OneWebhook.as_view(), name="api-webhook"),
     path("account/tokens/", views_tokens.tokens, name="tokens"),
     path("account/tokens/<int:pk>/end/", views_tokens.end, name="token-end"),
+    path("account/tokens/all/", views_tokens.all_tokens, name="all-tokens"),
+    path("account/tokens/all/<int:pk>/end/", views_tokens.end_any, name="all-tokens-end"),
 ]

@@ -1,10 +1,12 @@
-"""The page of one's own API tokens."""
+"""The page of one's own API tokens, and for superusers the page of everybody's."""
 
+from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -13,6 +15,8 @@ from django.views.decorators.http import require_POST
 from annotate.api import operations
 from annotate.api.models import ApiToken, Scope
 from annotate.errors import PalateError
+
+PAGE = 100
 
 
 class TokenForm(forms.Form):
@@ -31,8 +35,12 @@ def _tokens_of(request: HttpRequest) -> QuerySet[ApiToken]:
     return ApiToken.objects.filter(user__username=request.user.get_username())
 
 
+@reauthentication_required(allow_get=True)
 def tokens(request: HttpRequest) -> HttpResponse:
-    """One's tokens; a POST makes one, whose text is shown in the answer and never again."""
+    """One's tokens; a POST makes one, whose text is shown in the answer and never again.
+
+    Making one asks for the password again, or for a code, unless that was given a moment ago.
+    """
     form = TokenForm(request.POST if request.method == "POST" else None)
     made = ""
     if request.method == "POST" and form.is_valid():
@@ -53,3 +61,22 @@ def end(request: HttpRequest, pk: int) -> HttpResponse:
     operations.end_token(token=get_object_or_404(_tokens_of(request), pk=pk))
     messages.success(request, _("The token does not work any more."))
     return redirect("tokens")
+
+
+def _any_token(request: HttpRequest) -> QuerySet[ApiToken]:
+    """Everybody's tokens, for superusers; for others there is no such page."""
+    if not (isinstance(request.user, User) and request.user.is_superuser):
+        raise Http404
+    return ApiToken.objects.select_related("user").order_by("user__username", "pk")
+
+
+def all_tokens(request: HttpRequest) -> HttpResponse:
+    page = Paginator(_any_token(request), PAGE).get_page(request.GET.get("page"))
+    return render(request, "account/all_tokens.html", {"page": page})
+
+
+@require_POST
+def end_any(request: HttpRequest, pk: int) -> HttpResponse:
+    operations.end_token(token=get_object_or_404(_any_token(request), pk=pk))
+    messages.success(request, _("The token does not work any more."))
+    return redirect("all-tokens")

@@ -7,10 +7,20 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.conf import settings
 from django.http import HttpRequest
 
+from annotate.sign_in.counters import count_password, take_back
+from annotate.sign_in.forms import counted
+
 
 class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        """Check a password, at sign-in and when it is asked for again; failures make the next attempt wait."""
+        attempt = counted(request, count_password, credentials.get("username") or "")
+        if user := super().authenticate(request, **credentials):
+            take_back(attempt)
+        return user
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from annotate.members.models import Role
+from annotate.members.models import MAX_USES, Role
 
 
 class MemberForm(forms.Form):
@@ -42,6 +42,12 @@ class TagsForm(forms.Form):
 
 class InviteForm(forms.Form):
     days = forms.IntegerField(label=_("Holds for so many days"), min_value=1, max_value=365, initial=14)
+    max_uses = forms.IntegerField(
+        label=_("People who may join"), min_value=1, max_value=MAX_USES, initial=100, required=False
+    )
+    hourly_uses = forms.IntegerField(
+        label=_("Of them within an hour"), min_value=1, max_value=MAX_USES, initial=30, required=False
+    )
     tags = TagsField(
         label=_("Tags of those who join"),
         help_text=_("Languages, groups or qualifications with commas between them, such as: de, medicine."),

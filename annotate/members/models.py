@@ -1,9 +1,12 @@
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+# People who may join by one invitation.
+MAX_USES = 10_000
 
 
 class Role(models.TextChoices):
@@ -57,6 +60,14 @@ class Membership(models.Model):
     consented_version = models.PositiveIntegerField(default=0, help_text=_("The newest consent that was given."))
     consented_at = models.DateTimeField(null=True, blank=True)
     quiz_passed = models.BooleanField(null=True, blank=True)
+    invitation = models.ForeignKey(
+        "annotate.Invitation", on_delete=models.SET_NULL, null=True, blank=True, related_name="members"
+    )
+    made_account = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text=_("The account was made for this study: by an invitation to it, or by its managers."),
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -101,10 +112,16 @@ class Invitation(models.Model):
     tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
     expires_at = models.DateTimeField()
     joined = models.PositiveIntegerField(default=0)
+    max_uses = models.PositiveIntegerField(default=100, db_default=100)
+    hourly_uses = models.PositiveIntegerField(default=30, db_default=30)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(max_uses__gte=1, hourly_uses__gte=1), name="invitation_can_be_used"),
+            models.CheckConstraint(condition=Q(joined__lte=F("max_uses")), name="invitation_uses_within_limit"),
+        ]
 
     def __str__(self) -> str:
         return f"invitation to {self.study}"

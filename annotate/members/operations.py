@@ -1,5 +1,6 @@
 """Who takes part in a study, and as what."""
 
+import math
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,9 +12,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from annotate.errors import PalateError
-from annotate.members.models import Invitation, Membership, Role
+from annotate.errors import LimitReached, PalateError
+from annotate.members.models import MAX_USES, Invitation, Membership, Role
 from annotate.studies.models import Study
 
 
@@ -26,11 +28,14 @@ def add_member(*, study: Study, username: str, role: str, password: str = "") ->
     if role not in (Role.MANAGER, Role.RATER, Role.AUDITOR):
         raise PalateError(_("The role must be manager, rater or auditor."))
     user = User.objects.filter(username=username).first()
+    new = user is None
     if user is None:
         user = _new_account(username, password)
     elif password:
         raise PalateError(_("%(name)s has an account already: leave the password empty.") % {"name": username})
-    member, made = Membership.objects.get_or_create(study=study, user=user, defaults={"role": role})
+    member, made = Membership.objects.get_or_create(
+        study=study, user=user, defaults={"role": role, "made_account": new}
+    )
     if not made:
         if member.role == Role.OWNER:
             raise PalateError(_("%(name)s owns this study.") % {"name": username})
@@ -82,13 +87,26 @@ def remove_member(*, member: Membership) -> None:
     Membership.objects.filter(pk=member.pk).update(active=False)
 
 
-def invite(*, study: Study, days: int, tags: Sequence[str] = ()) -> Invitation:
-    """Make a link by which raters join the study for so many days. Raises PalateError when `days` does not fit."""
+def invite(
+    *, study: Study, days: int, tags: Sequence[str] = (), max_uses: int | None = None, hourly_uses: int | None = None
+) -> Invitation:
+    """Make a link by which raters join the study for so many days.
+
+    max_uses, hourly_uses: how many people may join by it, and within an hour; None for the usual number. Raises
+    PalateError when a number does not fit.
+    """
     if not 1 <= days <= 365:
         raise PalateError(_("An invitation holds from 1 to 365 days."))
-    expires_at = timezone.now() + timedelta(days=days)
+    limits = {"max_uses": max_uses, "hourly_uses": hourly_uses}
+    limits = {name: number for name, number in limits.items() if number is not None}
+    if not all(1 <= number <= MAX_USES for number in limits.values()):
+        raise PalateError(_("From 1 to %(most)d people can join by an invitation.") % {"most": MAX_USES})
     return Invitation.objects.create(
-        study=study, token=secrets.token_urlsafe(24), tags=list(tags), expires_at=expires_at
+        study=study,
+        token=secrets.token_urlsafe(24),
+        tags=list(tags),
+        expires_at=timezone.now() + timedelta(days=days),
+        **limits,
     )
 
 
@@ -96,12 +114,15 @@ def invite(*, study: Study, days: int, tags: Sequence[str] = ()) -> Invitation:
 def join(*, invitation: Invitation, user: User) -> Membership:
     """Follow an invitation: the user rates in the study from now on. Whoever is a member already stays what they are.
 
-    Raises PalateError when the invitation does not hold any more.
+    Raises PalateError when the invitation does not hold any more, LimitReached when too many have joined by it.
     """
-    if not invitation.valid:
-        raise PalateError(_("This invitation has expired. Ask for a new one."))
+    invitation = _open_invitation(invitation)
+    if not Membership.objects.filter(study=invitation.study, user=user).exists():
+        _check_room(invitation)
     member, made = Membership.objects.get_or_create(
-        study=invitation.study, user=user, defaults={"role": Role.RATER, "tags": invitation.tags}
+        study=invitation.study,
+        user=user,
+        defaults={"role": Role.RATER, "tags": invitation.tags, "invitation": invitation},
     )
     if made:
         Invitation.objects.filter(pk=invitation.pk).update(joined=F("joined") + 1)
@@ -110,17 +131,45 @@ def join(*, invitation: Invitation, user: User) -> Membership:
     return member
 
 
+def _open_invitation(invitation: Invitation) -> Invitation:
+    """The invitation, locked: those who follow it at the same time take turns."""
+    invitation = Invitation.objects.select_for_update(of=("self",)).select_related("study").get(pk=invitation.pk)
+    if not invitation.valid:
+        raise PalateError(_("This invitation has expired. Ask for a new one."))
+    return invitation
+
+
+def _check_room(invitation: Invitation) -> None:
+    if invitation.joined >= invitation.max_uses:
+        raise PalateError(_("As many people as it is for have joined by this invitation. Ask for a new one."))
+    hour = timedelta(hours=1)
+    recent = invitation.members.filter(created_at__gt=timezone.now() - hour).order_by("created_at")
+    times = list(recent.values_list("created_at", flat=True)[: invitation.hourly_uses])
+    if len(times) >= invitation.hourly_uses:
+        seconds = math.ceil((times[0] + hour - timezone.now()).total_seconds())
+        words = ngettext(
+            "Many people have joined by this invitation just now. Try again in %(n)d minute.",
+            "Many people have joined by this invitation just now. Try again in %(n)d minutes.",
+            math.ceil(seconds / 60),
+        )
+        raise LimitReached(words % {"n": math.ceil(seconds / 60)}, seconds=seconds)
+
+
 @transaction.atomic
 def join_with_new_account(*, invitation: Invitation, username: str, password: str) -> User:
     """Make an account for somebody who follows an invitation, and let it take part.
 
-    Raises PalateError when the name is taken, the password is weak or the invitation does not hold any more.
+    Raises PalateError when the name is taken, the password is weak or the invitation does not hold any more,
+    LimitReached when too many have joined by it.
     """
+    _check_room(_open_invitation(invitation))
     if User.objects.filter(username=username).exists():
         words = _("The name %(name)s is taken. Choose another, or sign in if it is yours.")
         raise PalateError(words % {"name": username})
     user = _new_account(username, password)
-    join(invitation=invitation, user=user)
+    member = join(invitation=invitation, user=user)
+    member.made_account = True
+    member.save(update_fields=["made_account"])
     return user
 
 

@@ -23,7 +23,7 @@ from annotate.members.access import managed_study
 from annotate.members.erasure import erase_member
 from annotate.members.forms import InviteForm, JoinForm, MemberForm, TagsForm
 from annotate.members.models import Invitation, Kind, Membership
-from annotate.members.passwords import password_path
+from annotate.members.passwords import password_links, password_path
 from annotate.studies.models import Study
 
 
@@ -156,9 +156,12 @@ class NewPassword(PasswordResetConfirmView):
 
     template_name = "registration/new_password.html"
     success_url = reverse_lazy("account_login")
+    token_generator = password_links
 
     def form_valid(self, form: "SetPasswordForm[User]") -> HttpResponse:
         messages.success(self.request, _("Your new password counts now. Sign in with it."))
+        # Strangers who guess at the same time do not keep the owner of the link out.
+        self.request.known_device_of = form.user  # type: ignore[attr-defined]
         return super().form_valid(form)
 
 
@@ -188,6 +191,8 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
                 login(request, made, backend="django.contrib.auth.backends.ModelBackend")
         except PalateError as error:
             problem = str(error)
+            # The middleware answers with 429 and Retry-After.
+            request.must_wait = getattr(error, "seconds", 0)  # type: ignore[attr-defined]
         else:
             return redirect("rate", invitation.study.slug)
     context = {"study": invitation.study, "valid": invitation.valid, "form": form, "problem": problem}

@@ -15,6 +15,8 @@ from annotate.audit.models import Action
 from annotate.audit.operations import record
 from annotate.members.erasure import erase_member
 from annotate.members.models import Kind, Membership, Role
+from annotate.sign_in.counters import delete_forgotten
+from annotate.sign_in.operations import delete_ended_sessions
 from annotate.webhooks.models import Delivery, DeliveryState
 
 
@@ -25,9 +27,11 @@ def apply_retention() -> dict[str, int]:
     return {
         "raters_erased": _erase_raters(),
         "sessions": Session.objects.filter(expire_date__lt=now).delete()[0],
+        "listed_sessions": delete_ended_sessions(),
         "tokens": ApiToken.objects.filter(expires_at__lt=old).delete()[0],
         "idempotency_keys": IdempotencyKey.objects.filter(created_at__lt=now - timedelta(days=2)).delete()[0],
         "deliveries": Delivery.objects.filter(created_at__lt=old).exclude(state=DeliveryState.WAITING).delete()[0],
+        "sign_in_counters": delete_forgotten(),
         "uploads": _remove_uploads(settings.KEEP_TECHNICAL_DAYS),
     }
 

@@ -12,7 +12,7 @@ class FlagKind(models.TextChoices):
 class Flag(models.Model):
     """A rater's report that something is wrong with a task.
 
-    The task is not handed out until a manager decides, unless it has a known answer.
+    The task is not handed out until a manager decides, unless it has a known answer or the flag is over the limit.
     """
 
     task = models.ForeignKey("annotate.Task", on_delete=models.CASCADE, related_name="flags")
@@ -22,6 +22,11 @@ class Flag(models.Model):
     )
     kind = models.CharField(max_length=12, choices=FlagKind)
     details = models.CharField(max_length=400, blank=True)
+    over_limit = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text=_("Many flags came before it: its task stays in use until the decision."),
+    )
     made_at = models.DateTimeField(auto_now_add=True)
     resolved_at = models.DateTimeField(null=True, blank=True)
 

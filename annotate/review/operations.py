@@ -5,7 +5,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
+from annotate.members.models import Membership
 from annotate.review.models import Flag, FlagKind
+from annotate.tasks.limits import (
+    DAY,
+    FREE_FLAGS,
+    FREE_FLAGS_OF_ALL,
+    answered_by_all_within_a_day,
+    answered_within_a_day,
+)
 from annotate.tasks.models import Assignment, Purpose, Task
 from annotate.tasks.operations import skip
 
@@ -14,20 +22,39 @@ from annotate.tasks.operations import skip
 def flag(*, assignment: Assignment, kind: str, details: str = "") -> Flag:
     """Skip a task and take it out for review: nobody gets it until a manager has decided.
 
-    A task with a known answer waits for review too, but stays in use: one rater cannot end a check of all others.
-    A second flag by the same rater changes nothing. Raises PalateError when the task is judged already.
+    A task with a known answer waits for review too, but stays in use: one rater cannot end a check of all others. So
+    does a task whose flag is over the limit. A second flag by the same rater changes nothing, also after a decision.
+    Raises PalateError when the task is judged already, LimitReached when the rater has skipped or flagged many.
     """
     if kind not in FlagKind.values:
         raise PalateError(_("Say what is wrong with the task."))
+    # Skipping locks the rater, so that the flags below are counted one after another.
     skip(assignment=assignment, reason=f"flag: {kind}" + (f": {details}" if details else ""))
-    Task.objects.filter(pk=assignment.task_id, purpose=Purpose.COLLECT).update(withdrawn=True)
-    made, _new = Flag.objects.get_or_create(
-        task_id=assignment.task_id,
-        rater_id=assignment.rater_id,
-        resolved_at=None,
-        defaults={"kind": kind, "details": details},
+    rater = Membership.objects.select_related("study").get(pk=assignment.rater_id)
+    if before := Flag.objects.filter(task=assignment.task_id, rater=rater).first():
+        return before
+    over_limit = _over_limit(rater)
+    if not over_limit:
+        Task.objects.filter(pk=assignment.task_id, purpose=Purpose.COLLECT).update(withdrawn=True)
+    return Flag.objects.create(
+        task_id=assignment.task_id, rater=rater, kind=kind, details=details, over_limit=over_limit
     )
-    return made
+
+
+def _over_limit(rater: Membership) -> bool:
+    """Whether the rater, or all raters of the study, have flagged so much within a day that one more takes nothing out.
+
+    Flags of tasks with a known answer count alike: what a rater is told must not depend on it.
+    """
+    recent = Flag.objects.filter(made_at__gt=timezone.now() - DAY, rater__isnull=False, over_limit=False)
+    share = rater.study.flag_share
+    own = recent.filter(rater=rater).count()
+    if own >= FREE_FLAGS and own >= FREE_FLAGS + share * answered_within_a_day(rater):
+        return True
+    by_all = recent.filter(rater__study=rater.study_id).count()
+    if by_all < FREE_FLAGS_OF_ALL:
+        return False
+    return by_all >= FREE_FLAGS_OF_ALL + share * answered_by_all_within_a_day(rater.study_id)
 
 
 @transaction.atomic

@@ -42,7 +42,7 @@ GROUPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     ),
     (_("Further questions"), ("label_question", "labels", "ask_confidence", "ask_rewrite")),
     (_("Handing out"), ("replication", "rank_size", "lease_minutes", "rater_cap")),
-    (_("Checks"), ("repeat_share", "gold_share", "gold_minimum", "gold_rule")),
+    (_("Checks"), ("repeat_share", "gold_share", "gold_minimum", "gold_rule", "skip_share", "flag_share")),
     (_("Privacy"), ("consent", "flag_personal_data", "retention_days")),
 )
 
@@ -65,7 +65,7 @@ class StudySettingsForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("repeat_share", "gold_share", "gold_minimum", "quiz_minimum"):
+        for name in ("repeat_share", "gold_share", "gold_minimum", "quiz_minimum", "skip_share", "flag_share"):
             self.fields[name].widget.attrs["step"] = "0.01"
 
     def groups(self) -> Iterator[tuple[Any, list[BoundField]]]:

@@ -117,6 +117,22 @@ class Study(models.Model):
     quiz_minimum = share(
         _("share of the quiz that must be right"), default=0.8, help_text=_("Counts where there are quiz tasks.")
     )
+    # What raters may leave out.
+    skip_share = share(
+        _("share of tasks that a rater may skip or flag"),
+        default=0.2,
+        db_default=0.2,
+        help_text=_("Within a day, besides the first 20."),
+    )
+    flag_share = share(
+        _("share of tasks that flags take out"),
+        default=0.05,
+        db_default=0.05,
+        help_text=_(
+            "Within a day, besides the first 5 of a rater and the first 20 of all. Further flags wait for review, too, "
+            "and their tasks stay in use meanwhile."
+        ),
+    )
     # Privacy.
     consent = models.TextField(
         _("consent"), blank=True, help_text=_("What raters agree to before they judge; again after each change.")
@@ -144,7 +160,7 @@ class Study(models.Model):
             models.CheckConstraint(condition=Q(replication__gte=1), name="study_replication_positive"),
             *(
                 models.CheckConstraint(condition=Q(**{f"{name}__range": (0, 1)}), name=f"study_{name}_is_a_share")
-                for name in ("repeat_share", "gold_share", "gold_minimum", "quiz_minimum")
+                for name in ("repeat_share", "gold_share", "gold_minimum", "quiz_minimum", "skip_share", "flag_share")
             ),
             models.CheckConstraint(condition=Q(group_minimum__gte=5), name="study_groups_are_anonymous"),
             models.CheckConstraint(

@@ -23,7 +23,7 @@ CHANGEABLE = (
     *("text_format", "rank_size", "allow_ties", "use_strength", "show_diff", "show_agreement"),
     *("blind", "content_warning", "blur", "break_minutes"),
     *("side_by_side", "show_reference", "label_question", "labels", "ask_confidence", "ask_rewrite"),
-    *("repeat_share", "gold_share", "gold_minimum", "gold_rule", "quiz_minimum"),
+    *("repeat_share", "gold_share", "gold_minimum", "gold_rule", "quiz_minimum", "skip_share", "flag_share"),
     *("consent", "flag_personal_data", "retention_days"),
 )
 

@@ -21,6 +21,7 @@ from annotate.privacy.holding import hold_back
 from annotate.prompts.models import Prompt, Response
 from annotate.studies.models import Study
 from annotate.tasks.keys import task_key
+from annotate.tasks.limits import check_skips
 from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose, Task, TaskResponse
 from annotate.tasks.queries import AssignmentQuerySet
 from training.models import Round
@@ -246,7 +247,8 @@ def skip(*, assignment: Assignment, reason: str) -> None:
 
     A question of the quiz that is skipped counts as a wrong answer.
 
-    Raises PalateError when no reason is given or the task has been judged.
+    Raises PalateError when no reason is given or the task has been judged, LimitReached when the rater has skipped
+    many.
     """
     reason = reason.strip()
     if not reason:
@@ -256,11 +258,16 @@ def skip(*, assignment: Assignment, reason: str) -> None:
     assignment = _locked(assignment)
     if assignment.state == AssignmentState.JUDGED:
         raise PalateError(_("You have judged this task already."))
+    if assignment.state == AssignmentState.SKIPPED:
+        return
+    if assignment.task.purpose != Purpose.QUIZ:
+        check_skips(assignment.rater)
     if assignment.state == AssignmentState.LEASED:
         _end(assignment, AssignmentState.SKIPPED, reason=reason)
-    elif assignment.state == AssignmentState.RETURNED:
+    else:
         assignment.state, assignment.skip_reason = AssignmentState.SKIPPED, reason
-        assignment.save(update_fields=["state", "skip_reason"])
+        assignment.ended_at = timezone.now()
+        assignment.save(update_fields=["state", "skip_reason", "ended_at"])
     if assignment.task.purpose == Purpose.QUIZ:
         grade(rater=assignment.rater)
 

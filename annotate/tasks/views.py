@@ -16,7 +16,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from annotate.errors import PalateError
+from annotate.errors import LimitReached, PalateError
 from annotate.instructions.operations import must_read
 from annotate.judgements import operations as judgements
 from annotate.judgements.notices import notices, quiz_notices
@@ -102,11 +102,14 @@ def skip(request: HttpRequest, pk: int) -> HttpResponse:
     before = assignment.rater
     try:
         if reason in FlagKind.values:
-            flag(assignment=assignment, kind=reason, details=details)
+            made = flag(assignment=assignment, kind=reason, details=details)
             messages.success(request, _("Thank you. Somebody will look at the task."))
+            if made.over_limit:
+                messages.info(request, _("There were many flags today: others may still get the task until then."))
         else:
             operations.skip(assignment=assignment, reason=skip_form.sentence())
     except PalateError as error:
+        request.must_wait = getattr(error, "seconds", 0)  # type: ignore[attr-defined]
         return _problem(request, assignment, form, skip_form, [str(error)], _status(error))
     for notice in quiz_notices(before, Membership.objects.get(pk=before.pk)):
         messages.info(request, notice)
@@ -159,6 +162,8 @@ def _in_background(request: HttpRequest) -> bool:
 
 
 def _status(error: PalateError) -> int:
+    if isinstance(error, LimitReached):
+        return 429
     return 409 if isinstance(error, operations.LeaseLost) else 422
 
 

@@ -28,14 +28,16 @@ SIGN_IN = {
     *("socialaccount_login_cancelled", "socialaccount_login_error", "openid_connect_login", "openid_connect_callback"),
 }
 ANYBODY = {
-    *("studies", "account", "tokens"),
+    *("studies", "account", "tokens", "sessions", "sessions-end-others"),
     *("account_reauthenticate", "account_change_password", "account_set_password", "socialaccount_connections"),
     *("mfa_index", "mfa_reauthenticate", "mfa_activate_totp", "mfa_deactivate_totp"),
     *("mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_download_recovery_codes"),
 }
 MAKERS = {"study-create", "study-create-demo", "study-create-preview"}
 # Each account's own; for everybody else they are not there.
-ACCOUNTS = {"token-end"}
+ACCOUNTS = {"token-end", "session-end"}
+# For superusers; for others they are not there.
+ADMINISTRATORS = {"all-tokens", "all-tokens-end"}
 API_OF_ALL = {"api-studies"}
 API = {
     *("api-study", "api-prompts", "api-responses", "api-judgements", "api-export", "api-runs", "api-run"),
@@ -146,7 +148,8 @@ def status(client, url):
 
 
 def test_every_address_has_a_row():
-    assert set(patterns()) == OPEN | SIGN_IN | ANYBODY | MAKERS | ACCOUNTS | API_OF_ALL | API | RATERS | OWN | MANAGERS
+    members = RATERS | OWN | MANAGERS
+    assert set(patterns()) == OPEN | SIGN_IN | ANYBODY | MAKERS | ACCOUNTS | ADMINISTRATORS | API_OF_ALL | API | members
 
 
 @pytest.mark.parametrize("name", sorted(ANYBODY | MAKERS | RATERS | OWN | MANAGERS))

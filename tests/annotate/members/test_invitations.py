@@ -1,13 +1,15 @@
 """Invitations by link, tags, standing."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from annotate.errors import PalateError
+from annotate.errors import LimitReached, PalateError
 from annotate.members.models import Invitation, Membership, Standing
 from annotate.members.operations import invite, join
 from annotate.studies.operations import close_study
@@ -100,6 +102,82 @@ class TestJoin:
 
     def test_a_token_that_there_is_not_does_not_exist(self, client):
         assert client.get(reverse("join", args=["x" * 32])).status_code == 404
+
+
+class TestLimits:
+    def join(self, client, address, name):
+        client.logout()
+        return client.post(address, {"username": name, "password": "hopper-1906"})
+
+    @pytest.fixture(autouse=True)
+    def quick(self, settings):
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+    def test_only_so_many_join(self, client, study, manager):
+        data = {"days": "3", "max_uses": "2", "hourly_uses": "9"}
+        client.post(reverse("study-invite", args=["shop"]), data)
+        assert (
+            "0 of 2 joined, at most 9 within an hour"
+            in client.get(reverse("study-members", args=["shop"])).content.decode()
+        )
+        address = reverse("join", args=[study.invitations.get().token])
+        assert [self.join(client, address, f"grace{n}").status_code for n in range(4)] == [302, 302, 422, 422]
+        assert study.memberships.filter(role="rater").count() == 2
+        assert User.objects.filter(username__startswith="grace").count() == 2
+
+    def test_only_so_many_join_within_an_hour(self, client, study):
+        invitation = invite(study=study, days=3, hourly_uses=2)
+        address = reverse("join", args=[invitation.token])
+        answers = [self.join(client, address, f"grace{n}") for n in range(4)]
+        assert [answer.status_code for answer in answers] == [302, 302, 429, 429]
+        assert "Try again in 60 minutes" in answers[2].content.decode()
+        assert 3500 < int(answers[2].headers["Retry-After"]) <= 3600
+        assert User.objects.filter(username__startswith="grace").count() == 2
+        user = UserFactory()
+        with pytest.raises(LimitReached):
+            join(invitation=invitation, user=user)
+        Membership.objects.update(created_at=timezone.now() - timedelta(hours=1))
+        assert join(invitation=invitation, user=user).invitation == invitation
+
+    def test_who_takes_part_already_can_follow_a_link_that_is_full(self, study):
+        invitation = invite(study=study, days=3, max_uses=1)
+        member = join(invitation=invitation, user=UserFactory())
+        assert join(invitation=invitation, user=member.user) == member
+
+    def test_the_usual_limits(self, study):
+        invitation = invite(study=study, days=3)
+        assert (invitation.max_uses, invitation.hourly_uses) == (100, 30)
+
+    @pytest.mark.parametrize("limits", [{"max_uses": 0}, {"hourly_uses": 0}, {"max_uses": 10_001}])
+    def test_a_number_that_does_not_fit_is_refused(self, client, study, manager, limits):
+        with pytest.raises(PalateError, match="From 1 to 10000"):
+            invite(study=study, days=3, **limits)
+        assert client.post(reverse("study-invite", args=["shop"]), {"days": "3", **limits}).status_code == 422
+        assert not study.invitations.exists()
+
+    def test_the_database_holds_the_limit(self, study):
+        invitation = invite(study=study, days=3, max_uses=1)
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Invitation.objects.filter(pk=invitation.pk).update(joined=2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_those_who_join_at_the_same_time_take_turns(study):
+    invitation = invite(study=study, days=3, max_uses=5)
+    users = UserFactory.create_batch(12)
+
+    def one(user):
+        try:
+            join(invitation=invitation, user=user)
+        except PalateError:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(one, users)) == 5
+    assert study.memberships.count() == 5
 
 
 class TestInvite:

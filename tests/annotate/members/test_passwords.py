@@ -1,11 +1,20 @@
 """A link to a new password, for raters alone."""
 
 import re
+from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connection
 from django.urls import reverse
 
+from annotate.api.models import ApiToken
+from annotate.api.operations import make_token
 from annotate.audit.models import Entry
+from annotate.members.models import Membership
+from annotate.members.operations import add_member, invite, join, join_with_new_account
 from tests.factories import MembershipFactory, StudyFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +31,7 @@ def rater_of(study, **fields):
     user = UserFactory(**fields)
     user.set_password("lovelace-1843")
     user.save()
-    return MembershipFactory(study=study, user=user)
+    return MembershipFactory(study=study, user=user, made_account=True)
 
 
 def asked(client, member):
@@ -96,3 +105,86 @@ def test_a_made_up_link_opens_nothing(client, link):
     page = client.get(link)
     assert page.status_code == 200
     assert "new_password1" not in page.content.decode()
+
+
+def promote(member, how):
+    if how == "manager":
+        add_member(study=member.study, username=member.user.username, role="manager")
+    elif how == "another study":
+        MembershipFactory(user=member.user)
+    else:
+        User.objects.filter(pk=member.user.pk).update(**{how: True})
+
+
+@pytest.mark.parametrize("how", ["manager", "another study", "is_superuser", "is_staff"])
+@pytest.mark.parametrize("opened", [False, True])
+def test_it_ends_when_the_account_gains_a_role(client, study, how, opened):
+    member = rater_of(study, username="ada")
+    link = link_in(asked(client, member))
+    client.logout()
+    there = link
+    if opened:
+        there = client.get(link, follow=True).redirect_chain[-1][0]
+    promote(member, how)
+    page = client.post(there, {"new_password1": "babbage-1837", "new_password2": "babbage-1837"}, follow=True)
+    assert "was used already" in page.content.decode()
+    member.user.refresh_from_db()
+    assert member.user.check_password("lovelace-1843")
+
+
+def test_only_of_an_account_that_was_made_for_the_study(client, study):
+    invitation = invite(study=study, days=1)
+    made = join_with_new_account(invitation=invitation, username="made", password="lovelace-1843")
+    old = User.objects.create_user("old", password="lovelace-1843")
+    joined = join(invitation=invitation, user=old)
+    added = add_member(study=study, username="new", role="rater", password="lovelace-1843")
+    known = add_member(study=study, username=User.objects.create_user("k", password="x1").username, role="rater")
+    assert link_in(asked(client, made.memberships.get()))
+    assert link_in(asked(client, added))
+    for member in (joined, known):
+        page = asked(client, member).content.decode()
+        assert "had the account before this study" in page
+        assert "http://testserver/password/" not in page
+
+
+def test_whose_accounts_were_made_before_this_was_recorded_is_told_by_their_age(study):
+    made, old, second = (MembershipFactory(study=study) for _ in range(3))
+    User.objects.filter(pk=old.user.pk).update(date_joined=old.created_at - timedelta(minutes=1))
+    User.objects.filter(pk__in=(made.user.pk, second.user.pk)).update(
+        date_joined=made.created_at - timedelta(seconds=1)
+    )
+    second = MembershipFactory(user=second.user)
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("annotate.migrations.0018_accounts_made_for_a_study").MARK)
+    marked = Membership.objects.filter(made_account=True, role="rater")
+    assert set(marked) == {made, study.memberships.get(user=second.user)}
+
+
+@pytest.mark.parametrize("how", ["page", "command", "link"])
+def test_tokens_end_with_the_password(client, study, how, monkeypatch):
+    member, other = rater_of(study, username="ada"), rater_of(study)
+    for user in (member.user, other.user):
+        make_token(user=user, name="n", scopes=["read"])
+    if how == "link":
+        there = client.get(link_in(asked(client, member)), follow=True).redirect_chain[-1][0]
+        client.post(there, {"new_password1": "babbage-1837", "new_password2": "babbage-1837"})
+    elif how == "page":
+        client.force_login(member.user)
+        fields = {"oldpassword": "lovelace-1843", "password1": "babbage-1837", "password2": "babbage-1837"}
+        client.post(reverse("account_change_password"), fields)
+    else:
+        monkeypatch.setattr("getpass.getpass", lambda **_: "babbage-1837")
+        call_command("changepassword", "ada")
+    member.user.refresh_from_db()
+    assert member.user.check_password("babbage-1837")
+    assert [token.user for token in ApiToken.objects.all()] == [other.user]
+
+
+def test_a_sign_in_that_renews_the_hash_of_a_password_ends_no_token(client, study, settings):
+    member = rater_of(study, username="ada")
+    make_token(user=member.user, name="n", scopes=["read"])
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
+    assert client.login(username="ada", password="lovelace-1843")
+    member.user.refresh_from_db()
+    assert member.user.password.startswith("md5$")
+    assert ApiToken.objects.exists()

@@ -1,0 +1,14 @@
+from collections.abc import Mapping
+from typing import Any
+
+from annotate.management.palate_command import PalateCommand
+from annotate.sign_in.encryption import encrypt_secrets
+
+
+class Command(PalateCommand):
+    help = "Encrypt the secrets of second steps with the first of FIELD_ENCRYPTION_KEY, as after a change of the key."
+
+    def perform(self, **options: Any) -> Mapping[str, Any]:
+        count = encrypt_secrets()
+        self.stdout.write(f"encrypted: {count}")
+        return {"encrypted": count}

@@ -1,0 +1,21 @@
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from typing import Any
+
+from annotate.management.palate_command import PalateCommand, account_named
+from annotate.sign_in.counters import clear
+
+
+class Command(PalateCommand):
+    help = "Forget the failed sign-ins of an account, so that its owner need not wait (docs/security.md)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("username", help="name of the account")
+
+    def perform(self, **options: Any) -> Mapping[str, Any]:
+        user = account_named(options["username"], "username")
+        assert user is not None  # argparse gives a name
+        cleared = clear(user=user)
+        self.stdout.write(f"counters cleared: {cleared}")
+        return {"username": user.get_username(), "cleared": cleared}

@@ -1,0 +1,49 @@
+"""allauth's forms that check a secret, with failures counted."""
+
+from collections.abc import Callable
+from typing import Any
+
+from allauth.account.forms import ChangePasswordForm
+from allauth.core import context
+from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from annotate.sign_in.counters import Attempt, MustWait, count_password, count_second_step, take_back
+
+
+def counted(request: HttpRequest, count: Callable[..., Attempt], who: Any) -> Attempt:
+    """Count an attempt; when it comes too early, mark the request for the middleware and raise ValidationError."""
+    try:
+        return count(request, who)
+    except MustWait as error:
+        request.must_wait = error.seconds  # type: ignore[attr-defined]
+        raise ValidationError(str(error)) from None
+
+
+class CountedCode:
+    """A form with a code of the second step: TOTP or a recovery code."""
+
+    user: Any
+
+    def clean_code(self) -> str:
+        attempt = counted(context.request, count_second_step, self.user)
+        code: str = super().clean_code()  # type: ignore[misc]
+        take_back(attempt)
+        return code
+
+
+class CountedAuthenticateForm(CountedCode, AuthenticateForm):
+    pass
+
+
+class CountedReauthenticateForm(CountedCode, ReauthenticateForm):
+    pass
+
+
+class CountedChangePasswordForm(ChangePasswordForm):
+    def clean_oldpassword(self) -> str:
+        attempt = counted(context.request, count_password, self.user.get_username())
+        password: str = super().clean_oldpassword()
+        take_back(attempt)
+        return password
