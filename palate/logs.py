@@ -24,9 +24,10 @@ def configure(*, level: str, form: str) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    last: list[Any] = [structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "logger", "event"])]
+    renderer: Any = structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "logger", "event"])
     if form == "json":
-        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
+    last = [structlog.processors.format_exc_info, renderer]
     return {
         "version": 1,
         "disable_existing_loggers": False,
