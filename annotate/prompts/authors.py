@@ -13,8 +13,8 @@ from annotate.studies.models import Study
 
 # Marks of Markdown, counted by PostgreSQL: items of lists, headings, stretches in bold.
 STYLE = {
-    "lists": r"^\s*([-*+]|\d+[.)])\s+\S",
-    "headings": r"^#{1,6}\s+\S",
+    "lists": r"^[ \t]*([-*+]|\d{1,9}[.)])[ \t]+\S",
+    "headings": r"^#{1,6}[ \t]+\S",
     "bold": r"(\*\*|__)\S.*?(\*\*|__)",
 }
 

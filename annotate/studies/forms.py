@@ -8,7 +8,7 @@ from django.forms import BaseFormSet, BoundField, formset_factory
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
-from annotate.studies.models import Criterion, Method, Study
+from annotate.studies.models import MAX_CRITERIA, MAX_SCORE, Criterion, Method, Study
 from annotate.studies.operations import CHANGEABLE
 from annotate.studies.templates import StudyTemplate
 from annotate.tasks.opening import MAX_RATERS
@@ -73,6 +73,15 @@ class StudySettingsForm(forms.ModelForm):
         return ((title, [self[name] for name in names]) for title, names in GROUPS)
 
 
+class StudyDraftForm(StudyForm):
+    """The part of a new study's form that shapes the rating screen: its name may still be missing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        del self.fields["slug"]
+        self.fields["name"].required = False
+
+
 class OpenImportedForm(forms.Form):
     raters = forms.IntegerField(
         label=_("Raters per task, besides those who were imported"), min_value=1, max_value=MAX_RATERS, initial=1
@@ -84,10 +93,16 @@ class CriterionForm(forms.Form):
 
     name = forms.CharField(label=_("Name"), max_length=100, required=False)
     description = forms.CharField(label=_("Question to the rater"), max_length=300, required=False)
-    minimum = forms.FloatField(label=_("Lowest score"), initial=1)
-    maximum = forms.FloatField(label=_("Highest score"), initial=5)
+    minimum = forms.FloatField(label=_("Lowest score"), initial=1, min_value=-MAX_SCORE, max_value=MAX_SCORE)
+    maximum = forms.FloatField(label=_("Highest score"), initial=5, min_value=-MAX_SCORE, max_value=MAX_SCORE)
     lowest = forms.CharField(label=_("Word for the lowest"), max_length=40, required=False)
     highest = forms.CharField(label=_("Word for the highest"), max_length=40, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if "minimum" in data and "maximum" in data and data["minimum"] >= data["maximum"]:
+            self.add_error("maximum", _("The highest score must be above the lowest."))
+        return data
 
     def criterion(self) -> dict[str, Any] | None:
         """The fields of create_study's criteria; None for a row without a name."""
@@ -105,14 +120,18 @@ class CriterionForm(forms.Form):
         }
 
 
-CriterionFormSet: type[BaseFormSet] = formset_factory(CriterionForm, extra=3)
+CriterionFormSet: type[BaseFormSet] = formset_factory(
+    CriterionForm, extra=3, max_num=MAX_CRITERIA, absolute_max=MAX_CRITERIA + 1, validate_max=True
+)
 
 
 class NewStudyForm:
     """The form of a new study with its criteria, valid or with errors that stand at their fields."""
 
+    study_form: type[StudyForm] = StudyForm
+
     def __init__(self, data: Any = None, template: StudyTemplate | None = None) -> None:
-        self.study = StudyForm(data, initial=_study_initial(template))
+        self.study = self.study_form(data, initial=_study_initial(template))
         self.criteria = CriterionFormSet(data, initial=_criteria_initial(template), prefix="criteria")
 
     def is_valid(self) -> bool:
@@ -120,14 +139,35 @@ class NewStudyForm:
 
     def fields(self) -> dict[str, Any]:
         """The arguments of create_study."""
-        criteria = [form.criterion() for form in self.criteria]
-        return {**self.study.cleaned_data, "criteria": [c for c in criteria if c]}
+        return {**self.study.cleaned_data, "criteria": self.scales()}
 
-    def draft(self) -> tuple[Study, list[Criterion]]:
-        """The study as far as it has been filled in, not stored: what does not fit yet is left at its default."""
-        self.study.is_valid()
-        rows = [form.criterion() for form in self.criteria if form.is_valid()]
-        return self.study.instance, [Criterion(**row) for row in rows if row]
+    def scales(self) -> list[dict[str, Any]]:
+        """The criteria of the valid form."""
+        return [scale for form in self.criteria if (scale := form.criterion())]
+
+
+class StudyDraft(NewStudyForm):
+    """A new study that is being filled in, for its preview."""
+
+    study_form = StudyDraftForm
+
+    def unsaved(self) -> tuple[Study, list[Criterion]]:
+        """The study and the criteria of the valid form, not stored."""
+        return self.study.instance, [Criterion(**scale) for scale in self.scales()]
+
+    def problems(self) -> list[str]:
+        """The errors of the invalid form, each with the label of its field."""
+        forms_with_errors = [self.study, *self.criteria]
+        return [*map(str, self.criteria.non_form_errors()), *(p for form in forms_with_errors for p in problems(form))]
+
+
+def problems(form: forms.BaseForm) -> list[str]:
+    """The errors of a form as sentences, each with the label of its field."""
+    return [
+        f"{form[name].label}: {error}" if name in form.fields else str(error)
+        for name, errors in form.errors.items()
+        for error in errors
+    ]
 
 
 def _study_initial(template: StudyTemplate | None) -> dict[str, Any]:

@@ -1,6 +1,9 @@
+import math
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.validators import ArrayMaxLengthValidator
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -31,9 +34,27 @@ class GoldRule(models.TextChoices):
     EXCLUDE = "exclude", _("the same, and leave the rater's votes out of training")
 
 
+# Bounds on what a study asks, so that every screen and every sum over it stays small.
+MAX_LABELS, MAX_CRITERIA = 100, 50
+MAX_SCORE, MAX_STEPS = 1e9, 1e12
+
+
+def validate_finite(value: float) -> None:
+    """Refuse NaN, which passes every comparison with a limit, and infinity."""
+    if not math.isfinite(value):
+        raise ValidationError(_("Enter a finite number."))
+
+
+def scale_number(label: Any, default: float) -> models.FloatField:
+    """A number of a scale, far from where floating-point arithmetic overflows."""
+    limits = [MinValueValidator(-MAX_SCORE), MaxValueValidator(MAX_SCORE)]
+    return models.FloatField(label, default=default, validators=[validate_finite, *limits])
+
+
 def share(label: Any, default: float | None = 0.0, **options: Any) -> models.FloatField:
     """A number from 0 to 1."""
-    return models.FloatField(label, default=default, validators=[MinValueValidator(0), MaxValueValidator(1)], **options)
+    limits = [validate_finite, MinValueValidator(0), MaxValueValidator(1)]
+    return models.FloatField(label, default=default, validators=limits, **options)
 
 
 class Study(models.Model):
@@ -94,6 +115,7 @@ class Study(models.Model):
         verbose_name=_("labels to choose from"),
         default=list,
         blank=True,
+        validators=[ArrayMaxLengthValidator(MAX_LABELS)],
         help_text=_("With commas between them; none asks for no label."),
     )
     ask_confidence = models.BooleanField(_("ask how sure raters are of the label"), default=False)
@@ -158,6 +180,7 @@ class Study(models.Model):
         ordering = ["name", "id"]
         constraints = [
             models.CheckConstraint(condition=Q(replication__gte=1), name="study_replication_positive"),
+            models.CheckConstraint(condition=Q(rank_size__range=(3, 10)), name="study_rank_size_fits_a_screen"),
             *(
                 models.CheckConstraint(condition=Q(**{f"{name}__range": (0, 1)}), name=f"study_{name}_is_a_share")
                 for name in ("repeat_share", "gold_share", "gold_minimum", "quiz_minimum", "skip_share", "flag_share")
@@ -182,11 +205,11 @@ class Criterion(models.Model):
     key = models.SlugField(_("key"), max_length=50)
     name = models.CharField(_("name"), max_length=100)
     description = models.CharField(_("question"), max_length=300, blank=True)
-    minimum = models.FloatField(_("lowest score"), default=1)
-    maximum = models.FloatField(_("highest score"), default=5)
-    step = models.FloatField(_("step"), default=1)
+    minimum = scale_number(_("lowest score"), 1)
+    maximum = scale_number(_("highest score"), 5)
+    step = scale_number(_("step"), 1)
     labels = models.JSONField(_("labels"), default=dict, blank=True, help_text=_("Score to words."))
-    weight = models.FloatField(_("weight in the total"), default=1)
+    weight = scale_number(_("weight in the total"), 1)
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
@@ -194,6 +217,15 @@ class Criterion(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["study", "key"], name="criterion_unique_in_study"),
             models.CheckConstraint(condition=Q(minimum__lt=F("maximum")), name="criterion_range_not_empty"),
+            models.CheckConstraint(
+                condition=Q(minimum__gte=-MAX_SCORE) & Q(maximum__lte=MAX_SCORE) & Q(weight__lte=MAX_SCORE),
+                name="criterion_numbers_bounded",
+            ),
+            models.CheckConstraint(
+                condition=Q(step__lte=MAX_SCORE) & Q(step__gte=F("maximum") / MAX_STEPS - F("minimum") / MAX_STEPS),
+                name="criterion_steps_bounded",
+                violation_error_message=_("The step is too small for the range of the scale."),
+            ),
             models.CheckConstraint(condition=Q(step__gt=0), name="criterion_step_positive"),
             models.CheckConstraint(condition=Q(weight__gte=0), name="criterion_weight_not_negative"),
         ]

@@ -1,6 +1,5 @@
 """Making, changing and erasing studies."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from annotate.errors import PalateError
 from annotate.instructions.operations import publish
 from annotate.members.models import Membership, Role
 from annotate.privacy.consent import publish_consent
-from annotate.studies.models import Criterion, Method, Study
+from annotate.studies.models import MAX_CRITERIA, Criterion, Method, Study
 
 # Short names that stand in the addresses of other pages.
 RESERVED = ("new", "preview")
@@ -80,8 +79,8 @@ def add_criterion(*, study: Study, key: str, name: str = "", **fields: Any) -> C
     criterion = Criterion(
         study=study, key=key, name=name or key.replace("-", " ").capitalize(), position=study.criteria.count(), **fields
     )
-    if not (math.isfinite(criterion.minimum) and math.isfinite(criterion.maximum)):
-        raise PalateError(_("criterion %(key)s: the scale's ends must be finite numbers") % {"key": key})
+    if criterion.position >= MAX_CRITERIA:
+        raise PalateError(_("criterion %(key)s: a study has at most %(n)d criteria") % {"key": key, "n": MAX_CRITERIA})
     _valid(criterion, _("criterion %(key)s") % {"key": key})
     criterion.save()
     return criterion

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from annotate.errors import PalateError
 from annotate.members.access import for_makers
 from annotate.studies import operations
-from annotate.studies.forms import NewStudyForm
+from annotate.studies.forms import NewStudyForm, StudyDraft
 from annotate.studies.models import Study
 from annotate.studies.preview import preview
 from annotate.studies.templates import BY_KEY, TEMPLATES, StudyTemplate
@@ -77,7 +77,10 @@ def _free(slug: str) -> str:
 @require_POST
 @for_makers
 def preview_new(request: HttpRequest) -> HttpResponse:
-    """The rating screen of the study in the form, as far as it has been filled in."""
-    study, criteria = NewStudyForm(request.POST).draft()
+    """The rating screen of the study in the form; of an invalid form nothing but its errors."""
+    draft = StudyDraft(request.POST)
+    if not draft.is_valid():
+        return render(request, "manage/preview.html", {"problems": draft.problems()}, status=422)
+    study, criteria = draft.unsaved()
     context = preview(study, criteria, template=request.GET.get("template", ""))
     return render(request, "manage/preview.html", context)

@@ -18,7 +18,7 @@ from annotate.quality.evidence import Evidence
 from annotate.quality.progress import counts_of, judgements_by_day, progress_of_study
 from annotate.quality.win_rate import win_rates
 from annotate.studies import operations
-from annotate.studies.forms import CriterionForm, OpenImportedForm, StudySettingsForm
+from annotate.studies.forms import CriterionForm, OpenImportedForm, StudySettingsForm, problems
 from annotate.studies.models import Study
 from annotate.studies.preview import preview
 from annotate.tasks.opening import imported_tasks, open_imported
@@ -133,9 +133,10 @@ def _settings(
 
 @require_POST
 def preview_settings(request: HttpRequest, slug: str) -> HttpResponse:
-    """The rating screen as the settings in the form would make it."""
+    """The rating screen as the settings in the form would make it; of an invalid form nothing but its errors."""
     form = StudySettingsForm(request.POST, instance=managed_study(request, slug))
-    form.is_valid()
+    if not form.is_valid():
+        return render(request, "manage/preview.html", {"problems": problems(form)}, status=422)
     study: Study = form.instance
     return render(request, "manage/preview.html", preview(study, list(study.criteria.all())))
 

@@ -38,5 +38,15 @@ def or_empty(text: str) -> str:
 
 
 @register.filter
+def shorten(text: object, length: int) -> str:
+    """The first characters of a text, at most `length`, the last of them an ellipsis where the text goes on.
+
+    Django's truncatechars takes the square of the whole text's length where marks pile up.
+    """
+    text = str(text)
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+@register.filter
 def markdown(text: str) -> SafeString:
     return sanitised(text)

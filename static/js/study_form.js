@@ -9,7 +9,9 @@ async function preview() {
   const turn = ++asked;
   try {
     const answer = await fetch(form.dataset.previewUrl, { method: "POST", body: new FormData(form) });
-    const html = answer.ok && !answer.redirected ? await answer.text() : null;
+    // A form that is not valid is answered with its errors (422).
+    const shown = (answer.ok || answer.status === 422) && !answer.redirected;
+    const html = shown ? await answer.text() : null;
     // A slow answer must not replace a newer one.
     if (html && turn === asked) frame.srcdoc = html;
   } catch {

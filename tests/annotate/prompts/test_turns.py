@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +24,15 @@ def test_chinese_names_stand_before_a_full_width_colon():
 @pytest.mark.parametrize("text", ["", "Hello.", "Hello.\n\nCustomer: late", "https://example.org: x", "12:30"])
 def test_what_does_not_begin_with_a_turn_is_no_conversation(text):
     assert turns(text) == []
+
+
+@given(st.text("ab:：_ \n\t\r", max_size=60).filter(lambda text: not text.startswith("\n")))
+def test_it_reads_what_the_one_expression_reads_that_is_too_slow(text):
+    slow = re.compile(r"(?:\A|\n\s*\n)[ \t]*(\w[\w ]{0,29})(?::(?=\s)|：)")
+    starts = list(slow.finditer(text))
+    assert [name for name, _said in turns(text)] == (
+        [start[1] for start in starts] if starts and not text[: starts[0].start()].strip() else []
+    )
 
 
 @given(st.text(max_size=200))

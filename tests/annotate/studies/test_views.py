@@ -52,16 +52,48 @@ class TestTemplates:
 
 
 class TestPreview:
-    def test_half_a_form_is_enough_and_nothing_is_stored(self, client):
+    @pytest.fixture
+    def untouched(self, client):
+        """What a browser sends of the form of a new study."""
         client.force_login(UserFactory(is_superuser=True))
-        for data in ({}, {"method": "rank", "rank_size": "4"}, {"method": "nonsense", "rank_size": "-1"}):
-            page = client.post(reverse("study-create-preview"), data)
-            assert page.status_code == 200
-        assert not Study.objects.exists()
-        page = client.post(
-            reverse("study-create-preview"), {"method": "rank", "rank_size": "4", "text_format": "plain"}
-        )
+        form = client.get(reverse("study-create")).context["form"]
+        return filled_in([form.study, form.criteria.management_form, *form.criteria])
+
+    def test_a_study_without_a_name_is_enough_and_nothing_is_stored(self, client, untouched):
+        page = client.post(reverse("study-create-preview"), {**untouched, "method": "rank", "rank_size": "4"})
+        assert page.status_code == 200
         assert len(page.context["panels"]) == 4
+        assert not Study.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("field", "value", "words"),
+        [
+            ("rank_size", "32000", "Responses in a ranking: Ensure this value is less than or equal to 10."),
+            ("rank_size", "-1", "greater than or equal to"),
+            ("rank_size", "9" * 5000, "Responses in a ranking"),
+            ("method", "nonsense", "Method: Select a valid choice."),
+            ("labels", ",".join(map(str, range(101))), "it should contain no more than 100"),
+            ("criteria-TOTAL_FORMS", "1000", "Please submit at most 50 forms."),
+            ("criteria-TOTAL_FORMS", "", "ManagementForm"),
+            ("criteria-0-maximum", "1e308", "Highest score: Ensure this value is less than"),
+            ("criteria-0-maximum", "nan", "Highest score: Enter a number."),
+            ("criteria-0-maximum", "0", "The highest score must be above the lowest."),
+        ],
+    )
+    def test_an_invalid_form_shows_nothing_but_its_errors(self, client, untouched, field, value, words):
+        data = {**untouched, "method": "rank", "criteria-0-name": "Clear", field: value}
+        page = client.post(reverse("study-create-preview"), data)
+        assert page.status_code == 422
+        assert words in page.context["problems"][0]
+        assert "panels" not in page.context
+        assert len(page.content) < 10_000
+
+    def test_of_a_study_an_invalid_form_shows_nothing_but_its_errors(self, client, owner):
+        TaskFactory(study=owner.study)
+        form = client.get(reverse("study-settings", args=["shop"])).context["form"]
+        page = client.post(reverse("study-preview", args=["shop"]), {**filled_in([form]), "rank_size": "32000"})
+        assert page.status_code == 422
+        assert "panels" not in page.context
 
     def test_of_a_study_shows_its_own_newest_task_with_the_settings_of_the_form(self, client, owner):
         TaskFactory(study=owner.study, prompt__text="Our own prompt <script>x</script>")
