@@ -6,3 +6,8 @@ LABEL_END = gettext_noop(":")  # Django's forms translate it, and Django's own C
 
 class AnnotateConfig(AppConfig):
     name = "annotate"
+
+    def ready(self) -> None:
+        from annotate.audit.account_events import connect
+
+        connect()

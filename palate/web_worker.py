@@ -30,7 +30,7 @@ CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n"
 EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 
 
-class TimedUnreader(SocketUnreader):  # type: ignore[misc]
+class TimedUnreader(SocketUnreader):
     """Reads what the main loop has not collected, as long as the client is fast enough."""
 
     def begin(self, collected: bytes) -> None:
@@ -52,7 +52,7 @@ class TimedUnreader(SocketUnreader):  # type: ignore[misc]
         return piece
 
 
-class Connection(TConn):  # type: ignore[misc]
+class Connection(TConn):
     """A connection and what has come of its next request."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -91,7 +91,7 @@ def _body_to_collect(header: bytes) -> int:
     return int(length[1])
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(ThreadWorker):
     def accept(self, listener: Any) -> None:
         try:
             client, address = listener.accept()

@@ -14,7 +14,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from annotate.audit.models import Action
-from annotate.audit.operations import record
+from annotate.audit.operations import Actor, record
 from annotate.errors import PalateError
 from annotate.studies.models import Study
 from annotate.webhooks.models import Event
@@ -118,11 +118,12 @@ def send_waiting_runs() -> int:
     return sum(1 for _sent in takewhile(_send, Run.objects.unsent().order_by("pk")))
 
 
-def resend_run(*, run: Run) -> None:
+def resend_run(*, run: Run, by: Actor = None) -> None:
     """Send a queued run's message again. Raises PalateError when no worker waits for it or the broker is away."""
     run.refresh_from_db()
     if run.state != RunState.QUEUED or not run.in_worker:
         raise PalateError(_("Only a run that waits for a worker can be sent to the queue again."))
+    record(study=run.study, user=by, action=Action.CHANGED, subject=f"{run} sent to the queue again")
     if not _send(run):
         raise PalateError(_("The queue is unavailable. The run starts by itself once the queue is back."))
 
@@ -204,9 +205,11 @@ def _end(run: Run, state: RunState, *, error: str = "", result: Mapping[str, Any
 
 
 @transaction.atomic
-def cancel_run(*, run: Run) -> None:
+def cancel_run(*, run: Run, by: Actor = None) -> None:
     """Ask a run to stop: a queued one, or what a killed command left, ends at once, a running one at its next step."""
-    locked = Run.objects.select_for_update().get(pk=run.pk)
+    locked = Run.objects.select_for_update(of=("self",)).select_related("study").get(pk=run.pk)
+    if not locked.ended:
+        record(study=locked.study, user=by, action=Action.CHANGED, subject=f"{locked} cancelled")
     if locked.state == RunState.QUEUED or Run.objects.unheard().filter(pk=run.pk).exists():
         _end(locked, RunState.CANCELLED)
     elif locked.state == RunState.RUNNING:

@@ -7,6 +7,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from annotate.audit.models import Action
+from annotate.audit.operations import record
 from annotate.errors import PalateError
 from annotate.judgements.selection import JudgementSelection, Who
 from annotate.quality.win_rate import win_rate
@@ -29,7 +31,7 @@ class Rule:
 @transaction.atomic
 def promote(*, version: ModelVersion, by: User | None, because: str) -> None:
     """Raises PalateError for a preference model, a policy that is promoted already, or without a reason."""
-    locked = ModelVersion.objects.select_for_update().get(pk=version.pk)
+    locked = ModelVersion.objects.select_for_update(of=("self",)).select_related("study").get(pk=version.pk)
     if locked.kind != ModelKind.POLICY:
         raise PalateError(_("Only a policy can be promoted."))
     if locked.promoted_at:
@@ -39,6 +41,14 @@ def promote(*, version: ModelVersion, by: User | None, because: str) -> None:
         raise PalateError(_("Say in a few words why the policy is promoted."))
     locked.promoted_at, locked.promoted_by, locked.promoted_because = timezone.now(), by, because.strip()[:300]
     locked.save(update_fields=["promoted_at", "promoted_by", "promoted_because"])
+    if locked.study is not None:
+        record(
+            study=locked.study,
+            user=by,
+            action=Action.DECIDED,
+            subject=f"{locked} promoted",
+            because=locked.promoted_because,
+        )
 
 
 def promote_by_rule(*, turn: Round, rule: Rule) -> str:

@@ -164,7 +164,7 @@ def resend(request: HttpRequest, pk: int) -> HttpResponse:
     """Send a waiting run's message to the queue again."""
     shown = managed_run(request, pk)
     try:
-        operations.resend_run(run=shown)
+        operations.resend_run(run=shown, by=request.user)
     except PalateError as error:
         messages.error(request, str(error))
     else:
@@ -175,7 +175,7 @@ def resend(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     shown = managed_run(request, pk)
-    operations.cancel_run(run=shown)
+    operations.cancel_run(run=shown, by=request.user)
     shown.refresh_from_db()
     if shown.state == RunState.CANCELLED:
         messages.success(request, _("The run is cancelled."))

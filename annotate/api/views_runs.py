@@ -11,6 +11,8 @@ from annotate.api import serializers as given
 from annotate.api.base import ApiView, idempotent
 from annotate.api.models import Scope
 from annotate.api.views_studies import ONCE, PAGES, REFUSED
+from annotate.audit.models import Action
+from annotate.audit.operations import recorded
 from annotate.errors import PalateError
 from annotate.studies.models import Study
 from annotate.webhooks.operations import add_webhook
@@ -71,7 +73,7 @@ class CancelRun(ApiView):
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Ask a run to stop: a queued one ends at once, a running one at its next step."""
         run = get_object_or_404(Run, study=self.study(slug), pk=pk)
-        operations.cancel_run(run=run)
+        operations.cancel_run(run=run, by=request.user)
         run.refresh_from_db()
         return Response(given.RunSerializer(run).data)
 
@@ -123,12 +125,18 @@ class Webhooks(ApiView):
         study = self.study(slug)
         asked = given.WebhookSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        hook = add_webhook(study=study, **asked.validated_data)
+        with recorded(study=study, user=request.user, action=Action.ADDED, subject="webhook") as details:
+            hook = add_webhook(study=study, **asked.validated_data)
+            details |= {"webhook": hook.pk, "url": hook.url}
         return Response(given.MadeWebhookSerializer(hook).data, status=201)
 
 
 class OneWebhook(ApiView):
     @extend_schema(operation_id="webhooks_remove", responses={204: None})
     def delete(self, request: Request, slug: str, pk: int) -> Response:
-        get_object_or_404(self.study(slug).webhooks, pk=pk).delete()
+        hook = get_object_or_404(self.study(slug).webhooks.select_related("study"), pk=pk)
+        with recorded(
+            study=hook.study, user=request.user, action=Action.REMOVED, subject="webhook", webhook=pk, url=hook.url
+        ):
+            hook.delete()
         return Response(status=204)

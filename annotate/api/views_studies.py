@@ -15,7 +15,7 @@ from annotate.api import uploads
 from annotate.api.base import ApiView, idempotent
 from annotate.api.models import Scope
 from annotate.audit.models import Action
-from annotate.audit.operations import record
+from annotate.audit.operations import record, recorded
 from annotate.exchange.forms import FILE_TYPE_CHOICES, FORMAT_CHOICES, ExportForm
 from annotate.exchange.tables import CONTENT_TYPES
 from annotate.exchange.views import streamed
@@ -64,6 +64,7 @@ class Studies(ApiView):
         asked = given.NewStudySerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         study = operations.create_study(owner=request.user, **asked.validated_data)
+        record(study=study, user=request.user, action=Action.ADDED, subject="study")
         return Response(given.StudySerializer(study).data, status=201)
 
 
@@ -82,14 +83,14 @@ class OneStudy(ApiView):
         study = self.study(slug)
         asked = given.ChangedStudySerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        operations.change_study(study=study, **asked.validated_data)
-        record(
+        with recorded(
             study=study,
             user=request.user,
             action=Action.CHANGED,
             subject="settings",
             fields=sorted(asked.validated_data),
-        )
+        ):
+            operations.change_study(study=study, **asked.validated_data)
         return Response(given.StudySerializer(self.study(slug)).data)
 
 
@@ -110,7 +111,9 @@ class Prompts(ApiView):
     def post(self, request: Request, slug: str) -> Response:
         """Add up to 1,000 prompts. All or nothing; those that are there already are counted."""
         study, entries = self.study(slug), _entries(given.NewPromptsSerializer, request)
-        return Response(uploads.add_prompts(study=study, entries=entries["prompts"]))
+        added = uploads.add_prompts(study=study, entries=entries["prompts"])
+        record(study=study, user=request.user, action=Action.IMPORTED, subject="prompts", **added)
+        return Response(added)
 
 
 class Responses(ApiView):
@@ -133,6 +136,7 @@ class Responses(ApiView):
         """Add up to 1,000 responses with their prompts, and make tasks of them by the study's method."""
         study, entries = self.study(slug), _entries(given.NewResponsesSerializer, request)
         added = uploads.add_responses(study=study, entries=entries["responses"], make_tasks=entries["make_tasks"])
+        record(study=study, user=request.user, action=Action.IMPORTED, subject="responses", **added)
         return Response(added)
 
 
@@ -144,6 +148,8 @@ class Judgements(ApiView):
     )
     def get(self, request: Request, slug: str) -> Response:
         """All judgements, superseded ones included, raters by pseudonym."""
+        if "cursor" not in request.query_params:
+            record(study=self.study(slug), user=request.user, action=Action.EXPORTED, subject="judgements by the API")
         split = {f"task__prompt__{name}": value for name, value in _split(request).items()}
         rows = Judgement.objects.of_study(self.study(slug)).filter(**split)
         rows = rows.select_related("task__prompt", "rater").prefetch_related("task__responses")
@@ -159,7 +165,9 @@ class Judgements(ApiView):
     def post(self, request: Request, slug: str) -> Response:
         """Add up to 1,000 judgements that were made elsewhere. Their raters are marked as imported."""
         study, entries = self.study(slug), _entries(given.NewJudgementsSerializer, request)
-        return Response(uploads.add_judgements(study=study, entries=entries["judgements"]))
+        added = uploads.add_judgements(study=study, entries=entries["judgements"])
+        record(study=study, user=request.user, action=Action.IMPORTED, subject="judgements", **added)
+        return Response(added)
 
 
 def _entries(serializer: Any, request: Request) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from django.views.decorators.http import require_POST
 
 from annotate.api import operations
 from annotate.api.models import ApiToken, Scope
+from annotate.audit.models import Action
+from annotate.audit.operations import recorded
 from annotate.errors import PalateError
 
 PAGE = 100
@@ -45,9 +47,10 @@ def tokens(request: HttpRequest) -> HttpResponse:
     made = ""
     if request.method == "POST" and form.is_valid():
         try:
-            _token, made = operations.make_token(
-                user=User.objects.get(username=request.user.get_username()), **form.cleaned_data
-            )
+            user = User.objects.get(username=request.user.get_username())
+            with recorded(study=None, user=user, action=Action.ADDED, subject="token") as details:
+                token, made = operations.make_token(user=user, **form.cleaned_data)
+                details |= {"token": token.pk, "name": token.name, "scopes": token.scopes}
         except PalateError as error:
             form.add_error(None, str(error))
         else:
@@ -58,9 +61,22 @@ def tokens(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def end(request: HttpRequest, pk: int) -> HttpResponse:
-    operations.end_token(token=get_object_or_404(_tokens_of(request), pk=pk))
+    _end(request, get_object_or_404(_tokens_of(request), pk=pk))
     messages.success(request, _("The token does not work any more."))
     return redirect("tokens")
+
+
+def _end(request: HttpRequest, token: ApiToken) -> None:
+    with recorded(
+        study=None,
+        user=request.user,
+        action=Action.REMOVED,
+        subject="token",
+        token=token.pk,
+        name=token.name,
+        of=token.user.get_username(),
+    ):
+        operations.end_token(token=token)
 
 
 def _any_token(request: HttpRequest) -> QuerySet[ApiToken]:
@@ -77,6 +93,6 @@ def all_tokens(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def end_any(request: HttpRequest, pk: int) -> HttpResponse:
-    operations.end_token(token=get_object_or_404(_any_token(request), pk=pk))
+    _end(request, get_object_or_404(_any_token(request), pk=pk))
     messages.success(request, _("The token does not work any more."))
     return redirect("all-tokens")

@@ -4,6 +4,12 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Action(models.TextChoices):
+    ADDED = "added", _("added")
+    REMOVED = "removed", _("removed")
+    DECIDED = "decided", _("decided")
+    FLAGGED = "flagged", _("flagged")
+    SIGNED_IN = "signed_in", _("signed in")
+    SIGNED_OUT = "signed_out", _("signed out")
     EXPORTED = "exported", _("exported")
     IMPORTED = "imported", _("imported")
     CHANGED = "changed", _("changed")
@@ -13,9 +19,10 @@ class Action(models.TextChoices):
 
 
 class Entry(models.Model):
-    """Who did what in a study and when. Rows are added and never changed; they outlive the account."""
+    """Who did what and when, in a study or, without one, to an account. Rows are added and never changed, which a
+    trigger enforces; they outlive the account."""
 
-    study = models.ForeignKey("annotate.Study", on_delete=models.CASCADE, related_name="audit")
+    study = models.ForeignKey("annotate.Study", on_delete=models.CASCADE, null=True, blank=True, related_name="audit")
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -28,6 +35,7 @@ class Entry(models.Model):
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "entries"
+        indexes = [models.Index(fields=["study", "-id"], name="entry_of_study")]
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.subject}"

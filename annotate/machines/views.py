@@ -7,6 +7,8 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from annotate.audit.models import Action
+from annotate.audit.operations import record
 from annotate.exchange.tables import Table, csv_lines
 from annotate.judgements.selection import default_selection
 from annotate.machines.agreement import Bin, both_ways, calibration, cohens_kappa, prediction_powered, side_pull
@@ -67,6 +69,7 @@ def machines_file(request: HttpRequest, slug: str, file_type: str) -> HttpRespon
         raise Http404
     response = HttpResponse(body, content_type=f"{kind}; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{study.slug}-machines.{file_type}"'
+    record(study=study, user=request.user, action=Action.EXPORTED, subject=f"machines.{file_type}")
     return response
 
 

@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordResetConfirmView
+from django.db import transaction
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -15,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from annotate.audit.models import Action
-from annotate.audit.operations import record
+from annotate.audit.operations import record, recorded
 from annotate.errors import PalateError
 from annotate.known_answers.operations import reinstate
 from annotate.members import operations
@@ -33,9 +34,9 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
     form = MemberForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            member = operations.add_member(study=study, **form.cleaned_data)
-            told = {"member": member.pseudonym, "role": member.role}
-            record(study=study, user=request.user, action=Action.CHANGED, subject="member added", **told)
+            with recorded(study=study, user=request.user, action=Action.ADDED, subject="member") as details:
+                member = operations.add_member(study=study, **form.cleaned_data)
+                details |= {"member": member.pseudonym, "role": member.role}
         except PalateError as error:
             form.add_error(None, str(error))
         else:
@@ -51,8 +52,8 @@ def invite(request: HttpRequest, slug: str) -> HttpResponse:
     form = InviteForm(request.POST)
     if not form.is_valid():
         return _members(request, study, MemberForm(), form)
-    operations.invite(study=study, **form.cleaned_data)
-    record(study=study, user=request.user, action=Action.CHANGED, subject="invitation made")
+    with recorded(study=study, user=request.user, action=Action.ADDED, subject="invitation") as details:
+        details["invitation"] = operations.invite(study=study, **form.cleaned_data).pk
     messages.success(request, _("The link is below. Whoever has it can join as a rater."))
     return redirect("study-members", slug)
 
@@ -75,7 +76,10 @@ def _members(request: HttpRequest, study: Study, form: MemberForm, invite_form: 
 @require_POST
 def withdraw(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     invitation = get_object_or_404(managed_study(request, slug).invitations, pk=pk)
-    operations.withdraw(invitation=invitation)
+    with recorded(
+        study=invitation.study, user=request.user, action=Action.REMOVED, subject="invitation", invitation=invitation.pk
+    ):
+        operations.withdraw(invitation=invitation)
     messages.success(request, _("The link does not work any more. Who has joined by it stays."))
     return redirect("study-members", slug)
 
@@ -85,7 +89,16 @@ def tags(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     member = _member(request, slug, pk)
     form = TagsForm(request.POST)
     if form.is_valid():
-        operations.set_tags(member=member, tags=form.cleaned_data["tags"])
+        chosen = form.cleaned_data["tags"]
+        with recorded(
+            study=member.study,
+            user=request.user,
+            action=Action.CHANGED,
+            subject="tags",
+            member=member.pseudonym,
+            tags=chosen,
+        ):
+            operations.set_tags(member=member, tags=chosen)
         messages.success(request, _("Saved."))
     else:
         messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
@@ -96,9 +109,14 @@ def tags(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 def let_go_on(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Let a rater go on who was stopped by known answers or the quiz."""
     member = _member(request, slug, pk)
-    reinstate(rater=member)
-    details = {"member": member.pseudonym}
-    record(study=member.study, user=request.user, action=Action.CHANGED, subject="member reinstated", **details)
+    with recorded(
+        study=member.study,
+        user=request.user,
+        action=Action.CHANGED,
+        subject="member reinstated",
+        member=member.pseudonym,
+    ):
+        reinstate(rater=member)
     messages.success(request, _("%(name)s can go on.") % {"name": member})
     return redirect("study-members", slug)
 
@@ -109,9 +127,10 @@ def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "manage/remove.html", {"study": member.study, "tab": "members", "member": member})
     try:
-        operations.remove_member(member=member)
-        told = {"member": member.pseudonym}
-        record(study=member.study, user=request.user, action=Action.CHANGED, subject="member removed", **told)
+        with recorded(
+            study=member.study, user=request.user, action=Action.REMOVED, subject="member", member=member.pseudonym
+        ):
+            operations.remove_member(member=member)
     except PalateError as error:
         messages.error(request, str(error))
     else:
@@ -123,13 +142,14 @@ def erase(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Ask once more, then cut a person off from the judgements."""
     member = _member(request, slug, pk)
     if request.method == "POST":
-        told = {"member": member.pseudonym}
         try:
-            erase_member(member=member)
+            with recorded(
+                study=member.study, user=request.user, action=Action.ERASED, subject="member", member=member.pseudonym
+            ):
+                erase_member(member=member)
         except PalateError as error:
             messages.error(request, str(error))
         else:
-            record(study=member.study, user=request.user, action=Action.ERASED, subject="member", **told)
             messages.success(request, _("Erased. The judgements stay under a pseudonym."))
         return redirect("study-members", slug)
     return render(request, "manage/erase.html", {"study": member.study, "tab": "members", "member": member})
@@ -145,8 +165,7 @@ def password_link(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     except PalateError as error:
         messages.error(request, str(error))
         return redirect("study-members", slug)
-    told = {"member": member.pseudonym}
-    record(study=member.study, user=request.user, action=Action.CHANGED, subject="password link", **told)
+    record(study=member.study, user=request.user, action=Action.ADDED, subject="password link", member=member.pseudonym)
     context = {"study": member.study, "tab": "members", "member": member, "address": address}
     return render(request, "manage/password_link.html", context)
 
@@ -160,6 +179,7 @@ class NewPassword(PasswordResetConfirmView):
 
     def form_valid(self, form: "SetPasswordForm[User]") -> HttpResponse:
         messages.success(self.request, _("Your new password counts now. Sign in with it."))
+        record(study=None, user=form.user, action=Action.CHANGED, subject="password", by="link")
         # Strangers who guess at the same time do not keep the owner of the link out.
         self.request.known_device_of = form.user  # type: ignore[attr-defined]
         return super().form_valid(form)
@@ -184,11 +204,20 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
     problem = "" if invitation.valid else _("This invitation has expired. Ask for a new one.")
     if request.method == "POST" and not problem and (user or form.is_valid()):
         try:
-            if user:
-                operations.join(invitation=invitation, user=user)
-            else:
-                made = operations.join_with_new_account(invitation=invitation, **form.cleaned_data)
-                login(request, made, backend="django.contrib.auth.backends.ModelBackend")
+            with transaction.atomic():
+                if user:
+                    operations.join(invitation=invitation, user=user)
+                else:
+                    user = operations.join_with_new_account(invitation=invitation, **form.cleaned_data)
+                record(
+                    study=invitation.study,
+                    user=user,
+                    action=Action.ADDED,
+                    subject="member by invitation",
+                    invitation=invitation.pk,
+                )
+            if not request.user.is_authenticated:
+                login(request, user, backend="django.contrib.auth.backends.ModelBackend")
         except PalateError as error:
             problem = str(error)
             # The middleware answers with 429 and Retry-After.

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotate', '0016_conversations_and_order'),
+        ('annotate', '0017_bounded_scales_and_rankings'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -11,6 +11,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from annotate.audit.models import Action
+from annotate.audit.operations import recorded
 from annotate.errors import PalateError
 from annotate.members.access import managed_study
 from annotate.members.queries import rating_memberships_of
@@ -53,9 +55,9 @@ def fairness(request: HttpRequest, slug: str) -> HttpResponse:
     form = GroupsForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            set_groups(
-                study=study, groups=form.cleaned_data["groups"].splitlines(), minimum=form.cleaned_data["minimum"]
-            )
+            groups = form.cleaned_data["groups"].splitlines()
+            with recorded(study=study, user=request.user, action=Action.CHANGED, subject="rater groups", groups=groups):
+                set_groups(study=study, groups=groups, minimum=form.cleaned_data["minimum"])
         except PalateError as error:
             form.add_error("groups", str(error))
         else:

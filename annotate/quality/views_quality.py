@@ -8,6 +8,8 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from annotate.audit.models import Action
+from annotate.audit.operations import record
 from annotate.exchange.tables import Row, Table, csv_lines
 from annotate.judgements.selection_form import requested_selection
 from annotate.members.access import managed_study
@@ -100,6 +102,7 @@ def quality_file(request: HttpRequest, slug: str, file_type: str) -> HttpRespons
         raise Http404
     response = HttpResponse(body, content_type=f"{kind}; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{study.slug}-quality.{file_type}"'
+    record(study=study, user=request.user, action=Action.EXPORTED, subject=f"quality.{file_type}")
     return response
 
 

@@ -7,6 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 
+from annotate.audit.models import Action
+from annotate.audit.operations import record
 from annotate.exchange.tables import Table, csv_lines
 from annotate.judgements.selection import KINDS, JudgementSelection
 from annotate.judgements.selection_form import requested_selection
@@ -63,6 +65,7 @@ def raters_file(request: HttpRequest, slug: str) -> HttpResponse:
     ]
     response = HttpResponse(b"".join(csv_lines(Table(COLUMNS, lines))), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{study.slug}-raters.csv"'
+    record(study=study, user=request.user, action=Action.EXPORTED, subject="raters.csv")
     return response
 
 

@@ -4,6 +4,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from annotate.audit.models import Action
+from annotate.audit.operations import record
 from annotate.errors import PalateError
 from annotate.members.models import Membership
 from annotate.review.models import Flag, FlagKind
@@ -30,12 +32,13 @@ def flag(*, assignment: Assignment, kind: str, details: str = "") -> Flag:
         raise PalateError(_("Say what is wrong with the task."))
     # Skipping locks the rater, so that the flags below are counted one after another.
     skip(assignment=assignment, reason=f"flag: {kind}" + (f": {details}" if details else ""))
-    rater = Membership.objects.select_related("study").get(pk=assignment.rater_id)
+    rater = Membership.objects.select_related("study", "user").get(pk=assignment.rater_id)
     if before := Flag.objects.filter(task=assignment.task_id, rater=rater).first():
         return before
     over_limit = _over_limit(rater)
     if not over_limit:
         Task.objects.filter(pk=assignment.task_id, purpose=Purpose.COLLECT).update(withdrawn=True)
+    record(study=rater.study, user=rater.user, action=Action.FLAGGED, subject=f"task {assignment.task_id}", kind=kind)
     return Flag.objects.create(
         task_id=assignment.task_id, rater=rater, kind=kind, details=details, over_limit=over_limit
     )

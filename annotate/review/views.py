@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from annotate.audit.models import Action
-from annotate.audit.operations import record
+from annotate.audit.operations import recorded
 from annotate.errors import PalateError
 from annotate.judgements.operations import adjudicate
 from annotate.known_answers.models import KnownAnswer
@@ -62,7 +62,15 @@ def resolve_flags(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if request.POST.get("decision") not in DECISIONS:
         return HttpResponseBadRequest("decision: expected hand-out or keep-out")
     hand_out = DECISIONS[request.POST["decision"]]
-    resolve(task=task, hand_out=hand_out)
+    with recorded(
+        study=task.study,
+        user=request.user,
+        action=Action.DECIDED,
+        subject="flags",
+        task=task.pk,
+        decision=request.POST["decision"],
+    ):
+        resolve(task=task, hand_out=hand_out)
     messages.success(request, _("Raters get the task again.") if hand_out else _("Raters no longer get the task."))
     return redirect("review", slug)
 
@@ -77,7 +85,8 @@ def decide(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     problems = form.problems() if form.is_bound else []
     if form.is_bound and not problems:
         try:
-            adjudicate(task=task, expert=expert, shown=shown, answer=form.answer(seconds=None))
+            with recorded(study=study, user=request.user, action=Action.DECIDED, subject="dispute", task=task.pk):
+                adjudicate(task=task, expert=expert, shown=shown, answer=form.answer(seconds=None))
         except PalateError as error:
             problems = [str(error)]
         else:
@@ -106,13 +115,15 @@ def upload_known(request: HttpRequest, slug: str) -> HttpResponse:
     form = KnownAnswersFileForm(request.POST, request.FILES)
     if form.is_valid():
         try:
-            with stored(form.cleaned_data["file"]) as path:
-                count = upload_known_answers(study=study, path=path)
+            with (
+                stored(form.cleaned_data["file"]) as path,
+                recorded(study=study, user=request.user, action=Action.IMPORTED, subject="known answers") as details,
+            ):
+                details["tasks"] = count = upload_known_answers(study=study, path=path)
         except PalateError as error:
             form.add_error("file", str(error))
         else:
             said = ngettext("%(n)d task has a known answer now.", "%(n)d tasks have a known answer now.", count)
-            record(study=study, user=request.user, action=Action.IMPORTED, subject="known answers", tasks=count)
             messages.success(request, said % {"n": count})
             return redirect("review", slug)
     return _choose_known(request, study, form)
@@ -146,7 +157,8 @@ def known_answer(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     problems = form.problems() + [str(e) for errors in known.errors.values() for e in errors] if posted else []
     if posted and not problems:
         try:
-            set_known_answer(task=task, **form.known(), **known.cleaned_data)
+            with recorded(study=study, user=request.user, action=Action.ADDED, subject="known answer", task=task.pk):
+                set_known_answer(task=task, **form.known(), **known.cleaned_data)
         except PalateError as error:
             problems = [str(error)]
         else:
@@ -160,7 +172,8 @@ def known_answer(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 def take_out_known(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Show a task with a known answer no more."""
     task = get_object_or_404(managed_study(request, slug).tasks.exclude(purpose=Purpose.COLLECT), pk=pk)
-    take_out(task=task)
+    with recorded(study=task.study, user=request.user, action=Action.REMOVED, subject="known answer", task=task.pk):
+        take_out(task=task)
     messages.success(request, _("The task is shown no more."))
     return redirect("review", slug)
 

@@ -9,6 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from annotate.audit.models import Action
+from annotate.audit.operations import recorded
 from annotate.sign_in.operations import end_sessions
 
 
@@ -23,7 +25,9 @@ def sessions(request: HttpRequest) -> HttpResponse:
 def end_session(request: HttpRequest, pk: int) -> HttpResponse:
     """Sign out of one other session."""
     others = UserSession.objects.filter(user_id=request.user.pk).exclude(session_key=request.session.session_key)
-    get_object_or_404(others, pk=pk).end()
+    session = get_object_or_404(others, pk=pk)
+    with recorded(study=None, user=request.user, action=Action.SIGNED_OUT, subject="another session"):
+        session.end()
     messages.success(request, _("Signed out there."))
     return redirect("sessions")
 
@@ -32,7 +36,8 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     """Sign out everywhere else."""
     assert isinstance(request.user, User)
-    count = end_sessions(user=request.user, keep=request.session.session_key or "")
+    with recorded(study=None, user=request.user, action=Action.SIGNED_OUT, subject="all other sessions"):
+        count = end_sessions(user=request.user, keep=request.session.session_key or "")
     words = ngettext("Signed out of %(n)d other session.", "Signed out of %(n)d other sessions.", count)
     messages.success(request, words % {"n": count})
     return redirect("sessions")

@@ -11,6 +11,8 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from annotate.audit.models import Action
+from annotate.audit.operations import record
 from annotate.exchange.tables import Table, csv_lines
 from annotate.members.access import managed_study
 from annotate.standings.forms import MODELS, WORDS, SelectionForm
@@ -234,6 +236,7 @@ def download(request: HttpRequest, slug: str, file_type: str) -> HttpResponse:
     response = HttpResponse(body, content_type=f"{kind}; charset=utf-8")
     name = f"{study.slug}-standings" + ("" if plot == "strengths" else f"-{plot}")
     response["Content-Disposition"] = f'attachment; filename="{name}.{file_type}"'
+    record(study=study, user=request.user, action=Action.EXPORTED, subject=f"{name}.{file_type}")
     return response
 
 

@@ -10,6 +10,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from annotate.audit.models import Action
+from annotate.audit.operations import record
 from annotate.errors import PalateError
 from annotate.members.access import for_makers
 from annotate.studies import operations
@@ -31,6 +33,7 @@ def create(request: HttpRequest) -> HttpResponse:
         try:
             with transaction.atomic():
                 study = operations.create_study(owner=request.user, **form.fields())
+                record(study=study, user=request.user, action=Action.ADDED, subject="study")
                 run = _demo_of(study, template, request) if "demo" in request.POST else None
         except PalateError as error:
             form.study.add_error(None, str(error))
@@ -53,6 +56,7 @@ def create_demo(request: HttpRequest, key: str) -> HttpResponse:
     with transaction.atomic():
         name = _("%(template)s, a demo") % {"template": template.name}
         study = operations.create_study(slug=_free(f"{key}-demo"), name=name, owner=request.user, **template.fields())
+        record(study=study, user=request.user, action=Action.ADDED, subject="study", template=key)
         run = _demo_of(study, template, request)
     return redirect("run", run.pk)
 

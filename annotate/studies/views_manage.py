@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from annotate.audit.models import Action
-from annotate.audit.operations import record
+from annotate.audit.operations import recorded
 from annotate.errors import PalateError
 from annotate.judgements.selection_form import requested_selection
 from annotate.members.access import managed_study
@@ -59,8 +59,10 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
     form = StudySettingsForm(request.POST if request.method == "POST" else None, instance=study)
     if request.method == "POST" and form.is_valid():
         try:
-            operations.change_study(study=study, **form.cleaned_data)
-            record(study=study, user=request.user, action=Action.CHANGED, subject="settings", fields=form.changed_data)
+            with recorded(
+                study=study, user=request.user, action=Action.CHANGED, subject="settings", fields=form.changed_data
+            ):
+                operations.change_study(study=study, **form.cleaned_data)
         except PalateError as error:
             form.add_error(None, str(error))
         else:
@@ -78,8 +80,8 @@ def add_scale(request: HttpRequest, slug: str) -> HttpResponse:
     fields = scale.criterion() if scale.is_valid() else None
     if fields:
         try:
-            operations.add_criterion(study=study, **fields)
-            record(study=study, user=request.user, action=Action.CHANGED, subject=f"scale {fields['key']}")
+            with recorded(study=study, user=request.user, action=Action.ADDED, subject=f"scale {fields['key']}"):
+                operations.add_criterion(study=study, **fields)
         except PalateError as error:
             scale.add_error(None, str(error))
         else:
@@ -96,15 +98,10 @@ def open_imported_tasks(request: HttpRequest, slug: str) -> HttpResponse:
     if not opening.is_valid():
         return _settings(request, slug, StudySettingsForm(instance=study), CriterionForm(), opening)
     raters = opening.cleaned_data["raters"]
-    tasks = open_imported(study=study, raters=raters)
-    record(
-        study=study,
-        user=request.user,
-        action=Action.CHANGED,
-        subject="imported tasks opened",
-        raters=raters,
-        tasks=tasks,
-    )
+    with recorded(
+        study=study, user=request.user, action=Action.CHANGED, subject="imported tasks opened", raters=raters
+    ) as details:
+        details["tasks"] = tasks = open_imported(study=study, raters=raters)
     said = ngettext("%(n)d task asks for more raters now.", "%(n)d tasks ask for more raters now.", tasks)
     messages.success(request, said % {"n": tasks})
     return redirect("study-settings", slug)
@@ -149,8 +146,8 @@ def change_state(request: HttpRequest, slug: str) -> HttpResponse:
         return HttpResponseBadRequest("to: expected pause, resume, close or reopen")
     change, words = STATES[request.POST["to"]]
     try:
-        change(study=study)
-        record(study=study, user=request.user, action=Action.CHANGED, subject=request.POST["to"])
+        with recorded(study=study, user=request.user, action=Action.CHANGED, subject=request.POST["to"]):
+            change(study=study)
     except PalateError as error:
         messages.error(request, str(error))
     else:

@@ -58,7 +58,7 @@ MANAGERS = {
     "known-answer-upload",
     *("runs", "run-start", "run", "run-live", "run-beside", "run-cancel", "run-resend"),
     *("models", "model", "model-promote", "model-why", "round"),
-    *("audit", "study-member-erase", "study-member-password"),
+    *("audit", "audit-file", "study-member-erase", "study-member-password"),
     *("exchange", "export", "export-choose", "import-prompts", "import-judgements", "import-preferences"),
 }
 
