@@ -10,6 +10,7 @@ from annotate.judgements.models import Judgement
 from annotate.members.models import Kind, Membership, Role
 from annotate.review.models import Flag
 from annotate.tasks.models import Assignment
+from annotate.tasks.slots import end_leases
 
 
 @transaction.atomic
@@ -31,6 +32,7 @@ def erase_member(*, member: Membership) -> None:
         cursor.execute("SET LOCAL palate.erasing = 'on'")
         Judgement.objects.filter(rater=locked).exclude(comment="").update(comment="")
         cursor.execute("SET LOCAL palate.erasing = 'off'")
+    end_leases(locked)
     Assignment.objects.filter(rater=locked).update(draft=None)
     Assignment.objects.filter(rater=locked).exclude(skip_reason="").update(skip_reason="erased")
     Flag.objects.filter(rater=locked).update(details="")

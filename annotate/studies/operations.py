@@ -124,8 +124,14 @@ def resume_study(*, study: Study) -> None:
         raise PalateError(_("study %(study)s: it is closed; open it again first") % {"study": study.slug})
 
 
+@transaction.atomic
 def close_study(*, study: Study) -> None:
-    """End a study: nothing is handed out and nobody can join; what was judged stays."""
+    """End a study: nothing is handed out and nobody can join; what was judged stays.
+
+    Tasks that raters hold can be judged until their leases end; nothing can be corrected any more.
+    """
+    # Whatever a rater is just sending ends before, or sees the closed study (annotate.tasks.permission.locked_rater).
+    list(study.memberships.order_by("pk").select_for_update(no_key=True, of=("self",)).values_list("pk"))
     Study.objects.filter(pk=study.pk).update(active=False, closed_at=timezone.now())
 
 
