@@ -5,6 +5,7 @@ import secrets
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
+from annotate.audit.models import Entry
 from annotate.errors import PalateError
 from annotate.judgements.models import Judgement
 from annotate.members.models import Kind, Membership, Role
@@ -18,8 +19,8 @@ def erase_member(*, member: Membership) -> None:
     """Cut the judgements of a person off from the person, for good.
 
     Ranks, scores and times stay under the pseudonym that they have in exports, and rewrites, which are responses. Free
-    texts of the person (comments, drafts, reasons, details of flags), tags and the declared group are emptied. An
-    account that takes part in nothing else is deleted.
+    texts of the person (comments, drafts, reasons, details of flags), tags and the declared group are emptied; the log,
+    runs and models no longer say who it was. An account that takes part in nothing else is deleted.
     Raises PalateError for the owner.
     """
     locked = Membership.objects.select_for_update(of=("self",)).select_related("user").get(pk=member.pk)
@@ -37,8 +38,11 @@ def erase_member(*, member: Membership) -> None:
     Assignment.objects.filter(rater=locked).exclude(skip_reason="").update(skip_reason="erased")
     Flag.objects.filter(rater=locked).update(details="")
     user = locked.user
+    Entry.objects.filter(study=locked.study_id, user=user).update(user=None, actor=locked.pseudonym)
+    user.runs.filter(study=locked.study_id).update(created_by=None)
+    user.promoted_models.filter(study=locked.study_id).update(promoted_by=None)
     locked.user, locked.kind, locked.role, locked.active, locked.tags = None, Kind.ERASED, Role.RATER, False, []
-    locked.external_id, locked.declared_group = f"erased-{secrets.token_hex(8)}", ""
-    locked.save(update_fields=["user", "kind", "role", "active", "tags", "external_id", "declared_group"])
+    locked.external_id, locked.declared_group, locked.invitation = f"erased-{secrets.token_hex(8)}", "", None
+    locked.save(update_fields=["user", "kind", "role", "active", "tags", "external_id", "declared_group", "invitation"])
     if not user.memberships.exists() and not user.is_staff and not user.is_superuser:
         user.delete()
