@@ -1,8 +1,9 @@
 from django.urls import path
 
-from training import views_exchange, views_models, views_runs
+from training import views_deletion, views_exchange, views_models, views_runs
 
 urlpatterns = [
+    path("studies/<slug:slug>/delete/", views_deletion.delete, name="study-delete"),
     path("studies/<slug:slug>/runs/", views_runs.runs, name="runs"),
     path("studies/<slug:slug>/runs/new/<str:kind>/", views_runs.start, name="run-start"),
     path("runs/<int:pk>/", views_runs.run, name="run"),

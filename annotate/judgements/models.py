@@ -68,6 +68,7 @@ class Judgement(models.Model):
                 condition=Q(live=True) & ~Q(part=Part.REPEAT),
                 name="judgement_one_live_a_rater",
             ),
+            models.UniqueConstraint(fields=["source"], condition=Q(live=True), name="judgement_one_live_rewrite"),
             models.UniqueConstraint(fields=["rater", "submission"], name="judgement_once_a_submission"),
             models.CheckConstraint(condition=Q(ranks__isnull=False) | ~Q(scores={}), name="judgement_says_something"),
             models.CheckConstraint(

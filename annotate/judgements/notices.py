@@ -6,7 +6,6 @@ from django.utils.translation import ngettext
 from annotate.judgements.models import Judgement
 from annotate.judgements.selection import JudgementSelection
 from annotate.members.models import Membership, Standing
-from annotate.tasks.models import Purpose
 
 
 def notices(judgement: Judgement, *, before: Membership) -> list[str]:
@@ -16,7 +15,7 @@ def notices(judgement: Judgement, *, before: Membership) -> list[str]:
     if now.standing != before.standing and now.standing == Standing.WARNED:
         said.append(_("Several of your last answers differ from known ones. Please read the instructions again."))
     said += quiz_notices(before, now)
-    if before.study.show_agreement and judgement.task.purpose == Purpose.COLLECT and (others := _others(judgement)):
+    if before.study.show_agreement and (others := _others(judgement)):
         same, n = others
         said.append(
             ngettext("%(same)d of %(n)d other rater said the same.", "%(same)d of %(n)d other raters said the same.", n)
@@ -33,10 +32,13 @@ def quiz_notices(before: Membership, now: Membership) -> list[str]:
 
 
 def _others(judgement: Judgement) -> tuple[int, int] | None:
-    """How many other raters of the task put the same response first, and how many there are."""
+    """How many other raters of the task put the same response first, and how many there are.
+
+    Checks are no exception: a rater would tell them from other tasks.
+    """
     if judgement.ranks is None:
         return None
-    rows = Judgement.objects.selected(JudgementSelection()).filter(task=judgement.task_id, ranks__isnull=False)
+    rows = Judgement.objects.of_raters(JudgementSelection()).filter(task=judgement.task_id, ranks__isnull=False)
     others = [
         _best(shown, ranks) for shown, ranks in rows.exclude(rater=judgement.rater_id).values_list("shown", "ranks")
     ]

@@ -18,6 +18,7 @@ from annotate.members.models import Membership
 from annotate.studies.models import Criterion, Study
 from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose, Task
 from annotate.tasks.operations import hold
+from annotate.tasks.permission import check_may_correct, check_takes_part, locked_rater
 from annotate.webhooks.models import Event
 from annotate.webhooks.operations import announce
 
@@ -55,7 +56,8 @@ def submit(*, assignment: Assignment, answer: Answer) -> Judgement:
     """Store the rater's answer to the assigned task.
 
     A second submit of the same assignment (a double click, a form sent again) returns the judgement that
-    was made. Raises PalateError when the answer does not fit the task, LeaseLost when the task is full.
+    was made. Raises PalateError when the answer does not fit the task or the rater may not answer any more, LeaseLost
+    when the task is full.
     """
     assignment = hold(assignment=assignment)
     if assignment.state == AssignmentState.JUDGED:
@@ -85,17 +87,20 @@ def submit(*, assignment: Assignment, answer: Answer) -> Judgement:
 def correct(*, judgement: Judgement, answer: Answer) -> Judgement:
     """Supersede a rater's live judgement by a new one; the old one stays in the history.
 
-    The same correction sent again returns the judgement that it made. Raises PalateError when the judgement
-    has been superseded already or the answer does not fit.
+    The same correction sent again returns the judgement that it made. An answer to a check can be corrected like any
+    other, so that it cannot be told from them; what counts for the check is the first answer. Raises PalateError when
+    the judgement has been superseded already, the answer does not fit, or the rater may not correct any more.
     """
+    rater = locked_rater(judgement.rater_id)
     old = Judgement.objects.select_for_update(of=("self",)).get(pk=judgement.pk)
     if made := _sent(old.rater_id, answer):
         return made
+    check_may_correct(rater)
     if not old.live:
         raise PalateError(_("This judgement has been corrected already."))
+    if old.part == Part.REWRITE:
+        raise PalateError(_("A better version is changed with the answer that it was given with."))
     task = Task.objects.select_related("study").get(pk=old.task_id)
-    if task.purpose != Purpose.COLLECT:
-        raise PalateError(_("This answer was part of a check and cannot be changed."))
     Judgement.objects.filter(pk=old.pk).update(live=False)
     drop_rewrites(old)
     judgement = Judgement.objects.create(
@@ -141,6 +146,7 @@ def adjudicate(*, task: Task, expert: Membership, shown: Sequence[int], answer: 
     judgement that it made. Raises PalateError when the answer does not fit.
     """
     fields = _checked(task.study, len(shown), answer)
+    check_takes_part(locked_rater(expert.pk))
     # Two decisions at the same time take turns.
     Task.objects.select_for_update(no_key=True).get(pk=task.pk)
     mine = Judgement.objects.live().filter(task=task, rater=expert, part=Part.ADJUDICATION)

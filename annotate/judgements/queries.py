@@ -16,6 +16,10 @@ class JudgementQuerySet(models.QuerySet[Any]):
         """Without rewrites: what tasks asked for."""
         return self.exclude(part="rewrite")
 
+    def first_answers(self, purpose: str) -> "JudgementQuerySet":
+        """What raters said first to tasks with a known answer; a correction changes no check."""
+        return self.filter(part="vote", task__purpose=purpose, supersedes=None)
+
     def counted(self) -> "JudgementQuerySet":
         """What models learn from: without repeats, tasks with a known answer, excluded raters and machines."""
         counted = self.live().without_machines().exclude(part="repeat").filter(task__purpose="collect")
@@ -52,5 +56,8 @@ class JudgementQuerySet(models.QuerySet[Any]):
 
     def selected(self, selection: "JudgementSelection") -> "JudgementQuerySet":
         """What figures count: live judgements of the selection on tasks that collect votes, without excluded raters."""
-        counted = self.live().filter(part=selection.part, task__purpose="collect")
-        return counted.exclude(rater__standing="excluded").by(selection.who)
+        return self.of_raters(selection).filter(task__purpose="collect")
+
+    def of_raters(self, selection: "JudgementSelection") -> "JudgementQuerySet":
+        """The same, on tasks with a known answer, too."""
+        return self.live().filter(part=selection.part).exclude(rater__standing="excluded").by(selection.who)

@@ -14,6 +14,7 @@ from annotate.judgements.models import Judgement
 from annotate.judgements.rewrites import rewrite_of
 from annotate.members.queries import rating_memberships_of
 from annotate.tasks.forms import AnswerForm, fields_of
+from annotate.tasks.permission import may_correct
 from annotate.tasks.screen import Screen
 
 PAGE = 25
@@ -30,7 +31,8 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
         .order_by("-id")
     )
     page = Paginator(own, PAGE).get_page(request.GET.get("page"))
-    return render(request, "rate/history.html", {"study": rater.study, "page": page})
+    context = {"study": rater.study, "page": page, "may_correct": may_correct(rater)}
+    return render(request, "rate/history.html", context)
 
 
 def undo(request: HttpRequest, slug: str) -> HttpResponse:
@@ -46,7 +48,7 @@ def undo(request: HttpRequest, slug: str) -> HttpResponse:
 def correct(request: HttpRequest, pk: int) -> HttpResponse:
     """Show an own judgement again and take the answer that supersedes it."""
     judgement = get_object_or_404(
-        Judgement.objects.select_related("task__prompt", "rater__study"),
+        Judgement.objects.asked_for().select_related("task__prompt", "rater__study"),
         pk=pk,
         rater__in=rating_memberships_of(request.user),
     )
@@ -57,6 +59,9 @@ def correct(request: HttpRequest, pk: int) -> HttpResponse:
     if posted is None and not judgement.live:
         messages.info(request, _("This answer has been corrected already."))
         return redirect(after)
+    if posted is None and not may_correct(judgement.rater):
+        messages.info(request, _("Answers in this study can no longer be changed."))
+        return redirect("history", study.slug)
     initial = fields_of(judgement)
     if written := rewrite_of(judgement):
         initial["rewrite"] = written

@@ -17,6 +17,7 @@ from annotate.members.models import Membership, Standing
 from annotate.studies.models import GoldRule, Study
 from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose, Task
 from annotate.tasks.queries import TaskQuerySet
+from annotate.tasks.slots import free_slots, retake_slots
 
 # Fewer known answers than this say nothing about a rater.
 FEWEST_GOLD = 4
@@ -124,7 +125,7 @@ def choosable(study: Study, query: str) -> TaskQuerySet:
 
 def results_of(rater: Membership, purpose: str) -> list[bool]:
     """For each known answer that the rater has met since a manager last let them go on: was it right?"""
-    made = Judgement.objects.live().filter(rater=rater, part=Part.VOTE, task__purpose=purpose)
+    made = Judgement.objects.first_answers(purpose).filter(rater=rater)
     if rater.reinstated_at:
         made = made.filter(made_at__gt=rater.reinstated_at)
     return [right for _rater, right in graded(made)]
@@ -148,9 +149,12 @@ def grade(*, rater: Membership) -> None:
     if rater.quiz_passed is None:
         rater.quiz_passed = _quiz_result(rater)
     right = results_of(rater, Purpose.GOLD)
-    if len(right) >= FEWEST_GOLD and sum(right) / len(right) < study.gold_minimum:
+    excluded = rater.standing == Standing.EXCLUDED
+    if not excluded and len(right) >= FEWEST_GOLD and sum(right) / len(right) < study.gold_minimum:
         rater.standing = STANDING[GoldRule(study.gold_rule)]
     rater.save(update_fields=["quiz_passed", "standing"])
+    if rater.standing == Standing.EXCLUDED and not excluded:
+        free_slots(rater)
 
 
 def _quiz_result(rater: Membership) -> bool | None:
@@ -171,5 +175,8 @@ def _quiz_result(rater: Membership) -> bool | None:
 @transaction.atomic
 def reinstate(*, rater: Membership) -> None:
     """A manager lets a rater go on, who was warned, paused, excluded or failed the quiz."""
+    rater = Membership.objects.select_for_update(no_key=True, of=("self",)).get(pk=rater.pk)
+    if rater.standing == Standing.EXCLUDED:
+        retake_slots(rater)
     Membership.objects.filter(pk=rater.pk, quiz_passed=False).update(quiz_passed=True)
     Membership.objects.filter(pk=rater.pk).update(standing=Standing.GOOD, reinstated_at=timezone.now())

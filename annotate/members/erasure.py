@@ -1,15 +1,19 @@
 """Erasing a person from a study: what was judged stays, who judged it does not."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
+from annotate.audit.models import Entry
 from annotate.errors import PalateError
 from annotate.judgements.models import Judgement
 from annotate.members.models import Kind, Membership, Role
 from annotate.review.models import Flag
 from annotate.tasks.models import Assignment
+from annotate.tasks.slots import end_leases
 
 
 @transaction.atomic
@@ -17,8 +21,8 @@ def erase_member(*, member: Membership) -> None:
     """Cut the judgements of a person off from the person, for good.
 
     Ranks, scores and times stay under the pseudonym that they have in exports, and rewrites, which are responses. Free
-    texts of the person (comments, drafts, reasons, details of flags), tags and the declared group are emptied. An
-    account that takes part in nothing else is deleted.
+    texts of the person (comments, drafts, reasons, details of flags), tags and the declared group are emptied; the log,
+    runs and models no longer say who it was. An account that takes part in nothing else is deleted.
     Raises PalateError for the owner.
     """
     locked = Membership.objects.select_for_update(of=("self",)).select_related("user").get(pk=member.pk)
@@ -26,17 +30,29 @@ def erase_member(*, member: Membership) -> None:
         raise PalateError(_("The owner cannot be erased."))
     if locked.user is None:
         raise PalateError(_("This rater has no account to be erased."))
-    with connection.cursor() as cursor:
-        # The one change that the append-only trigger lets pass, and only within this transaction.
-        cursor.execute("SET LOCAL palate.erasing = 'on'")
+    user = locked.user
+    with _append_only_lifted():
         Judgement.objects.filter(rater=locked).exclude(comment="").update(comment="")
-        cursor.execute("SET LOCAL palate.erasing = 'off'")
+        Entry.objects.filter(study=locked.study_id, user=user).update(user=None, actor=locked.pseudonym)
+    end_leases(locked)
     Assignment.objects.filter(rater=locked).update(draft=None)
     Assignment.objects.filter(rater=locked).exclude(skip_reason="").update(skip_reason="erased")
     Flag.objects.filter(rater=locked).update(details="")
-    user = locked.user
+    user.runs.filter(study=locked.study_id).update(created_by=None)
+    user.promoted_models.filter(study=locked.study_id).update(promoted_by=None)
     locked.user, locked.kind, locked.role, locked.active, locked.tags = None, Kind.ERASED, Role.RATER, False, []
-    locked.external_id, locked.declared_group = f"erased-{secrets.token_hex(8)}", ""
-    locked.save(update_fields=["user", "kind", "role", "active", "tags", "external_id", "declared_group"])
+    locked.external_id, locked.declared_group, locked.invitation = f"erased-{secrets.token_hex(8)}", "", None
+    locked.save(update_fields=["user", "kind", "role", "active", "tags", "external_id", "declared_group", "invitation"])
     if not user.memberships.exists() and not user.is_staff and not user.is_superuser:
+        with _append_only_lifted():
+            Entry.objects.filter(user=user).update(user=None, actor="erased")
         user.delete()
+
+
+@contextmanager
+def _append_only_lifted() -> Iterator[None]:
+    """Judgements and log entries may be changed in the block; the triggers let it pass in this transaction only."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL palate.erasing = 'on'")
+        yield
+        cursor.execute("SET LOCAL palate.erasing = 'off'")

@@ -17,6 +17,8 @@ from django.utils.translation import ngettext
 from annotate.errors import LimitReached, PalateError
 from annotate.members.models import MAX_USES, Invitation, Membership, Role
 from annotate.studies.models import Study
+from annotate.tasks.permission import locked_rater
+from annotate.tasks.slots import end_leases
 
 
 @transaction.atomic
@@ -84,6 +86,7 @@ def remove_member(*, member: Membership) -> None:
     """Take a member out of the study; the judgements stay. Raises PalateError for the owner."""
     if member.role == Role.OWNER:
         raise PalateError(_("The owner cannot be removed."))
+    end_leases(locked_rater(member.pk))
     Membership.objects.filter(pk=member.pk).update(active=False)
 
 
@@ -97,8 +100,8 @@ def invite(
     """
     if not 1 <= days <= 365:
         raise PalateError(_("An invitation holds from 1 to 365 days."))
-    limits = {"max_uses": max_uses, "hourly_uses": hourly_uses}
-    limits = {name: number for name, number in limits.items() if number is not None}
+    given = {"max_uses": max_uses, "hourly_uses": hourly_uses}
+    limits = {name: number for name, number in given.items() if number is not None}
     if not all(1 <= number <= MAX_USES for number in limits.values()):
         raise PalateError(_("From 1 to %(most)d people can join by an invitation.") % {"most": MAX_USES})
     return Invitation.objects.create(
@@ -182,4 +185,5 @@ def set_tags(*, member: Membership, tags: Sequence[str]) -> None:
     """Say which languages, groups and qualifications a member has."""
     if any(len(tag) > 50 for tag in tags):
         raise PalateError(_("A tag may have at most 50 characters."))
-    Membership.objects.filter(pk=member.pk).update(tags=sorted(set(tags)))
+    # A person who is erased meanwhile stays erased.
+    Membership.objects.filter(pk=member.pk, kind=member.kind).update(tags=sorted(set(tags)))

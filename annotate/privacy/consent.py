@@ -20,7 +20,7 @@ def publish_consent(*, study: Study, text: str) -> None:
 
 def agree(*, rater: Membership, version: int) -> None:
     """The rater agrees to this version. An older agreement is never put in the place of a newer one."""
-    own = Membership.objects.filter(pk=rater.pk, consented_version__lt=version)
+    own = Membership.objects.filter(pk=rater.pk, kind=rater.kind, consented_version__lt=version)
     own.update(consented_version=version, consented_at=timezone.now())
 
 

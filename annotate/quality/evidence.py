@@ -114,8 +114,8 @@ class Evidence:
     @property
     def gold_answers(self) -> JudgementQuerySet:
         """The newest answers to tasks that check raters, at most GOLD: each is an object of its own to grade."""
-        made = Judgement.objects.live().of_study(self.study).by(self.selection.who)
-        return made.filter(part=Part.VOTE, task__purpose=Purpose.GOLD).order_by("-id")[:GOLD]
+        made = Judgement.objects.first_answers(Purpose.GOLD).of_study(self.study).by(self.selection.who)
+        return made.order_by("-id")[:GOLD]
 
     @cached_property
     def opinion(self) -> Opinion:

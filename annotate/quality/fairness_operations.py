@@ -32,4 +32,5 @@ def declare_group(*, rater: Membership, group: str) -> None:
     """Store what a rater says of themselves; "" takes it back. Raises PalateError for a group that is not offered."""
     if group and group not in rater.study.rater_groups:
         raise PalateError(_("Choose one of the groups, or none."))
-    Membership.objects.filter(pk=rater.pk).update(declared_group=group)
+    # A person who is erased meanwhile stays erased.
+    Membership.objects.filter(pk=rater.pk, kind=rater.kind).update(declared_group=group)

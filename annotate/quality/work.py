@@ -16,7 +16,7 @@ from annotate.quality.consistency import repeated
 from annotate.review.models import Flag
 from annotate.studies.models import Study
 from annotate.tasks.forms import SkipForm
-from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose
+from annotate.tasks.models import Assignment, AssignmentState, Purpose
 
 # Somebody who has done nothing for so long is not rating now.
 AT_WORK = timedelta(minutes=5)
@@ -113,7 +113,8 @@ def _raters(study: Study, made: QuerySet[Judgement], since: datetime, now: datet
         raters[pk].day, raters[pk].hour = day, hour
     for pk, pace in made.filter(seconds__isnull=False).order_by().values_list("rater").annotate(pace=Median("seconds")):
         raters[pk].pace = pace
-    for pk, right in graded(made.filter(part=Part.VOTE, task__purpose=Purpose.GOLD)):
+    checks = Judgement.objects.first_answers(Purpose.GOLD).filter(rater__in=members, made_at__gte=since)
+    for pk, right in graded(checks):
         raters[pk].gold.append(right)
     for _prompt, pk, compared in repeated(study, JudgementSelection(Who.PEOPLE), since=since):
         if pk in raters:

@@ -57,7 +57,7 @@ def encrypt_secrets() -> int:
 
 def encrypted(data: dict[str, Any]) -> dict[str, Any]:
     """An authenticator's data with its secrets encrypted by the first key."""
-    secrets = {name: encrypt(decrypt(data[name])) for name in ("secret", "seed") if name in data}
+    secrets: dict[str, Any] = {name: encrypt(decrypt(data[name])) for name in ("secret", "seed") if name in data}
     if "migrated_codes" in data:
         secrets["migrated_codes"] = [encrypt(decrypt(code)) for code in data["migrated_codes"]]
     return {**data, **secrets}

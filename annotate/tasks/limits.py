@@ -30,7 +30,8 @@ def check_skips(rater: Membership) -> None:
         "You have skipped or flagged %(skipped)d tasks within a day and answered %(answered)d. Answer some, or return "
         "this task and go on tomorrow."
     )
-    seconds = math.ceil((times[0] + DAY - timezone.now()).total_seconds())
+    oldest = times[0] if times and times[0] else timezone.now()
+    seconds = math.ceil((oldest + DAY - timezone.now()).total_seconds())
     raise LimitReached(words % {"skipped": len(times), "answered": answered}, seconds=max(seconds, 1))
 
 

@@ -23,7 +23,9 @@ from annotate.studies.models import Study
 from annotate.tasks.keys import task_key
 from annotate.tasks.limits import check_skips
 from annotate.tasks.models import Assignment, AssignmentState, Part, Purpose, Task, TaskResponse
+from annotate.tasks.permission import check_may_answer, check_takes_part, locked_rater
 from annotate.tasks.queries import AssignmentQuerySet
+from annotate.tasks.slots import end_lease
 from training.models import Round
 
 # Leases of one rater at a time: the task on the screen, the next one, and answers still on their way.
@@ -96,16 +98,17 @@ def lease_next(*, rater: Membership, beyond: Collection[int] = ()) -> Assignment
 @transaction.atomic
 def _lease_next(rater: Membership, beyond: Collection[int]) -> Assignment | None:
     # Two tabs of one rater take turns here, so that they get the same task and not two leases.
-    rater = _locked_rater(rater.pk)
+    rater = locked_rater(rater.pk)
     held = list(Assignment.objects.live().filter(rater=rater).order_by("leased_at", "id"))
+    study = rater.study
     if current := next((assignment for assignment in held if assignment.pk not in beyond), None):
         # The lease counts from when the task is shown, not from when it was fetched ahead.
-        current.expires_at = _lease_end(rater)
+        current.expires_at = _renewed(rater, current)
         current.save(update_fields=["expires_at"])
         return current
-    # The one on the screen was fetched ahead, maybe long before it was shown: its time begins now, too.
-    Assignment.objects.filter(pk__in=[one.pk for one in held]).update(expires_at=_lease_end(rater))
-    study = rater.study
+    if study.closed_at is None:
+        # The one on the screen was fetched ahead, maybe long before it was shown: its time begins now, too.
+        Assignment.objects.filter(pk__in=[one.pk for one in held]).update(expires_at=_lease_end(rater))
     if not rater.active or not study.active or rater.barred or len(held) >= MOST_HELD:
         return None
     if rater.quiz_passed is None and (quiz := quiz_of(rater)).exists():
@@ -152,12 +155,13 @@ def _next_open(rater: Membership, *, skip_locked: bool) -> Task | None:
     )
 
 
-def _locked_rater(pk: int) -> Membership:
-    return Membership.objects.select_for_update(no_key=True, of=("self",)).select_related("study").get(pk=pk)
-
-
 def _lease_end(rater: Membership) -> datetime:
     return timezone.now() + timedelta(minutes=rater.study.lease_minutes)
+
+
+def _renewed(rater: Membership, assignment: Assignment) -> datetime:
+    """When the rater's lease ends from now on: a closed study renews none."""
+    return assignment.expires_at if rater.study.closed_at else _lease_end(rater)
 
 
 def _lease(task: Task, rater: Membership, *, again: Assignment | None = None) -> Assignment:
@@ -192,40 +196,35 @@ def _lease(task: Task, rater: Membership, *, again: Assignment | None = None) ->
 @transaction.atomic
 def _return(run_out: AssignmentQuerySet) -> None:
     for assignment in run_out.order_by("task_id").select_for_update(skip_locked=True, no_key=True, of=("self",)):
-        _end(assignment, AssignmentState.RETURNED)
-
-
-def _end(assignment: Assignment, state: AssignmentState, *, reason: str = "") -> None:
-    """End a lease that this transaction has locked and free its slot."""
-    assignment.state, assignment.skip_reason, assignment.ended_at = state, reason, timezone.now()
-    if state == AssignmentState.SKIPPED:
-        assignment.draft = None
-    assignment.save(update_fields=["state", "skip_reason", "ended_at", "draft"])
-    if assignment.part == Part.VOTE:
-        Task.objects.filter(pk=assignment.task_id).update(slots_taken=F("slots_taken") - 1)
+        end_lease(assignment, AssignmentState.RETURNED)
 
 
 def _locked(assignment: Assignment) -> Assignment:
     # The rater first, as in leasing: locked in one order, two tabs of one rater cannot block each other for good.
-    _locked_rater(assignment.rater_id)
-    return (
-        Assignment.objects.select_for_update(of=("self",)).select_related("task", "rater__study").get(pk=assignment.pk)
-    )
+    rater = locked_rater(assignment.rater_id)
+    assignment = Assignment.objects.select_for_update(of=("self",)).select_related("task").get(pk=assignment.pk)
+    assignment.rater = rater
+    return assignment
 
 
+@transaction.atomic
 def keep_draft(*, assignment: Assignment, fields: Mapping[str, str]) -> bool:
     """Keep an answer begun with its lease, and the lease for the rater who is at work on it.
 
     Returns whether it was kept: not once the task is judged, skipped or returned. Raises PalateError when it
-    is longer than any answer can be.
+    is longer than any answer can be, or the rater may not answer any more.
     """
     if sum(len(name) + len(value) for name, value in fields.items()) > MOST_DRAFT:
         raise PalateError(_("The draft is too long."))
     # PostgreSQL stores no NUL character.
     draft = {name: value.replace("\0", "") for name, value in fields.items()}
-    leased = Assignment.objects.leased().filter(pk=assignment.pk)
-    kept = leased.update(draft=draft, expires_at=_lease_end(assignment.rater))
-    return bool(kept)
+    assignment = _locked(assignment)
+    if assignment.state != AssignmentState.LEASED:
+        return False
+    check_may_answer(assignment.rater, assignment)
+    assignment.draft, assignment.expires_at = draft, _renewed(assignment.rater, assignment)
+    assignment.save(update_fields=["draft", "expires_at"])
+    return True
 
 
 @transaction.atomic
@@ -238,7 +237,7 @@ def give_back(*, assignment: Assignment, unless_renewed: bool = False) -> None:
     end = assignment.expires_at
     assignment = _locked(assignment)
     if assignment.state == AssignmentState.LEASED and not (unless_renewed and assignment.expires_at != end):
-        _end(assignment, AssignmentState.RETURNED)
+        end_lease(assignment, AssignmentState.RETURNED)
 
 
 @transaction.atomic
@@ -260,10 +259,11 @@ def skip(*, assignment: Assignment, reason: str) -> None:
         raise PalateError(_("You have judged this task already."))
     if assignment.state == AssignmentState.SKIPPED:
         return
+    check_takes_part(assignment.rater)
     if assignment.task.purpose != Purpose.QUIZ:
         check_skips(assignment.rater)
     if assignment.state == AssignmentState.LEASED:
-        _end(assignment, AssignmentState.SKIPPED, reason=reason)
+        end_lease(assignment, AssignmentState.SKIPPED, reason=reason)
     else:
         assignment.state, assignment.skip_reason = AssignmentState.SKIPPED, reason
         assignment.ended_at = timezone.now()
@@ -276,10 +276,13 @@ def hold(*, assignment: Assignment) -> Assignment:
     """Inside a transaction: lock the rater's assignment and make sure that it holds a slot.
 
     A lease that ran out takes a slot again if one is free, so that work is lost only when the task is full.
-    Raises LeaseLost when it is full.
+    Raises LeaseLost when it is full, PalateError when the rater may not answer any more.
     """
     assignment = _locked(assignment)
-    if assignment.state != AssignmentState.RETURNED:
+    if assignment.state in (AssignmentState.JUDGED, AssignmentState.SKIPPED):
+        return assignment
+    check_may_answer(assignment.rater, assignment)
+    if assignment.state == AssignmentState.LEASED:
         return assignment
     if assignment.part == Part.REPEAT:
         return _lease(assignment.task, assignment.rater, again=Assignment(shown=assignment.shown))

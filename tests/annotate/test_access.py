@@ -28,7 +28,7 @@ SIGN_IN = {
     *("socialaccount_login_cancelled", "socialaccount_login_error", "openid_connect_login", "openid_connect_callback"),
 }
 ANYBODY = {
-    *("studies", "account", "tokens", "sessions", "sessions-end-others"),
+    *("studies", "account", "tokens", "sessions", "sessions-end-others", "personal-data"),
     *("account_reauthenticate", "account_change_password", "account_set_password", "socialaccount_connections"),
     *("mfa_index", "mfa_reauthenticate", "mfa_activate_totp", "mfa_deactivate_totp"),
     *("mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_download_recovery_codes"),
@@ -47,6 +47,7 @@ API = {
 RATERS = {"rate", "rate-ahead", "instructions", "practice", "history", "undo", "about-me"}
 OWN = {"judge", "skip", "give-back", "draft", "correct"}
 MANAGERS = {
+    "study-delete",
     *("study-overview", "study-settings", "study-add-scale", "study-preview", "study-state"),
     "study-open-imported",
     *("study-members", "study-member-tags", "study-member-let-go-on", "study-member-remove"),

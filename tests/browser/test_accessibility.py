@@ -3,7 +3,9 @@
 import pytest
 from axe_playwright_python.base import AxeResults
 from axe_playwright_python.sync_playwright import Axe
+from django.test import Client
 
+from annotate.api.operations import make_token
 from annotate.tasks.models import Task
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 
@@ -81,3 +83,31 @@ def test_studies_and_the_rating_screen(open_page, user):
 def test_the_end_of_a_study(open_page, user):
     study = MembershipFactory(user=user).study
     check(open_page(f"/studies/{study.slug}/rate/", user=user, **STILL))
+
+
+def test_the_pages_of_an_account(open_page, user):
+    user.is_superuser = True
+    user.save()
+    make_token(user=user, name="nightly", scopes=["read"])
+    browser = Client(headers={"User-Agent": "Mozilla/5.0 " + "x" * 150})
+    browser.force_login(user)
+    browser.get("/account/")
+    page = open_page("/account/", user=user, **STILL)
+    check(page)
+    for address in ("/account/sessions/", "/account/tokens/", "/account/tokens/all/"):
+        page.goto(address)
+        check(page)
+    page.goto("/account/sessions/")
+    page.get_by_role("button", name="Sign out everywhere else").click()
+    page.get_by_text("Signed out of 1 other session").wait_for()
+
+
+def test_a_sign_in_that_has_to_wait(open_page, transactional_db, settings):
+    settings.SIGN_IN_FAILURES = 1
+    page = open_page("/login/", **STILL)
+    for words in ("not correct", "Try again in"):
+        page.get_by_label("Username").fill("nobody")
+        page.get_by_label("Password").fill("nothing")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("alert").get_by_text(words).wait_for()
+    check(page)

@@ -16,6 +16,7 @@ ARGUMENTS = {
     "distil_preference": ["--study", "shop", "--teacher", "m"],
     "encrypt_secrets": [],
     "evaluate_preference": ["m", "--study", "shop"],
+    "export_personal_data": ["ada", "--output", "out.json"],
     "export_preferences": ["--study", "shop", "--format", "pairs", "--output", "out.csv"],
     "generate_responses": ["--study", "shop", "--model", "m"],
     "import_judgements": ["shop", *("--prompts", "file.csv", "--responses", "file.csv", "--judgements", "file.csv")],

@@ -175,3 +175,11 @@ def test_a_rater_has_one_assignment_a_task_and_a_skip_has_a_reason(study):
     assignment.pk = None
     with pytest.raises(IntegrityError), transaction.atomic():
         assignment.save(force_insert=True)
+
+
+def test_an_answer_has_one_live_rewrite(study):
+    vote = Judgement.objects.create(**fields(study))
+    first = Judgement.objects.create(**fields(study, part="rewrite", source=vote, rater=vote.rater))
+    assert refused(fields(study, part="rewrite", source=vote, rater=vote.rater))
+    Judgement.objects.filter(pk=first.pk).update(live=False)
+    Judgement.objects.create(**fields(study, part="rewrite", source=vote, rater=vote.rater))

@@ -5,7 +5,7 @@ import pytest
 from annotate.errors import PalateError
 from annotate.exchange.exports import pair_rows
 from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, correct, submit
+from annotate.judgements.operations import Answer, submit
 from annotate.known_answers.operations import (
     FEWEST_GOLD,
     is_right,
@@ -205,12 +205,6 @@ class TestGold:
         assert (rater.standing, results_of(rater, Purpose.GOLD)) == (Standing.GOOD, [])
         TaskFactory(study=study)
         assert lease_next(rater=rater) is not None
-
-    def test_its_answer_cannot_be_corrected(self, study, rater):
-        known(study)
-        judgement = answer(rater, WRONG)
-        with pytest.raises(PalateError, match="part of a check"):
-            correct(judgement=judgement, answer=Answer(ranks=[1, 2]))
 
 
 class TestQuiz:
