@@ -1,5 +1,6 @@
 """Files that are read while their request waits."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ def stored(upload: UploadedFile) -> Iterator[Path]:
     if (upload.size or 0) > MAX_MB * 2**20:
         raise PalateError(_("The file has more than %(most)d MB; split it.") % {"most": MAX_MB})
     with TemporaryDirectory() as folder:
-        path = Path(folder) / (Path(upload.name or "").name or "file.csv")
+        path = Path(folder) / _safe(upload.name or "")
         with path.open("wb") as file:
             file.writelines(upload.chunks())
         try:
@@ -27,3 +28,8 @@ def stored(upload: UploadedFile) -> Iterator[Path]:
         except PalateError as error:
             # The folder is nothing to the person who chose the file.
             raise PalateError(str(error).replace(f"{folder}/", "")) from None
+
+
+def _safe(name: str) -> str:
+    """The name with an ending that a file may have on any disk: letters and digits, few of them."""
+    return re.sub(r"[^\w.-]", "_", name)[-60:].lstrip(".") or "file.csv"
