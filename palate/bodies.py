@@ -9,10 +9,13 @@ from django.shortcuts import render
 from django.utils.http import parse_header_parameters
 from django.utils.translation import gettext as _
 
+from annotate.errors import PalateError
+
 MB = 1024 * 1024
 Answer = Callable[[HttpRequest], HttpResponse]
 View = TypeVar("View", bound=Callable[..., Any])
 # Bytes that a signed-in user may send to a view with these arguments from its address; 0 for who may send no file.
+# Raises PalateError where there is no room for them.
 Allowance = Callable[..., int]
 
 
@@ -50,7 +53,10 @@ class BodyLimits:
             return refused(request, 400, _("The request must say how long it is (Content-Length)."))
         if length <= settings.BODY_MAX_ANONYMOUS:
             return None
-        limit = _limit(request, view, named)
+        try:
+            limit = _limit(request, view, named)
+        except PalateError as error:
+            return refused(request, 413, str(error))
         if length <= limit:
             return None
         most = _("%(n)d MB") % {"n": limit // MB} if limit >= MB else _("%(n)d kB") % {"n": limit // 1024}

@@ -221,6 +221,9 @@ MODEL_ROOTS = [root for root in os.environ.get("MODEL_ROOTS", "").split(":") if 
 BASE_MODELS = [name.strip() for name in os.environ.get("BASE_MODELS", "").split(",") if name.strip()]
 # Uploads, ended deliveries and expired tokens are deleted after so many days.
 KEEP_TECHNICAL_DAYS = int(os.environ.get("KEEP_TECHNICAL_DAYS", "30"))
+# What one member, and what one study, may have stored of uploads; an upload that no run will read goes sooner.
+UPLOAD_QUOTA_MB = int(os.environ.get("UPLOAD_QUOTA_MB", "4096"))
+UNUSED_UPLOAD_HOURS = float(os.environ.get("UNUSED_UPLOAD_HOURS", "24"))
 # What an import may bring, in MB where nothing else is said: the file, its text, text to file, rows, columns, a cell,
 # seconds to read it.
 IMPORT_MAX_MB = int(os.environ.get("IMPORT_MAX_MB", "2048"))

@@ -1,6 +1,7 @@
 """Reads of runs, as words on the queryset."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -24,6 +25,12 @@ class RunQuerySet(models.QuerySet[Any]):
     def lost(self) -> "RunQuerySet":
         """Runs whose worker has died."""
         return self.silent().filter(in_worker=True)
+
+    def uploads_needed(self) -> set[Path]:
+        """Folders of the uploads that imports which have not ended will read."""
+        waiting = self.filter(kind__startswith="import_", state__in=["queued", "running"])
+        values = (value for config in waiting.values_list("config", flat=True) for value in config.values())
+        return {Path(value).parent for value in values if isinstance(value, str) and value.startswith("/")}
 
     def unheard(self) -> "RunQuerySet":
         """Runs of commands that were killed, it seems: no worker will take them up."""

@@ -7,11 +7,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
+from annotate.studies.models import Study
 
 MAX_MB = 5
+# What a form sends beside its file.
+OVERHEAD = 64 * 1024
+
+
+def known_answers_allowance(request: HttpRequest, slug: str) -> int:
+    """Return the bytes that the user may send as a file of known answers; 0 for who does not manage the study."""
+    return MAX_MB * 2**20 + OVERHEAD if Study.objects.managed_by(request.user).filter(slug=slug).exists() else 0
 
 
 @contextmanager

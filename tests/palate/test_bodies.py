@@ -1,15 +1,24 @@
 """What a request may send, by the view that it is for and by who sends it; too much is refused before it is read."""
 
 import io
+import os
+import socket
+import time
+from pathlib import Path
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, RequestFactory
 from django.urls import reverse
 
+from annotate.errors import PalateError
+from annotate.exchange.stored_uploads import new_upload, upload_folder
+from annotate.privacy.retention import apply_retention
 from annotate.tasks.operations import lease_next
 from palate.bodies import MB
 from palate.wsgi import application
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory, UserFactory
+from training.models import Run, RunState
 
 pytestmark = pytest.mark.django_db
 
@@ -115,3 +124,74 @@ def test_texts_are_utf_8(charset):
         for named in (f"charset={charset}", f'Charset="{charset}"', f"charset*=utf-8''{charset}"):
             assert status_of("POST", f"{kind}; {named}").startswith("415"), (kind, named)
             assert status_of("GET", f"{kind}; {named}").startswith("415")
+
+
+class TestQuota:
+    @pytest.fixture
+    def owner(self, client, study, settings, tmp_path):
+        settings.VAR_DIR, settings.UPLOAD_QUOTA_MB, settings.UNUSED_UPLOAD_HOURS = tmp_path, 3, 24
+        owner = MembershipFactory(study=study, role="owner")
+        client.force_login(owner.user)
+        return owner
+
+    def upload(self, client, slug="shop", kilobytes=1500):
+        file = SimpleUploadedFile("p.csv", b"text\n" + b"a" * (kilobytes * 1024))
+        return client.post(reverse("import-prompts", args=[slug]), {"file": file})
+
+    def test_a_member_and_a_study_may_store_so_much(self, client, owner):
+        assert [self.upload(client).status_code for _ in range(3)] == [302, 302, 413]
+        # What is left is for small files, which are counted once they are read.
+        assert [self.upload(client, kilobytes=40).status_code for _ in range(2)] == [302, 422]
+        elsewhere = MembershipFactory(user=owner.user, role="manager").study.slug
+        answer = self.upload(client, elsewhere)
+        assert answer.status_code == 413
+        assert "UPLOAD_QUOTA_MB" in answer.content.decode()
+        client.force_login(MembershipFactory(study=owner.study, role="manager").user)
+        assert self.upload(client).status_code == 413
+        client.force_login(MembershipFactory(role="manager", study__slug="other").user)
+        assert self.upload(client, "other").status_code == 302
+        assert Run.objects.count() == 4
+        assert len(list(upload_folder().iterdir())) == 4
+
+    def test_without_room_nothing_is_read(self, client, owner):
+        answer = sent(client, reverse("import-prompts", args=["shop"]), 3.1, kind=MULTIPART_CONTENT)
+        assert answer.status_code == 413
+        assert "UPLOAD_QUOTA_MB" in answer.content.decode()
+
+    def test_an_upload_that_becomes_no_run_is_deleted(self, client, owner, monkeypatch):
+        monkeypatch.setattr("training.operations.queue_run", refuse)
+        assert self.upload(client).status_code == 422
+        assert list(upload_folder().iterdir()) == []
+
+    def test_retention_deletes_what_no_run_will_read(self, client, owner):
+        for _ in range(2):
+            self.upload(client)
+        done, waiting = Run.objects.order_by("pk")
+        Run.objects.filter(pk=done.pk).update(state=RunState.DONE)
+        stray = new_upload(study=owner.study, user=1)
+        assert apply_retention()["uploads"] == 0
+        days_ago = time.time() - 2 * 86400
+        for folder in upload_folder().iterdir():
+            os.utime(folder, (days_ago, days_ago))
+        assert apply_retention()["uploads"] == 2
+        assert not stray.exists()
+        assert [Path(waiting.config["file"]).parent] == list(upload_folder().iterdir())
+        os.utime(Path(waiting.config["file"]).parent, (0, 0))
+        assert apply_retention()["uploads"] == 1
+
+
+def refuse(**_fields):
+    raise PalateError("no")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_real_server_bounds_what_strangers_send(live_server, settings, tmp_path):
+    """Chunks without an end, and a long body that is never sent, get an answer at once; nothing is stored."""
+    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path)
+    host = live_server.thread.host, live_server.thread.port
+    head = "POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    for more, status in (("Transfer-Encoding: chunked", b"411"), ("Content-Length: 300000000", b"413")):
+        with socket.create_connection(host, timeout=60) as connection:
+            connection.sendall(f"{head}{more}\r\n\r\n".encode())
+            assert connection.recv(100).split()[1] == status
+    assert list(tmp_path.iterdir()) == []
