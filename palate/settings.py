@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "palate.bodies.BodyLimits",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "annotate.sign_in.middleware.sessions",
@@ -217,7 +218,11 @@ SECURE_SSL_REDIRECT = _flag("SECURE_SSL_REDIRECT", False)
 SESSION_COOKIE_HTTPONLY = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+# Bytes of a body: of strangers, and of ordinary forms, which are kept in memory; see palate.bodies. The largest answer
+# of a rater is a rewrite of 100,000 characters.
+BODY_MAX_ANONYMOUS, BODY_MAX_FORM = 64 * 1024, 2 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = BODY_MAX_FORM
+API_MAX_MB = int(os.environ.get("API_MAX_MB", "16"))
 
 # Folders below which models may lie, with : between them; unset, anything that a command names.
 MODEL_ROOTS = [root for root in os.environ.get("MODEL_ROOTS", "").split(":") if root]
@@ -225,18 +230,25 @@ MODEL_ROOTS = [root for root in os.environ.get("MODEL_ROOTS", "").split(":") if 
 BASE_MODELS = [name.strip() for name in os.environ.get("BASE_MODELS", "").split(",") if name.strip()]
 # Uploads, ended deliveries and expired tokens are deleted after so many days.
 KEEP_TECHNICAL_DAYS = int(os.environ.get("KEEP_TECHNICAL_DAYS", "30"))
-# What an import may bring, in MB where nothing else is said: the file, its text, text to file, rows.
+# What one member, and what one study, may have stored of uploads; an upload that no run will read goes sooner.
+UPLOAD_QUOTA_MB = int(os.environ.get("UPLOAD_QUOTA_MB", "4096"))
+UNUSED_UPLOAD_HOURS = float(os.environ.get("UNUSED_UPLOAD_HOURS", "24"))
+# What an import may bring, in MB where nothing else is said: the file, its text, text to file, rows, columns, a cell,
+# seconds to read it.
 IMPORT_MAX_MB = int(os.environ.get("IMPORT_MAX_MB", "2048"))
 IMPORT_MAX_TEXT_MB = int(os.environ.get("IMPORT_MAX_TEXT_MB", "20480"))
 IMPORT_MAX_RATIO = int(os.environ.get("IMPORT_MAX_RATIO", "100"))
 IMPORT_MAX_ROWS = int(os.environ.get("IMPORT_MAX_ROWS", "20000000"))
+IMPORT_MAX_COLUMNS = int(os.environ.get("IMPORT_MAX_COLUMNS", "1000"))
+IMPORT_MAX_CELL_MB = int(os.environ.get("IMPORT_MAX_CELL_MB", "16"))
+IMPORT_MAX_SECONDS = float(os.environ.get("IMPORT_MAX_SECONDS", "1800"))
 IMPORT_MEMORY_MB = int(os.environ.get("IMPORT_MEMORY_MB", "2048"))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["annotate.api.access.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["annotate.api.access.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["annotate.api.parsing.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": ["annotate.api.throttle.RequestsAMinute"],
     "DEFAULT_THROTTLE_RATES": {"user": os.environ.get("API_RATE", "1200/min")},

@@ -2,9 +2,11 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from palate.bodies import utf8_only
+
 # A web process answers several requests at once and stands beside others: one more thread of linear algebra for each
 # processor in each of them would only make all of them wait. Before numpy is loaded, which reads this once.
 for threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "palate.settings")
-application = get_wsgi_application()
+application = utf8_only(get_wsgi_application())

@@ -15,12 +15,15 @@ from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.studies.models import Study
+from training.model_sizes import absurd
 from training.models import ModelKind, ModelVersion, Run, RunState, short_name
 from training.reporting import StaleAttempt
 
 # Kinds of training.engine.small_models that int8 (training.engine.quantised) cannot make faster.
 WITHOUT_LAYERS = ("palate-linear", "palate-cnn", "palate-rnn")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+# Bytes of config.json and of an index of weights; of the header of a file of weights, as safetensors has it.
+MAX_JSON, MAX_HEADER = 20 * 1024**2, 100_000_000
 # What a folder has one of, whatever the kind of its tokenizer.
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model", "vocab.txt", "vocab.json")
 
@@ -35,6 +38,8 @@ def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None
     _check_place(path, flag=flag, value=value)
     _check_whole(Path(path), flag=flag, value=value)
     config = _config(path, flag=flag, value=value)
+    if wrong := absurd(config, Path(path) if Path(path).is_dir() else None):
+        raise _refusal(flag, value, wrong)
     _check_complete(Path(path), flag=flag, value=value)
     if kind == ModelKind.PREFERENCE and "palate" not in config:
         raise _refusal(flag, value, _("not a preference model; expected a folder that train_preference saved"))
@@ -154,7 +159,7 @@ def choices(study: Study | None, kind: ModelKind) -> list[tuple[str, str]]:
 @transaction.atomic
 def _registered(study: Study | None, value: str, kind: ModelKind | None) -> ModelVersion | None:
     named = Q(name=value) | Q(path=_resolved(value))
-    if value.isdecimal():
+    if value.isdecimal() and len(value) < 19:
         named |= Q(pk=int(value))
     of_kind = Q(kind=kind) if kind else Q()
     return ModelVersion.objects.filter(in_reach(study), of_kind, named).order_by("-pk").first()
@@ -212,12 +217,14 @@ def _damage(file: Path) -> str:
     size = file.stat().st_size
     with file.open("rb") as content:
         length = int.from_bytes(content.read(8), "little")
+        if length > MAX_HEADER:
+            return _("its header cannot be read")
         if not 0 < length <= size - 8:
             return _("its %(size)d bytes end within the header") % {"size": size}
         try:
             tensors = json.loads(content.read(length))
             end = max((int(t["data_offsets"][1]) for name, t in tensors.items() if name != "__metadata__"), default=0)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
             return _("its header cannot be read")
     whole = 8 + length + end
     return _("it has %(size)d bytes of %(whole)d") % {"size": size, "whole": whole} if size < whole else ""
@@ -234,9 +241,12 @@ def _config(path: str, *, flag: str, value: str) -> dict[str, Any]:
 
 
 def _json(file: Path, *, flag: str, value: str) -> dict[str, Any]:
+    if file.stat().st_size > MAX_JSON:
+        said = _("%(name)s has more than %(most)d MB") % {"name": file.name, "most": MAX_JSON // 1024**2}
+        raise _refusal(flag, value, said)
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:  # also what is no UTF-8
+    except (ValueError, RecursionError) as error:  # also what is no UTF-8
         said = _("%(name)s is not JSON: %(error)s") % {"name": file.name, "error": error}
         raise _refusal(flag, value, said) from None
     if not isinstance(found, dict):

@@ -37,9 +37,10 @@ def promote(*, version: ModelVersion, by: User | None, because: str) -> None:
     if locked.promoted_at:
         said = _("%(policy)s is promoted already: %(because)s")
         raise PalateError(said % {"policy": locked, "because": locked.promoted_because})
-    if not because.strip():
+    because = because.replace("\0", "").strip()
+    if not because:
         raise PalateError(_("Say in a few words why the policy is promoted."))
-    locked.promoted_at, locked.promoted_by, locked.promoted_because = timezone.now(), by, because.strip()[:300]
+    locked.promoted_at, locked.promoted_by, locked.promoted_because = timezone.now(), by, because[:300]
     locked.save(update_fields=["promoted_at", "promoted_by", "promoted_because"])
     if locked.study is not None:
         record(

@@ -1,6 +1,7 @@
 """Reads of runs, as words on the queryset."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -30,6 +31,12 @@ class RunQuerySet(models.QuerySet[Any]):
         stale = timezone.now() - timedelta(seconds=settings.RUN_RESEND_SECONDS)
         waiting = self.filter(state="queued", in_worker=True)
         return waiting.filter(models.Q(enqueued_at=None) | models.Q(enqueued_at__lt=stale))
+
+    def uploads_needed(self) -> set[Path]:
+        """Folders of the uploads that imports which have not ended will read."""
+        waiting = self.filter(kind__startswith="import_", state__in=["queued", "running"])
+        values = (value for config in waiting.values_list("config", flat=True) for value in config.values())
+        return {Path(value).parent for value in values if isinstance(value, str) and value.startswith("/")}
 
     def unheard(self) -> "RunQuerySet":
         """Runs of commands that were killed, it seems: no worker will take them up."""

@@ -1,12 +1,11 @@
 """The page of imports and exports; uploads become runs."""
 
-import secrets
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -16,8 +15,10 @@ from django.views.decorators.http import require_POST
 from annotate.errors import PalateError
 from annotate.exchange.forms import ExportForm
 from annotate.exchange.shapes.registry import SHAPES
+from annotate.exchange.stored_uploads import check_room, new_upload, upload_allowance
 from annotate.members.access import managed_study
 from annotate.studies.models import Study
+from palate.bodies import takes_upload
 from training import operations
 from training.models import RunKind
 
@@ -69,18 +70,21 @@ def exchange(request: HttpRequest, slug: str) -> HttpResponse:
     return _page(request, managed_study(request, slug))
 
 
+@takes_upload(upload_allowance)
 @require_POST
 def upload_prompts(request: HttpRequest, slug: str) -> HttpResponse:
     study, form = managed_study(request, slug), PromptsForm(request.POST, request.FILES)
     return _import(request, study, RunKind.IMPORT_PROMPTS, form) or _page(request, study, 422, prompts=form)
 
 
+@takes_upload(upload_allowance)
 @require_POST
 def upload_judgements(request: HttpRequest, slug: str) -> HttpResponse:
     study, form = managed_study(request, slug), JudgementsForm(request.POST, request.FILES)
     return _import(request, study, RunKind.IMPORT_JUDGEMENTS, form) or _page(request, study, 422, judgements=form)
 
 
+@takes_upload(upload_allowance)
 @require_POST
 def upload_preferences(request: HttpRequest, slug: str) -> HttpResponse:
     study, form = managed_study(request, slug), PreferencesForm(request.POST, request.FILES)
@@ -104,20 +108,29 @@ def _import(request: HttpRequest, study: Study, kind: str, form: forms.Form) -> 
     """Queue the import of the uploaded files; None when the form has errors, which stand in it."""
     if not form.is_valid():
         return None
-    folder = Path(settings.VAR_DIR) / "uploads" / f"{study.pk}-{secrets.token_hex(8)}"
+    user = int(request.user.pk or 0)
+    files = [value for value in form.cleaned_data.values() if isinstance(value, UploadedFile)]
+    try:
+        check_room(study=study, user=user, size=sum(file.size or 0 for file in files))
+    except PalateError as error:
+        form.add_error(None, str(error))
+        return None
+    folder = new_upload(study=study, user=user)
     try:
         run = operations.queue_run(
             kind=kind, study=study, values=_stored(form.cleaned_data, folder), created_by=request.user
         )
-    except PalateError as error:
+    except BaseException as error:
+        shutil.rmtree(folder)
+        if not isinstance(error, PalateError):
+            raise
         form.add_error(None, str(error))
         return None
     return redirect("run", run.pk)
 
 
 def _stored(cleaned: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Write the uploads into a folder of their own and name them in the run's options."""
-    folder.mkdir(parents=True)
+    """Write the uploads into their folder and name them in the run's options."""
     return {
         name: str(_written(value, folder / f"{name}{_suffix(value)}")) if isinstance(value, UploadedFile) else value
         for name, value in cleaned.items()

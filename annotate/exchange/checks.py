@@ -5,7 +5,7 @@ from django.core.validators import validate_slug
 from django.utils.translation import gettext as _
 
 from annotate.exchange.bundles import MOST_RESPONSES, Bundle, Said, dense
-from annotate.exchange.files import Row, brief, is_number
+from annotate.exchange.files import EARLIEST, Row, brief, encodes, is_number, is_past
 from annotate.judgements.models import MOST_SECONDS
 from annotate.members.models import Standing
 from annotate.prompts.models import Split
@@ -52,6 +52,8 @@ def _sound_name(bundle: Bundle, names: dict[str, str]) -> None:
             bundle.row.fail(field, wanted, length=len(name), most=MOST_NAME)
         if "\0" in name:
             bundle.row.fail(field, _("holds a NUL character, which PostgreSQL cannot store"))
+        if not encodes(name):
+            bundle.row.fail(field, _("holds half a surrogate pair, which is not valid Unicode"))
 
 
 def _check_said(bundle: Bundle, said: Said, known: set[str]) -> None:
@@ -79,6 +81,9 @@ def _check_said(bundle: Bundle, said: Said, known: set[str]) -> None:
     if said.seconds is not None and not (is_number(said.seconds) and 0 <= said.seconds <= MOST_SECONDS):
         wanted = _("%(value)s; expected a number from 0 to %(most)g")
         row.fail("seconds", wanted, value=brief(said.seconds), most=MOST_SECONDS)
+    if said.at is not None and not is_past(said.at):
+        wanted = _("%(value)s; expected a moment since %(year)d that is not in the future")
+        row.fail("at", wanted, value=said.at, year=EARLIEST.year)
     if said.part not in Part.values:
         row.fail("part", _("%(value)r; expected one of %(known)s"), value=said.part, known=", ".join(Part.values))
     if said.standing and said.standing not in Standing.values:

@@ -10,11 +10,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
+from annotate.exchange.limits import MB, Limits
 
-csv.field_size_limit(2**31 - 1)
 SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 # So many rows tell whether a column holds texts or numbers.
 SAMPLE_ROWS = 1000
+MAX_HEADER = MB
 NAN = "nan"
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 _PREAMBLE = re.compile(r"sep=(.)\r?\n?")
@@ -22,13 +23,20 @@ _PREAMBLE = re.compile(r"sep=(.)\r?\n?")
 Cells = tuple[int, list[str]]  # the line where the row ends, and its cells
 
 
-class NotCsv(PalateError):
-    """The text is no table of separated values. line: where that shows."""
+class Unreadable(PalateError):
+    """The text cannot be read as a table. line: where that shows."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class NotCsv(Unreadable):
+    """The text is no table of separated values."""
 
     def __init__(self, error: csv.Error | str, line: int, separator: str = ",") -> None:
         said = _("is not CSV: %(error)s") if separator == "," else _("is not CSV, as separated by %(kind)s: %(error)s")
-        super().__init__(said % {"kind": SEPARATORS.get(separator, repr(separator)), "error": error})
-        self.line = line
+        super().__init__(said % {"kind": SEPARATORS.get(separator, repr(separator)), "error": error}, line)
 
 
 class MissingCells:
@@ -58,28 +66,55 @@ class MissingCells:
         return cells
 
 
-def read_table(lines: Iterable[str]) -> tuple[list[str], Iterator[Cells], MissingCells]:
+class _Lines:
+    """The lines of a table, which may not make a row of more than `most` bytes: quoted cells go over lines."""
+
+    def __init__(self, lines: Iterable[str], most: int) -> None:
+        self.lines, self.most, self.taken, self.line = iter(lines), most, 0, 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self.lines)
+        self.line += 1
+        self.taken += len(line)
+        if self.taken > self.most:
+            raise Unreadable(_("a row has more than %(most)d MB") % {"most": self.most // MB}, self.line)
+        return line
+
+
+def read_table(lines: Iterable[str], limits: Limits) -> tuple[list[str], Iterator[Cells], MissingCells]:
     """The header, the rows as they are read, and what became of their `nan` cells.
 
-    Raises NotCsv (also while the rows are read) where this is not a table of separated values.
+    Raises Unreadable (also while the rows are read) where this is not a table of separated values or breaks a limit.
     """
-    stream = iter(lines)
+    csv.field_size_limit(limits.cell_bytes)
+    stream = _Lines(lines, limits.line_bytes)
     first = next(stream, "")
     preamble = _PREAMBLE.fullmatch(first)
     skipped = 1 if preamble else 0
     if preamble:
         first = next(stream, "")
+    if len(first) > MAX_HEADER:
+        raise Unreadable(_("the header row is longer than %(most)d MB") % {"most": MAX_HEADER // MB}, 1)
     reader = csv.reader(chain([first], stream), delimiter=preamble[1] if preamble else separator_of(first), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
-        raise NotCsv(error, 1, reader.dialect.delimiter) from None
-    rows = _rows(reader, skipped)
+        raise _error(error, 1, reader, limits) from None
+    if too_many := limits.columns_error(len(header)):
+        raise Unreadable(too_many, 1)
+    rows = _rows(reader, skipped, stream, limits)
     sample: list[Cells] = []
-    broken: NotCsv | None = None
+    broken: Unreadable | None = None
+    taken = 0
     try:
-        sample.extend(islice(rows, SAMPLE_ROWS))
-    except NotCsv as error:
+        for row in islice(rows, SAMPLE_ROWS):
+            sample.append(row)
+            if (taken := taken + sum(map(len, row[1]))) > limits.line_bytes:
+                break
+    except Unreadable as error:
         broken = error
     missing = MissingCells(header, sample)
 
@@ -92,13 +127,22 @@ def read_table(lines: Iterable[str]) -> tuple[list[str], Iterator[Cells], Missin
     return header, cleared(), missing
 
 
-def _rows(reader: Any, skipped: int) -> Iterator[Cells]:
+def _rows(reader: Any, skipped: int, lines: _Lines, limits: Limits) -> Iterator[Cells]:
     try:
         for cells in reader:
+            lines.taken = 0
             if any(cells):
                 yield reader.line_num + skipped, cells
     except csv.Error as error:
-        raise NotCsv(error, reader.line_num + skipped, reader.dialect.delimiter) from None
+        raise _error(error, reader.line_num + skipped, reader, limits) from None
+
+
+def _error(error: csv.Error, line: int, reader: Any, limits: Limits) -> Unreadable:
+    """What to raise for an error of the csv module."""
+    if str(error).startswith("field larger than field limit"):
+        most = limits.cell_bytes // MB
+        return Unreadable(_("a cell has more than %(most)d MB (IMPORT_MAX_CELL_MB)") % {"most": most}, line)
+    return NotCsv(error, line, reader.dialect.delimiter)
 
 
 def separator_of(header: str) -> str:

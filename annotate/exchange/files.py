@@ -89,7 +89,7 @@ class Row:
             self.fail(field, _("%(value)s is not a text"), value=brief(value))
         if "\0" in value:
             self.fail(field, _("holds a NUL character, which PostgreSQL cannot store"))
-        if not _encodes(value):
+        if not encodes(value):
             self.fail(field, _("holds half a surrogate pair, which is not valid Unicode"))
         if required and not blank and not value.strip():
             self.fail(field, _("is blank; expected a text"))
@@ -112,7 +112,7 @@ class Row:
         if value in (None, "", []):
             return []
         words = value if isinstance(value, list) else self.text(field, required=False).split(",")
-        if not all(isinstance(word, str) and len(word) <= 50 and "\0" not in word for word in words):
+        if not all(isinstance(word, str) and len(word) <= 50 and _storable(word) for word in words):
             said = _("%(value)s: expected words of at most 50 characters with commas between them")
             self.fail(field, said, value=brief(value))
         return sorted({word.strip() for word in words if word.strip()})
@@ -135,13 +135,17 @@ class Row:
         return value
 
 
-def _encodes(text: str) -> bool:
+def encodes(text: str) -> bool:
     """Whether the text is valid Unicode; looking for surrogates letter by letter was most of an import's time."""
     try:
         text.encode()
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _storable(text: str) -> bool:
+    return "\0" not in text and encodes(text)
 
 
 def is_number(value: Any) -> bool:
@@ -159,10 +163,15 @@ def moment_of(text: str) -> datetime | None:
         if moment is None:
             return None
         aware = moment if timezone.is_aware(moment) else timezone.make_aware(moment)
-        # A day ahead is a clock that goes wrong, or a time zone that was left out.
-        return aware if EARLIEST <= aware <= timezone.now() + timedelta(days=1) else None
+        return aware if is_past(aware) else None
     except (ValueError, OverflowError):
         return None
+
+
+def is_past(moment: datetime) -> bool:
+    """Whether a moment may be one at which somebody judged. A day ahead is a clock that goes wrong, or a time zone that
+    was left out."""
+    return EARLIEST <= moment <= timezone.now() + timedelta(days=1)
 
 
 def brief(value: Any) -> str:

@@ -15,8 +15,11 @@ from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.exchange.files import why_no_json
+from annotate.exchange.limits import Limits
 
 MAX_DEPTH = 200
+# What a value takes in memory beside its text, at least.
+VALUE_BYTES = 16
 
 
 class Malformed(PalateError):
@@ -44,13 +47,13 @@ def is_json(line: bytes) -> bool:
     return True
 
 
-def entries(stream: IO[bytes], max_bytes: int) -> Iterator[Entry]:
+def entries(stream: IO[bytes], limits: Limits) -> Iterator[Entry]:
     """Rows of a stream of JSON: those of arrays, objects that follow each other, the rows within an object, or columns.
 
-    max_bytes: of the texts in one row, or in all columns. Raises Malformed at what is not JSON.
+    A row, and all columns together, may have limits.line_bytes. Raises Malformed at what is not JSON.
     """
     try:
-        yield from _entries(ijson.basic_parse(stream, multiple_values=True), max_bytes)
+        yield from _entries(ijson.basic_parse(stream, multiple_values=True), limits.line_bytes)
     except ijson.JSONError as error:
         # The parser draws the place with an arrow, on lines of its own.
         raise Malformed(_("is not JSON (%(why)s)") % {"why": " ".join(str(error).split())[:120]}) from None
@@ -189,7 +192,7 @@ def _build(event: tuple[str, Any], events: Iterator[tuple[str, Any]], max_bytes:
                 within[names[-1]] = made
             else:
                 within.append(made)
-            taken += len(value) if isinstance(value, str) else 8
+            taken += VALUE_BYTES + (len(value) if isinstance(value, str) else 0)
             _check_size(taken, max_bytes)
             if kind in ("start_map", "start_array"):
                 open_values.append(made)

@@ -9,22 +9,23 @@ import io
 import re
 import zlib
 from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.exchange import json_files
-from annotate.exchange.csv_files import NotCsv, read_table
+from annotate.exchange.csv_files import Unreadable, read_table
 from annotate.exchange.files import Row, other_kind, unknown, wrong
+from annotate.exchange.limits import MB, Limits, too_large, within_seconds
 from annotate.exchange.notes import Notes
+from annotate.exchange.parquet_files import open_parquet, read_parquet
 
 GZIP_MAGIC = b"\x1f\x8b"
-MB = 1024 * 1024
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -36,17 +37,6 @@ SPLITS = {
 }
 # How the Hub numbers the files of a split.
 SHARD = re.compile(r"-\d{5}-of-\d{5}$")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """bytes: of the file as it lies there, and of its text. ratio: text to file. line: bytes of one row."""
-
-    file_bytes: int = settings.IMPORT_MAX_MB * MB
-    text_bytes: int = settings.IMPORT_MAX_TEXT_MB * MB
-    ratio: int = settings.IMPORT_MAX_RATIO
-    line_bytes: int = 64 * MB
-    rows: int = settings.IMPORT_MAX_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +61,23 @@ def rows(path: Path, limits: Limits | None = None, notes: Notes | None = None) -
         notes.remark(said % {"files": ", ".join(unnamed[:5]) + (" …" if len(unnamed) > 5 else "")})
     count = 0
     for file, split in files:
-        for row in _rows(file, limits, notes):
+        for row in within_seconds(_rows(file, limits, notes), file, limits):
             count += 1
+            if error := too_large(row, limits):
+                row = Damaged(file, row.line, {}, error=error)
             if count > limits.rows:
                 said = _("has more than %(most)d rows; divide it (IMPORT_MAX_ROWS)") % {"most": limits.rows}
-                raise wrong(path, said)
+                raise wrong(path.name, said)
             yield replace(row, values={"split": split, **row.values}) if split else row
     if not count:
         raise wrong(path, _("holds no rows"))
 
 
-def known_rows(file: Path, known: Collection[str]) -> Iterator[Row]:
+def known_rows(file: Path, known: Collection[str], limits: Limits | None = None) -> Iterator[Row]:
     """The rows of a file in Palate's own form. Raises PalateError at one that cannot be read or has other fields."""
     if file.is_dir():
         raise wrong(file, _("is a folder; expected a file"))
-    for row in rows(file):
+    for row in rows(file, limits):
         if isinstance(row, Damaged):
             row.refuse()
         if other := next((name for name in row.values if name not in known), None):
@@ -143,7 +135,7 @@ def _rows(file: Path, limits: Limits, notes: Notes) -> Iterator[Row]:
         raise wrong(file.name, said % {"size": size // MB, "most": limits.file_bytes // MB})
     kind = _kind(file)
     if kind == "parquet":
-        yield from _parquet(file, limits)
+        yield from read_parquet(file, limits)
         return
     with file.open("rb") as raw:
         try:
@@ -179,7 +171,7 @@ class _Text:
         raw.seek(0)
         if not packed and file.suffix.lower() == ".gz":
             raise wrong(file.name, _("is named .gz but holds no gzip data"))
-        self.most = min(limits.text_bytes, max(size, MB) * limits.ratio) if packed else limits.text_bytes
+        self.most = limits.unpacked(size) if packed else limits.text_bytes
         self.stream: Any = io.BufferedReader(gzip.GzipFile(fileobj=raw) if packed else raw)
         if kind := other_kind(self.stream.peek(64)[:64]):
             said = _("is %(kind)s; expected UTF-8 text, plain or gzipped") % {"kind": kind}
@@ -269,7 +261,7 @@ class _Bytes:
 
 def _json_stream(file: Path, stream: Any, text: _Text) -> Iterator[Row]:
     try:
-        for number, entry in json_files.entries(stream, text.limits.line_bytes):
+        for number, entry in json_files.entries(stream, text.limits):
             if isinstance(entry, dict):
                 yield Row(file, number, entry)
             else:
@@ -290,10 +282,10 @@ def _json_row(file: Path, number: int, line: str | bytes) -> Row:
 
 def _csv(file: Path, text: _Text, notes: Notes) -> Iterator[Row]:
     try:
-        header, table, missing = read_table(text)
+        header, table, missing = read_table(text, text.limits)
         if not any(header):
             raise wrong(file.name, _("holds no header row; expected columns such as prompt"))
-        if double := next((name for name in header if header.count(name) > 1), None):
+        if double := next((name for name, count in Counter(header).items() if count > 1), None):
             raise wrong(file.name, _("the column %(name)r stands there twice") % {"name": double}, 1)
         for line, cells in table:
             if len(cells) == len(header):
@@ -301,51 +293,35 @@ def _csv(file: Path, text: _Text, notes: Notes) -> Iterator[Row]:
             else:
                 said = _("number of cells: %(cells)d; the header has %(columns)d")
                 yield Damaged(file, line, {}, error=said % {"cells": len(cells), "columns": len(header)})
-    except NotCsv as error:
+    except Unreadable as error:
         raise wrong(file.name, str(error), error.line) from None
     if missing.as_text:
         said = _("cells that say “nan” were read as that text: %(columns)s")
         notes.remark(said % {"columns": ", ".join(f"{name} ({count})" for name, count in missing.as_text.items())})
 
 
-def _parquet(file: Path, limits: Limits) -> Iterator[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(file) as table:
-            told = table.metadata
-            size = sum(told.row_group(n).total_byte_size for n in range(told.num_row_groups))
-            if size > min(limits.text_bytes, max(file.stat().st_size, MB) * limits.ratio):
-                said = _("decompresses to %(size)d MB (IMPORT_MAX_TEXT_MB, IMPORT_MAX_RATIO)")
-                raise wrong(file.name, said % {"size": size // MB})
-            number = taken = 0
-            for batch in table.iter_batches(batch_size=500):
-                # What the file says of its sizes may be a lie, and one text may stand for millions of equal cells.
-                taken += batch.nbytes
-                if taken > limits.text_bytes:
-                    said = _(
-                        "%(file)s row %(row)d: decompresses to more than %(most)d MB; import it in parts "
-                        "(IMPORT_MAX_TEXT_MB)"
-                    )
-                    most = limits.text_bytes // MB
-                    raise PalateError(said % {"file": file.name, "row": number + 1, "most": most})
-                for values in batch.to_pylist():
-                    number += 1
-                    yield Row(file, number, values)
-    except (pa.ArrowException, OSError) as error:
-        raise wrong(file.name, _("is not a whole Parquet file: %(error)s") % {"error": error}) from None
+# An estimate reads so much of a file; the rest is taken to be like it.
+SAMPLE_BYTES = 16 * MB
 
 
 def rows_about(path: Path) -> int:
-    """About how many rows there are, for a progress bar: lines of text files, rows of Parquet."""
-    import pyarrow.parquet as pq
+    """About how many rows there are, for a progress bar; 0 where that cannot be told."""
+    limits = Limits()
+    try:
+        return sum(_rows_about(file, limits) for file, _split in _files(path))
+    # What is wrong with the file is told when it is read.
+    except (OSError, EOFError, zlib.error, PalateError):
+        return 0
 
-    total = 0
-    for file, _split in _files(path):
-        if _kind(file) == "parquet":
-            total += pq.read_metadata(file).num_rows
-        else:
-            with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as opened:
-                total += sum(block.count(b"\n") for block in iter(lambda: opened.read(MB), b""))
-    return total
+
+def _rows_about(file: Path, limits: Limits) -> int:
+    """Rows of Parquet, as the file says; else the lines of its beginning, multiplied."""
+    if _kind(file) == "parquet":
+        with open_parquet(file, limits) as table:
+            return int(table.metadata.num_rows)
+    lines = taken = 0
+    with file.open("rb") as raw, gzip.open(raw) if file.suffix == ".gz" else file.open("rb") as opened:
+        while taken < SAMPLE_BYTES and (block := opened.read(MB)):
+            taken, lines = taken + len(block), lines + block.count(b"\n")
+        read = raw.tell() if file.suffix == ".gz" else taken
+    return lines * max(file.stat().st_size, 1) // max(read, 1)

@@ -5,16 +5,23 @@ Nothing here holds more than one batch of rows, so memory does not grow with the
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from annotate.exchange import parquet
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
-_STARTS = frozenset(FORMULA_STARTS)
-# What a spreadsheet may drop before it looks at a cell: spaces, and characters without width.
-UNSEEN = " \v\f\u00a0\u1680\u2000\u2001\u2002\u2003\u2009\u200a\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff"
+# How formulas begin: the signs in all their widths and heights, and the characters that part cells and rows.
+FORMULA_STARTS = (*"=+-@\t\r\n＝＋－＠﹦﹢﹣﹫⁼₌⁺₊﬩⩵⩶", "'")
+# What a spreadsheet may drop before it looks at a cell: control characters, spaces, and what Unicode calls format
+# characters and default ignorable ones, such as marks of direction and variation selectors.
+UNSEEN = (
+    "\0-\x20\x7f-\xa0\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f"
+    "\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_FORMULA = re.compile(f"[{UNSEEN}]*[{re.escape(''.join(FORMULA_STARTS))}]")
 BATCH_ROWS, BATCH_CHARACTERS = 1_000, 4_000_000
 NESTED = ("json", "texts", "ints", "messages")
 _json = json.JSONEncoder(ensure_ascii=False).encode
@@ -48,7 +55,7 @@ def safe(value: Any) -> Any:
     Texts that start with ' get one too, so that taking one ' off every text that starts with it gives the
     original back (see `original`).
     """
-    return f"'{value}" if isinstance(value, str) and value.lstrip(UNSEEN)[:1] in _STARTS else value
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def original(cell: str) -> str:

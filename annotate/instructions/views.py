@@ -21,12 +21,11 @@ def instructions(request: HttpRequest, slug: str) -> HttpResponse:
     rater = get_object_or_404(rating_memberships_of(request.user), study__slug=slug)
     study = rater.study
     if request.method == "POST":
-        version = request.POST.get("version", "")
-        if version.isdecimal() and int(version) <= study.instructions_version:
-            confirm_reading(rater=rater, version=int(version))
-        consent = request.POST.get("consent", "")
-        if consent.isdecimal() and int(consent) <= study.consent_version:
-            agree(rater=rater, version=int(consent))
+        version, consent = (_number(request.POST.get(name, "")) for name in ("version", "consent"))
+        if version is not None and version <= study.instructions_version:
+            confirm_reading(rater=rater, version=version)
+        if consent is not None and consent <= study.consent_version:
+            agree(rater=rater, version=consent)
         # Changed in the meantime: read the new ones.
         return redirect("rate", slug)
     known = Task.objects.filter(study=study)
@@ -39,6 +38,11 @@ def instructions(request: HttpRequest, slug: str) -> HttpResponse:
         "practice": known.known(Purpose.PRACTICE).exists(),
     }
     return render(request, "rate/instructions.html", context)
+
+
+def _number(text: str) -> int | None:
+    """The number of a version; None for what is none."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _examples(tasks: TaskQuerySet) -> list[dict[str, Any]]:

@@ -27,6 +27,10 @@ SAID = ("ranks", "scores", "strength", "unacceptable", "label", "confidence", "c
 MAX_COMMENT, MAX_REWRITE = 10_000, 100_000
 
 
+class KeyUsed(PalateError):
+    """The key of an answer (`submission`) belongs to an answer to another task."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a rater said, in the order in which the responses were shown.
@@ -57,11 +61,14 @@ def submit(*, assignment: Assignment, answer: Answer) -> Judgement:
 
     A second submit of the same assignment (a double click, a form sent again) returns the judgement that
     was made. Raises PalateError when the answer does not fit the task or the rater may not answer any more, LeaseLost
-    when the task is full.
+    when the task is full, KeyUsed when its key belongs to another task.
     """
     assignment = hold(assignment=assignment)
+    sent = _sent(assignment.rater_id, answer)
+    if sent and (sent.task_id, sent.part) != (assignment.task_id, assignment.part):
+        raise KeyUsed(_("This answer was sent for another task already."))
     if assignment.state == AssignmentState.JUDGED:
-        return _sent(assignment.rater_id, answer) or Judgement.objects.live().get(
+        return sent or Judgement.objects.live().get(
             task=assignment.task_id, rater=assignment.rater_id, part=assignment.part
         )
     if assignment.state == AssignmentState.SKIPPED:
@@ -94,6 +101,8 @@ def correct(*, judgement: Judgement, answer: Answer) -> Judgement:
     rater = locked_rater(judgement.rater_id)
     old = Judgement.objects.select_for_update(of=("self",)).get(pk=judgement.pk)
     if made := _sent(old.rater_id, answer):
+        if made.supersedes_id != old.pk:
+            raise KeyUsed(_("This answer was sent for another task already."))
         return made
     check_may_correct(rater)
     if not old.live:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.exchange.files import Row, wrong
+from annotate.exchange.limits import AT_ONCE
 from annotate.exchange.sources import known_rows
 from annotate.known_answers.models import KnownAnswer
 from annotate.known_answers.operations import set_known_answer
@@ -16,7 +17,6 @@ from annotate.tasks.keys import task_key
 from annotate.tasks.models import Purpose, Task
 
 COLUMNS = ("task_id", "prompt_id", "response_id", "rank", "label", "purpose", "explanation")
-MAX_ROWS = 5000
 
 
 @dataclass
@@ -55,9 +55,7 @@ def upload_known_answers(*, study: Study, path: Path) -> int:
 
 def _entries(path: Path) -> list[_Entry]:
     entries: dict[tuple[str, str], _Entry] = {}
-    for number, row in enumerate(known_rows(path, COLUMNS), start=1):
-        if number > MAX_ROWS:
-            raise wrong(path.name, _("has more than %(most)d rows; split the file") % {"most": MAX_ROWS})
+    for row in known_rows(path, COLUMNS, AT_ONCE):
         entry = entries.setdefault(_key(row), _Entry(row))
         for name in ("label", "purpose", "explanation"):
             if (value := row.text(name, required=False)) and entry.said.setdefault(name, value) != value:
@@ -80,7 +78,7 @@ def _key(row: Row) -> tuple[str, str]:
 
 def _rank(row: Row) -> int:
     text = row.text("rank")
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
+    if not text.isdecimal() or len(text) > 3 or not 1 <= int(text) <= 100:
         row.fail("rank", _("%(value)r is no rank; expected a whole number from 1, the best"), value=text)
     return int(text)
 

@@ -1,9 +1,6 @@
 """What is deleted when its time has come: daily by the scheduler, or by `manage.py apply_retention`."""
 
-import shutil
-import time
 from datetime import timedelta
-from pathlib import Path
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
@@ -13,11 +10,13 @@ from django.utils import timezone
 from annotate.api.models import ApiToken, IdempotencyKey
 from annotate.audit.models import Action
 from annotate.audit.operations import record
+from annotate.exchange.stored_uploads import remove_uploads
 from annotate.members.erasure import erase_member
 from annotate.members.models import Kind, Membership, Role
 from annotate.sign_in.counters import delete_forgotten
 from annotate.sign_in.operations import delete_ended_sessions
 from annotate.webhooks.models import Delivery, DeliveryState
+from training.models import Run
 
 
 def apply_retention() -> dict[str, int]:
@@ -32,7 +31,7 @@ def apply_retention() -> dict[str, int]:
         "idempotency_keys": IdempotencyKey.objects.filter(created_at__lt=now - timedelta(days=2)).delete()[0],
         "deliveries": Delivery.objects.filter(created_at__lt=old).exclude(state=DeliveryState.WAITING).delete()[0],
         "sign_in_counters": delete_forgotten(),
-        "uploads": _remove_uploads(settings.KEEP_TECHNICAL_DAYS),
+        "uploads": remove_uploads(needed=Run.objects.uploads_needed()),
     }
 
 
@@ -45,12 +44,3 @@ def _erase_raters() -> int:
         erase_member(member=member)
         record(study=member.study, user=None, action=Action.ERASED, subject="member", member=member.pseudonym)
     return len(erased)
-
-
-def _remove_uploads(days: int) -> int:
-    folder, removed = Path(settings.VAR_DIR) / "uploads", 0
-    for upload in folder.iterdir() if folder.is_dir() else ():
-        if upload.stat().st_mtime < time.time() - days * 86400:
-            shutil.rmtree(upload)
-            removed += 1
-    return removed

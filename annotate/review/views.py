@@ -25,11 +25,12 @@ from annotate.review.feedback import newest
 from annotate.review.forms import KnownAnswerForm, KnownAnswersFileForm, PartialAnswerForm
 from annotate.review.models import Flag
 from annotate.review.operations import resolve
-from annotate.review.uploads import stored
+from annotate.review.uploads import known_answers_allowance, stored
 from annotate.studies.models import Study
 from annotate.tasks.forms import AnswerForm
 from annotate.tasks.models import Purpose, Task
 from annotate.tasks.screen import Screen
+from palate.bodies import takes_upload
 
 FEEDBACK_SHOWN = 50
 # Tasks that a search shows at most.
@@ -108,6 +109,7 @@ def new_known_answer(request: HttpRequest, slug: str) -> HttpResponse:
     return _choose_known(request, managed_study(request, slug), KnownAnswersFileForm())
 
 
+@takes_upload(known_answers_allowance)
 @require_POST
 def upload_known(request: HttpRequest, slug: str) -> HttpResponse:
     """Take known answers from a file, all of them or none."""

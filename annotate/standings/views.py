@@ -250,7 +250,7 @@ class Made:
 
 
 def strengths_file(found: Standings, part: str) -> Made:
-    number = int(part) if part.isdecimal() else 0
+    number = int(part) if part.isdecimal() and len(part) < 9 else 0
     if not 0 < number <= max(len(found.parts), 1):
         raise Http404
     plot = strengths_plot(found.parts[number - 1]) if found.parts else None

@@ -123,7 +123,7 @@ def give_back(request: HttpRequest, pk: int) -> HttpResponse:
         return _next(assignment)
     if _in_background(request):
         # A page that was closed returns the task that it had fetched ahead.
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError):
             assignment.expires_at = parse_datetime(request.POST.get("expires", "")) or assignment.expires_at
         operations.give_back(assignment=assignment, unless_renewed=True)
         return JsonResponse({})
@@ -164,7 +164,7 @@ def _in_background(request: HttpRequest) -> bool:
 def _status(error: PalateError) -> int:
     if isinstance(error, LimitReached):
         return 429
-    return 409 if isinstance(error, operations.LeaseLost) else 422
+    return 409 if isinstance(error, operations.LeaseLost | judgements.KeyUsed) else 422
 
 
 def _answer_form(

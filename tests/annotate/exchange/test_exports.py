@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import unicodedata
 import zipfile
 from dataclasses import replace
 
@@ -24,18 +25,40 @@ from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, T
 TEXTS = st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
 
 
-@given(st.one_of(st.text(), st.builds(str.__add__, st.sampled_from(FORMULA_STARTS), st.text())))
+@given(
+    st.one_of(st.text(), st.builds(str.__add__, st.sampled_from(["\u200e=", "\u00ad+", *FORMULA_STARTS]), st.text()))
+)
 def test_cells_are_safe_and_give_the_text_back(text):
     assert original(safe(text)) == text
     assert not safe(text).startswith(FORMULA_STARTS[:-1])
 
 
-@pytest.mark.parametrize("unseen", [" ", "  ", "\u00a0", "\u3000", "\u200b", "\ufeff", "\ufeff \f"])
-@pytest.mark.parametrize("start", FORMULA_STARTS)
-def test_what_is_not_seen_hides_no_formula(unseen, start):
-    text = f"{unseen}{start}1+1"
-    assert safe(text) == f"'{text}"
-    assert original(safe(text)) == text
+# Default_Ignorable_Code_Point of Unicode 16 beyond the categories Cf, Cc and Z.
+IGNORABLE = [0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0]
+for first, last in ((0x180B, 0x180F), (0x2060, 0x206F), (0xFE00, 0xFE0F), (0xFFF0, 0xFFF8), (0xE0000, 0xE0FFF)):
+    IGNORABLE += range(first, last + 1)
+
+
+def test_what_is_not_seen_hides_no_formula():
+    kinds = ("Cf", "Cc", "Zs", "Zl", "Zp")
+    unseen = {chr(n) for n in range(0x110000) if unicodedata.category(chr(n)) in kinds} | set(map(chr, IGNORABLE))
+    assert {"\u200e", "\u00ad", "\u061c", "\u202e", "\u2066", "\ufe0f"} < unseen
+    for hidden in [*unseen, "\ufeff \f", "".join(sorted(unseen))]:
+        for start in ("=", "@", "＝"):
+            text = f"{hidden}{start}1+1"
+            assert safe(text) == f"'{text}", f"U+{ord(hidden[0]):04X}"
+            assert original(safe(text)) == text
+
+
+def test_signs_of_all_widths_begin_formulas():
+    signs = [chr(n) for n in range(0x110000) if unicodedata.normalize("NFKC", chr(n))[:1] in tuple("=+-@")]
+    assert {"＝", "＋", "－", "＠"} < set(signs)
+    assert [sign for sign in signs if not safe(f"\u200e{sign}1").startswith("'")] == []
+
+
+@pytest.mark.parametrize("text", ["中文", "a=1", "\u200fنص", "\u00adb", "1", "é", "👩\u200d🔬", "(1)"])
+def test_texts_of_people_stay_as_they_are(text):
+    assert safe(text) == text
 
 
 @given(st.lists(st.builds(lambda text, number: [text, number], TEXTS, st.none() | st.integers(0, 9)), max_size=4))
