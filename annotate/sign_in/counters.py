@@ -82,7 +82,7 @@ def account_key(username: str) -> Key:
 
 def network_of(address: str) -> str:
     """The network that counts as one attacker: /24 of IPv4, /64 of IPv6."""
-    ip = ipaddress.ip_address(address)
+    ip = ipaddress.ip_address(address.partition("%")[0])  # without an IPv6 zone
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
     return str(ipaddress.ip_network(f"{ip}/{24 if ip.version == 4 else 64}", strict=False))

@@ -162,6 +162,7 @@ def test_a_network_that_guesses_many_names_waits_and_others_do_not(ada):
         ("192.0.2.200", "192.0.2.0/24"),
         ("::ffff:192.0.2.200", "192.0.2.0/24"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
     ],
 )
 def test_networks(address, network):

@@ -23,6 +23,8 @@ from annotate.studies.models import GoldRule
 from annotate.studies.operations import close_study, reopen_study
 from annotate.tasks.models import Assignment, AssignmentState, Purpose, Task
 from annotate.tasks.operations import keep_draft, lease_next, skip
+from annotate.tasks.permission import locked_rater
+from annotate.tasks.slots import free_slots
 from tests.annotate.tasks.test_many_raters import at_once
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 
@@ -294,3 +296,28 @@ def test_an_answer_that_waits_behind_an_exclusion_is_refused():
     )
     assert "excluded" in words
     assert not Judgement.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_are_excluded_at_the_same_time_and_the_books_balance():
+    """Each rater has judged some tasks and holds others, in an order of their own."""
+    study = StudyFactory(replication=8)
+    TaskFactory.create_batch(12, study=study)
+    raters = MembershipFactory.create_batch(8, study=study)
+    for number, rater in enumerate(raters):
+        leases: list[Assignment] = []
+        for _ in range(5):
+            leases.append(lease_next(rater=rater, beyond=[lease.pk for lease in leases]))
+        for lease in leases[number % 4 :: 2]:
+            submit(assignment=lease, answer=ANSWER)
+
+    def exclude_now(rater):
+        with transaction.atomic():
+            free_slots(locked_rater(rater.pk))
+            Membership.objects.filter(pk=rater.pk).update(standing=Standing.EXCLUDED)
+
+    at_once(exclude_now, raters)
+    assert set(Task.objects.values_list("slots_taken", flat=True)) == {0}
+    at_once(lambda rater: reinstate(rater=rater), raters)
+    taken = Task.objects.order_by("pk").values_list("slots_taken", flat=True)
+    assert sum(taken) == Judgement.objects.count() > 8
