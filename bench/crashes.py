@@ -1,25 +1,33 @@
-"""Is the hand-out exact while processes die?
+"""Is anything lost while processes die?
 
-Raters work at once through the real web server: they answer, skip, give back and walk away. Meanwhile leases run
-out, web processes and PostgreSQL itself are killed with kill -9. Like the rating screen, a rater sends an answer
-again until the server has confirmed it. In the end the books are checked; exit status 1 when they do not balance.
+Raters work at once through the real web server: they answer, give back and walk away. A manager starts runs. Meanwhile
+leases run out, and web processes, PostgreSQL, a worker and the broker are killed with kill -9, at random. Like the
+rating screen, a rater sends an answer again until the server has confirmed it. In the end the books are checked; exit
+status 1 when they do not balance.
 """
 
 import argparse
 import json
+import os
 import random
+import shutil
 import signal
+import sys
 import threading
 import time
 import uuid
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from crowd import Browser, held, make_members, palate_of_its_own, web_server
+from crowd import ROOT, Browser, held, make_members, palate_of_its_own, postmaster, wait_for
 
-PORT = 8792
+PORT, BROKER_PORT = 8792, 8793
 PATIENCE = 90  # seconds that a rater goes on sending
+RUN_PATIENCE = 300  # seconds that runs may take once nothing is killed any more
 
 BOOKS = {
     "tasks above replication": """
@@ -34,30 +42,38 @@ BOOKS = {
     "judged assignments without a judgement": """
         SELECT count(*) FROM annotate_assignment a WHERE state = 'judged' AND NOT EXISTS (
         SELECT FROM annotate_judgement j WHERE j.task_id = a.task_id AND j.rater_id = a.rater_id)""",
-    "tasks that are not finished": """
-        SELECT count(*) FROM annotate_task t WHERE replication <> (
-        SELECT count(*) FROM annotate_judgement j WHERE j.task_id = t.id AND live)""",
 }
+UNFINISHED = """
+    SELECT count(*) FROM annotate_task t WHERE replication <> (
+    SELECT count(*) FROM annotate_judgement j WHERE j.task_id = t.id AND live)"""
+LOSSES = ["confirmed answers that are lost", "runs that are lost", "runs that are stuck", "raters that failed"]
+ZERO = [*BOOKS, "tasks that nobody finished", *LOSSES]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--raters", type=int, default=64)
-    parser.add_argument("--tasks", type=int, default=600)
+    parser.add_argument("--seconds", type=float, default=300, help="how long processes are killed (default: 300)")
+    parser.add_argument("--pause", type=float, default=4, help="seconds between two kills, on average (default: 4)")
+    parser.add_argument("--tasks", type=int, default=6000)
     parser.add_argument("--replication", type=int, default=5)
     parser.add_argument("--workers", type=int, default=3, help="web processes")
-    parser.add_argument("--web-kills", type=int, default=8)
-    parser.add_argument("--database-kills", type=int, default=2)
+    parser.add_argument("--broker", choices=["redis", "pgmq"], default="redis", help="pgmq lies in PostgreSQL")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
+    os.environ.update(
+        RUN_LOST_AFTER_SECONDS="20", RUN_RESEND_SECONDS="20", WEB_CONCURRENCY=str(options.workers), LOG_LEVEL="ERROR"
+    )
+    if options.broker == "redis":
+        os.environ["CELERY_BROKER_URL"] = f"redis://127.0.0.1:{BROKER_PORT}/0"
     with palate_of_its_own() as folder:
         result = run(folder, options)
     for name, value in result.items():
         print(f"{value:8} {name}")
     if options.json:
-        Path(options.json).write_text(json.dumps(result))
-    raise SystemExit(any(result[name] for name in [*BOOKS, "confirmed answers that are lost", "raters that failed"]))
+        Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
+    raise SystemExit(any(result[name] for name in ZERO))
 
 
 def run(folder: Path, options: argparse.Namespace) -> dict[str, int]:
@@ -65,39 +81,95 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, int]:
 
     study = make_study(options)
     sessions = make_members(study, options.raters)
+    manager = Manager(study.slug, make_manager(study))
     connection.close()
-    with web_server(folder, PORT, workers=options.workers) as server:
+    with Processes(folder, options.broker) as processes:
         raters = [Rater(study.slug, session, options.seed + n) for n, session in enumerate(sessions)]
-        chaos = Chaos(folder, server.pid, options)
-        for thread in (*raters, chaos):
+        chaos = Chaos(folder, processes, options)
+        for thread in (*raters, manager, chaos):
             thread.start()
-        for rater in raters:
-            rater.join()
-        chaos.done.set()
         chaos.join()
-        # Those who walked away come back, now that nothing dies any more, and finish.
+        for thread in (*raters, manager):
+            thread.over.set()
+        for thread in (*raters, manager):
+            thread.join()
+        # Those who walked away come back, now that nothing dies any more; what is left is finished up to a point.
         expire_all()
         last = [Rater(study.slug, session, seed=-n, careful=True) for n, session in enumerate(sessions)]
         for rater in last:
             rater.start()
+        stuck = await_runs(manager.accepted)
         for rater in last:
             rater.join()
-    problems = [rater.problem for rater in (*raters, *last) if rater.problem]
+    everybody = (*raters, *last)
+    problems = [thread.problem for thread in (*everybody, manager) if thread.problem]
     for problem in problems[:3]:
         print(problem)
-    confirmed = {submission for rater in (*raters, *last) for submission in rater.confirmed}
+    confirmed = {submission for rater in everybody for submission in rater.confirmed}
+    stored = {str(row[0]) for row in query("SELECT submission FROM annotate_judgement")}
+    states = dict(query("SELECT state, count(*) FROM training_run GROUP BY state"))
+    known = {row[0] for row in query("SELECT id FROM training_run")}
     return {
         "answers confirmed": len(confirmed),
-        "answers sent again": sum(rater.again for rater in (*raters, *last)),
-        "web processes killed": chaos.web,
-        "times that PostgreSQL was killed": chaos.database,
+        "answers sent again": sum(rater.again for rater in everybody),
+        **{f"times that {name} was killed": count for name, count in sorted(chaos.kills.items())},
         "leases that ran out": chaos.expired,
+        "runs confirmed": len(manager.accepted),
+        **{f"runs that ended {state}": count for state, count in sorted(states.items())},
         **{name: int(query(sql)[0][0]) for name, sql in BOOKS.items()},
-        "confirmed answers that are lost": len(
-            confirmed - {str(row[0]) for row in query("SELECT submission FROM annotate_judgement")}
-        ),
+        "tasks that nobody finished": int(query(UNFINISHED)[0][0]),
+        "confirmed answers that are lost": len(confirmed - stored),
+        "runs that are lost": len(manager.accepted - known),
+        "runs that are stuck": stuck,
         "raters that failed": len(problems),
     }
+
+
+class Processes:
+    """The web server, a worker for quick runs, the clock with its worker and the broker; each started again when it
+    ends."""
+
+    def __init__(self, folder: Path, broker: str) -> None:
+        from palate import supervisor
+
+        supervisor.MAX_RESTARTS = 10_000
+        celery = [sys.executable, "-m", "celery", "-A", "palate", "worker", "--without-gossip", "--concurrency=1"]
+        commands = {
+            "web": [sys.executable, "-m", "gunicorn", "palate.wsgi", "--config", "python:palate.gunicorn",
+                    "--bind", f"127.0.0.1:{PORT}"],
+            "worker": [*celery, "-Q", "quick", "-n", "quick@%h"],
+            "clock": [*celery, "-Q", "short", "-n", "short@%h", "-B", "-s", str(folder / "beat")],
+        }  # fmt: skip
+        if broker == "redis":
+            server = shutil.which("redis-server") or shutil.which("valkey-server")
+            if server is None:
+                raise SystemExit("--broker redis: redis-server is not installed; try --broker pgmq")
+            commands["broker"] = [server, "--port", str(BROKER_PORT), "--bind", "127.0.0.1", "--save", "",
+                                  "--dir", str(folder)]  # fmt: skip
+        self.all = supervisor.Supervisor(
+            commands, folder=ROOT, environment=os.environ, log_folder=folder, stop_seconds=dict.fromkeys(commands, 5)
+        )
+        self._over = threading.Event()
+        self._watching = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> "Processes":
+        self.all.start()
+        self._watching.start()
+        wait_for(PORT, "/login/")
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._over.set()
+        self._watching.join()
+        self.all.stop()
+
+    def _watch(self) -> None:
+        with suppress(StopIteration):
+            self.all.watch(also=self._stop_if_over)
+
+    def _stop_if_over(self) -> None:
+        if self._over.is_set():
+            raise StopIteration
 
 
 def make_study(options: argparse.Namespace) -> Any:
@@ -116,6 +188,15 @@ def make_study(options: argparse.Namespace) -> Any:
         )
     create_tasks(study=study, response_sets=sets)
     return study
+
+
+def make_manager(study: Any) -> str:
+    """The session cookie of the study's manager."""
+    from annotate.members.models import Membership
+
+    (session,) = make_members(study, 1, name="manager")
+    Membership.objects.filter(study=study, user__username="manager-0").update(role="manager")
+    return session
 
 
 def query(sql: str) -> list[tuple[Any, ...]]:
@@ -137,62 +218,109 @@ def expire_all() -> None:
     query("UPDATE annotate_assignment SET expires_at = now() - interval '1 second' WHERE state = 'leased'")
 
 
-class Chaos(threading.Thread):
-    """Lets leases run out, and kills web processes and PostgreSQL in between."""
+def await_runs(accepted: set[int]) -> int:
+    """How many of these runs have not ended after RUN_PATIENCE."""
+    until = time.monotonic() + RUN_PATIENCE
+    while True:
+        waiting = {row[0] for row in query("SELECT id FROM training_run WHERE state IN ('queued', 'running')")}
+        if not waiting & accepted or time.monotonic() > until:
+            return len(waiting & accepted)
+        time.sleep(1)
 
-    def __init__(self, folder: Path, server: int, options: argparse.Namespace) -> None:
+
+class Chaos(threading.Thread):
+    """Lets leases run out, and kills one process after another."""
+
+    def __init__(self, folder: Path, processes: Processes, options: argparse.Namespace) -> None:
         super().__init__()
-        self.folder, self.server, self.chance = folder, server, random.Random(options.seed)
-        self.kills = ["web"] * options.web_kills + ["database"] * options.database_kills
-        self.chance.shuffle(self.kills)
-        self.done = threading.Event()
-        self.web = self.database = self.expired = 0
+        self.folder, self.processes, self.options = folder, processes, options
+        self.chance = random.Random(options.seed)
+        self.kills: Counter[str] = Counter()
+        self.expired = 0
 
     def run(self) -> None:
-        while not self.done.wait(0.7):
+        victims: dict[str, Callable[[], None]] = {
+            "a web process": self.kill_web, "PostgreSQL": self.kill_database,
+            "the worker": lambda: self.kill("worker"), "the clock": lambda: self.kill("clock"),
+        }  # fmt: skip
+        if "broker" in self.processes.all.processes:
+            victims["the broker"] = lambda: self.kill("broker")
+        until = time.monotonic() + self.options.seconds
+        while time.monotonic() < until:
+            time.sleep(self.chance.uniform(0.2, 2 * self.options.pause))
             rows = query(
                 "UPDATE annotate_assignment SET expires_at = now() - interval '1 second' "
                 "WHERE state = 'leased' AND random() < 0.3 RETURNING id"
             )
             self.expired += len(rows)
-            if self.kills:
-                getattr(self, f"kill_{self.kills.pop()}")()
+            name = self.chance.choice(list(victims))
+            with suppress(OSError, ValueError):  # it has just been killed and is not back yet
+                victims[name]()
+                self.kills[name] += 1
+
+    def kill(self, name: str) -> None:
+        os.killpg(self.processes.all.processes[name].pid, signal.SIGKILL)
 
     def kill_web(self) -> None:
         import psutil
 
-        workers = psutil.Process(self.server).children()
-        if workers:
-            self.chance.choice(workers).send_signal(signal.SIGKILL)
-            self.web += 1
+        children = psutil.Process(self.processes.all.processes["web"].pid).children()
+        # Sometimes the process that keeps the others.
+        if children and self.chance.random() < 0.8:
+            os.kill(self.chance.choice(children).pid, signal.SIGKILL)
+        else:
+            self.kill("web")
 
     def kill_database(self) -> None:
-        import psutil
-
-        pid = int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
-        psutil.Process(pid).send_signal(signal.SIGKILL)
-        self.database += 1
+        os.kill(postmaster(self.folder / "postgres"), signal.SIGKILL)
 
 
-class Rater(threading.Thread):
-    """Works until there is nothing left; `careful` ones only judge."""
+class Client(threading.Thread):
+    """Somebody at a browser, who asks until the server answers."""
 
-    def __init__(self, slug: str, session: str, seed: int, *, careful: bool = False) -> None:
+    def __init__(self, slug: str, session: str, seed: int) -> None:
         super().__init__()
-        self.slug, self.careful = slug, careful
-        self.browser, self.chance = Browser(PORT, session), random.Random(seed)
-        self.confirmed: set[str] = set()
-        self.left_behind: list[str] = []
+        self.slug, self.browser, self.chance = slug, Browser(PORT, session), random.Random(seed)
+        self.over = threading.Event()
         self.again, self.problem = 0, ""
 
     def run(self) -> None:
         try:
             self.insist(lambda: (200, self.browser.get("/login/")))
-            self.insist(lambda: (200, self.browser.get(f"/studies/{self.slug}/instructions/")))
-            while (task := self.next_task()) is not None:
-                self.work_on(task)
+            self.work()
         except Exception as error:
             self.problem = repr(error)
+
+    def work(self) -> None:
+        raise NotImplementedError
+
+    def insist(self, ask: Callable[[], tuple[int, str]]) -> tuple[int, str]:
+        """Ask until the server answers, as the outbox of the rating screen does."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            with suppress(OSError, HTTPException, KeyError):
+                status, body = ask()
+                if status < 500:
+                    return status, body
+            if time.monotonic() > until:
+                raise RuntimeError("the server does not come back")
+            self.again += 1
+            time.sleep(self.chance.uniform(0.1, 0.4))
+
+
+class Rater(Client):
+    """Works until it is over or there is nothing left; `careful` ones only judge."""
+
+    def __init__(self, slug: str, session: str, seed: int, *, careful: bool = False) -> None:
+        super().__init__(slug, session, seed)
+        self.careful = careful
+        self.confirmed: set[str] = set()
+        self.left_behind: list[str] = []
+
+    def work(self) -> None:
+        self.insist(lambda: (200, self.browser.get(f"/studies/{self.slug}/instructions/")))
+        while not self.over.is_set() and (task := self.next_task()) is not None:
+            self.work_on(task)
 
     def next_task(self) -> str | None:
         status, body = self.insist(
@@ -219,20 +347,22 @@ class Rater(threading.Thread):
         elif status != 409:
             raise RuntimeError(f"{status}: {body[:200]}")
 
-    def insist(self, ask: Any) -> tuple[int, str]:
-        """Ask until the server answers, as the outbox of the rating screen does."""
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                status, body = ask()
-                if status < 500:
-                    return status, body
-            except (OSError, HTTPException, KeyError):
-                pass
-            if time.monotonic() > until:
-                raise RuntimeError("the server does not come back")
-            self.again += 1
-            time.sleep(self.chance.uniform(0.1, 0.4))
+
+class Manager(Client):
+    """Starts a run now and then: simulated raters who judge a few tasks."""
+
+    def __init__(self, slug: str, session: str) -> None:
+        super().__init__(slug, session, seed=0)
+        self.accepted: set[int] = set()
+
+    def work(self) -> None:
+        address = f"/studies/{self.slug}/runs/new/simulate_raters/"
+        while not self.over.wait(self.chance.uniform(1, 5)):
+            # A manager does not know whether a run was queued whose answer did not come, and starts another one.
+            status, location = self.insist(lambda: self.browser.submit(address, judgements=5, raters=2))
+            if status != 302:
+                raise RuntimeError(f"{status}: no run was started")
+            self.accepted.add(int(location.strip("/").split("/")[-1]))
 
 
 if __name__ == "__main__":

@@ -38,10 +38,11 @@ def palate_of_its_own(parent: str | None = None, database_url: str = "") -> Iter
 
 @contextmanager
 def web_server(folder: Path, port: int, *, workers: int = 2, threads: int = 4) -> Iterator[subprocess.Popen]:
-    command = [sys.executable, "-m", "gunicorn", "palate.wsgi", "--bind", f"127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "gunicorn", "palate.wsgi", "--config", "python:palate.gunicorn"]
     with (folder / "gunicorn.log").open("wb") as log:
         numbers = ["--workers", str(workers), "--threads", str(threads)]
-        server = subprocess.Popen([*command, *numbers], cwd=ROOT, stdout=log, stderr=log)
+        address = ["--bind", f"127.0.0.1:{port}"]
+        server = subprocess.Popen([*command, *address, *numbers], cwd=ROOT, stdout=log, stderr=log)
         try:
             wait_for(port, "/login/")
             yield server
@@ -75,7 +76,7 @@ def postmaster(data: Path) -> int:
     return int((data / "postmaster.pid").read_text().split()[0])
 
 
-def make_members(study: Any, count: int) -> list[str]:
+def make_members(study: Any, count: int, *, name: str = "bench") -> list[str]:
     """The session cookies of so many new raters of the study, signed in."""
     from django.contrib.auth.models import User
 
@@ -83,7 +84,7 @@ def make_members(study: Any, count: int) -> list[str]:
 
     sessions = []
     for n in range(count):
-        user, _made = User.objects.get_or_create(username=f"bench-{n}", defaults={"password": "!"})
+        user, _made = User.objects.get_or_create(username=f"{name}-{n}", defaults={"password": "!"})
         Membership.objects.create(study=study, user=user)
         sessions.append(_session_of(user))
     return sessions
@@ -116,9 +117,16 @@ class Browser:
         status, body, _ = self._ask("POST", path, fields)
         return status, body
 
-    def _ask(self, method: str, path: str, fields: dict[str, Any]) -> tuple[int, str, str]:
+    def submit(self, path: str, **fields: Any) -> tuple[int, str]:
+        """Status of a form's request, and where it leads."""
+        status, _, location = self._ask("POST", path, fields, accept="text/html", header="Location")
+        return status, location
+
+    def _ask(
+        self, method: str, path: str, fields: dict[str, Any], *, accept: str = "", header: str = "Set-Cookie"
+    ) -> tuple[int, str, str]:
         headers = {
-            "Accept": "application/json" if method == "POST" else "text/html",
+            "Accept": accept or ("application/json" if method == "POST" else "text/html"),
             "Content-Type": "application/x-www-form-urlencoded",
             "Cookie": f"sessionid={self.session}; csrftoken={self.token}",
             "X-CSRFToken": self.token,
@@ -127,7 +135,7 @@ class Browser:
         try:
             connection.request(method, path, urlencode(fields, doseq=True), headers)
             response = connection.getresponse()
-            return response.status, response.read().decode(), response.getheader("Set-Cookie") or ""
+            return response.status, response.read().decode(), response.getheader(header) or ""
         finally:
             connection.close()
 

@@ -318,9 +318,9 @@ JUDGE_URL = os.environ.get("JUDGE_URL", "")
 JUDGE_KEY = os.environ.get("JUDGE_KEY", "")
 
 RUN_HEARTBEAT_SECONDS = 5
-RUN_LOST_AFTER_SECONDS = 60
+RUN_LOST_AFTER_SECONDS = int(os.environ.get("RUN_LOST_AFTER_SECONDS", "60"))
 # A broker that lost its memory lost the messages of waiting runs: they are sent again after so long.
-RUN_RESEND_SECONDS = 600
+RUN_RESEND_SECONDS = int(os.environ.get("RUN_RESEND_SECONDS", "600"))
 
 LOGGING = configure(level=os.environ.get("LOG_LEVEL", "WARNING"), form=os.environ.get("LOG_FORMAT", "line"))
 METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")

@@ -53,8 +53,8 @@ def scale_number(label: Any, default: float) -> models.FloatField:
 
 def share(label: Any, default: float | None = 0.0, **options: Any) -> models.FloatField:
     """A number from 0 to 1."""
-    limits = [validate_finite, MinValueValidator(0), MaxValueValidator(1)]
-    return models.FloatField(label, default=default, validators=limits, **options)
+    limits = [MinValueValidator(0), MaxValueValidator(1)]
+    return models.FloatField(label, default=default, validators=[validate_finite, *limits], **options)
 
 
 class Study(models.Model):

@@ -1,4 +1,4 @@
-"""The hand-out stays exact while leases run out and web processes and PostgreSQL are killed; see bench/crashes.py."""
+"""Nothing is lost while leases run out and processes are killed; see bench/crashes.py."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-SMALL = ["--raters", "8", "--tasks", "40", "--replication", "3", "--web-kills", "3", "--database-kills", "1"]
+SMALL = "--raters 8 --tasks 40 --replication 3 --seconds 15 --pause 0.8 --broker pgmq".split()
 
 
 def test_the_books_balance_after_a_bad_day(tmp_path):
@@ -18,8 +18,9 @@ def test_the_books_balance_after_a_bad_day(tmp_path):
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(report.read_text())
-    assert result["web processes killed"] > 0
-    assert result["times that PostgreSQL was killed"] == 1
+    assert result["times that a web process was killed"] > 0
+    assert result["times that PostgreSQL was killed"] > 0
     # Replication 3, 40 tasks: exactly 120 votes are stored, and a confirmed answer is one of them.
-    assert result["answers confirmed"] <= 120
-    assert result["tasks that are not finished"] == result["confirmed answers that are lost"] == 0
+    assert 0 < result["answers confirmed"] <= 120
+    assert result["tasks that nobody finished"] == result["confirmed answers that are lost"] == 0
+    assert result["runs that are lost"] == result["runs that are stuck"] == 0
