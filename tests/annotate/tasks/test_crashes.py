@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-SMALL = "--raters 8 --tasks 40 --replication 3 --seconds 15 --pause 0.8 --broker pgmq".split()
+SMALL = ["--raters=8", "--tasks=40", "--replication=3", "--seconds=15", "--pause=0.8", "--broker=pgmq"]
 
 
 def test_the_books_balance_after_a_bad_day(tmp_path):

@@ -1,0 +1,3 @@
+"""."""
+from attack.instance import Attack
+ATTACKS: list[Attack] = []
