@@ -12,6 +12,8 @@ from annotate.sign_in.devices import set_cookie
 
 Answer = Callable[[HttpRequest], HttpResponse]
 SEEN_EVERY = 60  # seconds
+# What pages send when they renew themselves: nobody need sit before them.
+REFRESH = "X-Refresh"
 
 
 def attempts(get_response: Answer) -> Answer:
@@ -38,7 +40,7 @@ def sessions(get_response: Answer) -> Answer:
             now, seen = int(time.time()), request.session.get("seen_at", 0)
             if seen and 0 < settings.SESSION_IDLE_MINUTES * 60 < now - seen:
                 logout(request)
-            elif now - seen >= SEEN_EVERY:
+            elif now - seen >= SEEN_EVERY and not (seen and REFRESH in request.headers):
                 request.session["seen_at"] = now
                 UserSession.objects.create_from_request(request)
         return get_response(request)

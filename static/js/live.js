@@ -47,7 +47,7 @@ function added(name) {
 
 async function tick() {
   try {
-    const answer = await fetch(card.dataset.live, { headers: { Accept: "application/json" } });
+    const answer = await fetch(card.dataset.live, { headers: { Accept: "application/json", "X-Refresh": "1" } });
     if (answer.ok && !answer.redirected) {
       const run = await answer.json();
       show(run);

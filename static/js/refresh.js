@@ -5,7 +5,7 @@ const piece = document.querySelector("[data-refresh]");
 async function tick() {
   try {
     if (!document.hidden && !piece.contains(document.activeElement)) {
-      const answer = await fetch(piece.dataset.refresh);
+      const answer = await fetch(piece.dataset.refresh, { headers: { "X-Refresh": "1" } });
       if (answer.ok && !answer.redirected) show(await answer.text());
     }
   } catch {

@@ -172,10 +172,15 @@ def test_the_preview_follows_the_form(open_page, maker):
 def test_the_raters_at_work_are_watched_live(open_page, user, study):
     page = open_page(f"/studies/{study.slug}/work/", user=user)
     page.get_by_text("judgements in the last hour").wait_for()
+    renewals = []
+    page.on("request", lambda request: renewals.append("x-refresh" in request.headers))
     submit(
         assignment=lease_next(rater=MembershipFactory(study=study, user__username="grace")), answer=Answer(ranks=[1, 2])
     )
     page.get_by_role("rowheader", name="grace").wait_for()
+    # A page that renews itself says so: it keeps no session alive.
+    assert renewals
+    assert all(renewals)
 
 
 def test_a_dispute_is_decided_with_the_keyboard(open_page, user, study):

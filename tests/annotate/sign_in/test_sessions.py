@@ -84,6 +84,17 @@ def test_activity_keeps_a_session_and_is_noted_once_a_minute(ada, settings, djan
     assert UserSession.objects.get().last_seen_at == before
 
 
+def test_a_page_that_renews_itself_keeps_no_session(ada, settings):
+    settings.SESSION_IDLE_MINUTES = 30
+    client = browser(ada, "x")
+    idle(client, 29)
+    assert client.get(reverse("account"), headers={"X-Refresh": "1"}).status_code == 200
+    idle_since = client.session["seen_at"]
+    assert idle_since < time.time() - 29 * 60
+    idle(client, 31)
+    assert client.get(reverse("account"), headers={"X-Refresh": "1"}).status_code == 302
+
+
 def test_sessions_that_ended_are_forgotten(ada):
     browser(ada, "x")
     browser(ada, "y")
