@@ -29,6 +29,7 @@ def main() -> None:
             if options.only not in attack.name:
                 continue
             begun, problem = time.monotonic(), ""
+            close_connections()
             try:
                 attack.run(instance)
             except Exception as error:
@@ -43,6 +44,13 @@ def main() -> None:
     if options.json:
         Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
     sys.exit(bool(broken))
+
+
+def close_connections() -> None:
+    """An attack may have killed the server at the other end."""
+    from django.db import connections
+
+    connections.close_all()
 
 
 if __name__ == "__main__":
