@@ -38,7 +38,9 @@ def main() -> None:
                     traceback.print_exc()
             seconds = round(time.monotonic() - begun, 1)
             results.append({"attack": attack.name, "held": not problem, "seconds": seconds, "problem": problem})
-            print(f"{'broke' if problem else 'held ':5} {seconds:6.1f} s  {attack.name}  {problem}".rstrip(), flush=True)
+            print(
+                f"{'broke' if problem else 'held ':5} {seconds:6.1f} s  {attack.name}  {problem}".rstrip(), flush=True
+            )
     broken = [result for result in results if not result["held"]]
     print(f"{len(results) - len(broken)} of {len(results)} held")
     if options.json:

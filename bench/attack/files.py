@@ -1,3 +1,5 @@
 """."""
+
 from attack.instance import Attack
+
 ATTACKS: list[Attack] = []

@@ -9,8 +9,9 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from attack.instance import Attack, Instance, check
 from crowd import ROOT
+
+from attack.instance import Attack, Instance, check
 
 
 def idle_connections(instance: Instance) -> None:
@@ -71,7 +72,9 @@ def bad_secret_key(instance: Instance) -> None:
     for content in (b"", b"short", b"\xff" * 60):
         (folder / "secret_key").write_bytes(content)
         ended = instance.command("check", PALATE_VAR=str(folder))
-        check(ended.returncode and len(ended.stderr.strip().splitlines()) == 1, f"key {content!r}: {ended.stderr[-200:]}")
+        check(
+            ended.returncode and len(ended.stderr.strip().splitlines()) == 1, f"key {content!r}: {ended.stderr[-200:]}"
+        )
 
 
 def production_without_a_database(instance: Instance) -> None:
@@ -89,8 +92,6 @@ def database_without_tables(instance: Instance) -> None:
 
 
 def broker_that_is_away(instance: Instance) -> None:
-    from django.test.utils import override_settings
-
     from palate.celery import app
     from training import operations
     from training.models import Run
@@ -104,8 +105,7 @@ def broker_that_is_away(instance: Instance) -> None:
 
     app.Task.delay = refused
     try:
-        with override_settings():
-            run = operations.queue_run(kind="simulate_raters", study=study, values={"judgements": 1, "raters": 1})
+        run = operations.queue_run(kind="simulate_raters", study=study, values={"judgements": 1, "raters": 1})
     finally:
         app.Task.delay = delay
     check(Run.objects.get(pk=run.pk).unsent, "a run that no broker took counts as sent")
@@ -177,7 +177,8 @@ def backup_and_restore(instance: Instance) -> None:
     check(ended.returncode == 0, ended.stderr[-300:])
     binaries = programs(instance)
     restored = subprocess.run(
-        [sys.executable, "manage.py", "restore", str(instance.folder / "backup")], cwd=ROOT, capture_output=True, text=True,
+        [sys.executable, "manage.py", "restore", str(instance.folder / "backup")],
+        cwd=ROOT, capture_output=True, text=True,
         env={**instance.environment(), "DATABASE_URL": address, "PATH": f"{binaries}:/usr/bin:/bin"},
     )  # fmt: skip
     check(restored.returncode == 0 and "all as they were" in restored.stdout, restored.stderr[-300:])

@@ -2,12 +2,13 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from io import StringIO
+from wsgiref.simple_server import make_server
 
 import psutil
 import pytest
@@ -20,6 +21,11 @@ from tests.factories import UserFactory
 from tests.training.brokers import free_port
 
 BASE_DIR = django_settings.BASE_DIR
+
+
+def healthy(environ, start_response):
+    start_response("200 OK", [])
+    return [b"ok"]
 
 
 @pytest.mark.django_db
@@ -36,8 +42,11 @@ def test_it_says_in_the_terminals_language_where_and_who(language, words, monkey
         monkeypatch.setenv(name, value)
     UserFactory(username="rater")
     said = StringIO()
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        Command(stdout=said, no_color=True)._say_where("http://here/", listening.getsockname()[1])
+    server = make_server("127.0.0.1", 0, healthy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    Command(stdout=said, no_color=True)._say_where("http://here/", server.server_port)
+    server.shutdown()
+    server.server_close()
     assert [word for word in words if word not in said.getvalue()] == []
     assert "manager" not in said.getvalue()
 

@@ -10,6 +10,7 @@ from argparse import ArgumentParser
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -70,7 +71,7 @@ class Command(BaseCommand):
             processes.stop()
 
     def _say_where(self, address: str, port: int) -> None:
-        _wait_until_listening(port)
+        _wait_until_answering(port)
         names = get_user_model().objects.filter(username__in=ACCOUNTS).values_list("username", flat=True)
         with translation.override(terminal.language()):
             logins = "".join(f"\n  {name} / {PASSWORD}   {_(ACCOUNTS[name])}" for name in sorted(names))
@@ -125,12 +126,12 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _wait_until_listening(port: int, seconds: float = 30) -> None:
+def _wait_until_answering(port: int, seconds: float = 120) -> None:
+    """The port is open before the web processes are there; who opened the page then would wait for them."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5):
+            return
         time.sleep(0.1)
 
 
