@@ -174,24 +174,6 @@ def test_paths_that_no_text_can_be(client, owner_of_all, path):
     assert client.get(path).status_code in (400, 404)
 
 
-@pytest.mark.parametrize(
-    "charset", ["unicode_escape", "raw_unicode_escape", "utf-7", "hex", "utf-16", "idna", "no-such"]
-)
-def test_texts_are_utf_8(client, owner_of_all, charset):
-    client.force_login(owner_of_all)
-    part = b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\n\\ud800+2AA-\r\n--b--\r\n'
-    body = f"multipart/form-data; boundary=b; charset={charset}"
-    for url in ("/studies/new/", "/studies/shop/settings/", "/account/tokens/"):
-        assert client.generic("POST", url, part, content_type=body).status_code == 415
-    for kind in ("application/x-www-form-urlencoded", "text/html", "application/json"):
-        answer = client.get("/studies/shop/standings/?group=\\ud800", CONTENT_TYPE=f"{kind}; charset={charset}")
-        assert answer.status_code == 415
-    assert (
-        client.post("/account/tokens/", part, content_type="multipart/form-data; boundary=b; charset=UTF-8").status_code
-        == 422
-    )
-
-
 def test_one_key_for_two_answers(client, study, rater):
     """A key that has been used stores nothing more."""
     client.force_login(rater.user)
