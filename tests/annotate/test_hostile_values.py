@@ -128,7 +128,7 @@ def test_every_field_of_every_form(client, study, rater, owner_of_all, who):
                 status = kept(client, "post", action or url, data)
                 assert status < 500, (name, action, field, value[:30])
                 filled += 1
-    assert filled > 500
+    assert filled > 100
 
 
 @pytest.mark.parametrize("name", ["account_login", "join", "password-new"])
