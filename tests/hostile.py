@@ -1,5 +1,7 @@
 """Texts that strangers bring: what has run, leaked or confused in tools of this kind before."""
 
+import json
+
 MARKUP = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(2)>",
@@ -88,3 +90,25 @@ JSON_VALUES = [
     ),
     *('"0001-01-01T00:00:00Z"', '"2026-02-30T25:61:61Z"', '"' + "a" * 300 + '"', "[" * 100_000, "[" * 500 + "]" * 500),
 ]
+
+HERE = "@@here@@"
+
+
+def _each_place(value):
+    """The value with each of its parts, itself included, replaced by the mark."""
+    yield HERE
+    if isinstance(value, dict):
+        for key in value:
+            yield from ({**value, key: inner} for inner in _each_place(value[key]))
+        yield {**value, HERE: 1}
+    elif isinstance(value, list):
+        for place in range(len(value)):
+            yield from ([*value[:place], inner, *value[place + 1 :]] for inner in _each_place(value[place]))
+
+
+def with_each_value(body, values):
+    """The JSON of a body with one after another of its parts replaced by one after another of the values."""
+    for place in _each_place(body):
+        for value in values:
+            name = value if value.startswith('"') else '"k"'
+            yield value, json.dumps(place).replace(f'"{HERE}":', f"{name}:").replace(f'"{HERE}"', value)

@@ -7,6 +7,8 @@ ERRORS = {
     "401": "No token, or one that does not hold.",
     "403": "The token lacks the scope.",
     "404": "There is no such thing, or it is not yours.",
+    "411": "The request does not say how long it is.",
+    "413": "The body is longer than `API_MAX_MB`.",
     "429": "Too many requests; `Retry-After` says how many seconds to wait.",
 }
 

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from annotate.judgements.models import MOST_SECONDS, Confidence, Judgement
 from annotate.prompts.models import Prompt, Response, Split
-from annotate.studies.models import Criterion, Method, Study
+from annotate.studies.models import MAX_CRITERIA, MAX_LABELS, MAX_SCORE, Criterion, Method, Study
 from annotate.webhooks.models import Event, Webhook
 from training.models import ModelVersion, ResponseReward, Run, RunKind
 
@@ -57,8 +57,8 @@ class StudySerializer(serializers.ModelSerializer[Study]):
 class NewCriterionSerializer(InputSerializer):
     key = serializers.SlugField(max_length=50)
     name = serializers.CharField(max_length=100, required=False)
-    minimum = serializers.FloatField(required=False)
-    maximum = serializers.FloatField(required=False)
+    minimum = serializers.FloatField(required=False, min_value=-MAX_SCORE, max_value=MAX_SCORE)
+    maximum = serializers.FloatField(required=False, min_value=-MAX_SCORE, max_value=MAX_SCORE)
 
 
 class LabelsField(serializers.ListField):
@@ -75,9 +75,9 @@ class NewStudySerializer(InputSerializer):
     replication = serializers.IntegerField(required=False, min_value=1, max_value=1000)
     validation_share = serializers.FloatField(required=False, min_value=0, max_value=1)
     test_share = serializers.FloatField(required=False, min_value=0, max_value=1)
-    criteria = NewCriterionSerializer(many=True, required=False)
+    criteria = NewCriterionSerializer(many=True, required=False, max_length=MAX_CRITERIA)  # type: ignore[call-arg]
     label_question = serializers.CharField(required=False, allow_blank=True, max_length=200)
-    labels = LabelsField(required=False)
+    labels = LabelsField(required=False, max_length=MAX_LABELS)
     ask_confidence = serializers.BooleanField(required=False)
 
 
@@ -88,7 +88,7 @@ class ChangedStudySerializer(InputSerializer):
     replication = serializers.IntegerField(required=False, min_value=1, max_value=1000)
     active = serializers.BooleanField(required=False)
     label_question = serializers.CharField(required=False, allow_blank=True, max_length=200)
-    labels = LabelsField(required=False)
+    labels = LabelsField(required=False, max_length=MAX_LABELS)
     ask_confidence = serializers.BooleanField(required=False)
 
 

@@ -5,13 +5,13 @@ from django.core.validators import validate_slug
 from django.utils.translation import gettext as _
 
 from annotate.exchange.bundles import MOST_RESPONSES, Bundle, Said, dense
-from annotate.exchange.files import EARLIEST, Row, brief, encodes, is_number, is_past
+from annotate.exchange.files import EARLIEST, Row, brief, is_number, is_past, storable
 from annotate.judgements.models import MOST_SECONDS
 from annotate.members.models import Standing
 from annotate.prompts.models import Split
 from annotate.tasks.models import ChosenBy, Part, Purpose
 
-MOST_NAME, MOST_LABEL = 200, 100
+MOST_NAME, MOST_LABEL, MAX_VERSION = 200, 100, 2**31 - 1
 SPLITS, PURPOSES = frozenset(Split.values), frozenset(Purpose.values)
 
 
@@ -50,14 +50,20 @@ def _sound_name(bundle: Bundle, names: dict[str, str]) -> None:
         if len(name) > MOST_NAME:
             wanted = _("has %(length)d characters; at most %(most)d are allowed")
             bundle.row.fail(field, wanted, length=len(name), most=MOST_NAME)
-        if "\0" in name:
-            bundle.row.fail(field, _("holds a NUL character, which PostgreSQL cannot store"))
-        if not encodes(name):
-            bundle.row.fail(field, _("holds half a surrogate pair, which is not valid Unicode"))
+        if not storable(name):
+            wanted = _("%(value)s; expected a text without NUL characters and halves of surrogate pairs")
+            bundle.row.fail(field, wanted, value=ascii(name)[:60])
 
 
 def _check_said(bundle: Bundle, said: Said, known: set[str]) -> None:
     row, k = bundle.row, len(said.shown)
+    texts = {"rater": said.rater or "", "comment": said.comment, "label": said.label, "device": said.device}
+    for field, text in (texts | {"judgement_id": said.external_id, "supersedes": said.supersedes}).items():
+        if not isinstance(text, str) or not storable(text):
+            wanted = _("%(value)s; expected a text without NUL characters and halves of surrogate pairs")
+            row.fail(field, wanted, value=ascii(text)[:60])
+    if not 0 <= said.instructions_version <= MAX_VERSION:
+        row.fail("instructions_version", _("%(value)s is no version"), value=brief(said.instructions_version))
     if not set(said.shown) <= known or len(set(said.shown)) != k or not k:
         wanted = _("the responses judged are not different ones of this row; equal texts cannot be compared")
         row.fail("responses", wanted)

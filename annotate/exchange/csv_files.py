@@ -17,7 +17,8 @@ SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bar
 SAMPLE_ROWS = 1000
 MAX_HEADER = MB
 NAN = "nan"
-_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
+# No two parts of it can take the same digits, so that a long cell is looked at once.
+_NUMBER = re.compile(r"\s*[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*")
 _PREAMBLE = re.compile(r"sep=(.)\r?\n?")
 
 Cells = tuple[int, list[str]]  # the line where the row ends, and its cells

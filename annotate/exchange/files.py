@@ -112,7 +112,7 @@ class Row:
         if value in (None, "", []):
             return []
         words = value if isinstance(value, list) else self.text(field, required=False).split(",")
-        if not all(isinstance(word, str) and len(word) <= 50 and _storable(word) for word in words):
+        if not all(isinstance(word, str) and len(word) <= 50 and storable(word) for word in words):
             said = _("%(value)s: expected words of at most 50 characters with commas between them")
             self.fail(field, said, value=brief(value))
         return sorted({word.strip() for word in words if word.strip()})
@@ -144,7 +144,7 @@ def encodes(text: str) -> bool:
     return True
 
 
-def _storable(text: str) -> bool:
+def storable(text: str) -> bool:
     return "\0" not in text and encodes(text)
 
 

@@ -8,9 +8,11 @@ from time import perf_counter
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from annotate.exchange.files import Row, wrong
+from annotate.exchange.files import Row, storable, wrong
 
 MB = 1024 * 1024
+# Characters of the name of a column.
+MAX_NAME = 1000
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ def too_large(row: Row, limits: Limits) -> str:
     if error := limits.columns_error(len(row.values)):
         return error
     for name, value in row.values.items():
+        if len(name) > MAX_NAME or not storable(name):
+            said = _("the field %(name)s: expected a name of at most %(most)d characters, without NUL")
+            return said % {"name": ascii(name[:60]), "most": MAX_NAME}
         if isinstance(value, str) and len(value) > limits.cell_bytes // 4 and _bytes(value) > limits.cell_bytes:
             said = _("the cell of %(name)s has more than %(most)d MB (IMPORT_MAX_CELL_MB)")
             return said % {"name": name[:60], "most": limits.cell_bytes // MB}

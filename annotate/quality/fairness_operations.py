@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from annotate.errors import PalateError
 from annotate.members.models import Membership
-from annotate.studies.models import Study
+from annotate.studies.models import MAX_LABELS, Study
 
 # Fewer would be no anonymity.
 LEAST_MINIMUM = 5
@@ -20,6 +20,8 @@ def set_groups(*, study: Study, groups: Sequence[str], minimum: int) -> None:
     words = [group.strip() for group in groups if group.strip()]
     if len(set(words)) < len(words) or len(words) == 1:
         raise PalateError(_("Name two groups or more, each once, or none."))
+    if len(words) > MAX_LABELS:
+        raise PalateError(_("Name at most %(n)d groups.") % {"n": MAX_LABELS})
     if any(len(word) > 100 for word in words):
         raise PalateError(_("The name of a group has at most 100 characters."))
     if minimum < LEAST_MINIMUM:

@@ -47,8 +47,8 @@ def validate_finite(value: float) -> None:
 
 def scale_number(label: Any, default: float) -> models.FloatField:
     """A number of a scale, far from where floating-point arithmetic overflows."""
-    limits = [MinValueValidator(-MAX_SCORE), MaxValueValidator(MAX_SCORE)]
-    return models.FloatField(label, default=default, validators=[validate_finite, *limits])
+    limits = (validate_finite, MinValueValidator(-MAX_SCORE), MaxValueValidator(MAX_SCORE))
+    return models.FloatField(label, default=default, validators=limits)
 
 
 def share(label: Any, default: float | None = 0.0, **options: Any) -> models.FloatField:

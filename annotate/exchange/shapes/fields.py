@@ -44,7 +44,7 @@ def match(row: Row, field: str, named: Any, names: Sequence[str]) -> str:
     """The one of `names` that a tool means by a name such as response-1, response_1 or 1."""
     if named in names:
         return str(named)
-    number = re.search(r"(\d+)$", str(named))
+    number = re.search(r"(?<!\d)(\d+)$", str(named)[-20:])
     same = [name for name in names if number and re.search(rf"(?<!\d){number[1]}$", name)]
     if len(same) != 1:
         row.fail(field, _("%(named)r names none of %(names)s"), named=named, names=", ".join(names))

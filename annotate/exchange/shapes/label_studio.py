@@ -52,7 +52,7 @@ def flat(row: Row, fields: Fields, notes: Notes) -> list[Bundle]:
         "id": row.values.get("annotation_id"),
         "completed_by": row.values.get("annotator"),
         "created_at": row.values.get("created_at"),
-        "lead_time": float(seconds) if seconds.replace(".", "", 1).isdigit() else None,
+        "lead_time": float(seconds) if seconds.replace(".", "", 1).isdecimal() else None,
         "result": [{**result, "from_name": name} for name, result in found.items()],
     }
     return [_bundle(row, fields, data, responses, list(_said(row, annotation, responses, notes)))]

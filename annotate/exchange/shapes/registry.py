@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
+import structlog
 from django.utils.translation import gettext as _
 
 from annotate.exchange.bundles import Bundle
@@ -13,6 +14,7 @@ from annotate.exchange.shapes.asked import QUESTIONS
 from annotate.exchange.shapes.fields import Fields
 from annotate.exchange.sources import Damaged
 
+log = structlog.get_logger("palate.imports")
 Parse = Callable[[Row], list[Bundle]]
 SHAPES = {
     "raw": "Palate's own raw export",
@@ -55,7 +57,13 @@ def parser(shape: str, fields: Fields, notes: Notes) -> Parse:
     def sound(row: Row) -> list[Bundle]:
         if isinstance(row, Damaged):
             row.refuse()
-        return parse(row)
+        try:
+            return parse(row)
+        # JSON may hold a value of any kind anywhere, and a shape looks into many of them.
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
+            log.warning("row_not_read", shape=shape, line=row.line, exc_info=True)
+            said = _("cannot be read as %(shape)s: a field holds a value of another kind than expected")
+            raise wrong(row.file.name, said % {"shape": shape}, row.line) from None
 
     return sound
 

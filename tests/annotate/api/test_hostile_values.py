@@ -10,10 +10,9 @@ from django.db import transaction
 from annotate.judgements.models import Judgement
 from annotate.webhooks.models import Event
 from tests.factories import CriterionFactory, TaskFactory
-from tests.hostile import JSON_VALUES
+from tests.hostile import JSON_VALUES, with_each_value
 
 pytestmark = pytest.mark.django_db
-HERE = "@@here@@"
 
 
 def bodies(study):
@@ -44,18 +43,6 @@ def bodies(study):
     ]  # fmt: skip
 
 
-def each_place(value):
-    """The value with each of its parts, itself included, replaced by the mark."""
-    yield HERE
-    if isinstance(value, dict):
-        for key in value:
-            yield from ({**value, key: inner} for inner in each_place(value[key]))
-        yield {**value, HERE: 1}
-    elif isinstance(value, list):
-        for place in range(len(value)):
-            yield from ([*value[:place], inner, *value[place + 1 :]] for inner in each_place(value[place]))
-
-
 @pytest.mark.parametrize("number", range(7))
 def test_every_field_of_every_body(client, bearer, owner, number):
     owner.study.labels, owner.study.ask_confidence = ["yes"], True
@@ -77,11 +64,8 @@ def test_every_field_of_every_body(client, bearer, owner, number):
         return answer
 
     assert ask(json.dumps(body)).status_code in (200, 201, 422)
-    for place in each_place(body):
-        for value in JSON_VALUES:
-            name = value if value.startswith('"') else '"k"'
-            raw = json.dumps(place).replace(f'"{HERE}":', f"{name}:").replace(f'"{HERE}"', value)
-            assert ask(raw).status_code < 500, (raw[:300], value[:40])
+    for value, raw in with_each_value(body, JSON_VALUES):
+        assert ask(raw).status_code < 500, (raw[:300], value[:40])
 
 
 @pytest.mark.parametrize(
