@@ -29,7 +29,7 @@ def absurd(config: Mapping[str, Any], folder: Path | None = None) -> str:
             }  # fmt: skip
     layers, experts, parameters = _estimate(config)
     if layers * experts > MAX_MODULES:
-        said = _("config.json describes %(n)d experts in all; at most %(most)d are taken")
+        said = _("config.json describes too many experts, %(n)d; at most %(most)d are taken")
         return said % {"n": layers * experts, "most": MAX_MODULES}
     weights = sum(file.stat().st_size for file in folder.rglob("*.safetensors")) if folder else 0
     most = min(MAX_PARAMETERS, SHARED * weights + UNCOUNTED) if weights else MAX_PARAMETERS

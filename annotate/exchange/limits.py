@@ -35,7 +35,7 @@ class Limits:
 
     def columns_error(self, count: int) -> str:
         """What is wrong with so many columns; nothing where nothing is."""
-        said = _("has %(count)d columns; at most %(most)d are taken (IMPORT_MAX_COLUMNS)")
+        said = _("the number of columns is %(count)d; at most %(most)d are taken (IMPORT_MAX_COLUMNS)")
         return said % {"count": count, "most": self.columns} if count > self.columns else ""
 
 

@@ -21,7 +21,7 @@ def set_groups(*, study: Study, groups: Sequence[str], minimum: int) -> None:
     if len(set(words)) < len(words) or len(words) == 1:
         raise PalateError(_("Name two groups or more, each once, or none."))
     if len(words) > MAX_LABELS:
-        raise PalateError(_("Name at most %(n)d groups.") % {"n": MAX_LABELS})
+        raise PalateError(_("The number of groups is limited to %(n)d.") % {"n": MAX_LABELS})
     if any(len(word) > 100 for word in words):
         raise PalateError(_("The name of a group has at most 100 characters."))
     if minimum < LEAST_MINIMUM:

@@ -49,10 +49,15 @@ class Forms(HTMLParser):
             self.forms[-1][1][self.select] = given.get("value") or ""
 
 
+def some_values(turn):
+    """Three of the values, others at each turn: all fields with all values take minutes and find no more."""
+    return [VALUES[(turn + step) % len(VALUES)] for step in (0, 5, 10)]
+
+
 def each_field(fields):
-    """The form with one field after another set to one value after another."""
-    for name in fields.keys() - {"csrfmiddlewaretoken"}:
-        for value in VALUES:
+    """The form with one field after another set to some values, one after another."""
+    for turn, name in enumerate(sorted(fields.keys() - {"csrfmiddlewaretoken"})):
+        for value in some_values(turn):
             yield name, value, {**fields, name: value}
 
 
@@ -96,8 +101,8 @@ def test_the_query_of_every_address(client, study, rater, owner_of_all):
     found = []
     for user, names in ((rater.user, RATERS | {"correct"}), (owner_of_all, MANAGERS | {"studies", "study-create"})):
         client.force_login(user)
-        for name, url in pages(names, study, rater):
-            for value in VALUES:
+        for turn, (name, url) in enumerate(pages(names, study, rater)):
+            for value in some_values(turn):
                 if (status := kept(client, "get", url, dict.fromkeys(ASKED, value[:2000]))) >= 500:
                     found.append((name, value[:30], status))
     assert found == []
@@ -131,7 +136,7 @@ def test_every_field_of_every_form(client, study, rater, owner_of_all, who):
                 status = kept(client, "post", action or url, data)
                 assert status < 500, (name, action, field, value[:30])
                 filled += 1
-    assert filled > 100
+    assert filled > 30
 
 
 @pytest.mark.parametrize("name", ["account_login", "join", "password-new"])

@@ -146,9 +146,7 @@ def test_http_leads_to_https_of_the_one_name(proxy):
     client.close()
 
 
-@pytest.mark.parametrize(
-    "path", ["/login/", "/studies/preview/", "/api/v1/studies/s/prompts/", "/assignments/1/judge/"]
-)
+@pytest.mark.parametrize("path", ["/login/", "/studies/preview/", "/assignments/1/judge/"])
 def test_large_bodies_are_refused_where_no_file_is_expected(proxy, path):
     assert proxy.ask(path, method="POST", body=b"x" * 7_000_000)[0].status == 413
 
@@ -157,6 +155,12 @@ def test_large_bodies_are_refused_where_no_file_is_expected(proxy, path):
 def test_files_are_passed_on(proxy, path):
     answer, content = proxy.ask(path, method="POST", body=b"x" * 7_000_000)
     assert (answer.status, json.loads(content)["length"]) == (200, 7_000_000)
+
+
+def test_the_api_takes_what_its_setting_says(proxy):
+    path = "/api/v1/studies/s/prompts/"
+    assert proxy.ask(path, method="POST", body=b"x" * 7_000_000)[0].status == 200
+    assert proxy.ask(path, method="POST", body=b"x" * 17_000_000)[0].status == 413
 
 
 def test_counts_are_not_for_strangers(proxy):

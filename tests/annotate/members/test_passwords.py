@@ -155,7 +155,7 @@ def test_whose_accounts_were_made_before_this_was_recorded_is_told_by_their_age(
     )
     second = MembershipFactory(user=second.user)
     with connection.cursor() as cursor:
-        cursor.execute(import_module("annotate.migrations.0018_accounts_made_for_a_study").MARK)
+        cursor.execute(import_module("annotate.migrations.0019_accounts_made_for_a_study").MARK)
     marked = Membership.objects.filter(made_account=True, role="rater")
     assert set(marked) == {made, study.memberships.get(user=second.user)}
 

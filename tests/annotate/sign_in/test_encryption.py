@@ -50,7 +50,7 @@ def test_what_was_stored_in_plain_text_works_and_is_encrypted_by_the_migration()
         row.data = {name: decrypt(value) if isinstance(value, str) else value for name, value in row.data.items()}
         row.save()
     assert secret in str(stored())
-    import_module("annotate.migrations.0019_encrypt_second_steps").encrypt(apps, None)
+    import_module("annotate.migrations.0020_encrypt_second_steps").encrypt(apps, None)
     assert secret not in str(stored())
     assert opens(secret, codes)
 

@@ -14,7 +14,7 @@ def encrypt(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotate", "0018_accounts_made_for_a_study"),
+        ("annotate", "0019_accounts_made_for_a_study"),
         ("mfa", "0003_authenticator_type_uniq"),
     ]
     operations = [migrations.RunPython(encrypt, migrations.RunPython.noop)]

@@ -15,7 +15,7 @@ WHERE m.user_id = u.id AND m.created_at BETWEEN u.date_joined AND u.date_joined 
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotate', '0017_sign_in_counters'),
+        ('annotate', '0018_sign_in_counters'),
     ]
 
     operations = [
