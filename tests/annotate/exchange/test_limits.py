@@ -58,7 +58,7 @@ NAMES = [f"c{n}" for n in range(51)]
 )
 def test_columns(write, name, data):
     message = refused(write(name, data))
-    assert "has 51 columns; at most 50 are taken (IMPORT_MAX_COLUMNS)" in message
+    assert "the number of columns is 51; at most 50 are taken (IMPORT_MAX_COLUMNS)" in message
 
 
 def test_columns_of_parquet(tmp_path):
