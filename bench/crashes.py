@@ -43,17 +43,22 @@ BOOKS = {
         SELECT count(*) FROM annotate_assignment a WHERE state = 'judged' AND NOT EXISTS (
         SELECT FROM annotate_judgement j WHERE j.task_id = a.task_id AND j.rater_id = a.rater_id)""",
 }
+# Once no lease holds a slot, what is taken is what was judged: other tasks would be handed out no more.
+STUCK = """
+    SELECT count(*) FROM annotate_task t WHERE slots_taken >= replication AND replication > (
+    SELECT count(*) FROM annotate_judgement j WHERE j.task_id = t.id AND live)"""
 UNFINISHED = """
-    SELECT count(*) FROM annotate_task t WHERE replication <> (
+    SELECT count(*) FROM annotate_task t WHERE replication > (
     SELECT count(*) FROM annotate_judgement j WHERE j.task_id = t.id AND live)"""
 LOSSES = ["confirmed answers that are lost", "runs that are lost", "runs that are stuck", "raters that failed"]
-ZERO = [*BOOKS, "tasks that nobody finished", *LOSSES]
+ZERO = [*BOOKS, "tasks that are stuck", *LOSSES]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--raters", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=300, help="how long processes are killed (default: 300)")
+    parser.add_argument("--finish", type=float, default=60, help="how long raters go on afterwards (default: 60)")
     parser.add_argument("--pause", type=float, default=4, help="seconds between two kills, on average (default: 4)")
     parser.add_argument("--tasks", type=int, default=6000)
     parser.add_argument("--replication", type=int, default=5)
@@ -93,14 +98,19 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, int]:
             thread.over.set()
         for thread in (*raters, manager):
             thread.join()
-        # Those who walked away come back, now that nothing dies any more; what is left is finished up to a point.
+        # Those who walked away come back, now that nothing dies any more.
         expire_all()
         last = [Rater(study.slug, session, seed=-n, careful=True) for n, session in enumerate(sessions)]
         for rater in last:
             rater.start()
-        stuck = await_runs(manager.accepted)
+        until = time.monotonic() + options.finish
+        for rater in last:
+            rater.join(max(0.0, until - time.monotonic()))
+            rater.over.set()
         for rater in last:
             rater.join()
+        stuck = await_runs(manager.accepted)
+        release_all(study)
     everybody = (*raters, *last)
     problems = [thread.problem for thread in (*everybody, manager) if thread.problem]
     for problem in problems[:3]:
@@ -117,7 +127,8 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, int]:
         "runs confirmed": len(manager.accepted),
         **{f"runs that ended {state}": count for state, count in sorted(states.items())},
         **{name: int(query(sql)[0][0]) for name, sql in BOOKS.items()},
-        "tasks that nobody finished": int(query(UNFINISHED)[0][0]),
+        "tasks that are stuck": int(query(STUCK)[0][0]),
+        "tasks left unfinished": int(query(UNFINISHED)[0][0]),
         "confirmed answers that are lost": len(confirmed - stored),
         "runs that are lost": len(manager.accepted - known),
         "runs that are stuck": stuck,
@@ -216,6 +227,15 @@ def query(sql: str) -> list[tuple[Any, ...]]:
 
 def expire_all() -> None:
     query("UPDATE annotate_assignment SET expires_at = now() - interval '1 second' WHERE state = 'leased'")
+
+
+def release_all(study: Any) -> None:
+    """Let every lease run out, and give back what they hold, as the next rater who comes does."""
+    from annotate.tasks.operations import give_back, lease_next
+
+    expire_all()
+    if assignment := lease_next(rater=study.memberships.get(user__username="bench-0")):
+        give_back(assignment=assignment)
 
 
 def await_runs(accepted: set[int]) -> int:

@@ -22,5 +22,5 @@ def test_the_books_balance_after_a_bad_day(tmp_path):
     assert result["times that PostgreSQL was killed"] > 0
     # Replication 3, 40 tasks: exactly 120 votes are stored, and a confirmed answer is one of them.
     assert 0 < result["answers confirmed"] <= 120
-    assert result["tasks that nobody finished"] == result["confirmed answers that are lost"] == 0
+    assert result["tasks left unfinished"] == result["confirmed answers that are lost"] == 0
     assert result["runs that are lost"] == result["runs that are stuck"] == 0
