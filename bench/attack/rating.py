@@ -1,0 +1,38 @@
+"""What a rater's browser does, for the attacks that need raters."""
+
+import re
+from typing import Any
+
+from attack.instance import Answer, Visitor, check
+
+JSON = {"Accept": "application/json"}
+
+
+def rating_page(rater: Visitor, study: Any, *, seconds: float = 60) -> Answer:
+    answer = rater.get(f"/studies/{study.slug}/rate/", seconds=seconds)
+    check(answer.status == 200, f"the rating page answers {answer.status}")
+    return answer
+
+
+def assignment_on(page: Answer) -> str:
+    """The number of the assignment that a page shows; empty when it shows none."""
+    found = re.search(r'data-assignment="(\d+)"', page.text)
+    return found[1] if found else ""
+
+
+def take_task(rater: Visitor, study: Any) -> str:
+    """The number of the assignment that the rater is given."""
+    assignment = assignment_on(rating_page(rater, study))
+    check(assignment, "the rater is given no task")
+    return assignment
+
+
+def send_answer(rater: Visitor, assignment: str, **fields: Any) -> Answer:
+    return rater.post(f"/assignments/{assignment}/judge/", {"preference": "a2", **fields}, **JSON)
+
+
+def judge_next(rater: Visitor, study: Any, **fields: Any) -> Answer:
+    """Judge the next task; the answer is the server's."""
+    answer = send_answer(rater, take_task(rater, study), **fields)
+    check(answer.status == 200, f"an ordinary judgement: {answer.status} {answer.text[:200]}")
+    return answer
