@@ -5,11 +5,12 @@ import re
 import time
 from typing import Any
 
+from crowd import web_server
+
 from attack.answers import ATTACKS as ANSWERS
 from attack.instance import PASSWORD, Attack, Instance, Visitor, check, free_port
 from attack.rating import assignment_on, judge_next, rating_page
 from attack.texts import forget_failures
-from crowd import web_server
 
 
 def account(instance: Instance, name: str) -> Any:
@@ -56,7 +57,9 @@ def flag_everything(instance: Instance) -> None:
         if answer.status == 429:
             break
         flagged += 1
-    check(answer and answer.status == 429 and "Retry-After" in answer.headers, f"{flagged} tasks were flagged in one go")
+    check(
+        answer and answer.status == 429 and "Retry-After" in answer.headers, f"{flagged} tasks were flagged in one go"
+    )
     check("You have skipped or flagged" in answer.text, "the page does not say why")
     taken_out = study.tasks.filter(withdrawn=True).count()
     check(taken_out <= 5, f"one rater took out {taken_out} tasks")
@@ -140,7 +143,9 @@ def tokens(instance: Instance) -> None:
     study = instance.study()
     session = instance.member(study, "manager")  # signed in, but not a moment ago
     answer = session.post("/account/tokens/", {"name": "x", "scopes": "read", "days": "9"})
-    check(answer.status == 302 and "/account/confirm/" in answer.headers["Location"], f"a token at once: {answer.status}")
+    check(
+        answer.status == 302 and "/account/confirm/" in answer.headers["Location"], f"a token at once: {answer.status}"
+    )
     name = f"{study.slug}-tokens"
     user = account(instance, name)
     study.memberships.create(user=user, role="manager")
@@ -148,7 +153,9 @@ def tokens(instance: Instance) -> None:
     api = f"/api/v1/studies/{study.slug}/"
     check(program.get(api).status == 200, "a token that holds is refused")
     new = "an even longer password"
-    changed = signed_in(instance, name).post("/account/password/", {"oldpassword": PASSWORD, "password1": new, "password2": new})
+    changed = signed_in(instance, name).post(
+        "/account/password/", {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    )
     check(changed.status == 302, f"the password is not changed: {changed.status}")
     check(program.get(api).status == 401, "the token outlives its password")
     check(not ApiToken.objects.filter(user=user).exists(), "its row stays")
@@ -160,12 +167,24 @@ def private_pages(instance: Instance) -> None:
     rater, manager, program = instance.member(study), instance.member(study, "manager"), instance.program(study)
     judge_next(rater, study)
     base = f"/studies/{study.slug}"
-    pages = ["/", "/account/", "/account/tokens/", "/account/sessions/", "/account/2fa/", "/account/log.csv", f"{base}/"]
-    pages += [f"{base}/{page}" for page in ("members/", "export/raw.csv", "export/pairs.jsonl", "quality.csv", "log.csv")]
+    pages = [
+        "/",
+        "/account/",
+        "/account/tokens/",
+        "/account/sessions/",
+        "/account/2fa/",
+        "/account/log.csv",
+        f"{base}/",
+    ]
+    pages += [
+        f"{base}/{page}" for page in ("members/", "export/raw.csv", "export/pairs.jsonl", "quality.csv", "log.csv")
+    ]
     asked = [(path, manager.get(path)) for path in pages]
     asked += [(f"{base}/{page}", rater.get(f"{base}/{page}")) for page in ("rate/", "history/")]
     api = f"/api/v1/studies/{study.slug}"
-    asked += [(f"{api}/{page}", program.get(f"{api}/{page}")) for page in ("judgements/", "export/raw.csv", "webhooks/")]
+    asked += [
+        (f"{api}/{page}", program.get(f"{api}/{page}")) for page in ("judgements/", "export/raw.csv", "webhooks/")
+    ]
     for path, answer in asked:
         check("no-store" in answer.headers.get("Cache-Control", ""), f"{path} ({answer.status}) may be kept by a cache")
 
@@ -219,7 +238,11 @@ def required_second_step(instance: Instance) -> None:
         with web_server(instance.folder, port, workers=1):
             for visitor in (manager, rater, program):
                 visitor.port = port
-            for path in (f"/studies/{study.slug}/members/", f"/studies/{study.slug}/export/raw.csv", "/account/tokens/"):
+            for path in (
+                f"/studies/{study.slug}/members/",
+                f"/studies/{study.slug}/export/raw.csv",
+                "/account/tokens/",
+            ):
                 answer = manager.get(path)
                 check("/account/2fa/" in answer.headers.get("Location", ""), f"{path} opens: {answer.status}")
             check(program.get(f"/api/v1/studies/{study.slug}/").status == 403, "a token gets around the second step")

@@ -1,5 +1,6 @@
 """Answers after the end, the log of what was done, and what is left of a study and of a person."""
 
+import re
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,7 +14,7 @@ PRIVATE = "private words of a rater"
 
 
 def after_the_end(instance: Instance, end: Callable[[Instance, Any], None]) -> None:
-    """After the study was closed and the lease ran out, or after the rater was excluded or removed, nothing is stored."""
+    """After the study was closed and the lease ran out, or the rater was excluded or removed, nothing is stored."""
     from annotate.judgements.models import Judgement
     from annotate.tasks.models import Assignment
 
@@ -81,20 +82,20 @@ def erasure_against_answers(instance: Instance) -> None:
         instance.tasks(study, ["One?", "Two?"])
         rater = instance.member(study)
         member, assignment, statuses = study.memberships.get(), take_task(rater, study), []
-        requests = [
-            lambda rater=rater, assignment=assignment: statuses.append(send_answer(rater, assignment, comment=PRIVATE).status),
-            lambda rater=rater, assignment=assignment: rater.post(
-                f"/assignments/{assignment}/draft/", {"comment": PRIVATE}, **JSON
-            ),
-            partial(erase_member, member=member),
-        ]
-        at_once(requests)
+        answered = partial(answer_and_draft, rater, assignment, statuses)
+        at_once([answered, answered, partial(erase_member, member=member)])
         check(all(status < 500 for status in statuses), f"an answer meanwhile: {statuses}")
         member.refresh_from_db()
         check(member.kind == "erased" and member.user is None, "the rater is not erased")
         check(not Judgement.objects.filter(rater=member).exclude(comment="").exists(), "a comment stays")
         check(not Assignment.objects.filter(rater=member, draft__isnull=False).exists(), "a draft stays")
         check(not Assignment.objects.filter(rater=member, state="leased").exists(), "a lease stays")
+
+
+def answer_and_draft(rater: Visitor, assignment: str, statuses: list[int]) -> None:
+    visitor = Visitor(rater.port, dict(rater.cookies))
+    draft = visitor.post(f"/assignments/{assignment}/draft/", {"comment": PRIVATE}, **JSON)
+    statuses += [draft.status, send_answer(visitor, assignment, comment=PRIVATE).status]
 
 
 def at_once(calls: list[Callable[[], Any]]) -> None:
@@ -142,9 +143,7 @@ def rewrites_corrected_at_once(instance: Instance) -> None:
 
 
 def checks_in_the_history(instance: Instance) -> None:
-    """Answers to tasks with a known answer look like all others in a rater's own history, and can be changed like them."""
-    import re
-
+    """Answers to checks look like all others in a rater's own history, and can be changed like them."""
     from annotate.judgements.models import Judgement
     from annotate.known_answers.operations import set_known_answer
 
@@ -180,7 +179,10 @@ def changes_in_the_log(instance: Instance) -> None:
         ("member", lambda: manager.post(f"{base}/members/{member.pk}/tags/", {"tags": "de"})),
         ("member reinstated", lambda: manager.post(f"{base}/members/{member.pk}/let-go-on/")),
         ("invitation", lambda: manager.post(f"{base}/invitations/", {"days": "3"})),
-        ("known answer", lambda: manager.post(f"{base}/tasks/{tasks[-1].pk}/known-answer/", {"preference": "a2", "purpose": "gold"})),
+        (
+            "known answer",
+            lambda: manager.post(f"{base}/tasks/{tasks[-1].pk}/known-answer/", {"preference": "a2", "purpose": "gold"}),
+        ),
         ("task ", lambda: rater.post(f"/assignments/{flagged}/skip/", {"reason": "unsafe"})),
         ("flags", lambda: manager.post(f"{base}/tasks/{task}/resolve/", {"decision": "hand-out"})),
         ("dispute", lambda: manager.post(f"{base}/tasks/{task}/decide/", {"preference": "a2"})),
@@ -201,6 +203,7 @@ def changes_in_the_log(instance: Instance) -> None:
 def accounts_in_the_log(instance: Instance) -> None:
     from django.contrib.auth.models import User
 
+    from annotate.api.models import ApiToken
     from annotate.audit.models import Entry
 
     user = User.objects.create_user(username="logged", password=PASSWORD)
@@ -208,19 +211,15 @@ def accounts_in_the_log(instance: Instance) -> None:
     visitor.post("/login/", {"login": "logged", "password": PASSWORD})
     visitor.post("/account/tokens/", {"name": "x", "scopes": "read", "days": "9"})
     superuser = instance.member(instance.study(), superuser=True)
-    token = user.api_tokens.get() if hasattr(user, "api_tokens") else newest_token(user)
+    token = ApiToken.objects.get(user=user)
     check(superuser.post(f"/account/tokens/all/{token.pk}/end/").status == 302, "a superuser cannot end a token")
     visitor.post("/logout/")
     entries = Entry.objects.filter(study=None, user=user).order_by("pk").values_list("action", "subject")
-    check(list(entries) == [("signed_in", "account"), ("added", "token"), ("signed_out", "account")], f"{list(entries)}")
+    check(
+        list(entries) == [("signed_in", "account"), ("added", "token"), ("signed_out", "account")], f"{list(entries)}"
+    )
     ended = Entry.objects.filter(action="removed", subject="token").latest("pk")
     check(ended.details["of"] == "logged", "the end of somebody's token is not on record")
-
-
-def newest_token(user: Any) -> Any:
-    from annotate.api.models import ApiToken
-
-    return ApiToken.objects.filter(user=user).latest("pk")
 
 
 def deleted_study(instance: Instance) -> None:
@@ -228,7 +227,11 @@ def deleted_study(instance: Instance) -> None:
 
     study, other = instance.study(), instance.study()
     instance.tasks(study, ["What?"])
-    owner, manager, foreign = instance.member(study, "owner"), instance.member(study, "manager"), instance.member(other, "owner")
+    owner, manager, foreign = (
+        instance.member(study, "owner"),
+        instance.member(study, "manager"),
+        instance.member(other, "owner"),
+    )
     judge_next(instance.member(study), study)
     folders = [instance.folder / "uploads" / f"{study.pk}-1-x", instance.folder / "models" / study.slug]
     for folder in folders:
@@ -253,8 +256,12 @@ def rows_of(study: int) -> dict[str, int]:
 
     from annotate.studies.models import Study
 
-    fields = [(model, field) for model in apps.get_models() for field in model._meta.fields if field.related_model is Study]
-    counts = {model._meta.label: model._default_manager.filter(**{field.name: study}).count() for model, field in fields}
+    fields = [
+        (model, field) for model in apps.get_models() for field in model._meta.fields if field.related_model is Study
+    ]
+    counts = {
+        model._meta.label: model._default_manager.filter(**{field.name: study}).count() for model, field in fields
+    }
     return {name: count for name, count in counts.items() if count}
 
 

@@ -39,7 +39,11 @@ def anonymous_upload(instance: Instance) -> None:
 
 
 def begin_upload(
-    instance: Instance, path: str, length: str, visitor: Visitor | None = None, form: str = "multipart/form-data; boundary=b"
+    instance: Instance,
+    path: str,
+    length: str,
+    visitor: Visitor | None = None,
+    form: str = "multipart/form-data; boundary=b",
 ) -> tuple[int, int]:
     """Send up to 50 MB until the server answers; its status (0 where it hung up) and how many bytes it took."""
     cookies = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items()) if visitor else ""
@@ -91,7 +95,10 @@ def long_forms(instance: Instance) -> None:
     rater = instance.member(study)
     assignment = take_task(rater, study)
     paths = [f"/assignments/{assignment}/{name}/" for name in ("judge", "draft", "skip")]
-    for path, visitor in [("/login/", None), *((path, rater) for path in [*paths, f"/studies/{study.slug}/rate/ahead/"])]:
+    for path, visitor in [
+        ("/login/", None),
+        *((path, rater) for path in [*paths, f"/studies/{study.slug}/rate/ahead/"]),
+    ]:
         for form in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=b"):
             with nothing_is_stored(instance):
                 status, sent = begin_upload(instance, path, "Content-Length: 52428800", visitor, form)
@@ -108,8 +115,12 @@ def quota(instance: Instance) -> None:
         with (folder / "file").open("wb") as full:
             full.truncate(4096 * MB)  # holds nothing and takes no room
         try:
-            answer = manager.post(f"/studies/{study.slug}/exchange/file/", {"file": ("a.csv", b"prompt\nWhat?\n" * 9999)})
-            check(answer.status in (413, 422) and "UPLOAD_QUOTA_MB" in answer.text, f"the quota {words}: {answer.status}")
+            answer = manager.post(
+                f"/studies/{study.slug}/exchange/file/", {"file": ("a.csv", b"prompt\nWhat?\n" * 9999)}
+            )
+            check(
+                answer.status in (413, 422) and "UPLOAD_QUOTA_MB" in answer.text, f"the quota {words}: {answer.status}"
+            )
             check(not study.runs.exists(), "an upload beyond the quota is imported")
         finally:
             (folder / "file").unlink()
@@ -228,7 +239,9 @@ def absurd_model(instance: Instance, changed: dict[str, Any]) -> None:
     ):
         ended = instance.command(*command, "--study", study.slug, seconds=PATIENCE)
         lines = ended.stderr.strip().splitlines()
-        check(ended.returncode and len(lines) == 1 and "config.json" in lines[0], f"{command[0]}: {ended.stderr[-300:]}")
+        check(
+            ended.returncode and len(lines) == 1 and "config.json" in lines[0], f"{command[0]}: {ended.stderr[-300:]}"
+        )
 
 
 def hostile(name: str, file: str, content: Any, words: str) -> Attack:
@@ -248,5 +261,8 @@ ATTACKS: list[Attack] = [
     hostile("deeply nested JSON lines", "a.jsonl", nested_lines, "nested"),
     Attack("6 a model with a billion layers", partial(absurd_model, changed={"num_hidden_layers": 10**9})),
     Attack("6 a model that is a billion wide", partial(absurd_model, changed={"hidden_size": 10**9})),
-    Attack("6 a model larger than its weights", partial(absurd_model, changed={"hidden_size": 2**20, "num_hidden_layers": 100})),
+    Attack(
+        "6 a model larger than its weights",
+        partial(absurd_model, changed={"hidden_size": 2**20, "num_hidden_layers": 100}),
+    ),
 ]

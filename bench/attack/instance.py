@@ -47,7 +47,9 @@ class Visitor:
     def get(self, path: str, *, seconds: float = 60, **headers: str) -> Answer:
         return self._ask("GET", path, None, headers, seconds)
 
-    def post(self, path: str, fields: Mapping[str, Any] | None = None, *, seconds: float = 60, **headers: str) -> Answer:
+    def post(
+        self, path: str, fields: Mapping[str, Any] | None = None, *, seconds: float = 60, **headers: str
+    ) -> Answer:
         """Send a form; a value that is a pair of name and bytes is a file."""
         if "csrftoken" not in self.cookies and not self.token:
             self.get("/account/" if "sessionid" in self.cookies else "/login/")
@@ -135,7 +137,9 @@ class Instance:
         sets = []
         for n, text in enumerate(prompts):
             prompt = Prompt.objects.create(study=study, external_id=f"{n}", text=text, split=Split.TRAIN)
-            pair = [Response(prompt=prompt, external_id=str(r), text=f"{response} {r}", author_name="x") for r in (1, 2)]
+            pair = [
+                Response(prompt=prompt, external_id=str(r), text=f"{response} {r}", author_name="x") for r in (1, 2)
+            ]
             sets.append(Response.objects.bulk_create(pair))
         create_tasks(study=study, response_sets=sets)
         return list(study.tasks.order_by("pk"))

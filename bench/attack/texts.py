@@ -69,7 +69,8 @@ def quadratic_texts(instance: Instance, text_format: str) -> None:
 
 SLOW_TEXTS = [
     "\n" * 100_000, "\\[" * 60_000, "> " * 100_000, "**a" * 40_000, "[" * 100_000, "`" * 100_000, "User:\n" * 20_000,
-    "- " * 50_000, "![](" * 30_000, "<a " * 30_000, "| a " * 30_000, "1. " * 40_000, "&#x26;" * 20_000, "http://" * 15_000,
+    "- " * 50_000, "![](" * 30_000, "<a " * 30_000, "| a " * 30_000, "1. " * 40_000,
+    "&#x26;" * 20_000, "http://" * 15_000,
 ]  # fmt: skip
 
 
@@ -138,7 +139,8 @@ def private_use_characters(instance: Instance) -> None:
 
 PRIVATE_USE = [
     "&#xE000;0&#xE001;", "&#57344;99999999999&#57345;", "\ue0000\ue001", "\ue000", "\ue001\ue000", "\ue000x\ue001 $a$",
-    "\uf8ff \U000f0000 \U0010fffd", "&#xE000;&#xE000;1&#xE001;", "```\n\ue0001\ue001\n```", "\ufdd0\uffff\U0001ffff", "$\ue0000\ue001$",
+    "\uf8ff \U000f0000 \U0010fffd", "&#xE000;&#xE000;1&#xE001;", "```\n\ue0001\ue001\n```",
+    "\ufdd0\uffff\U0001ffff", "$\ue0000\ue001$",
 ]  # fmt: skip
 
 
@@ -148,7 +150,11 @@ def enormous_scales(instance: Instance) -> None:
     for low, high in (("-1e308", "1e308"), ("1", "1e308"), ("-1e308", "5"), ("nan", "5"), ("1", "inf"), ("1", "1e999")):
         scale = {"name": "Size", "minimum": low, "maximum": high}
         refused(manager.post(f"/studies/{study.slug}/scales/", scale), f"a scale from {low} to {high}")
-        rows = {**NEW_STUDY, "criteria-TOTAL_FORMS": "1", **{f"criteria-0-{key}": value for key, value in scale.items()}}
+        rows = {
+            **NEW_STUDY,
+            "criteria-TOTAL_FORMS": "1",
+            **{f"criteria-0-{key}": value for key, value in scale.items()},
+        }
         for path in ("/studies/new/", "/studies/preview/"):
             refused(manager.post(path, rows), f"{path} with a scale from {low} to {high}")
         body = f'{{"slug": "big", "name": "Big", "criteria": [{{"key": "size", "minimum": {low}, "maximum": {high}}}]}}'
@@ -193,12 +199,16 @@ def halves_of_surrogates(instance: Instance) -> None:
             no_server_error(manager.post(f"{base}/{path}/", fields), f"{path}: {field} = {bad!r}")
         no_server_error(instance.stranger().post("/login/", {"login": bad, "password": bad}), f"sign-in as {bad!r}")
         for path, body in json_bodies(bad).items():
-            refused(program.send(f"{api}/{path}", body, method="POST" if path else "PATCH"), f"{path or 'study'}: {bad!r}")
+            refused(
+                program.send(f"{api}/{path}", body, method="POST" if path else "PATCH"), f"{path or 'study'}: {bad!r}"
+            )
     forget_failures()
 
 
-FORMS = [("settings", "name"), ("settings", "text_format"), ("scales", "name"), ("members", "username"), ("members", "role"),
-         ("state", "to"), ("invitations", "tags"), ("runs/new/simulate_raters", "seed")]  # fmt: skip
+FORMS = [
+    ("settings", "name"), ("settings", "text_format"), ("scales", "name"), ("members", "username"), ("members", "role"),
+    ("state", "to"), ("invitations", "tags"), ("runs/new/simulate_raters", "seed"),
+]  # fmt: skip
 
 
 def json_bodies(text: str) -> dict[str, Any]:
@@ -207,7 +217,8 @@ def json_bodies(text: str) -> dict[str, Any]:
     judgement = {"judgement_id": text, "prompt_id": "0", "shown": [text], "rater": text}
     return {
         "": {"name": text}, "prompts/": {"prompts": [{"prompt": text}]}, "responses/": {"responses": [response]},
-        "judgements/": {"judgements": [judgement]}, "runs/": {"kind": text}, "webhooks/": {"url": text, "events": [text]},
+        "judgements/": {"judgements": [judgement]}, "runs/": {"kind": text},
+        "webhooks/": {"url": text, "events": [text]},
     }  # fmt: skip
 
 
@@ -234,7 +245,9 @@ def nested_json(instance: Instance) -> None:
             refused(answer, f"{path or 'study'} with {len(body)} brackets")
         refused(program.send("/api/v1/studies/", body, seconds=PATIENCE), "a new study of brackets")
         text = body.decode()
-        no_server_error(rater.post(f"/assignments/{take_task(rater, study)}/draft/", {"comment": text}, **JSON), "a draft")
+        no_server_error(
+            rater.post(f"/assignments/{take_task(rater, study)}/draft/", {"comment": text}, **JSON), "a draft"
+        )
         no_server_error(manager.post(f"/studies/{study.slug}/scales/", {"name": text, "minimum": text}), "a scale")
     rating_page(rater, study)
 
@@ -294,7 +307,20 @@ def formulas_in_csv(instance: Instance) -> None:
     check(cells > 300, f"only {cells} cells were exported")
 
 
-INVISIBLE = ["\u200e", "\u00ad", "\u061c", "\u202e", "\u2066", "\ufe0f", "\u200b", "\ufeff", "\u3164", " ", "\u00a0", "\t"]
+INVISIBLE = [
+    "\u200e",
+    "\u00ad",
+    "\u061c",
+    "\u202e",
+    "\u2066",
+    "\ufe0f",
+    "\u200b",
+    "\ufeff",
+    "\u3164",
+    " ",
+    "\u00a0",
+    "\t",
+]
 SIGNS = ["=1+1", "+1+1", "-1+1", "@SUM(1)", "＝1+1", "＋1+1", "－1+1", "＠SUM(1)"]
 FORMULAS = [*SIGNS, *(f"{start}{sign}" for start in INVISIBLE for sign in SIGNS)]
 FORMS_OF_EXPORTS = ("pairs", "raw", "rankings", "scores", "labels", "feedback", "preference", "unpaired", "prompts")
@@ -314,7 +340,15 @@ def checked_cells(answer: Answer, name: str) -> int:
 
 
 def invisible(char: str) -> bool:
-    return char in "\u3164\u115f\u1160\uffa0" or unicodedata.category(char) in ("Cf", "Cc", "Zs", "Zl", "Zp", "Mn", "Me")
+    return char in "\u3164\u115f\u1160\uffa0" or unicodedata.category(char) in (
+        "Cf",
+        "Cc",
+        "Zs",
+        "Zl",
+        "Zp",
+        "Mn",
+        "Me",
+    )
 
 
 ATTACKS: list[Attack] = [
