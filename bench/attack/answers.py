@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from attack.instance import PASSWORD, Attack, Instance, Visitor, check
-from attack.rating import JSON, judge_next, send_answer, take_task
+from attack.rating import JSON, confirmed, judge_next, send_answer, signed_in, take_task
 
 PRIVATE = "private words of a rater"
 
@@ -176,7 +176,7 @@ def changes_in_the_log(instance: Instance) -> None:
     task = study.tasks.get(assignments__pk=flagged).pk
     changes: list[tuple[str, Callable[[], Any]]] = [
         ("webhook", lambda: program.send(f"/api/v1{base}/webhooks/", hook)),
-        ("member", lambda: manager.post(f"{base}/members/{member.pk}/tags/", {"tags": "de"})),
+        ("tags", lambda: manager.post(f"{base}/members/{member.pk}/tags/", {"tags": "de"})),
         ("member reinstated", lambda: manager.post(f"{base}/members/{member.pk}/let-go-on/")),
         ("invitation", lambda: manager.post(f"{base}/invitations/", {"days": "3"})),
         (
@@ -207,9 +207,9 @@ def accounts_in_the_log(instance: Instance) -> None:
     from annotate.audit.models import Entry
 
     user = User.objects.create_user(username="logged", password=PASSWORD)
-    visitor = instance.stranger()
-    visitor.post("/login/", {"login": "logged", "password": PASSWORD})
-    visitor.post("/account/tokens/", {"name": "x", "scopes": "read", "days": "9"})
+    visitor = confirmed(signed_in(instance, "logged"))
+    made = visitor.post("/account/tokens/", {"name": "x", "scopes": "read", "days": "9"})
+    check(made.status == 200, f"no token is made: {made.status} {made.headers.get('Location')}")
     superuser = instance.member(instance.study(), superuser=True)
     token = ApiToken.objects.get(user=user)
     check(superuser.post(f"/account/tokens/all/{token.pk}/end/").status == 302, "a superuser cannot end a token")
@@ -272,19 +272,18 @@ def personal_data(instance: Instance) -> None:
     judge_next(rater, study, comment=PRIVATE)
     own, theirs = study.memberships.order_by("pk")
     path = "/account/data/"
-    confirm = rater.get(path)
-    check("/account/confirm/" in confirm.headers.get("Location", ""), f"without a password: {confirm.status}")
-    check(instance.stranger().get(path).status == 302, "a stranger gets data")
     for member in (own, theirs):
         member.user.set_password(PASSWORD)
         member.user.save()
-    mine, curious = instance.stranger(), instance.stranger()
-    for visitor, member in ((mine, own), (curious, theirs)):
-        visitor.post("/login/", {"login": member.user.username, "password": PASSWORD})
+    check(instance.stranger().get(path).status == 302, "a stranger gets data")
+    check(other.get("/account/").status == 302, "a session outlives its password")
+    mine, curious = (signed_in(instance, member.user.username) for member in (own, theirs))
+    check("/account/confirm/" in mine.get(path).headers.get("Location", ""), "data without the password given again")
+    confirmed(mine)
+    confirmed(curious)
     check(PRIVATE in mine.get(path).text, "one's own comment is missing")
     check(PRIVATE not in curious.get(path).text, "another person's comment is in it")
     check(curious.get(f"{path}?account={own.user.username}").status == 404, "another account's data")
-    check(other.get(path).status == 302, "a session outlives its password")
 
 
 ATTACKS: list[Attack] = [

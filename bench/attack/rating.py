@@ -1,9 +1,9 @@
-"""What a rater's browser does, for the attacks that need raters."""
+"""What the browser of a rater or of another account does."""
 
 import re
 from typing import Any
 
-from attack.instance import Answer, Visitor, check
+from attack.instance import PASSWORD, Answer, Instance, Visitor, check
 
 JSON = {"Accept": "application/json"}
 
@@ -36,3 +36,22 @@ def judge_next(rater: Visitor, study: Any, **fields: Any) -> Answer:
     answer = send_answer(rater, take_task(rater, study), **fields)
     check(answer.status == 200, f"an ordinary judgement: {answer.status} {answer.text[:200]}")
     return answer
+
+
+def sign_in(visitor: Visitor, name: str, password: str = PASSWORD) -> Answer:
+    return visitor.post("/login/", {"login": name, "password": password})
+
+
+def signed_in(instance: Instance, name: str) -> Visitor:
+    """A browser in which the account has just signed in with its password."""
+    visitor = instance.stranger()
+    answer = sign_in(visitor, name)
+    check(answer.status == 302 and "sessionid" in visitor.cookies, f"{name} cannot sign in: {answer.status}")
+    return visitor
+
+
+def confirmed(visitor: Visitor) -> Visitor:
+    """The same browser, in which the password has just been given again."""
+    answer = visitor.post("/account/confirm/", {"password": PASSWORD})
+    check(answer.status == 302, f"the password is not taken again: {answer.status}")
+    return visitor

@@ -10,9 +10,12 @@ from allauth.mfa.totp.internal import auth as totp
 from django.apps import apps
 from django.core.management import CommandError, call_command
 
+from annotate.audit.models import Entry
+from annotate.encryption import decrypt, encrypt
 from annotate.errors import PalateError
-from annotate.sign_in.encryption import decrypt, encrypt
-from tests.factories import UserFactory
+from annotate.webhooks.models import Webhook
+from annotate.webhooks.operations import add_webhook
+from tests.factories import StudyFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -64,8 +67,32 @@ def test_keys_are_changed_in_two_steps(settings):
     out = StringIO()
     call_command("encrypt_secrets", stdout=out)
     assert out.getvalue() == "encrypted: 2\n"
+    assert Entry.objects.filter(study=None, subject="encryption of secrets", details={"secrets": 2}).count() == 2
     settings.FIELD_ENCRYPTION_KEYS = ["second"]
     assert opens(secret, codes)
+
+
+def test_secrets_of_webhooks_are_encrypted_like_those_of_second_steps(settings):
+    hook = add_webhook(study=StudyFactory(), url="https://93.184.216.34/", events=["run.ended"])
+    plain = hook.signing_key
+    settings.FIELD_ENCRYPTION_KEYS = ["first"]
+    out = StringIO()
+    call_command("encrypt_secrets", stdout=out)
+    assert out.getvalue() == "encrypted: 1\n"
+    settings.SECRET_KEY = "another one"
+    hook.refresh_from_db()
+    assert hook.secret.startswith("fernet:")
+    assert hook.signing_key == plain
+
+
+def test_secrets_of_webhooks_stored_in_plain_text_are_encrypted_by_the_migration():
+    hook = Webhook.objects.create(study=StudyFactory(), url="https://example.org/", secret="plain", events=[])
+    assert hook.signing_key == "plain"
+    for _twice in range(2):
+        import_module("annotate.migrations.0024_encrypt_webhook_secrets").encrypt_secrets(apps, None)
+    hook.refresh_from_db()
+    assert hook.secret.startswith("fernet:")
+    assert hook.signing_key == "plain"
 
 
 def test_a_lost_key_is_said_and_changes_nothing(settings):
