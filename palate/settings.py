@@ -129,6 +129,7 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_RATE_LIMITS = False
 ACCOUNT_FORMS = {"change_password": "annotate.sign_in.forms.CountedChangePasswordForm"}
 MFA_FORMS = {
+    "activate_totp": "annotate.sign_in.forms.ActivateForm",
     "authenticate": "annotate.sign_in.forms.CountedAuthenticateForm",
     "reauthenticate": "annotate.sign_in.forms.CountedReauthenticateForm",
 }

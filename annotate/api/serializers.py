@@ -262,6 +262,8 @@ class WebhookSerializer(serializers.ModelSerializer[Webhook]):
 class MadeWebhookSerializer(WebhookSerializer):
     """The secret is told this once."""
 
+    secret = serializers.CharField(source="signing_key", read_only=True)
+
     class Meta(WebhookSerializer.Meta):
         fields = [*WebhookSerializer.Meta.fields, "secret"]
         read_only_fields = [*WebhookSerializer.Meta.read_only_fields, "secret"]

@@ -14,6 +14,7 @@ from annotate.exchange.stored_uploads import remove_uploads
 from annotate.members.erasure import erase_member
 from annotate.members.models import Kind, Membership, Role
 from annotate.sign_in.counters import delete_forgotten
+from annotate.sign_in.encryption import encrypt_plain_secrets
 from annotate.sign_in.operations import delete_ended_sessions
 from annotate.webhooks.models import Delivery, DeliveryState
 from training.models import Run
@@ -31,6 +32,7 @@ def apply_retention() -> dict[str, int]:
         "idempotency_keys": IdempotencyKey.objects.filter(created_at__lt=now - timedelta(days=2)).delete()[0],
         "deliveries": Delivery.objects.filter(created_at__lt=old).exclude(state=DeliveryState.WAITING).delete()[0],
         "sign_in_counters": delete_forgotten(),
+        "secrets_encrypted": encrypt_plain_secrets(),
         "uploads": remove_uploads(needed=Run.objects.uploads_needed()),
     }
 

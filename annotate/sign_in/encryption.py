@@ -1,39 +1,16 @@
-"""Encrypt secrets that the database keeps: those of authenticator apps and recovery codes.
+"""Encrypt the secrets of authenticator apps and recovery codes; change the key of all stored secrets."""
 
-The keys are FIELD_ENCRYPTION_KEY (several with commas between them: the first encrypts, all decrypt) and after them
-SECRET_KEY, which encrypts where no other is set.
-"""
-
-import base64
+from collections.abc import Sequence
 from typing import Any
 
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
 from django.db import transaction
 
-from annotate.errors import PalateError
-
-# What stands before it, so that secrets stored before there was encryption are told apart.
-PREFIX = "fernet:"
-
-
-def encrypt(text: str) -> str:
-    return PREFIX + _fernet().encrypt(text.encode()).decode()
-
-
-def decrypt(text: str) -> str:
-    """The plain secret. Raises PalateError when none of the keys opens it."""
-    if not text.startswith(PREFIX):
-        return text
-    try:
-        return _fernet().decrypt(text.removeprefix(PREFIX)).decode()
-    except InvalidToken:
-        words = "a stored secret was encrypted with another key: add it to FIELD_ENCRYPTION_KEY"
-        raise PalateError(words) from None
+from annotate.audit.models import Action
+from annotate.audit.operations import record
+from annotate.encryption import PREFIX, decrypt, encrypt
+from annotate.webhooks.models import Webhook
 
 
 class MFAAdapter(DefaultMFAAdapter):
@@ -46,13 +23,37 @@ class MFAAdapter(DefaultMFAAdapter):
 
 @transaction.atomic
 def encrypt_secrets() -> int:
-    """Encrypt every stored secret with the first key; returns how many authenticators have one. Raises PalateError,
-    and changes nothing, when none of the keys opens one of them."""
-    rows = list(Authenticator.objects.select_for_update().order_by("pk"))
-    for row in rows:
+    """Encrypt every stored secret with the first key; returns how many authenticators and webhooks have one. Raises
+    PalateError, and changes nothing, when none of the keys opens one of them."""
+    return _encrypt(
+        list(Authenticator.objects.select_for_update().order_by("pk")),
+        list(Webhook.objects.select_for_update().order_by("pk")),
+    )
+
+
+@transaction.atomic
+def encrypt_plain_secrets() -> int:
+    """Encrypt what the version before stored as plain text: not in a migration, while that version still reads it."""
+    plain = [row for row in Authenticator.objects.select_for_update().order_by("pk") if _has_plain_text(row.data)]
+    return _encrypt(plain, list(Webhook.objects.select_for_update().exclude(secret__startswith=PREFIX).order_by("pk")))
+
+
+def _has_plain_text(data: dict[str, Any]) -> bool:
+    secrets = [data[name] for name in ("secret", "seed") if name in data] + list(data.get("migrated_codes", ()))
+    return any(not secret.startswith(PREFIX) for secret in secrets)
+
+
+def _encrypt(authenticators: Sequence[Authenticator], hooks: Sequence[Webhook]) -> int:
+    for row in authenticators:
         row.data = encrypted(row.data)
         row.save(update_fields=["data"])
-    return len(rows)
+    for hook in hooks:
+        hook.secret = encrypt(hook.signing_key)
+        hook.save(update_fields=["secret"])
+    count = len(authenticators) + len(hooks)
+    if count:
+        record(study=None, user=None, action=Action.CHANGED, subject="encryption of secrets", secrets=count)
+    return count
 
 
 def encrypted(data: dict[str, Any]) -> dict[str, Any]:
@@ -61,13 +62,3 @@ def encrypted(data: dict[str, Any]) -> dict[str, Any]:
     if "migrated_codes" in data:
         secrets["migrated_codes"] = [encrypt(decrypt(code)) for code in data["migrated_codes"]]
     return {**data, **secrets}
-
-
-def _fernet() -> MultiFernet:
-    return MultiFernet([Fernet(_derived(key)) for key in (*settings.FIELD_ENCRYPTION_KEYS, settings.SECRET_KEY)])
-
-
-def _derived(key: str) -> bytes:
-    """A key of the size that Fernet takes, from a text of any size."""
-    derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"annotate.sign_in.encryption")
-    return base64.urlsafe_b64encode(derivation.derive(key.encode()))

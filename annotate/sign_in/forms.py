@@ -5,10 +5,15 @@ from typing import Any
 
 from allauth.account.forms import ChangePasswordForm
 from allauth.core import context
+from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.totp.internal.auth import TOTP
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
+from annotate.encryption import encrypt
 from annotate.sign_in.counters import Attempt, MustWait, count_password, count_second_step, take_back
 
 
@@ -39,6 +44,17 @@ class CountedAuthenticateForm(CountedCode, AuthenticateForm):
 
 class CountedReauthenticateForm(CountedCode, ReauthenticateForm):
     pass
+
+
+class ActivateForm(ActivateTOTPForm):
+    """Set up a second step; the code that shows that it works opens nothing more."""
+
+    def clean_code(self) -> str:
+        code: str = super().clean_code()
+        unsaved = Authenticator(user=self.user, type=Authenticator.Type.TOTP, data={"secret": encrypt(self.secret)})
+        if not TOTP(unsaved).validate_code(code):  # which remembers it
+            raise get_adapter().validation_error("incorrect_code")
+        return code
 
 
 class CountedChangePasswordForm(ChangePasswordForm):

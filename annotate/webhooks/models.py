@@ -3,6 +3,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from annotate.encryption import decrypt
+
 
 class Event(models.TextChoices):
     JUDGEMENT = "judgement.made", _("a judgement was made or corrected")
@@ -15,7 +17,8 @@ class Webhook(models.Model):
 
     study = models.ForeignKey("annotate.Study", on_delete=models.CASCADE, related_name="webhooks")
     url = models.URLField(max_length=500)
-    secret = models.CharField(max_length=64)
+    # Encrypted (annotate.encryption): read it as signing_key.
+    secret = models.CharField(max_length=500)
     events = ArrayField(models.CharField(max_length=20, choices=Event))
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -24,6 +27,11 @@ class Webhook(models.Model):
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def signing_key(self) -> str:
+        """The key of the signatures in plain text. Raises PalateError when none of the keys opens the secret."""
+        return decrypt(self.secret)
 
 
 class DeliveryState(models.TextChoices):

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from urllib3.exceptions import HTTPError
 
+from annotate.encryption import encrypt
 from annotate.errors import PalateError
 from annotate.studies.models import Study
 from annotate.webhooks.models import Delivery, DeliveryState, Event, Webhook
@@ -32,7 +33,8 @@ def add_webhook(*, study: Study, url: str, events: Sequence[str]) -> Webhook:
         raise PalateError(_("events: expected some of %(known)s") % {"known": ", ".join(Event.values)})
     if study.webhooks.count() >= MOST_HOOKS:
         raise PalateError(_("a study has at most %(most)d webhooks") % {"most": MOST_HOOKS})
-    return Webhook.objects.create(study=study, url=url, events=sorted(set(events)), secret=secrets.token_urlsafe(32))
+    secret = encrypt(secrets.token_urlsafe(32))
+    return Webhook.objects.create(study=study, url=url, events=sorted(set(events)), secret=secret)
 
 
 def announce(*, study_id: int, event: str, **payload: Any) -> int:
@@ -83,7 +85,7 @@ def _attempt(delivery: Delivery) -> bool:
     """Send a claimed delivery and record the answer, unless another worker has claimed it since."""
     hook, claimed = delivery.webhook, Delivery.objects.filter(pk=delivery.pk, next_at=delivery.next_at)
     try:
-        status = send(hook.url, hook.secret, delivery.event, delivery.pk, delivery.payload)
+        status = send(hook.url, hook.signing_key, delivery.event, delivery.pk, delivery.payload)
         delivery.answer, good = f"status {status}", 200 <= status < 300
     # ValueError: an address that cannot be put into a request must not stop the deliveries that wait behind it.
     except (PalateError, HTTPError, HTTPException, OSError, ValueError) as error:

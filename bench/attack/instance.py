@@ -52,7 +52,7 @@ class Visitor:
     ) -> Answer:
         """Send a form; a value that is a pair of name and bytes is a file."""
         if "csrftoken" not in self.cookies and not self.token:
-            self.get("/login/")
+            self.get("/account/" if "sessionid" in self.cookies else "/login/")
         fields = dict(fields or {})
         files = any(isinstance(value, tuple) for value in fields.values())
         body, kind = urllib3.encode_multipart_formdata(fields) if files else (_encoded(fields), FORM)

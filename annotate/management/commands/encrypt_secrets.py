@@ -6,7 +6,7 @@ from annotate.sign_in.encryption import encrypt_secrets
 
 
 class Command(PalateCommand):
-    help = "Encrypt the secrets of second steps with the first of FIELD_ENCRYPTION_KEY, as after a change of the key."
+    help = "Encrypt the secrets of second steps and webhooks with the first of FIELD_ENCRYPTION_KEY."
 
     def perform(self, **options: Any) -> Mapping[str, Any]:
         count = encrypt_secrets()

@@ -2,6 +2,8 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
+from annotate.audit.models import Action
+from annotate.audit.operations import recorded
 from annotate.management.palate_command import PalateCommand, account_named
 from annotate.sign_in.counters import clear
 
@@ -16,6 +18,8 @@ class Command(PalateCommand):
     def perform(self, **options: Any) -> Mapping[str, Any]:
         user = account_named(options["username"], "username")
         assert user is not None  # argparse gives a name
-        cleared = clear(user=user)
+        name = user.get_username()
+        with recorded(study=None, user=None, action=Action.REMOVED, subject="failed sign-ins", of=name):
+            cleared = clear(user=user)
         self.stdout.write(f"counters cleared: {cleared}")
-        return {"username": user.get_username(), "cleared": cleared}
+        return {"username": name, "cleared": cleared}

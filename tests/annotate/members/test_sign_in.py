@@ -78,6 +78,19 @@ def test_a_second_step_is_set_up_and_then_asked_for(client, ada):
     assert signed_in(client)
 
 
+def test_the_code_that_set_up_the_second_step_is_used_up(client, ada):
+    sign_in(client)
+    asked = client.get(reverse("mfa_activate_totp"), follow=True).redirect_chain[-1][0]
+    secret = client.post(asked, {"password": PASSWORD}, follow=True).context["form"].secret
+    code = code_for(secret)
+    client.post(reverse("mfa_activate_totp"), {"code": code})
+    assert Authenticator.objects.filter(user=ada, type="totp").exists()
+    client.logout()
+    sign_in(client)
+    client.post(reverse("mfa_authenticate"), {"code": code})
+    assert not signed_in(client)
+
+
 def test_recovery_codes_open_once(client, ada):
     sign_in(client)
     secret = totp.generate_totp_secret()

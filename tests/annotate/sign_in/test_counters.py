@@ -16,6 +16,7 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from annotate.api.operations import make_token
+from annotate.audit.models import Entry
 from annotate.members.passwords import password_links
 from annotate.sign_in import counters
 from annotate.sign_in.counters import MustWait, account_key, count, network_of, take_back
@@ -269,6 +270,8 @@ def test_the_command_lets_the_owner_in_at_once(client, ada):
     out = StringIO()
     call_command("reset_sign_in", "ada", stdout=out)
     assert out.getvalue() == "counters cleared: 1\n"
+    entry = Entry.objects.get(subject="failed sign-ins")
+    assert (entry.study, entry.actor, entry.action, entry.details) == (None, "command", "removed", {"of": "ada"})
     assert sign_in(client).status_code == 302
     with pytest.raises(CommandError, match="no such account"):
         call_command("reset_sign_in", "nobody")

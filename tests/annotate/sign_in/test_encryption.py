@@ -1,18 +1,20 @@
 """Secrets of second steps lie encrypted in the database."""
 
-from importlib import import_module
 from io import StringIO
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
-from django.apps import apps
 from django.core.management import CommandError, call_command
 
+from annotate.audit.models import Entry
+from annotate.encryption import decrypt, encrypt
 from annotate.errors import PalateError
-from annotate.sign_in.encryption import decrypt, encrypt
-from tests.factories import UserFactory
+from annotate.privacy.retention import apply_retention
+from annotate.webhooks.models import Webhook
+from annotate.webhooks.operations import add_webhook
+from tests.factories import StudyFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -44,13 +46,14 @@ def test_nothing_is_stored_in_plain_text(settings, keys):
     assert opens(secret, codes)
 
 
-def test_what_was_stored_in_plain_text_works_and_is_encrypted_by_the_migration():
+def test_what_was_stored_in_plain_text_works_and_is_encrypted_by_the_daily_task():
     secret, codes = with_a_second_step()
     for row in Authenticator.objects.all():
         row.data = {name: decrypt(value) if isinstance(value, str) else value for name, value in row.data.items()}
         row.save()
     assert secret in str(stored())
-    import_module("annotate.migrations.0020_encrypt_second_steps").encrypt(apps, None)
+    assert apply_retention()["secrets_encrypted"] == 2
+    assert apply_retention()["secrets_encrypted"] == 0
     assert secret not in str(stored())
     assert opens(secret, codes)
 
@@ -64,8 +67,31 @@ def test_keys_are_changed_in_two_steps(settings):
     out = StringIO()
     call_command("encrypt_secrets", stdout=out)
     assert out.getvalue() == "encrypted: 2\n"
+    assert Entry.objects.filter(study=None, subject="encryption of secrets", details={"secrets": 2}).count() == 2
     settings.FIELD_ENCRYPTION_KEYS = ["second"]
     assert opens(secret, codes)
+
+
+def test_secrets_of_webhooks_are_encrypted_like_those_of_second_steps(settings):
+    hook = add_webhook(study=StudyFactory(), url="https://93.184.216.34/", events=["run.ended"])
+    plain = hook.signing_key
+    settings.FIELD_ENCRYPTION_KEYS = ["first"]
+    out = StringIO()
+    call_command("encrypt_secrets", stdout=out)
+    assert out.getvalue() == "encrypted: 1\n"
+    settings.SECRET_KEY = "another one"
+    hook.refresh_from_db()
+    assert hook.secret.startswith("fernet:")
+    assert hook.signing_key == plain
+
+
+def test_secrets_of_webhooks_stored_in_plain_text_are_encrypted_by_the_daily_task():
+    hook = Webhook.objects.create(study=StudyFactory(), url="https://example.org/", secret="plain", events=[])
+    assert hook.signing_key == "plain"
+    assert apply_retention()["secrets_encrypted"] == 1
+    hook.refresh_from_db()
+    assert hook.secret.startswith("fernet:")
+    assert hook.signing_key == "plain"
 
 
 def test_a_lost_key_is_said_and_changes_nothing(settings):

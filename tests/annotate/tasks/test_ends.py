@@ -179,7 +179,7 @@ class TestExcluded:
         task = submit(assignment=lease_next(rater=rater), answer=ANSWER).task
         Membership.objects.filter(pk=rater.pk).update(standing=Standing.EXCLUDED)
         with connection.cursor() as cursor:
-            cursor.execute(import_module("annotate.migrations.0022_slots_of_excluded_raters").FREE)
+            cursor.execute(import_module("annotate.migrations.0021_slots_of_excluded_raters").FREE)
         task.refresh_from_db()
         assert task.slots_taken == 0
 

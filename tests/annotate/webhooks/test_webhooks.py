@@ -66,8 +66,19 @@ def test_a_judgement_is_told_signed_and_without_texts(listener):
     )
     assert b"secret" not in body
     at, mac = (part.split("=")[1] for part in headers["Palate-Signature"].split(","))
-    assert mac == hmac.new(hook.secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    assert mac == hmac.new(hook.signing_key.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
     assert deliver_due() == 0
+
+
+def test_a_lost_key_fails_the_delivery_in_words_and_stops_no_other(listener, settings):
+    study = StudyFactory()
+    add_webhook(study=study, url=listener.url, events=["run.ended"])
+    settings.FIELD_ENCRYPTION_KEYS = ["first"]
+    settings.SECRET_KEY = "another one"
+    add_webhook(study=study, url=listener.url, events=["run.ended"])
+    announce(study_id=study.pk, event="run.ended")
+    assert deliver_due() == 1
+    assert "FIELD_ENCRYPTION_KEY" in Delivery.objects.get(state="waiting").answer
 
 
 def test_only_what_was_asked_for_and_only_of_the_own_study(listener):

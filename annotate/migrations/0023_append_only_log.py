@@ -23,7 +23,7 @@ UNDO = "DROP TRIGGER entry_append_only ON annotate_entry; DROP FUNCTION palate_e
 
 
 class Migration(migrations.Migration):
-    dependencies = [("annotate", "0023_one_live_rewrite")]
+    dependencies = [("annotate", "0022_one_live_rewrite")]
     operations = [
         migrations.AlterField(
             model_name='entry',

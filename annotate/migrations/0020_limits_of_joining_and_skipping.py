@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotate', '0020_encrypt_second_steps'),
+        ('annotate', '0019_accounts_made_for_a_study'),
     ]
 
     operations = [

@@ -11,5 +11,5 @@ UPDATE annotate_task t SET slots_taken = t.slots_taken - votes.n FROM (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("annotate", "0021_limits_of_joining_and_skipping")]
+    dependencies = [("annotate", "0020_limits_of_joining_and_skipping")]
     operations = [migrations.RunSQL(FREE, migrations.RunSQL.noop)]

@@ -9,7 +9,7 @@ CREATE UNIQUE INDEX CONCURRENTLY judgement_one_live_rewrite ON annotate_judgemen
 class Migration(migrations.Migration):
     # A large table takes answers while the index is made.
     atomic = False
-    dependencies = [("annotate", "0022_slots_of_excluded_raters")]
+    dependencies = [("annotate", "0021_slots_of_excluded_raters")]
     operations = [
         migrations.SeparateDatabaseAndState(
             [migrations.RunSQL(CREATE, "DROP INDEX CONCURRENTLY judgement_one_live_rewrite")],
