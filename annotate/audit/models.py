@@ -39,3 +39,9 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.subject}"
+
+    @property
+    def described(self) -> str:
+        """The details in one line."""
+        lists = {name: ", ".join(map(str, value)) for name, value in self.details.items() if isinstance(value, list)}
+        return "; ".join(f"{name}: {value}" for name, value in {**self.details, **lists}.items())

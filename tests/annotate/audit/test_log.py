@@ -330,6 +330,11 @@ def test_it_is_searched_and_downloaded(client, world, query, found):
     assert [row["subject"] for row in rows] == found
 
 
+def test_its_details_are_one_line_of_words(world):
+    entry = Entry(details={"member": "r7", "tags": ["de", "<b>"], "n": 3})
+    assert entry.described == "member: r7; tags: de, <b>; n: 3"
+
+
 def test_an_account_sees_its_own_and_a_superuser_everything(client, world):
     record(study=world.study, user=world.rater.user, action=Action.CHANGED, subject="of the rater")
     record(study=None, user=UserFactory(), action=Action.CHANGED, subject="of a stranger")
