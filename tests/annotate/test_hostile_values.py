@@ -140,9 +140,7 @@ def test_every_field_of_every_form(client, study, rater, owner_of_all, who):
 
 
 @pytest.mark.parametrize("name", ["account_login", "join", "password-new"])
-def test_forms_of_strangers(client, study, rater, settings, name):
-    # To hash a password is slow on purpose.
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def test_forms_of_strangers(client, study, rater, name):
     token = study.invitations.first().token
     url = {"account_login": "/login/", "join": f"/join/{token}/", "password-new": "/password/MQ/set-password/"}[name]
     fields = {"login": "a", "username": "a", "password": "b", "next": "/", "remember": "on", "new_password1": "x"}

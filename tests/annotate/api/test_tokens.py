@@ -14,8 +14,7 @@ TOKEN = {"name": "nightly", "scopes": ["read"], "days": "3"}
 
 
 @pytest.fixture
-def ada(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def ada():
     user = UserFactory(username="ada")
     user.set_password("lovelace-1843")
     user.save()

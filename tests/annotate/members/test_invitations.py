@@ -109,10 +109,6 @@ class TestLimits:
         client.logout()
         return client.post(address, {"username": name, "password": "hopper-1906"})
 
-    @pytest.fixture(autouse=True)
-    def quick(self, settings):
-        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
     def test_only_so_many_join(self, client, study, manager):
         data = {"days": "3", "max_uses": "2", "hourly_uses": "9"}
         client.post(reverse("study-invite", args=["shop"]), data)

@@ -26,8 +26,7 @@ def ada():
 
 
 @pytest.fixture(autouse=True)
-def quick(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def fresh():
     cache.clear()  # codes that were used
 
 

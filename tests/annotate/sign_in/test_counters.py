@@ -31,7 +31,6 @@ PASSWORD = "lovelace-1843"
 @pytest.fixture(autouse=True)
 def few(settings):
     settings.SIGN_IN_FAILURES, settings.SIGN_IN_NETWORK_FAILURES, settings.SIGN_IN_MAX_WAIT = 3, 6, 900
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick
 
 
 @pytest.fixture
