@@ -103,7 +103,7 @@ def test_two_studies_of_the_same_manager_are_no_hindrance(client, study):
 @pytest.mark.parametrize("link", ["/password/MQ/set-password/", "/password/%00/x/", "/password/xyz/1-abc/"])
 def test_a_made_up_link_opens_nothing(client, link):
     page = client.get(link)
-    assert page.status_code == 200
+    assert page.status_code in (200, 400)
     assert "new_password1" not in page.content.decode()
 
 
