@@ -148,10 +148,11 @@ class Judgements(ApiView):
     )
     def get(self, request: Request, slug: str) -> Response:
         """All judgements, superseded ones included, raters by pseudonym."""
+        study = self.study(slug)
         if "cursor" not in request.query_params:
-            record(study=self.study(slug), user=request.user, action=Action.EXPORTED, subject="judgements by the API")
+            record(study=study, user=request.user, action=Action.EXPORTED, subject="judgements by the API")
         split = {f"task__prompt__{name}": value for name, value in _split(request).items()}
-        rows = Judgement.objects.of_study(self.study(slug)).filter(**split)
+        rows = Judgement.objects.of_study(study).filter(**split)
         rows = rows.select_related("task__prompt", "rater").prefetch_related("task__responses")
         return self.page(rows, given.JudgementSerializer)
 

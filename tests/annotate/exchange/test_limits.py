@@ -64,9 +64,9 @@ def test_columns(write, name, data):
 def test_columns_of_parquet(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({name: ["1"] for name in NAMES}), path)
-    assert "has 51 columns" in refused(path)
+    assert "the number of columns is 51" in refused(path)
     pq.write_table(pa.table({"s": [dict.fromkeys(NAMES, 1)]}), path)
-    assert "has 51 columns" in refused(path)
+    assert "the number of columns is 51" in refused(path)
 
 
 def test_a_table_of_200_000_columns_is_refused_by_its_header(write):
