@@ -217,6 +217,7 @@ CONTENT_SECURITY_POLICY = {
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = _flag("SECURE_COOKIES", False)
 SECURE_SSL_REDIRECT = _flag("SECURE_SSL_REDIRECT", False)
 SESSION_COOKIE_HTTPONLY = True
+SESSION_ENGINE = "annotate.sign_in.session_store"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 # Bytes of a body: of strangers, and of ordinary forms, which are kept in memory; see palate.bodies. The largest answer
