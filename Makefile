@@ -9,7 +9,7 @@ run: $(VENV)/.installed  ## the app with its demo on this machine, until Ctrl-C
 	@$(BIN)/python manage.py up
 
 test: $(VENV)/.installed-dev  ## all tests
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -rs -n auto --dist loadfile --no-loadscope-reorder
 
 loop: $(VENV)/.installed  ## the whole loop without hands, with simulated raters
 	@$(BIN)/python manage.py migrate --verbosity 0

@@ -1,5 +1,7 @@
 """What must hold of a bundle whatever its shape, told with file, line and field."""
 
+from typing import Any
+
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
 from django.utils.translation import gettext as _
@@ -18,11 +20,9 @@ SPLITS, PURPOSES = frozenset(Split.values), frozenset(Purpose.values)
 def check(bundle: Bundle) -> None:
     """Raises PalateError when the bundle cannot be stored."""
     row = bundle.row
-    names = {"prompt_id": bundle.prompt_id, "group": bundle.group}
+    _sound_name(bundle, {"prompt_id": bundle.prompt_id, "group": bundle.group})
     for response in bundle.responses:
-        names |= {"response_id": response.external_id, "author": response.author}
-        _sound_name(bundle, names)
-    _sound_name(bundle, names)
+        _sound_name(bundle, {"response_id": response.external_id, "author": response.author})
     if bundle.split and bundle.split not in SPLITS:
         wanted = _("%(split)r is no split; expected %(known)s")
         row.fail("split", wanted, split=bundle.split, known=", ".join(Split.values))
@@ -50,18 +50,20 @@ def _sound_name(bundle: Bundle, names: dict[str, str]) -> None:
         if len(name) > MOST_NAME:
             wanted = _("has %(length)d characters; at most %(most)d are allowed")
             bundle.row.fail(field, wanted, length=len(name), most=MOST_NAME)
-        if not storable(name):
-            wanted = _("%(value)s; expected a text without NUL characters and halves of surrogate pairs")
-            bundle.row.fail(field, wanted, value=ascii(name)[:60])
+        _check_storable(bundle.row, field, name)
+
+
+def _check_storable(row: Row, field: str, text: Any) -> None:
+    if not isinstance(text, str) or not storable(text):
+        expected = _("%(value)s; expected a text without NUL characters and halves of surrogate pairs")
+        row.fail(field, expected, value=ascii(text)[:60])
 
 
 def _check_said(bundle: Bundle, said: Said, known: set[str]) -> None:
     row, k = bundle.row, len(said.shown)
     texts = {"rater": said.rater or "", "comment": said.comment, "label": said.label, "device": said.device}
     for field, text in (texts | {"judgement_id": said.external_id, "supersedes": said.supersedes}).items():
-        if not isinstance(text, str) or not storable(text):
-            wanted = _("%(value)s; expected a text without NUL characters and halves of surrogate pairs")
-            row.fail(field, wanted, value=ascii(text)[:60])
+        _check_storable(row, field, text)
     if not 0 <= said.instructions_version <= MAX_VERSION:
         row.fail("instructions_version", _("%(value)s is no version"), value=brief(said.instructions_version))
     if not set(said.shown) <= known or len(set(said.shown)) != k or not k:

@@ -35,12 +35,12 @@ def open_parquet(file: Path, limits: Limits) -> Any:
     size = file.stat().st_size
     entries = max(LEAST_ENTRIES, size // BYTES_AN_ENTRY)
     table = pq.ParquetFile(file, thrift_container_size_limit=entries)
-    told = table.metadata
-    if error := limits.columns_error(told.num_columns):
+    metadata = table.metadata
+    if error := limits.columns_error(metadata.num_columns):
         raise wrong(file.name, error)
     most = limits.unpacked(size)
-    unpacked = sum(told.row_group(n).total_byte_size for n in range(told.num_row_groups))
-    unpacked = max(unpacked, told.num_rows * told.num_columns * VALUE_BYTES)
+    unpacked = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
+    unpacked = max(unpacked, metadata.num_rows * metadata.num_columns * VALUE_BYTES)
     if unpacked > most:
         said = _("decompresses to %(size)d MB; at most %(most)d are taken (IMPORT_MAX_TEXT_MB, IMPORT_MAX_RATIO)")
         raise wrong(file.name, said % {"size": unpacked // MB, "most": most // MB})

@@ -88,8 +88,8 @@ ACCOUNT = (
 def export_personal_data(*, user: User, actor: User | None) -> Iterator[str]:
     """Everything stored about the account as JSON, in pieces; on record in its studies. actor: None for a command."""
     for member in user.memberships.select_related("study"):
-        told = {"member": member.pseudonym}
-        record(study=member.study, user=actor, action=Action.EXPORTED, subject="personal data", **told)
+        details = {"member": member.pseudonym}
+        record(study=member.study, user=actor, action=Action.EXPORTED, subject="personal data", **details)
     record(study=None, user=actor, action=Action.EXPORTED, subject="personal data", of=user.username)
     return _as_json(user)
 

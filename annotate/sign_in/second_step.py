@@ -14,7 +14,7 @@ REFUSED = "This account must set up a second step at sign-in first."
 # Where such an account can go before it has one.
 OPEN = {
     *("mfa_activate_totp", "mfa_reauthenticate", "account_reauthenticate", "account_login", "account_logout"),
-    *("language", "healthz", "readyz", "metrics", "api-schema"),
+    *("language", "metrics", "api-schema"),
 }
 
 
