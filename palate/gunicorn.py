@@ -7,6 +7,8 @@ threads = int(os.environ.get("WEB_THREADS", "4"))
 # A slow client holds none of the threads.
 worker_class = "palate.web_worker.Worker"
 keepalive = 5
+# Several servers of one user would share its socket, and nothing here asks it.
+control_socket_disable = True
 # An export streams as long as it takes; the heartbeat of a thread worker does not wait for it.
 timeout = 60
 graceful_timeout = 30
