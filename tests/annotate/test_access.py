@@ -29,6 +29,7 @@ SIGN_IN = {
 }
 ANYBODY = {
     *("studies", "account", "tokens", "sessions", "sessions-end-others", "personal-data"),
+    *("account-log", "account-log-file"),
     *("account_reauthenticate", "account_change_password", "account_set_password", "socialaccount_connections"),
     *("mfa_index", "mfa_reauthenticate", "mfa_activate_totp", "mfa_deactivate_totp"),
     *("mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_download_recovery_codes"),
