@@ -33,9 +33,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
 from replay_table import table  # noqa: E402
 
-from training.engine import choice  # noqa: E402
-from training.engine.observations import Item, groups_of  # noqa: E402
-from training.engine.records import Pair, Record, pairs_of  # noqa: E402
+from core.records import Pair, Record, pairs_of  # noqa: E402
+from training.engine.active_learning import selection  # noqa: E402
+from training.engine.data.observations import Item, groups_of  # noqa: E402
 
 HEADS, FOLDS = 5, 4
 # The votes with which a replay begins, and how much each round adds to what is there.
@@ -89,7 +89,7 @@ def features(items: Sequence[Item], base: str, cache: Path) -> np.ndarray:
     key = hashlib.sha256(json.dumps([str(Path(base).resolve()), items]).encode()).hexdigest()[:16]
     kept = cache / f"features-{key}.npy"
     if not kept.exists():
-        from training.engine.bases import probe
+        from training.engine.models.base_models import probe
 
         began, reader, found = time.perf_counter(), probe(base, outputs=1, max_length=256), {}
         reader.prepare(items)
@@ -143,13 +143,13 @@ class CachedReader:
 
 def fitted(data: Data, train: Sequence[Record], validation: Sequence[Record]) -> tuple[CachedReader, float]:
     """The model of these judgements, and its temperature."""
-    from training.engine.calibration import fit_temperature
-    from training.engine.likelihood import Likelihood
-    from training.engine.linear import fit_linear
-    from training.engine.progress import SilentReporter
-    from training.engine.reward import Settings
-    from training.engine.scores import ScoreOptions
-    from training.engine.votes import VoteOptions
+    from training.engine.models.reward import Settings
+    from training.engine.objectives.scores import ScoreOptions
+    from training.engine.objectives.votes import VoteOptions
+    from training.engine.preference.calibration import fit_temperature
+    from training.engine.preference.likelihood import Likelihood
+    from training.engine.preference.linear import fit_linear
+    from training.engine.runtime.progress import SilentReporter
 
     groups, held_out = groups_of(train), groups_of(validation)
     reader = CachedReader(data)
@@ -209,7 +209,7 @@ def replay(data: Data, rule: str, seed: int, fold: int, most: int, share: float)
     pool = [
         Uncovered(pair, rng.sample(range(len(pair.votes)), len(pair.votes)))
         for pair in data.pairs
-        if pair.group in learned and choice.alike(pair.a) != choice.alike(pair.b)
+        if pair.group in learned and selection.alike(pair.a) != selection.alike(pair.b)
     ]
     for_check = [Uncovered(pair, [rng.randrange(len(pair.votes))], 1) for pair in data.pairs if pair.group in checked]
     validation = [record for one in rng.sample(for_check, min(400, len(for_check))) for record in one.records()]
@@ -236,7 +236,7 @@ def replay_standings(
 ) -> list[tuple[int, float, float]]:
     """(votes uncovered, accuracy on clear pairs, log-loss) of each round, on pairs that were kept apart."""
     rng, numbers = random.Random(f"{seed} {fold}"), np.random.default_rng([seed, fold])
-    pairs = [pair for pair in data.pairs if choice.alike(pair.a) != choice.alike(pair.b)]
+    pairs = [pair for pair in data.pairs if selection.alike(pair.a) != selection.alike(pair.b)]
     rng.shuffle(pairs)
     test = pairs[: len(pairs) // 3]
     pool = [Uncovered(pair, rng.sample(range(len(pair.votes)), len(pair.votes))) for pair in pairs[len(test) :]]
@@ -248,7 +248,7 @@ def replay_standings(
         one.count = 1
     have, curve = 4 * BEGIN, []
     while True:
-        graphs = choice.Graphs([], [prompt for prompt, _ in place], compared(pool, place))
+        graphs = selection.Graphs([], [prompt for prompt, _ in place], compared(pool, place))
         strength = {key: graphs.state[key[0]][0][graphs.place[n]] for key, n in place.items()}
         difference = np.array([strength[p.prompt_id, p.a_id] - strength[p.prompt_id, p.b_id] for p in test])
         curve.append((have, *compare(difference, test)))
@@ -261,7 +261,7 @@ def replay_standings(
         have += wanted
 
 
-def compared(pool: Sequence[Uncovered], place: dict[tuple[str, str], int]) -> list[choice.Comparison]:
+def compared(pool: Sequence[Uncovered], place: dict[tuple[str, str], int]) -> list[selection.Comparison]:
     """The uncovered votes by pair."""
     found = []
     for one in pool:
@@ -278,7 +278,7 @@ def figures(model: CachedReader, temperature: float, test: Sequence[Pair]) -> tu
 
 def compare(difference: np.ndarray, test: Sequence[Pair]) -> tuple[float, float]:
     """Accuracy on pairs with a margin of two votes or more, and log-loss against all vote shares."""
-    from training.engine.calibration import cross_entropy
+    from training.engine.preference.calibration import cross_entropy
 
     margin, share = np.array([pair.margin for pair in test]), np.array([pair.share_a for pair in test])
     clear = np.abs(margin) >= 2
@@ -298,33 +298,33 @@ def chosen(
     rng: np.random.Generator,
 ) -> list[Uncovered]:
     """As next_tasks chooses: a share at random, the rest by the rule."""
-    part = count if rule == "random" else choice.random_part(count, share)
+    part = count if rule == "random" else selection.random_part(count, share)
     drawn = set(rng.choice(len(candidates), part, replace=False).tolist())
     rest = [one for n, one in enumerate(candidates) if n not in drawn]
-    twins = [tuple(sorted((choice.alike(one.pair.a), choice.alike(one.pair.b)))) for one in rest]
+    twins = [tuple(sorted((selection.alike(one.pair.a), selection.alike(one.pair.b)))) for one in rest]
     by_rule = (
-        choice.best(rule_of(rule, rest, model, temperature, pool), twins, count - part, rng) if count > part else []
+        selection.best(rule_of(rule, rest, model, temperature, pool), twins, count - part, rng) if count > part else []
     )
     return [candidates[n] for n in drawn] + [rest[n] for n in by_rule]
 
 
 def rule_of(
     rule: str, rest: Sequence[Uncovered], model: CachedReader | None, temperature: float, pool: Sequence[Uncovered]
-) -> choice.Rule:
+) -> selection.Rule:
     prompts = [one.pair.prompt_id for one in rest]
     if rule == "disagreement":
-        return choice.Scores(choice.disagreement(np.array([one.counts() for one in rest])), prompts)
+        return selection.Scores(selection.disagreement(np.array([one.counts() for one in rest])), prompts)
     if rule == "information":
         place: dict[tuple[str, str], int] = {}
         for one in pool:
             for name in (one.pair.a_id, one.pair.b_id):
                 place.setdefault((one.pair.prompt_id, name), len(place))
         sets = [tuple(place[one.pair.prompt_id, name] for name in (one.pair.a_id, one.pair.b_id)) for one in rest]
-        return choice.Graphs(sets, [prompt for prompt, _ in place], compared(pool, place))
+        return selection.Graphs(sets, [prompt for prompt, _ in place], compared(pool, place))
     if model is None:
         raise ValueError(f"{rule} asks a model")
     p = 1 / (1 + np.exp(-difference_of(model, [one.pair for one in rest]) / temperature))
-    return choice.Scores(choice.model_information(p), prompts)
+    return selection.Scores(selection.model_information(p), prompts)
 
 
 def _replayed(data: Data, asked: argparse.Namespace, rule: str, seed: int, fold: int) -> list[tuple[int, float, float]]:

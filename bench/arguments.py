@@ -39,7 +39,7 @@ def read(folder, name):
 
 
 def records_of(folder, group):
-    from training.engine.records import Record
+    from core.records import Record
 
     prompts = {p["prompt_id"]: p for p in read(folder, "prompts")}
     texts = {r["response_id"]: r["text"] for r in read(folder, "responses")}
@@ -75,8 +75,8 @@ def folds(records, count, seed=7):
 
 def fit(train, validation, folder, variant, base, *, seed, **options):
     """Seconds of the processor that train_preference takes with a variant's options."""
-    from training.engine.preference_training import PreferenceConfig, train_preference
-    from training.engine.votes import VoteOptions
+    from training.engine.objectives.votes import VoteOptions
+    from training.engine.preference.training import PreferenceConfig, train_preference
 
     changes = {key: value for key, value in variant.items() if key not in ("base", "votes")}
     config = PreferenceConfig(seed=seed, votes=VoteOptions(**variant.get("votes", {})), **changes, **options)
@@ -87,8 +87,8 @@ def fit(train, validation, folder, variant, base, *, seed, **options):
 
 def measure(folder, test):
     """The figures, with the group as the unit of the bootstrap, and the accuracy on pairs with at least each margin."""
-    from training.engine.evaluation import evaluate
-    from training.engine.reward import PreferenceModel
+    from training.engine.evaluation.metrics import evaluate
+    from training.engine.models.reward import PreferenceModel
 
     model = PreferenceModel.load(folder)
     return {**evaluate(model, test), **by_margin(model, test)}
@@ -99,8 +99,8 @@ def by_margin(model, test):
     longer 2: the same of the longer response."""
     import numpy as np
 
-    from training.engine.evaluation import hits
-    from training.engine.records import pairs_of
+    from core.records import pairs_of
+    from training.engine.evaluation.metrics import hits
 
     pairs = pairs_of(test)
     margin = np.array([p.margin for p in pairs])
@@ -118,9 +118,9 @@ def trl(python, base, train, test, folder, *, threads, options):
     from preference_vs_trl import run_trl
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from training.engine.reading import Reader
-    from training.engine.records import pairs_of
-    from training.engine.reward import PreferenceModel, Settings
+    from core.records import pairs_of
+    from training.engine.models.encoder import Reader
+    from training.engine.models.reward import PreferenceModel, Settings
 
     pairs = [p for p in pairs_of(train) if p.margin]
     rows = [
@@ -135,7 +135,7 @@ def trl(python, base, train, test, folder, *, threads, options):
     }  # fmt: skip
     done = run_trl(python, job)
     tokenizer = AutoTokenizer.from_pretrained(base)
-    from training.engine.evaluation import evaluate
+    from training.engine.evaluation.metrics import evaluate
 
     for mark in done["marks"]:
         model = AutoModelForSequenceClassification.from_pretrained(mark["folder"], dtype=torch.float32).eval()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pretraining_objectives import read
 
-from training.engine.packing import segments_of
+from training.engine.data.packing import segments_of
 
 TRAIN, TEST = 3000, 300
 SHORTEST, LONGEST = 60, 400  # characters of a passage

@@ -124,7 +124,7 @@ def done(command: str, folder: Path, *named: str, **how: Any) -> dict[str, Any]:
 
 
 def simulated(folder: Path, seed: int) -> None:
-    from annotate.studies.models import Study
+    from annotate.models.studies import Study
 
     open_tasks = Study.objects.get(slug=STUDY).tasks.with_free_slot()
     wanted = sum(task.replication - task.slots_taken for task in open_tasks)
@@ -155,8 +155,8 @@ def by_character(model: str, corpus: Path, metrics: dict[str, float]) -> dict[st
 
 
 def won() -> dict[str, Any]:
-    from annotate.quality.win_rate import win_rate
     from training.models import Round
+    from training.rounds.win_rate import win_rate
 
     rate = win_rate(Round.objects.get(study__slug=STUDY))
     return {

@@ -184,9 +184,9 @@ class Processes:
 
 
 def make_study(options: argparse.Namespace) -> Any:
-    from annotate.prompts.models import Prompt, Response, Split
+    from annotate.collection.leases import create_tasks
+    from annotate.models.prompts import Prompt, Response, Split
     from annotate.studies.operations import create_study
-    from annotate.tasks.operations import create_tasks
 
     study = create_study(slug="crashes", name="Crashes", replication=options.replication)
     sets = []
@@ -203,7 +203,7 @@ def make_study(options: argparse.Namespace) -> Any:
 
 def make_manager(study: Any) -> str:
     """The session cookie of the study's manager."""
-    from annotate.members.models import Membership
+    from annotate.models.members import Membership
 
     (session,) = make_members(study, 1, name="manager")
     Membership.objects.filter(study=study, user__username="manager-0").update(role="manager")
@@ -231,7 +231,7 @@ def expire_all() -> None:
 
 def release_all(study: Any) -> None:
     """Let every lease run out, and give back what they hold, as the next rater who comes does."""
-    from annotate.tasks.operations import give_back, lease_next
+    from annotate.collection.leases import give_back, lease_next
 
     expire_all()
     if assignment := lease_next(rater=study.memberships.get(user__username="bench-0")):
@@ -380,6 +380,8 @@ class Manager(Client):
         while not self.over.wait(self.chance.uniform(1, 5)):
             # A manager does not know whether a run was queued whose answer did not come, and starts another one.
             status, location = self.insist(lambda: self.browser.submit(address, judgements=5, raters=2))
+            if status == 422:  # no task has a free slot at the moment
+                continue
             if status != 302:
                 raise RuntimeError(f"{status}: no run was started")
             self.accepted.add(int(location.strip("/").split("/")[-1]))

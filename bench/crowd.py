@@ -80,7 +80,7 @@ def make_members(study: Any, count: int, *, name: str = "bench") -> list[str]:
     """The session cookies of so many new raters of the study, signed in."""
     from django.contrib.auth.models import User
 
-    from annotate.members.models import Membership
+    from annotate.models.members import Membership
 
     sessions = []
     for n in range(count):

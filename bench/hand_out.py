@@ -48,10 +48,11 @@ def judgements_a_second(slug: str, skip_locked: bool) -> float:
 
 
 def make_study(slug):
-    from annotate.members.models import Kind, Membership
-    from annotate.prompts.models import Prompt, Response, Split
+    from annotate.collection.leases import create_tasks
+    from annotate.models.choices import Kind
+    from annotate.models.members import Membership
+    from annotate.models.prompts import Prompt, Response, Split
     from annotate.studies.operations import create_study
-    from annotate.tasks.operations import create_tasks
 
     study = create_study(slug=slug, name=slug, replication=REPLICATION)
     prompts = Prompt.objects.bulk_create(
@@ -69,15 +70,15 @@ def make_study(slug):
 
 
 def judge_all(rater_pk: int, skip_locked: bool) -> int:
-    from annotate.judgements.operations import Answer, submit
-    from annotate.members.models import Membership
-    from annotate.tasks import operations
+    from annotate.collection import leases
+    from annotate.collection.judgements import Answer, submit
+    from annotate.models.members import Membership
 
     if not skip_locked:
-        next_open = operations._next_open
-        operations._next_open = lambda rater, *, skip_locked: next_open(rater, skip_locked=False)
+        next_open = leases._next_open
+        leases._next_open = lambda rater, *, skip_locked: next_open(rater, skip_locked=False)
     rater, made = Membership.objects.select_related("study").get(pk=rater_pk), 0
-    while assignment := operations.lease_next(rater=rater):
+    while assignment := leases.lease_next(rater=rater):
         submit(assignment=assignment, answer=Answer(ranks=[1, 2]))
         made += 1
     return made

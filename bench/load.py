@@ -159,9 +159,9 @@ def palate(folder: Path, server: Server, options: argparse.Namespace) -> tuple[T
 
 
 def make_study(slug: str, tasks: int, raters: int) -> tuple[Any, list[str]]:
-    from annotate.prompts.models import Prompt, Response, Split
+    from annotate.collection.leases import create_tasks
+    from annotate.models.prompts import Prompt, Response, Split
     from annotate.studies.operations import create_study
-    from annotate.tasks.operations import create_tasks
 
     study = create_study(slug=slug, name=slug, replication=1)
     prompts = Prompt.objects.bulk_create(
@@ -180,9 +180,9 @@ def make_judged(folder: Path, count: int) -> None:
     """A study with so many judgements, which the last of the raters manages."""
     from django.contrib.auth.models import User
 
-    from annotate.exchange.import_preferences import import_preferences
-    from annotate.members.models import Membership
-    from annotate.studies.models import Study
+    from annotate.exchange.importers.preferences import import_preferences
+    from annotate.models.members import Membership
+    from annotate.models.studies import Study
 
     file = folder / "judged.jsonl"
     with file.open("w") as out:

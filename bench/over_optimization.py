@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from training.engine.policy.sequential import has_fallen
+from training.engine.rl.sequential_test import has_fallen
 
 PROMPTS = 64  # half of those that a look reads at most
 COUNTS = (7, 20, 50, 100)

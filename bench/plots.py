@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from training.engine.frontiers import at_kl, root
+from training.engine.rl.frontiers import at_kl, root
 
 TUNED, START, QUIET = "#0b6e99", "#b4530a", "#6b7280"  # as on a run's page; told apart by shape, too
 STYLE = {

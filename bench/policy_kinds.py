@@ -24,16 +24,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from core.records import Record
 from training.demo import corpus
 from training.demo.raters import crowd, quality
-from training.engine.documents import Document
-from training.engine.policy import Material, PolicyConfig, RewardConfig, rl_finetune
-from training.engine.policy.measuring import distinct, self_bleu
-from training.engine.preference_training import PreferenceConfig, train_preference
-from training.engine.pretraining import PretrainConfig, pretrain
-from training.engine.records import Record
-from training.engine.reward import PreferenceModel
-from training.engine.sampling import generate, load_policy
+from training.engine.data.documents import Document
+from training.engine.generation.sampling import generate, load_policy
+from training.engine.models.reward import PreferenceModel
+from training.engine.preference.training import PreferenceConfig, train_preference
+from training.engine.pretraining.training import PretrainConfig, pretrain
+from training.engine.rl import Material, PolicyConfig, RewardConfig, rl_finetune
+from training.engine.rl.evaluator import distinct, self_bleu
 
 TOKENS, PER_PROMPT = 48, 4
 # name: (the start, changes of the tuning, further terms)

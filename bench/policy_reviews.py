@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from over_seeds import told
 from pretraining_objectives import accuracy, passage, read, sentence_pairs
 
-from training.engine.frontiers import at_kl
-from training.engine.policy import Material, PolicyConfig, RewardConfig, rl_finetune
-from training.engine.preference_training import PreferenceConfig, train_preference
-from training.engine.progress import SilentReporter
-from training.engine.reward import PreferenceModel
+from training.engine.models.reward import PreferenceModel
+from training.engine.preference.training import PreferenceConfig, train_preference
+from training.engine.rl import Material, PolicyConfig, RewardConfig, rl_finetune
+from training.engine.rl.frontiers import at_kl
+from training.engine.runtime.progress import SilentReporter
 
 WORDS, PAIRS, HELD_OUT = 8, 4000, 48
 

@@ -21,11 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from over_seeds import told
 
-from training.engine.policy import ALGORITHMS, Material, PolicyConfig, RewardConfig, rl_finetune
-from training.engine.policy.rewards import TERMS
-from training.engine.preference_training import PreferenceConfig, train_preference
-from training.engine.records import Record
-from training.engine.sampling import generate, load_policy
+from core.records import Record
+from training.engine.generation.sampling import generate, load_policy
+from training.engine.preference.training import PreferenceConfig, train_preference
+from training.engine.rl import ALGORITHMS, Material, PolicyConfig, RewardConfig, rl_finetune
+from training.engine.rl.rewards import TERMS
 
 KIND = {
     "happy", "smiled", "smile", "love", "loved", "loves", "kind", "nice", "friend", "friends", "fun", "laughed",

@@ -118,7 +118,7 @@ def make_model(folder: Path) -> Path:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from training.demo import corpus
-    from training.engine.pretraining import train_tokenizer
+    from training.engine.pretraining.training import train_tokenizer
 
     texts = [" ".join(document) for document in corpus.documents(400)]
     tokenizer = train_tokenizer(texts, 1024, 512)
@@ -148,8 +148,8 @@ def prompts_of(model: str, tokens: int, count: int, seed: int) -> list[str]:
 
 
 def palate(job: dict) -> list[float]:
-    from training.engine.policy import Material, PolicyConfig, RewardConfig, rl_finetune
-    from training.engine.progress import SilentReporter
+    from training.engine.rl import Material, PolicyConfig, RewardConfig, rl_finetune
+    from training.engine.runtime.progress import SilentReporter
 
     class Clock(SilentReporter):
         def __init__(self) -> None:
@@ -211,10 +211,10 @@ def trl(job: dict) -> list[float]:
 
 def measured(base: str, tuned: str, prompt: int) -> dict[str, float]:
     """Reward and KL to the start of a saved policy, on 32 prompts of its own with 8 samples each."""
-    from training.engine.decoding import Sampling, prompt_seeds
-    from training.engine.policy.passes import Passes
-    from training.engine.policy.rows import Group
-    from training.engine.sampling import load_policy, sample
+    from training.engine.generation.decoding import Sampling, prompt_seeds
+    from training.engine.generation.rows import Group
+    from training.engine.generation.sampling import load_policy, sample
+    from training.engine.rl.log_probs import Passes
 
     policy, start = load_policy(tuned), load_policy(base)
     prompts = prompts_of(base, prompt, 32, 2)

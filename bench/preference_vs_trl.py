@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from training.engine.progress import SilentReporter
+from training.engine.runtime.progress import SilentReporter
 
 PROMPT_WORDS, RESPONSE_WORDS, LEARNING_RATE = 150, 60, 1e-3
 VALIDATION, TEST = 8, 200  # prompts with two responses each
@@ -47,7 +47,7 @@ def response(rng):
 
 
 def judgements(rng, prompts, k, raters, *, noise):
-    from training.engine.records import Record
+    from core.records import Record
 
     records = []
     for n in range(prompts):
@@ -86,7 +86,7 @@ def base_model(folder):
 
 
 def by_palate(base, output, train, validation, *, tokens, seed, bfloat16):
-    from training.engine.preference_training import PreferenceConfig, train_preference
+    from training.engine.preference.training import PreferenceConfig, train_preference
 
     config = PreferenceConfig(
         epochs=1, min_steps=1, learning_rate=LEARNING_RATE, tokens_per_step=tokens, max_length=512, seed=seed,
@@ -143,7 +143,7 @@ def accuracy(folder, records):
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from training.engine.reading import Reader
+    from training.engine.models.encoder import Reader
 
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
     reader = Reader(model, AutoTokenizer.from_pretrained(folder), 512)

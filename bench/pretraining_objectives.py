@@ -25,13 +25,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from over_seeds import told
 
-from training.engine.packing import Document, segments_of
-from training.engine.preference_training import PreferenceConfig, train_preference
-from training.engine.pretraining import BAD, GOOD, PretrainConfig, pretrain, scored
-from training.engine.pretraining_objectives import OBJECTIVES
-from training.engine.records import Record
-from training.engine.reward import PreferenceModel
-from training.engine.sampling import generate, load_policy
+from core.records import Record
+from training.engine.data.packing import Document, segments_of
+from training.engine.generation.sampling import generate, load_policy
+from training.engine.models.reward import PreferenceModel
+from training.engine.preference.training import PreferenceConfig, train_preference
+from training.engine.pretraining.objectives import OBJECTIVES
+from training.engine.pretraining.training import BAD, GOOD, PretrainConfig, pretrain, scored
 
 SAMPLES = 200
 BASE = PretrainConfig(vocab_size=2048, width=128, layers=3, heads=4, context=96, batch_size=16, learning_rate=3e-3)

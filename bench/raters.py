@@ -36,7 +36,7 @@ HELD_OUT = 0.2
 
 def answers(model, records):
     """Each vote's difference of rewards, a minus b, and its outcome (1 for a, 0 for b, 0.5 a tie), both (N,)."""
-    from training.engine.records import pairs_of
+    from core.records import pairs_of
 
     pairs = pairs_of(records)
     items = [(p.prompt, text) for p in pairs for text in (p.a, p.b)]
@@ -47,7 +47,7 @@ def answers(model, records):
 
 def said(model, records):
     """(log loss a vote, accuracy of votes that are no tie) of the calibrated model on single votes."""
-    from training.engine.calibration import cross_entropy
+    from training.engine.preference.calibration import cross_entropy
 
     difference, outcome = answers(model, records)
     probability = 1 / (1 + np.exp(-difference / model.temperature))
@@ -72,9 +72,9 @@ def with_bad_raters(records, share, how, rng):
 
 
 def fit(train, validation, folder, options, base, seed):
-    from training.engine.preference_training import PreferenceConfig, train_preference
-    from training.engine.reward import PreferenceModel
-    from training.engine.votes import VoteOptions
+    from training.engine.models.reward import PreferenceModel
+    from training.engine.objectives.votes import VoteOptions
+    from training.engine.preference.training import PreferenceConfig, train_preference
 
     config = PreferenceConfig(kind="linear", seed=seed, votes=VoteOptions(**options))
     metrics = train_preference(train, validation, base_model=base, output=folder, config=config)

@@ -16,10 +16,10 @@ from peers import peers_python
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from annotate.judgements.comparisons import Comparisons
-from annotate.quality.reliability import reliability
-from annotate.standings.ranking import bradley_terry
-from annotate.standings.ranking.votes import votes_of
+from annotate.analytics.comparisons import Comparisons
+from annotate.analytics.ranking import bradley_terry
+from annotate.analytics.ranking.votes import votes_of
+from annotate.analytics.reliability import reliability
 from core.statistics.bootstrap import Clusters, ratio
 
 SEEDS, TASKS, EACH, RATERS = 100, 300, 5, 40

@@ -118,10 +118,10 @@ def keep_defaults(cursor) -> None:
 
 
 def measure(study, turns: int) -> None:
-    from annotate.judgements.operations import Answer, submit
+    from annotate.collection.judgements import Answer, submit
+    from annotate.collection.leases import lease_next
     from annotate.members.queries import progress_of
-    from annotate.tasks.models import Task
-    from annotate.tasks.operations import lease_next
+    from annotate.models.tasks import Task
 
     raters = list(study.memberships.filter(kind="person").select_related("study"))
     leases, submits, counts = [], [], []

@@ -62,8 +62,8 @@ json.dump(result, open(folder + "/peers.json", "w"))
 
 
 def main() -> None:
-    from annotate.standings.ranking import bradley_terry, davidson, rao_kupper
-    from annotate.standings.ranking.votes import votes_of
+    from annotate.analytics.ranking import bradley_terry, davidson, rao_kupper
+    from annotate.analytics.ranking.votes import votes_of
 
     left, right, outcome, cluster = simulated()
     with tempfile.TemporaryDirectory() as folder:

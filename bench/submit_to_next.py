@@ -59,9 +59,9 @@ def run(folder: Path, options: argparse.Namespace) -> None:
 
 
 def make_study(tasks: int) -> Any:
-    from annotate.prompts.models import Prompt, Response, Split
+    from annotate.collection.leases import create_tasks
+    from annotate.models.prompts import Prompt, Response, Split
     from annotate.studies.operations import create_study
-    from annotate.tasks.operations import create_tasks
 
     study = create_study(slug="next", name="Next", replication=2)
     sets = []

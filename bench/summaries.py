@@ -47,7 +47,7 @@ def told(by_prompt):
 
 def read_once():
     """Let each text be read once by the frozen encoder: its states do not depend on which prompt is left out."""
-    from training.engine import linear
+    from training.engine.preference import linear
 
     read, known = linear._features, {}
 
@@ -72,8 +72,8 @@ def author_ranks(records, authors, prompt):
 
 def foretold(records, prompt, base, folder):
     """The rewards of a prompt's responses, by response id, from a model of all other prompts."""
-    from training.engine.preference_training import PreferenceConfig, train_preference
-    from training.engine.reward import PreferenceModel
+    from training.engine.models.reward import PreferenceModel
+    from training.engine.preference.training import PreferenceConfig, train_preference
 
     others = sorted({record.prompt_id for record in records} - {prompt})
     validation = set(others[::VALIDATION])

@@ -30,7 +30,7 @@ FIGURES = ("all votes, own likelihood", "all votes, Davidson's", "decisive votes
 
 
 def davidson(difference, rate):
-    """log P(a), log P(b), log P(tie), each (N,): Davidson 1970, as training.engine.losses."""
+    """log P(a), log P(b), log P(tie), each (N,): Davidson 1970, as training.engine.objectives.losses."""
     logits = np.stack([difference / 2, -difference / 2, np.full_like(difference, rate)])
     return logits - np.logaddexp.reduce(logits, axis=0)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from annotate.errors import PalateError
-from palate.postgres_programs import run_program
+from core.errors import PalateError
+from core.postgres_programs import run_program
 
 DUMP, PRINTS = "database.dump", "fingerprints.json"
 # Sixty bits of each row's hash, added up: the order of rows does not count, and no row is held in memory.

@@ -7,7 +7,7 @@ from typing import Any
 import dj_database_url
 from csp.constants import NONCE, NONE, SELF
 
-from palate.logs import configure
+from core.logs import configure
 from palate.production import check_production, check_roles
 from palate.secret_key import stored_secret_key
 
@@ -54,20 +54,20 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "palate.observe.observe",
-    "palate.observe.probes",
+    "palate.observability.observe",
+    "palate.observability.probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "palate.bodies.BodyLimits",
+    "core.request_bodies.BodyLimits",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "annotate.sign_in.middleware.sessions",
+    "annotate.web.sign_in.middleware.sessions",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
-    "annotate.sign_in.middleware.attempts",
+    "annotate.web.sign_in.middleware.attempts",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "annotate.sign_in.second_step.SecondStepMiddleware",
@@ -95,7 +95,7 @@ TEMPLATES = [
 ]
 
 EMBEDDED_DATABASE: dict[str, Any] = {
-    "ENGINE": "palate.embedded",
+    "ENGINE": "core.embedded_postgres",
     "NAME": "palate",
     "USER": "postgres",
     "DATA_DIR": VAR_DIR / "postgres",
@@ -119,7 +119,7 @@ AUTHENTICATION_BACKENDS = [
     # Asks for the second step.
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
-ACCOUNT_ADAPTER = "annotate.members.adapters.AccountAdapter"
+ACCOUNT_ADAPTER = "annotate.web.members.adapters.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
@@ -127,11 +127,11 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 # Failed attempts are counted by annotate.sign_in.counters; allauth's own limits live in a cache that anybody can fill.
 ACCOUNT_RATE_LIMITS = False
-ACCOUNT_FORMS = {"change_password": "annotate.sign_in.forms.CountedChangePasswordForm"}
+ACCOUNT_FORMS = {"change_password": "annotate.web.sign_in.forms.CountedChangePasswordForm"}
 MFA_FORMS = {
-    "activate_totp": "annotate.sign_in.forms.ActivateForm",
-    "authenticate": "annotate.sign_in.forms.CountedAuthenticateForm",
-    "reauthenticate": "annotate.sign_in.forms.CountedReauthenticateForm",
+    "activate_totp": "annotate.web.sign_in.forms.ActivateForm",
+    "authenticate": "annotate.web.sign_in.forms.CountedAuthenticateForm",
+    "reauthenticate": "annotate.web.sign_in.forms.CountedReauthenticateForm",
 }
 # Failures of an account and of a network until the next attempt has to wait, and the longest wait in seconds.
 SIGN_IN_FAILURES = int(os.environ.get("SIGN_IN_FAILURES", "5"))
@@ -151,7 +151,7 @@ SESSION_IDLE_MINUTES = int(os.environ.get("SESSION_IDLE_MINUTES", "480"))
 OIDC_SERVER_URL = os.environ.get("OIDC_SERVER_URL", "")
 OIDC_NAME = os.environ.get("OIDC_NAME", "OpenID Connect")
 OIDC_NEW_ACCOUNTS = _flag("OIDC_NEW_ACCOUNTS", False)
-SOCIALACCOUNT_ADAPTER = "annotate.members.adapters.SocialAccountAdapter"
+SOCIALACCOUNT_ADAPTER = "annotate.web.members.adapters.SocialAccountAdapter"
 SOCIALACCOUNT_OPENID_CONNECT_URL_PREFIX = "oidc"
 SOCIALACCOUNT_PROVIDERS = {
     "openid_connect": {
@@ -220,8 +220,8 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_ENGINE = "annotate.sign_in.session_store"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# Bytes of a body: of strangers, and of ordinary forms, which are kept in memory; see palate.bodies. The largest answer
-# of a rater is a rewrite of 100,000 characters.
+# Bytes of a body: of strangers, and of ordinary forms, which are kept in memory; see core.request_bodies. A rater's
+# largest answer is a rewrite of 100,000 characters.
 BODY_MAX_ANONYMOUS, BODY_MAX_FORM = 64 * 1024, 2 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = BODY_MAX_FORM
 API_MAX_MB = int(os.environ.get("API_MAX_MB", "16"))
@@ -267,20 +267,20 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "annotate.api.schema.with_errors"],
     "ENUM_NAME_OVERRIDES": {
-        "SplitEnum": "annotate.prompts.models.Split",
-        "MethodEnum": "annotate.studies.models.Method",
+        "SplitEnum": "annotate.models.prompts.Split",
+        "MethodEnum": "annotate.models.studies.Method",
         "RunKindEnum": "training.models.RunKind",
         "ModelKindEnum": "training.models.ModelKind",
         "RunStateEnum": "training.models.RunState",
-        "PartEnum": "annotate.tasks.models.Part",
-        "EventEnum": "annotate.webhooks.models.Event",
+        "PartEnum": "annotate.models.tasks.Part",
+        "EventEnum": "annotate.models.webhooks.Event",
     },
 }
 # Addresses of webhooks that lie in private networks, and plain http, are refused unless this is set.
 WEBHOOKS_ALLOW_PRIVATE = _flag("WEBHOOKS_ALLOW_PRIVATE", False)
 
 # A message carries only the id of a run; the Run row is the truth. Long runs are acknowledged early: a
-# worker that dies is noticed by its missing heartbeat (training.operations.requeue_lost_runs), not by the broker.
+# worker that dies is noticed by its missing heartbeat (training.runs.operations.requeue_lost_runs), not by the broker.
 CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_IGNORE_RESULT = True
@@ -293,27 +293,27 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "inte
 CELERY_TASK_DEFAULT_QUEUE = "runs"
 CELERY_BEAT_SCHEDULE = {
     "requeue-lost-runs": {
-        "task": "training.tasks.requeue_lost_runs",
+        "task": "runs.requeue_lost",
         "schedule": 30.0,
         "options": {"queue": "short"},
     },
     "apply-retention": {
-        "task": "annotate.privacy.tasks.apply_retention",
+        "task": "privacy.apply_retention",
         "schedule": 86400.0,
         "options": {"queue": "short"},
     },
     "deliver-webhooks": {
-        "task": "annotate.webhooks.tasks.deliver",
+        "task": "webhooks.deliver",
         "schedule": 60.0,
         "options": {"queue": "webhooks"},
     },
 }
 CELERY_TASK_ROUTES = {
-    "training.tasks.execute_quick": {"queue": "quick"},
-    "training.tasks.requeue_lost_runs": {"queue": "short"},
+    "runs.execute_quick": {"queue": "quick"},
+    "runs.requeue_lost": {"queue": "short"},
     # Addresses that never answer hold up each other at most: a queue and workers of their own.
-    "annotate.webhooks.tasks.deliver": {"queue": "webhooks"},
-    "annotate.privacy.tasks.apply_retention": {"queue": "short"},
+    "webhooks.deliver": {"queue": "webhooks"},
+    "privacy.apply_retention": {"queue": "short"},
 }
 # An OpenAI-compatible server that may judge pairs (training.jobs.machine_judge), up to and with /v1.
 JUDGE_URL = os.environ.get("JUDGE_URL", "")

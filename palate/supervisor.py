@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from annotate.errors import PalateError
+from core.errors import PalateError
 
 # A process that ends more often than this in so many seconds would not live after another start either.
 MAX_RESTARTS, RESTART_SECONDS = 5, 60

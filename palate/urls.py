@@ -2,11 +2,14 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.i18n import set_language
 
-from palate import observe
+from palate import observability
 
 urlpatterns = [
-    path("metrics", observe.metrics, name="metrics"),
+    path("metrics", observability.metrics, name="metrics"),
     path("language/", login_not_required(set_language), name="language"),
-    path("", include("annotate.urls")),
-    path("", include("training.urls")),
+    # First: studies/new/ is no study named "new".
+    path("", include("training.web.urls")),
+    path("", include("annotate.web.urls")),
+    path("", include("annotate.api.urls")),
+    path("", include("training.api.urls")),
 ]

@@ -2,7 +2,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from palate.bodies import utf8_only
+from core.request_bodies import utf8_only
 
 # A web process answers several requests at once and stands beside others: one more thread of linear algebra for each
 # processor in each of them would only make all of them wait. Before numpy is loaded, which reads this once.

@@ -94,7 +94,7 @@ def _measured(work: Callable[[str], object], units: list[str], sizes: tuple[int,
         except EOFError:
             slow[unit] = f"{unit!r}: the process ended"
             break
-        del slow[unit]
+        slow.pop(unit, None)
         if too_slow(seconds, sizes):
             slow[unit] = f"{unit!r}: {', '.join(f'{s:.2f}' for s in seconds)} s"
     process.kill()

@@ -6,11 +6,11 @@ import factory
 from django.contrib.auth import get_user_model
 from factory.django import DjangoModelFactory
 
-from annotate.members.models import Membership
-from annotate.prompts.models import Prompt, Response, Split
-from annotate.studies.models import Criterion, Study
-from annotate.tasks.keys import task_key
-from annotate.tasks.models import Task, TaskResponse
+from annotate.collection.keys import task_key
+from annotate.models.members import Membership
+from annotate.models.prompts import Prompt, Response, Split
+from annotate.models.studies import Criterion, Study
+from annotate.models.tasks import Task, TaskResponse
 
 
 class UserFactory(DjangoModelFactory):

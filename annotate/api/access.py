@@ -8,10 +8,10 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from annotate.api.models import ApiToken, Scope
-from annotate.api.operations import token_of
+from annotate.api.tokens import token_of
+from annotate.models.api import ApiToken, Scope
+from annotate.models.sign_in import CounterKind
 from annotate.sign_in.counters import MustWait, count, network_key
-from annotate.sign_in.models import CounterKind
 from annotate.sign_in.second_step import REFUSED, must_set_up
 
 

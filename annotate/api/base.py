@@ -16,9 +16,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
 
 from annotate.api.access import HasScope, TokenAuthentication
-from annotate.api.models import IdempotencyKey, Scope
-from annotate.errors import LimitReached, PalateError
-from annotate.studies.models import Study
+from annotate.models.api import IdempotencyKey, Scope
+from annotate.models.studies import Study
+from core.errors import LimitReached, PalateError
 
 UNIQUE_VIOLATION = "23505"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 

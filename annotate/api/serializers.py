@@ -6,11 +6,10 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from annotate.judgements.models import MOST_SECONDS, Confidence, Judgement
-from annotate.prompts.models import Prompt, Response, Split
-from annotate.studies.models import MAX_CRITERIA, MAX_LABELS, MAX_SCORE, Criterion, Method, Study
-from annotate.webhooks.models import Event, Webhook
-from training.models import ModelVersion, ResponseReward, Run, RunKind
+from annotate.models.judgements import MOST_SECONDS, Confidence, Judgement
+from annotate.models.prompts import Prompt, Response, Split
+from annotate.models.studies import MAX_CRITERIA, MAX_LABELS, MAX_SCORE, Criterion, Method, Study
+from annotate.models.webhooks import Event, Webhook
 
 MOST_AT_ONCE = 1000
 
@@ -208,46 +207,6 @@ class NewJudgementSerializer(InputSerializer):
 
 class NewJudgementsSerializer(InputSerializer):
     judgements = _up_to_a_thousand(NewJudgementSerializer)
-
-
-class RunSerializer(serializers.ModelSerializer[Run]):
-    class Meta:
-        model = Run
-        fields = [
-            *("id", "kind", "state", "config", "result", "error", "step", "total_steps", "attempts"),
-            *("created_at", "started_at", "ended_at"),
-        ]
-
-
-class NewRunSerializer(InputSerializer):
-    kind = serializers.ChoiceField(choices=RunKind.choices)
-    options = serializers.DictField(required=False)
-
-
-class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
-    snapshot_sha256 = serializers.CharField(source="snapshot.sha256", default=None)
-
-    class Meta:
-        model = ModelVersion
-        fields = ["id", "kind", "name", "parent", "reward", "snapshot_sha256", "run", "metrics", "card", "created_at"]
-
-
-class RewardSerializer(serializers.ModelSerializer[ResponseReward]):
-    response_id = serializers.CharField(source="response.external_id")
-    prompt_id = serializers.CharField(source="response.prompt.external_id")
-    quality = serializers.FloatField(help_text="Calibrated chance to be preferred over the average response.")
-
-    class Meta:
-        model = ResponseReward
-        fields = ["response", "response_id", "prompt_id", "reward", "spread", "quality"]
-
-
-class PreferenceSerializer(serializers.Serializer[Any]):
-    a = RewardSerializer()
-    b = RewardSerializer()
-    probability = serializers.FloatField(
-        help_text="Calibrated chance that a rater prefers a over b, a tie counting half."
-    )
 
 
 class WebhookSerializer(serializers.ModelSerializer[Webhook]):

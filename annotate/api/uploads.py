@@ -6,13 +6,13 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from annotate.exchange.bundles import Bundle, Said, Written
-from annotate.exchange.checks import check
-from annotate.exchange.files import Row
-from annotate.exchange.shapes import plain
-from annotate.exchange.writer import Writer
-from annotate.prompts.models import Prompt
-from annotate.studies.models import Study
+from annotate.exchange.files.rows import Row
+from annotate.exchange.formats import plain
+from annotate.exchange.importers.checks import check
+from annotate.exchange.importers.import_records import Bundle, Said, Written
+from annotate.exchange.importers.writer import Writer
+from annotate.models.prompts import Prompt
+from annotate.models.studies import Study
 
 
 def lock_for_upload(study: Study) -> None:

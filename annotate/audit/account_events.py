@@ -8,8 +8,8 @@ from allauth.socialaccount import signals as social
 from django.contrib.auth import signals as auth
 from django.contrib.auth.models import User
 
-from annotate.audit.models import Action
 from annotate.audit.operations import record
+from annotate.models.audit import Action
 
 
 def connect() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 
-from annotate.audit.models import Entry
-from annotate.studies.models import Study
+from annotate.models.audit import Entry
+from annotate.models.studies import Study
 
 # Whoever a request comes from; None for a command on the server.
 Actor = AbstractBaseUser | AnonymousUser | None

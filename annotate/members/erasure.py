@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from annotate.audit.models import Entry
-from annotate.errors import PalateError
-from annotate.judgements.models import Judgement
-from annotate.members.models import Kind, Membership, Role
-from annotate.review.models import Flag
-from annotate.tasks.models import Assignment
-from annotate.tasks.slots import end_leases
+from annotate.collection.slots import end_leases
+from annotate.models.audit import Entry
+from annotate.models.choices import Kind, Role
+from annotate.models.judgements import Judgement
+from annotate.models.members import Membership
+from annotate.models.review import Flag
+from annotate.models.tasks import Assignment
+from core.errors import PalateError
 
 
 @transaction.atomic

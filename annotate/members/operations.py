@@ -14,11 +14,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotate.errors import LimitReached, PalateError
-from annotate.members.models import MAX_USES, Invitation, Membership, Role
-from annotate.studies.models import Study
-from annotate.tasks.permission import locked_rater
-from annotate.tasks.slots import end_leases
+from annotate.collection.permission import locked_rater
+from annotate.collection.slots import end_leases
+from annotate.models.choices import Role
+from annotate.models.members import MAX_USES, Invitation, Membership
+from annotate.models.studies import Study
+from core.errors import LimitReached, PalateError
 
 
 @transaction.atomic

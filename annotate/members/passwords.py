@@ -9,10 +9,11 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
 
-from annotate.api.models import ApiToken
-from annotate.errors import PalateError
-from annotate.members.models import Membership, Role
-from annotate.studies.models import Study
+from annotate.models.api import ApiToken
+from annotate.models.choices import Role
+from annotate.models.members import Membership
+from annotate.models.studies import Study
+from core.errors import PalateError
 
 
 class PasswordLinks(PasswordResetTokenGenerator):

@@ -9,10 +9,10 @@ from django.db import connection
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
-from annotate.judgements.models import Judgement
-from annotate.members.models import Membership, Role
-from annotate.studies.queries import MANAGING_ROLES
-from annotate.tasks.models import Assignment, Task
+from annotate.models.choices import MANAGING_ROLES, Role
+from annotate.models.judgements import Judgement
+from annotate.models.members import Membership
+from annotate.models.tasks import Assignment, Task
 
 # Counting stops here, so that a rating page costs the same in a study of a million tasks.
 MANY = 1000

@@ -13,11 +13,11 @@ from django.contrib.auth.models import User
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 
-from annotate.audit.models import Action
 from annotate.audit.operations import record
-from annotate.judgements.models import Judgement
-from annotate.prompts.models import Response
-from annotate.tasks.models import Part
+from annotate.models.audit import Action
+from annotate.models.choices import Part
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Response
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What is deleted when its time has come: daily by the scheduler, or by `manage.py apply_retention`."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
@@ -7,17 +8,19 @@ from django.contrib.sessions.models import Session
 from django.db.models import F
 from django.utils import timezone
 
-from annotate.api.models import ApiToken, IdempotencyKey
-from annotate.audit.models import Action
 from annotate.audit.operations import record
-from annotate.exchange.stored_uploads import remove_uploads
 from annotate.members.erasure import erase_member
-from annotate.members.models import Kind, Membership, Role
+from annotate.models.api import ApiToken, IdempotencyKey
+from annotate.models.audit import Action
+from annotate.models.choices import Kind, Role
+from annotate.models.members import Membership
+from annotate.models.webhooks import Delivery, DeliveryState
 from annotate.sign_in.counters import delete_forgotten
 from annotate.sign_in.encryption import encrypt_plain_secrets
 from annotate.sign_in.operations import delete_ended_sessions
-from annotate.webhooks.models import Delivery, DeliveryState
-from training.models import Run
+
+# What other apps delete with it, by name; each returns how much it deleted.
+RULES: dict[str, Callable[[], int]] = {}
 
 
 def apply_retention() -> dict[str, int]:
@@ -33,7 +36,7 @@ def apply_retention() -> dict[str, int]:
         "deliveries": Delivery.objects.filter(created_at__lt=old).exclude(state=DeliveryState.WAITING).delete()[0],
         "sign_in_counters": delete_forgotten(),
         "secrets_encrypted": encrypt_plain_secrets(),
-        "uploads": remove_uploads(needed=Run.objects.uploads_needed()),
+        **{name: delete() for name, delete in RULES.items()},
     }
 
 

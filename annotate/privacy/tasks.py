@@ -1,7 +1,8 @@
+from celery import shared_task
+
 from annotate.privacy import retention
-from palate.celery import app
 
 
-@app.task
+@shared_task(name="privacy.apply_retention")
 def apply_retention() -> dict[str, int]:
     return retention.apply_retention()

@@ -20,9 +20,9 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import ngettext
 
-from annotate.errors import LimitReached
+from annotate.models.sign_in import CounterKind, FailureCounter
 from annotate.sign_in.devices import known_device
-from annotate.sign_in.models import CounterKind, FailureCounter
+from core.errors import LimitReached
 
 BUCKETS = 2**20
 FIRST_WAIT = 30  # seconds, doubled with each further failure

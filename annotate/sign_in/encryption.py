@@ -7,10 +7,10 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.db import transaction
 
-from annotate.audit.models import Action
 from annotate.audit.operations import record
-from annotate.encryption import PREFIX, decrypt, encrypt
-from annotate.webhooks.models import Webhook
+from annotate.models.audit import Action
+from annotate.models.webhooks import Webhook
+from core.encryption import PREFIX, decrypt, encrypt
 
 
 class MFAAdapter(DefaultMFAAdapter):

@@ -9,11 +9,12 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from annotate.errors import PalateError
-from annotate.instructions.operations import publish
-from annotate.members.models import Membership, Role
-from annotate.privacy.consent import publish_consent
-from annotate.studies.models import MAX_CRITERIA, Criterion, Method, Study
+from annotate.models.choices import Role
+from annotate.models.members import Membership
+from annotate.models.studies import MAX_CRITERIA, Criterion, Method, Study
+from annotate.studies.consent import publish_consent
+from annotate.studies.instructions import publish
+from core.errors import PalateError
 
 # Short names that stand in the addresses of other pages.
 RESERVED = ("new", "preview")
@@ -130,7 +131,7 @@ def close_study(*, study: Study) -> None:
 
     Tasks that raters hold can be judged until their leases end; nothing can be corrected any more.
     """
-    # Whatever a rater is just sending ends before, or sees the closed study (annotate.tasks.permission.locked_rater).
+    # An answer on its way is stored first or sees the closed study (annotate.collection.permission.locked_rater).
     list(study.memberships.order_by("pk").select_for_update(no_key=True, of=("self",)).values_list("pk"))
     Study.objects.filter(pk=study.pk).update(active=False, closed_at=timezone.now())
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from annotate.studies.models import Method, TextFormat
+from annotate.models.studies import Method, TextFormat
 
 
 @dataclass(frozen=True)

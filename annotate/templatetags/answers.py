@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from django import template
 from django.utils.translation import gettext as _
 
-from annotate.judgements.models import Judgement
-from annotate.known_answers.models import KnownAnswer
-from annotate.tasks.forms import PREFERENCE_LABELS, fields_of, letter
+from annotate.models.gold import KnownAnswer
+from annotate.models.judgements import Judgement
+from annotate.web.rating.forms import PREFERENCE_LABELS, fields_of, letter
 
 register = template.Library()
 

@@ -8,9 +8,9 @@ from django import template
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from annotate.judgements.selection import PARTS, JudgementSelection, Who
-from annotate.quality.column_words import COLUMNS
-from palate.figures import Figure
+from annotate.analytics.column_help import COLUMNS
+from annotate.models.selection import PARTS, JudgementSelection, Who
+from core.figures import Figure
 
 register = template.Library()
 

@@ -5,9 +5,9 @@ from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from annotate.prompts.turns import turns
-from annotate.studies.models import Study, TextFormat
-from palate.markdown import sanitised
+from annotate.models.studies import Study, TextFormat
+from annotate.turns import turns
+from core.markdown import sanitised
 
 register = template.Library()
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from annotate.errors import PalateError
+from core.errors import PalateError
 
 SECONDS = 10
 # What may stand in an address as it is; the rest is written as %XX.

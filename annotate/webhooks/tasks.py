@@ -1,7 +1,5 @@
-from annotate.webhooks import operations
-from palate.celery import app
+"""Where Celery looks for this slice's tasks."""
 
+from annotate.webhooks.delivery import deliver
 
-@app.task
-def deliver() -> int:
-    return operations.deliver_due()
+__all__ = ["deliver"]

@@ -54,7 +54,7 @@ def flag_everything(instance: Instance) -> None:
 
 
 def skipped_quiz(instance: Instance) -> None:
-    from annotate.known_answers.operations import set_known_answer
+    from annotate.collection.gold import set_known_answer
 
     study = instance.study()
     tasks = instance.tasks(study, ["One?", "Two?", "Three?"])
@@ -73,7 +73,7 @@ def skipped_quiz(instance: Instance) -> None:
 
 def flushed_counters(instance: Instance) -> None:
     """Failures of one account, then of hundreds of other names: the first still waits, but not its owner."""
-    from annotate.sign_in.models import FailureCounter
+    from annotate.models.sign_in import FailureCounter
 
     forget_failures()
     user = account(instance, "victim")
@@ -127,8 +127,8 @@ def password_links(instance: Instance) -> None:
 
 
 def tokens(instance: Instance) -> None:
-    from annotate.api.models import ApiToken
-    from annotate.api.operations import make_token
+    from annotate.api.tokens import make_token
+    from annotate.models.api import ApiToken
 
     study = instance.study()
     name = f"{study.slug}-tokens"

@@ -24,8 +24,8 @@ PRIVATE = "private words of a rater"
 
 def after_the_end(instance: Instance, end: Callable[[Instance, Any], None]) -> None:
     """After the study was closed and the lease ran out, or the rater was excluded or removed, nothing is stored."""
-    from annotate.judgements.models import Judgement
-    from annotate.tasks.models import Assignment
+    from annotate.models.judgements import Judgement
+    from annotate.models.tasks import Assignment
 
     study = instance.study()
     instance.tasks(study, ["One?", "Two?", "Three?"])
@@ -47,7 +47,7 @@ def after_the_end(instance: Instance, end: Callable[[Instance, Any], None]) -> N
 def close(instance: Instance, study: Any) -> None:
     from django.utils import timezone
 
-    from annotate.tasks.models import Assignment
+    from annotate.models.tasks import Assignment
 
     manager = instance.member(study, "manager")
     check(manager.post(f"/studies/{study.slug}/state/", {"to": "close"}).status == 302, "the study is not closed")
@@ -66,7 +66,7 @@ def remove(instance: Instance, study: Any) -> None:
 
 def lease_beyond_the_close(instance: Instance) -> None:
     """Drafts renew a lease; after Close they must not keep a task for ever."""
-    from annotate.tasks.models import Assignment
+    from annotate.models.tasks import Assignment
 
     study = instance.study()
     instance.tasks(study, ["One?"])
@@ -82,9 +82,9 @@ def lease_beyond_the_close(instance: Instance) -> None:
 
 def erasure_against_answers(instance: Instance) -> None:
     """An answer and the erasure of its rater at the same time: no words and no draft of the person stay."""
-    from annotate.judgements.models import Judgement
     from annotate.members.erasure import erase_member
-    from annotate.tasks.models import Assignment
+    from annotate.models.judgements import Judgement
+    from annotate.models.tasks import Assignment
 
     for _turn in range(8):
         study = instance.study()
@@ -132,7 +132,7 @@ def at_once(calls: list[Callable[[], Any]]) -> None:
 
 
 def rewrites_corrected_at_once(instance: Instance) -> None:
-    from annotate.judgements.models import Judgement
+    from annotate.models.judgements import Judgement
 
     study = instance.study(ask_rewrite=True)
     instance.tasks(study, ["What?"])
@@ -153,8 +153,8 @@ def rewrites_corrected_at_once(instance: Instance) -> None:
 
 def checks_in_the_history(instance: Instance) -> None:
     """Answers to checks look like all others in a rater's own history, and can be changed like them."""
-    from annotate.judgements.models import Judgement
-    from annotate.known_answers.operations import set_known_answer
+    from annotate.collection.gold import set_known_answer
+    from annotate.models.judgements import Judgement
 
     study = instance.study(gold_share=0.5)
     tasks = instance.tasks(study, [f"Question {n}?" for n in range(20)])
@@ -177,7 +177,7 @@ def checks_in_the_history(instance: Instance) -> None:
 
 
 def changes_in_the_log(instance: Instance) -> None:
-    from annotate.audit.models import Entry
+    from annotate.models.audit import Entry
 
     study = instance.study()
     tasks = instance.tasks(study, [f"What is {n}?" for n in range(6)])
@@ -215,8 +215,8 @@ def changes_in_the_log(instance: Instance) -> None:
 def accounts_in_the_log(instance: Instance) -> None:
     from django.contrib.auth.models import User
 
-    from annotate.api.models import ApiToken
-    from annotate.audit.models import Entry
+    from annotate.models.api import ApiToken
+    from annotate.models.audit import Entry
 
     user = User.objects.create_user(username="logged", password=PASSWORD)
     visitor = confirmed(signed_in(instance, "logged"))
@@ -235,7 +235,7 @@ def accounts_in_the_log(instance: Instance) -> None:
 
 
 def deleted_study(instance: Instance) -> None:
-    from annotate.studies.models import Study
+    from annotate.models.studies import Study
 
     study, other = instance.study(), instance.study()
     instance.tasks(study, ["What?"])
@@ -266,7 +266,7 @@ def rows_of(study: int) -> dict[str, int]:
     """How many rows name the study, by table."""
     from django.apps import apps
 
-    from annotate.studies.models import Study
+    from annotate.models.studies import Study
 
     fields = [
         (model, field) for model in apps.get_models() for field in model._meta.fields if field.related_model is Study

@@ -150,7 +150,7 @@ def hostile_file(instance: Instance, name: str, content: Any, words: str) -> Non
 
 
 def logs_of(run: Any) -> list[Path]:
-    from training.reporting import run_folder
+    from training.runs.reporting import run_folder
 
     return [path for path in run_folder(run).rglob("*") if path.is_file()]
 

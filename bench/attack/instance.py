@@ -120,7 +120,7 @@ class Instance:
 
     def study(self, **settings: Any) -> Any:
         """A new study."""
-        from annotate.studies.models import Study
+        from annotate.models.studies import Study
         from annotate.studies.operations import create_study
 
         self._studies += 1
@@ -131,8 +131,8 @@ class Instance:
 
     def tasks(self, study: Any, prompts: list[str], response: str = "An answer") -> list[Any]:
         """Tasks of two responses to each of these prompts."""
-        from annotate.prompts.models import Prompt, Response, Split
-        from annotate.tasks.operations import create_tasks
+        from annotate.collection.leases import create_tasks
+        from annotate.models.prompts import Prompt, Response, Split
 
         sets = []
         for n, text in enumerate(prompts):
@@ -160,9 +160,9 @@ class Instance:
         """A program with a token of the study's owner that may do everything."""
         from django.contrib.auth.models import User
 
-        from annotate.api.models import Scope
-        from annotate.api.operations import make_token
-        from annotate.members.models import Membership
+        from annotate.api.tokens import make_token
+        from annotate.models.api import Scope
+        from annotate.models.members import Membership
 
         user = User.objects.create(username=f"{study.slug}-program")
         Membership.objects.create(study=study, user=user, role="manager")

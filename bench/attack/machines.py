@@ -93,8 +93,8 @@ def database_without_tables(instance: Instance) -> None:
 
 def broker_that_is_away(instance: Instance) -> None:
     from palate.celery import app
-    from training import operations
     from training.models import Run
+    from training.runs import operations
 
     study = instance.study()
     instance.tasks(study, ["What?"])
@@ -113,10 +113,10 @@ def broker_that_is_away(instance: Instance) -> None:
 
 
 def silent_webhook(instance: Instance) -> None:
-    from annotate.webhooks.models import Webhook
+    from annotate.models.webhooks import Webhook
     from annotate.webhooks.operations import announce
-    from training import operations
     from training.models import Run
+    from training.runs import operations
 
     study = instance.study()
     instance.tasks(study, ["What?"])
@@ -132,8 +132,8 @@ def silent_webhook(instance: Instance) -> None:
 def killed_worker(instance: Instance) -> None:
     import psutil
 
-    from training import operations
     from training.models import Run, RunState
+    from training.runs import operations
 
     study = instance.study(replication=12)
     instance.tasks(study, [f"What is {n}?" for n in range(60)])
@@ -185,7 +185,7 @@ def backup_and_restore(instance: Instance) -> None:
 
 
 def programs(instance: Instance) -> Path:
-    from palate.embedded.server import programs
+    from core.embedded_postgres.server import programs
 
     return programs(instance.folder / "postgres")
 

@@ -47,7 +47,7 @@ def settings_of(study: Any) -> dict[str, Any]:
     """The fields of the study's settings as their page fills them in."""
     from django.forms import model_to_dict
 
-    from annotate.studies.forms import StudySettingsForm
+    from annotate.web.studies.forms import StudySettingsForm
 
     values = model_to_dict(study, StudySettingsForm._meta.fields)
     ticked = {name: "on" for name, value in values.items() if value is True}
@@ -100,7 +100,7 @@ def shown_everywhere(rater: Visitor, manager: Visitor, study: Any) -> dict[str, 
 
 
 def newest_judgement(study: Any) -> int:
-    from annotate.judgements.models import Judgement
+    from annotate.models.judgements import Judgement
 
     return int(Judgement.objects.filter(task__study=study).latest("pk").pk)
 
@@ -228,7 +228,7 @@ def no_server_error(answer: Answer, what: str) -> None:
 
 def forget_failures() -> None:
     """The failed attempts of an attack, so that the next attack does not wait for them."""
-    from annotate.sign_in.models import FailureCounter
+    from annotate.models.sign_in import FailureCounter
 
     FailureCounter.objects.all().delete()
 

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from annotate.judgements.models import Judgement
-from annotate.members.models import Kind, Membership
-from annotate.prompts.models import Prompt, Response, Split
-from annotate.studies.models import Criterion
-from annotate.tasks.keys import task_key
-from annotate.tasks.models import Task, TaskResponse
+from annotate.collection.keys import task_key
+from annotate.models.choices import Kind
+from annotate.models.judgements import Judgement
+from annotate.models.members import Membership
+from annotate.models.prompts import Prompt, Response, Split
+from annotate.models.studies import Criterion
+from annotate.models.tasks import Task, TaskResponse
 from tests.factories import StudyFactory
 
 BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)  # a Monday

@@ -3,11 +3,11 @@
 import pytest
 from django.urls import URLPattern, get_resolver, reverse
 
-from annotate.judgements.operations import Answer, submit
-from annotate.known_answers.operations import set_known_answer
+from annotate.collection.gold import set_known_answer
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
 from annotate.members.operations import invite
-from annotate.tasks.operations import lease_next
-from annotate.webhooks.models import Webhook
+from annotate.models.webhooks import Webhook
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory, UserFactory
 from training.models import ModelKind, ModelVersion, ResponseReward, Round, Run, RunKind
 
@@ -59,7 +59,7 @@ MANAGERS = {
     *("review", "resolve-flags", "decide", "known-answer-new", "known-answer", "known-answer-take-out"),
     "known-answer-upload",
     *("runs", "run-start", "run", "run-live", "run-beside", "run-cancel", "run-resend"),
-    *("models", "model", "model-promote", "model-why", "round"),
+    *("models", "model", "model-promote", "model-why", "round", "rounds-file"),
     *("audit", "audit-file", "study-member-erase", "study-member-password"),
     *("exchange", "export", "export-choose", "import-prompts", "import-judgements", "import-preferences"),
 }

@@ -6,10 +6,10 @@ import pytest
 from django.db import transaction
 from django.urls import resolve, reverse
 
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
 from annotate.members.operations import invite
-from annotate.tasks.operations import lease_next
+from annotate.models.judgements import Judgement
 from tests.annotate.test_access import MANAGERS, RATERS, address, patterns
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory, UserFactory
 from tests.hostile import VALUES

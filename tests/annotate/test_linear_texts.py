@@ -9,13 +9,13 @@ from django.conf import settings
 from django.db import connection
 from django.template import Context, Template
 
-from annotate.exchange.conversations import turns_of
-from annotate.privacy.detection import kinds_of_personal_data
-from annotate.prompts.authors import styles_of
-from annotate.prompts.turns import turns
-from annotate.studies.models import Study, TextFormat
+from annotate.analytics.authors import styles_of
+from annotate.collection.personal_data import kinds_of_personal_data
+from annotate.exchange.formats.conversations import turns_of
+from annotate.models.studies import Study, TextFormat
 from annotate.templatetags.texts import as_text_of
-from palate.markdown import MAX_MARKDOWN, sanitised
+from annotate.turns import turns
+from core.markdown import MAX_MARKDOWN, sanitised
 from tests.adversarial import MARKS, NUMBERS, REPEATED, SIZES, SPACES, TURNS, slow_units, text_of, too_slow
 from tests.factories import ResponseFactory
 
@@ -74,4 +74,4 @@ def test_a_quadratic_work_is_noticed():
     def quadratic(text):
         return sum(text.startswith("!", end) for start in range(0, len(text), 2) for end in range(start))
 
-    assert slow_units(quadratic, ["a"], sizes=(500, 5_000)) != []
+    assert slow_units(quadratic, ["a"], sizes=(1_000, 10_000)) != []

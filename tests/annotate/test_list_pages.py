@@ -5,14 +5,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from annotate.judgements.operations import Answer, submit
-from annotate.known_answers.operations import set_known_answer
+from annotate.collection.flags import flag
+from annotate.collection.gold import set_known_answer
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import create_tasks, lease_next, skip
 from annotate.members.operations import invite
 from annotate.members.queries import progress_of, progress_of_all
-from annotate.review.operations import flag
-from annotate.tasks.models import Task
-from annotate.tasks.operations import create_tasks, lease_next, skip
-from annotate.webhooks.models import Webhook
+from annotate.models.tasks import Task
+from annotate.models.webhooks import Webhook
 from annotate.webhooks.operations import announce
 from tests.factories import (
     MembershipFactory,

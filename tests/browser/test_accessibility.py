@@ -5,8 +5,8 @@ from axe_playwright_python.base import AxeResults
 from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
 
-from annotate.api.operations import make_token
-from annotate.tasks.models import Task
+from annotate.api.tokens import make_token
+from annotate.models.tasks import Task
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.browser

@@ -8,13 +8,13 @@ import pytest
 from django.urls import reverse
 
 from annotate.audit.operations import record
-from annotate.exchange import exports
-from annotate.exchange.tables import FORMULA_STARTS, csv_lines
-from annotate.judgements.operations import Answer, adjudicate, submit
+from annotate.collection.judgements import Answer, adjudicate, submit
+from annotate.collection.leases import lease_next
+from annotate.exchange.exporters import exports
+from annotate.exchange.files.tables import FORMULA_STARTS, csv_lines
 from annotate.members.operations import invite
-from annotate.review.models import Flag
-from annotate.tasks.models import Task
-from annotate.tasks.operations import lease_next
+from annotate.models.review import Flag
+from annotate.models.tasks import Task
 from tests.annotate.test_access import ANYBODY, MANAGERS, RATERS, address
 from tests.browser.conftest import sign_in
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory

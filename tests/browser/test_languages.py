@@ -2,7 +2,7 @@
 
 import pytest
 
-from annotate.judgements.models import Judgement
+from annotate.models.judgements import Judgement
 from tests.browser.conftest import PHONE, until
 from tests.browser.test_accessibility import check
 from tests.factories import MembershipFactory, TaskFactory

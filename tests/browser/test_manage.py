@@ -2,10 +2,10 @@
 
 import pytest
 
-from annotate.judgements.operations import Answer, submit
+from annotate.collection.flags import flag
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
 from annotate.members.operations import invite
-from annotate.review.operations import flag
-from annotate.tasks.operations import lease_next
 from tests.annotate.test_access import ANYBODY, MAKERS, MANAGERS, OWN, RATERS, address
 from tests.browser.test_accessibility import STILL, check
 from tests.factories import MembershipFactory, TaskFactory
@@ -97,7 +97,7 @@ def test_axe_on_what_does_not_work(open_page, user, monkeypatch):
     page = open_page("/nothing/", user=user, **STILL)
     for path, status in (("/nothing/", 404), ("/", 500), ("/login/", 403)):
         if status == 500:
-            monkeypatch.setattr("annotate.studies.views_list.memberships_of", None)
+            monkeypatch.setattr("annotate.web.studies.list_views.memberships_of", None)
         if status == 403:
             page.goto("/nothing/")
             page.context.clear_cookies(name="csrftoken")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from annotate.judgements.models import Judgement
-from annotate.prompts.models import Response
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Response
 from tests.browser.conftest import PHONE
 from tests.browser.test_rating import study_of, wait_for_the_end
 from tests.factories import CriterionFactory

@@ -2,8 +2,8 @@
 
 import pytest
 
-from annotate.judgements.models import Judgement
-from annotate.tasks.models import Assignment
+from annotate.models.judgements import Judgement
+from annotate.models.tasks import Assignment
 from tests.browser.conftest import until
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 
@@ -272,7 +272,7 @@ def test_a_double_click_sends_one_answer(open_page, user):
 
 def test_hostile_text_runs_nothing(open_page, user):
     study_of(user, k=2)
-    from annotate.prompts.models import Response
+    from annotate.models.prompts import Response
 
     Response.objects.update(
         text="<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from annotate.judgements.models import Judgement
-from annotate.known_answers.operations import set_known_answer
+from annotate.collection.gold import set_known_answer
+from annotate.models.judgements import Judgement
 from annotate.studies.operations import change_study
 from tests.browser.conftest import until
 from tests.browser.test_accessibility import STILL, check

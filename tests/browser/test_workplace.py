@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
-from annotate.tasks.models import Assignment, AssignmentState, Task
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.models.choices import AssignmentState
+from annotate.models.judgements import Judgement
+from annotate.models.tasks import Assignment, Task
 from tests.browser.conftest import INSECURE_HOST, PHONE, until
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 

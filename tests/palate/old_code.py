@@ -15,13 +15,13 @@ from django.db import transaction  # noqa: E402
 from django.test import Client  # noqa: E402
 
 from annotate.api.uploads import add_prompts, add_responses  # noqa: E402
-from annotate.judgements.models import Judgement  # noqa: E402
-from annotate.judgements.operations import Answer, correct, submit  # noqa: E402
-from annotate.members.models import Membership  # noqa: E402
-from annotate.studies.models import Study  # noqa: E402
-from annotate.tasks.operations import give_back, lease_next, skip  # noqa: E402
-from training import operations  # noqa: E402
+from annotate.collection.judgements import Answer, correct, submit  # noqa: E402
+from annotate.collection.leases import give_back, lease_next, skip  # noqa: E402
+from annotate.models.judgements import Judgement  # noqa: E402
+from annotate.models.members import Membership  # noqa: E402
+from annotate.models.studies import Study  # noqa: E402
 from training.models import Run, RunState  # noqa: E402
+from training.runs import operations  # noqa: E402
 
 study = Study.objects.create(slug="old", name="Old", replication=2)
 members = {}

@@ -11,11 +11,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, RequestFactory
 from django.urls import reverse
 
-from annotate.errors import PalateError
-from annotate.exchange.stored_uploads import new_upload, upload_folder
+from annotate.collection.leases import lease_next
+from annotate.exchange.importers.stored_uploads import new_upload, upload_folder
 from annotate.privacy.retention import apply_retention
-from annotate.tasks.operations import lease_next
-from palate.bodies import MB
+from core.errors import PalateError
+from core.request_bodies import MB
 from palate.wsgi import application
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory, UserFactory
 from training.models import Run, RunState
@@ -159,7 +159,7 @@ class TestQuota:
         assert "UPLOAD_QUOTA_MB" in answer.content.decode()
 
     def test_an_upload_that_becomes_no_run_is_deleted(self, client, owner, monkeypatch):
-        monkeypatch.setattr("training.operations.queue_run", refuse)
+        monkeypatch.setattr("training.runs.operations.queue_run", refuse)
         assert self.upload(client).status_code == 422
         assert list(upload_folder().iterdir()) == []
 

@@ -27,7 +27,7 @@ def test_a_fault_of_ours_shows_nothing_of_it(client, monkeypatch):
     def fails(*_args):
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("annotate.studies.views_list.progress_of_all", fails, raising=True)
+    monkeypatch.setattr("annotate.web.studies.list_views.progress_of_all", fails, raising=True)
     client.raise_request_exception = False
     client.force_login(MembershipFactory().user)
     answer = client.get("/")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palate.markdown import MAX_MARKDOWN, sanitised
+from core.markdown import MAX_MARKDOWN, sanitised
 from tests.hostile import MARKDOWN, MARKUP
 
 

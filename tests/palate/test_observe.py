@@ -15,9 +15,10 @@ from django.db import OperationalError, connection
 from django.test import override_settings
 from django.urls import reverse
 
-from annotate.errors import PalateError
-from palate import observe, postgres_programs
-from palate.logs import configure
+from core import postgres_programs
+from core.errors import PalateError
+from core.logs import configure
+from palate import observability
 from tests.factories import TaskFactory, UserFactory
 
 
@@ -43,7 +44,7 @@ class TestHealth:
         def gone():
             raise OperationalError("the connection is closed")
 
-        monkeypatch.setattr(observe.connection, "cursor", gone, raising=False)
+        monkeypatch.setattr(observability.connection, "cursor", gone, raising=False)
         assert client.get("/healthz").status_code == 200
         assert client.get("/readyz").status_code == 503
 
@@ -70,7 +71,7 @@ class TestLogs:
     def test_every_answer_has_a_request_id(self, client, given, kept):
         told = client.get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"]
         assert (told == given) == kept
-        assert observe.REQUEST_ID.fullmatch(told)
+        assert observability.REQUEST_ID.fullmatch(told)
 
     def test_lines_of_a_request_and_of_a_run_carry_their_ids(self):
         formatter = logging.config.dictConfig(configure(level="INFO", form="json")) or logging.getLogger().handlers[0]

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from django.conf import settings as django_settings
 
-from annotate.errors import PalateError
+from core.errors import PalateError
 from palate import supervisor
 from palate.management.commands.up import Command
 from tests.factories import UserFactory

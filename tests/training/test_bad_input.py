@@ -8,8 +8,8 @@ import sys
 import pytest
 from django.core.management import CommandError, call_command
 
-from annotate.judgements.operations import Answer, submit
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
 from tests.factories import MembershipFactory, PromptFactory, StudyFactory, TaskFactory
 from training.models import Run
 

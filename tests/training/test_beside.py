@@ -6,8 +6,8 @@ import pytest
 from django.urls import reverse
 
 from tests.factories import MembershipFactory
-from training.beside import Row, compared
 from training.models import ModelKind, ModelVersion, Run, RunKind, RunState
+from training.web.compare_runs import Row, compared
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from huggingface_hub import ModelCard
 
-from training.card_files import Facts, write
+from training.registry.card_files import Facts, write
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 from django.urls import reverse
 
 from tests.factories import MembershipFactory
-from training.frontier import comparisons, frontier
 from training.models import Run, RunKind, RunPoint
+from training.web.frontier import comparisons, frontier
 
 pytestmark = pytest.mark.django_db
 

@@ -6,12 +6,12 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from annotate.judgements.models import Judgement
-from annotate.judgements.selection import default_selection
-from annotate.prompts.models import Response
-from annotate.studies.models import Study
+from annotate.analytics.selection import default_selection
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Response
+from annotate.models.studies import Study
 from training.models import ModelKind, Round, Run, RunState
-from training.reasons import agreement
+from training.rounds.win_rate_diagnosis import agreement
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

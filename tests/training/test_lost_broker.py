@@ -8,8 +8,8 @@ from palate.celery import app
 from tests.factories import StudyFactory
 from tests.training import brokers
 from tests.training.real_worker import wait_for
-from training import operations
 from training.models import Run, RunState
+from training.runs import operations
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

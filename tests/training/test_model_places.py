@@ -7,10 +7,10 @@ import pytest
 from django.urls import reverse
 from django.utils import translation
 
-from annotate.errors import PalateError
+from core.errors import PalateError
 from tests.factories import MembershipFactory
-from training.model_versions import locate
 from training.models import Run
+from training.registry.model_versions import locate
 
 EMPTY = (2).to_bytes(8, "little") + b"{}"
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import CONFIG_MAPPING
 
-from annotate.errors import PalateError
-from training.model_sizes import absurd
-from training.model_versions import locate
+from core.errors import PalateError
 from training.models import ModelKind
+from training.registry.model_sizes import absurd
+from training.registry.model_versions import locate
 
 pytestmark = pytest.mark.django_db
 LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2}

@@ -10,16 +10,16 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
-from annotate.errors import PalateError
+from core.errors import PalateError
 from palate.celery import app
 from tests.factories import MembershipFactory, StudyFactory
 from tests.training.real_worker import wait_for
-from training import model_versions, operations
-from training.jobs.job import Job
-from training.jobs.options import option
-from training.jobs.registry import JOBS
 from training.models import ModelKind, ModelVersion, Run, RunState
-from training.reporting import RunReporter, run_folder
+from training.registry import model_versions
+from training.runs import operations
+from training.runs.job import JOBS, Job
+from training.runs.options import option
+from training.runs.reporting import RunReporter, run_folder
 
 pytestmark = pytest.mark.django_db
 
@@ -104,7 +104,7 @@ def test_a_cancel_ends_what_a_killed_command_left(minutes, in_worker, ended):
 
 def test_a_running_run_stops_at_its_next_step(monkeypatch):
     def asks_first(run, options, reporter):
-        from training.engine.progress import advance
+        from training.engine.runtime.progress import advance
 
         Run.objects.filter(pk=run.pk).update(cancel_requested=True)
         reporter._written_at = 0.0  # as if the second between two looks had passed
@@ -135,7 +135,7 @@ def lost(run, attempts):
 
 def test_a_run_whose_worker_died_is_queued_again(monkeypatch, django_capture_on_commit_callbacks):
     sent = []
-    monkeypatch.setattr("training.tasks.execute.delay", sent.append)
+    monkeypatch.setattr("training.runs.execution.execute.delay", sent.append)
     run = a_run()
     lost(run, attempts=1)
     with django_capture_on_commit_callbacks(execute=True):
@@ -157,7 +157,7 @@ class TestOutbox:
                 raise kombu.exceptions.OperationalError("connection refused")
             broker.sent.append(run_id)
 
-        monkeypatch.setattr("training.tasks.execute.delay", delay)
+        monkeypatch.setattr("training.runs.execution.execute.delay", delay)
         return broker
 
     @pytest.fixture
@@ -219,12 +219,12 @@ def test_rescue_and_imports_share_no_queue_with_webhooks_or_trainings():
     queues = {
         name: app.amqp.router.route({}, name)["queue"].name for name in app.tasks if not name.startswith("celery.")
     }
-    assert queues.pop("annotate.webhooks.tasks.deliver") == "webhooks"
-    assert queues.pop("training.tasks.execute") == "runs"
+    assert queues.pop("webhooks.deliver") == "webhooks"
+    assert queues.pop("runs.execute") == "runs"
     assert queues == {
-        "training.tasks.execute_quick": "quick",
-        "training.tasks.requeue_lost_runs": "short",
-        "annotate.privacy.tasks.apply_retention": "short",
+        "runs.execute_quick": "quick",
+        "runs.requeue_lost": "short",
+        "privacy.apply_retention": "short",
     }
     for entry in app.conf.beat_schedule.values():
         assert entry["options"]["queue"] == app.amqp.router.route({}, entry["task"])["queue"].name

@@ -4,13 +4,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from annotate.errors import PalateError
-from annotate.judgements.operations import Answer, submit
-from annotate.tasks.models import Task
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.models.tasks import Task
+from core.errors import PalateError
 from tests.factories import MembershipFactory, TaskFactory
 from training.models import ModelKind, ModelVersion, Round
-from training.promotion import Rule, promote, promote_by_rule
+from training.rounds.promotion import Rule, promote, promote_by_rule
 
 pytestmark = pytest.mark.django_db
 

@@ -3,13 +3,13 @@
 import pytest
 from django.urls import reverse
 
-from annotate.judgements.operations import Answer, submit
-from annotate.judgements.selection import JudgementSelection
-from annotate.quality.win_rate import win_rate
-from annotate.tasks.operations import create_tasks, lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import create_tasks, lease_next
+from annotate.models.selection import JudgementSelection
 from tests.factories import MembershipFactory, PromptFactory, ResponseFactory
 from training.models import ModelKind, ModelVersion, ResponseReward, Round, Run, RunKind, RunState
-from training.reasons import agreement, why_not
+from training.rounds.win_rate import win_rate
+from training.rounds.win_rate_diagnosis import agreement, why_not
 
 pytestmark = pytest.mark.django_db
 

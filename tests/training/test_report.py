@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 from django.urls import reverse
 
-from annotate.judgements.operations import Answer, submit
-from annotate.prompts.models import Response
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.models.prompts import Response
 from tests.factories import MembershipFactory, PromptFactory, StudyFactory, TaskFactory
-from training.engine.counterfactual_texts import kinds
+from training.engine.evaluation.counterfactual_texts import kinds
 from training.models import ModelVersion, Run
-from training.operations import create_run, execute_run
-from training.report_pages import _counterfactuals, _short_names, _sides, sections
-from training.word_pages import Explained, explained
+from training.runs.execution import execute_run
+from training.runs.operations import create_run
+from training.web.model_report import _counterfactuals, _short_names, _sides, sections
+from training.web.token_highlights import Explained, explained
 
 pytestmark = pytest.mark.django_db
 

@@ -4,12 +4,13 @@ import pytest
 from django.utils import translation
 
 from tests.factories import StudyFactory
-from training import run_words
-from training.engine.stops import STOPS, because, told
-from training.jobs.options import label_of
-from training.jobs.registry import JOBS, words
+from training.engine.runtime.stopping import STOPS, because, told
+from training.jobs.registry import words
 from training.models import ModelKind, ModelVersion, Run, RunKind
-from training.trouble import WORDS
+from training.runs.job import JOBS
+from training.runs.options import label_of
+from training.runs.run_errors import WORDS
+from training.web import run_labels
 
 pytestmark = pytest.mark.django_db
 
@@ -26,15 +27,15 @@ def test_options_are_named_as_on_the_form_and_models_by_their_name(run):
     run.config = {"policy": "/models/writer", "reward": "/models/judge", "steps": 3, "kl_budget": 8.0, "lora_rank": 4}
     run.save()
     run.refresh_from_db()
-    assert run_words.options(run) == [
+    assert run_labels.options(run) == [
         ("Policy", "writer"), ("Reward", "judge"), ("Steps", 3), ("KL budget", 8.0), ("LoRA rank", 4),
     ]  # fmt: skip
 
 
 def test_what_was_left_at_its_default_is_told_apart(run):
     run.config = {"policy": "/models/writer", "steps": 60, "beta": 0.05, "kl_budget": 8.0}
-    assert run_words.options(run) == [("Policy", "writer"), ("KL budget", 8.0)]
-    assert run_words.untouched(run) == [("Steps", 60), ("Beta", 0.05)]
+    assert run_labels.options(run) == [("Policy", "writer"), ("KL budget", 8.0)]
+    assert run_labels.untouched(run) == [("Steps", 60), ("Beta", 0.05)]
 
 
 def test_the_accuracy_of_a_model_that_was_trained_comes_first_beside_its_baselines(run):
@@ -43,36 +44,36 @@ def test_the_accuracy_of_a_model_that_was_trained_comes_first_beside_its_baselin
     figures |= {"log_loss": 0.4, "ece": 0.02, "kendall_tau": 0.7}
     intervals = dict.fromkeys(figures) | {"accuracy": [0.8, 1.0], "baselines": dict.fromkeys(baselines)}
     run.result = {"steps": 3, "evaluation": figures | {"intervals": intervals}}
-    assert run_words.results(run) == [
+    assert run_labels.results(run) == [
         ("Accuracy", "0.900 [0.800, 1.000]"), ("Baseline: longer wins", "0.600"),
         ("Baseline: the slot that wins more often", "0.500"), ("Log loss", "0.400"), ("Calibration error", "0.020"),
         ("Kendall's τ", "0.700"), ("Steps", 3),
     ]  # fmt: skip
     run.result["steps"] = 0  # of a linear model, which is solved for
-    assert "Steps" not in dict(run_words.results(run))
+    assert "Steps" not in dict(run_labels.results(run))
 
 
 def test_each_of_several_models_has_its_name(run):
     judge = ModelVersion.objects.get(name="judge")
     run.config = {"more_rewards": f"{judge.pk},/models/unknown"}
-    assert run_words.options(run) == [("More rewards", "judge, /models/unknown")]
+    assert run_labels.options(run) == [("More rewards", "judge, /models/unknown")]
 
 
 @pytest.mark.parametrize("kind", JOBS)
 def test_every_option_that_names_a_model_is_told_by_its_name(kind):
     named = {field.name for field in fields(JOBS[kind].options) if field.metadata["of_model"]}
-    assert named <= run_words.MODELS | run_words.SEVERAL_MODELS
+    assert named <= run_labels.MODELS | run_labels.SEVERAL_MODELS
 
 
 def test_a_model_of_another_study_stays_a_folder(run):
     ModelVersion.objects.create(study=StudyFactory(), kind=ModelKind.POLICY, name="secret", path="/models/theirs")
     run.config = {"policy": "/models/theirs"}
-    assert run_words.options(run) == [("Policy", "/models/theirs")]
+    assert run_labels.options(run) == [("Policy", "/models/theirs")]
 
 
 def test_results_are_words_and_numbers_that_can_be_read(run):
     run.result = {"round": 2, "against": ModelVersion.objects.get(name="writer").pk, "temperature": 1.42905267}
-    assert run_words.results(run) == [
+    assert run_labels.results(run) == [
         ("Round", 2),
         ("Against", "writer"),
         ("Temperature of the calibration", "1.429"),
@@ -92,8 +93,8 @@ def test_choices_and_models_are_words_and_a_model_named_as_a_choice_keeps_its_na
         "speed": {"ratio": 1.302},
     }
     with translation.override("zh-hans"):
-        assert run_words.options(run) == [("模型", "causal"), ("划分", "全部 (all)"), ("数值精度", "int8")]
-        assert run_words.results(run) == [
+        assert run_labels.options(run) == [("模型", "causal"), ("划分", "全部 (all)"), ("数值精度", "int8")]
+        assert run_labels.results(run) == [
             ("模型", "causal"),
             ("准确率", "0.6 [0.500, 0.700]"),
             ("float32 下的准确率", "0.62 [0.510, 0.730]"),
@@ -105,7 +106,7 @@ def test_choices_and_models_are_words_and_a_model_named_as_a_choice_keeps_its_na
 def test_the_model_that_a_run_made_is_not_told_twice(run):
     run.result = {"model": "/models/new", "model_version": 7, "kept_step": 60}
     ModelVersion.objects.create(study=run.study, kind=ModelKind.POLICY, name="new", path="/models/new", run=run)
-    assert run_words.results(run) == [("Step kept", 60)]
+    assert run_labels.results(run) == [("Step kept", 60)]
 
 
 @pytest.mark.parametrize(
@@ -113,28 +114,28 @@ def test_the_model_that_a_run_made_is_not_told_twice(run):
     [("kl", "KL to the start, nats"), ("reward_chrf", "Reward: chrf"), ("held_out_reward", "Reward, held-out prompts")],
 )
 def test_measures_have_words(name, words):
-    assert run_words.measure(name) == words
+    assert run_labels.measure(name) == words
 
 
 def test_every_option_has_words_in_other_languages_whoever_sets_it():
     labels = {label_of(field.name) for job in JOBS.values() for field in fields(job.options)}
-    assert labels <= words() | {str(word) for word in run_words.COMMANDS}
+    assert labels <= words() | {str(word) for word in run_labels.COMMANDS}
 
 
 def test_why_a_run_stopped_is_said_in_the_language_of_the_page(run):
     run.result = {"stopped": "KL 9.10 is above the budget of 9 nats", "stop": because("kl_budget", seen=9.1, limit=9)}
-    assert run_words.stopped(run.result) == run.result["stopped"]
+    assert run_labels.stopped(run.result) == run.result["stopped"]
     with translation.override("zh-hans"):
-        assert run_words.stopped(run.result) == "KL 9.10 超过了 9 奈特的预算"
-        assert ("提前停止", "KL 9.10 超过了 9 奈特的预算") in run_words.results(run)
-        assert run_words.stopped({"stopped": "as older versions said it"}) == "as older versions said it"
+        assert run_labels.stopped(run.result) == "KL 9.10 超过了 9 奈特的预算"
+        assert ("提前停止", "KL 9.10 超过了 9 奈特的预算") in run_labels.results(run)
+        assert run_labels.stopped({"stopped": "as older versions said it"}) == "as older versions said it"
 
 
 @pytest.mark.parametrize("reason", STOPS)
 def test_each_reason_to_stop_is_translated(reason):
     why = because(reason, seen=0.5, limit=1, looks=4, step=7, prompts="'x'", kept=5)
     with translation.override("zh-hans"):
-        said = run_words.stopped({"stop": why})
+        said = run_labels.stopped({"stop": why})
     assert said != told(why)
     assert "%" not in said
 
@@ -142,18 +143,18 @@ def test_each_reason_to_stop_is_translated(reason):
 def test_the_members_of_an_ensemble_say_the_same_reason_once(run):
     run.kind, why = RunKind.TRAIN_PREFERENCE, because("patience", looks=4)
     run.result = {"stopped": [told(why), told(why)], "stop": [why, why]}
-    assert run_words.results(run) == [("Stopped early", "no better validation loss in 4 looks")]
+    assert run_labels.results(run) == [("Stopped early", "no better validation loss in 4 looks")]
 
 
 def test_a_known_trouble_is_told_in_the_language_of_the_page_and_its_traceback_stays(run):
     run.error = f"{WORDS['disk']}\n\nTraceback: --name x"
     with translation.override("zh-hans"):
-        said = run_words.error(run)
+        said = run_labels.error(run)
     assert said.startswith("磁盘已满")
     assert said.endswith("\n\nTraceback: --name x")
 
 
 def test_a_refusal_names_fields_and_no_error_says_nothing(run):
-    assert run_words.error(run) == ""
+    assert run_labels.error(run) == ""
     run.error = "--kl-budget must be at least 0"
-    assert run_words.error(run) == "“KL budget” must be at least 0"
+    assert run_labels.error(run) == "“KL budget” must be at least 0"

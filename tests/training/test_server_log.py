@@ -8,12 +8,14 @@ from django.conf import settings
 
 from tests.factories import StudyFactory
 from tests.training.real_worker import wait_for
-from training import operations
+from training.runs import operations
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.skipif(settings.DATABASES["default"]["ENGINE"] != "palate.embedded", reason="needs the server's log")
+@pytest.mark.skipif(
+    settings.DATABASES["default"]["ENGINE"] != "core.embedded_postgres", reason="needs the server's log"
+)
 def test_workers_on_pgmq_write_no_errors(start_worker, tmp_path):
     log = Path(settings.DATABASES["default"]["DATA_DIR"]) / "log"
     before = log.stat().st_size

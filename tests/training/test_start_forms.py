@@ -116,13 +116,13 @@ class TestUploads:
         run = Run.objects.get()
         assert run.config["file"].startswith(str(tmp_path / "uploads"))
         assert run.config["file"].endswith("file.csv")
-        from training.operations import execute_run
+        from training.runs.execution import execute_run
 
         assert execute_run(run=run).result["prompts"] == 1
         assert manager.study.prompts.get().text == "What is new?"
 
     def test_columns_are_mapped_and_what_is_not_read_is_named(self, client, manager, settings, tmp_path):
-        from training.operations import execute_run
+        from training.runs.execution import execute_run
 
         settings.VAR_DIR = settings.RUNS_DIR = tmp_path
         client.force_login(manager.user)
@@ -147,7 +147,7 @@ class TestUploads:
         ],
     )
     def test_a_bad_line_is_told_in_the_language_of_the_page(self, language, words, client, manager, settings, tmp_path):
-        from training.operations import execute_run
+        from training.runs.execution import execute_run
 
         settings.VAR_DIR = settings.RUNS_DIR = tmp_path
         client.force_login(manager.user)

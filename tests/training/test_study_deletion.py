@@ -5,20 +5,20 @@ from django.apps import apps
 from django.db import connection
 from django.urls import reverse
 
-from annotate.audit.models import Entry
-from annotate.instructions.operations import publish
-from annotate.judgements.operations import Answer, correct, submit
-from annotate.known_answers.operations import set_known_answer
-from annotate.machines.models import MachineVerdict
+from annotate.collection.flags import flag
+from annotate.collection.gold import set_known_answer
+from annotate.collection.judgements import Answer, correct, submit
+from annotate.collection.leases import lease_next
 from annotate.members.operations import invite
-from annotate.privacy.consent import publish_consent
-from annotate.review.operations import flag
-from annotate.studies.models import Study
-from annotate.tasks.operations import lease_next
+from annotate.models.audit import Entry
+from annotate.models.machine_judges import MachineVerdict
+from annotate.models.studies import Study
+from annotate.studies.consent import publish_consent
+from annotate.studies.instructions import publish
 from annotate.webhooks.operations import announce
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 from training.models import ModelKind, ModelVersion, ResponseReward, Round, Run, RunKind, RunState
-from training.reporting import run_folder
+from training.runs.reporting import run_folder
 
 pytestmark = pytest.mark.django_db
 

@@ -6,9 +6,9 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from annotate.judgements.operations import Answer, submit
-from annotate.tasks.models import Task
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.models.tasks import Task
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory, UserFactory
 from training.models import ModelKind, ModelVersion, Round, Run, RunKind, RunPoint, RunState, Snapshot
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from annotate.judgements.models import Judgement
+from annotate.models.judgements import Judgement
 from palate.celery import app
 from tests.factories import StudyFactory, TaskFactory
 from tests.training import brokers
 from tests.training.real_worker import wait_for
-from training import operations
 from training.models import Run, RunState
+from training.runs import operations
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from training.demo import chinese, classification, questions, service, translation, writing
-from training.demo.asked import Asked
+from training.demo.prompts import Asked
 
 # How many draws may bring nothing new before a grammar counts as told in full.
 PATIENCE = 1000

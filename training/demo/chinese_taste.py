@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from training.demo import chinese
-from training.demo.asked import Asked
+from training.demo.prompts import Asked
 
 Facts = Mapping[str, str]
 SENTENCE = re.compile(r"[^。！？\n]+[。！？]?")

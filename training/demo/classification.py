@@ -2,7 +2,7 @@
 
 import random
 
-from training.demo.asked import Asked
+from training.demo.prompts import Asked
 
 GOOD = (
     "the bed was soft", "the breakfast was lovely", "the people were kind", "the view was a dream",

@@ -2,7 +2,7 @@
 
 import random
 
-from training.demo.asked import Asked
+from training.demo.prompts import Asked
 
 NAMES = ("Anna", "Ben", "Clara", "David", "Emma", "Felix")
 HAVE = ("a cat", "a dog", "a garden", "a piano", "a boat", "a bicycle")

@@ -2,7 +2,7 @@
 
 import random
 
-from training.demo.asked import Asked
+from training.demo.prompts import Asked
 
 ITEMS = ("lamp", "radio", "kettle", "clock", "phone", "chair", "coat", "watch", "tent", "mirror")
 PROBLEMS = (

@@ -2,7 +2,7 @@
 
 import random
 
-from training.demo.asked import Asked
+from training.demo.prompts import Asked
 
 WHO = {
     "Der Zug": "The train",

@@ -2,7 +2,7 @@
 
 import random
 
-from training.demo.asked import Asked
+from training.demo.prompts import Asked
 
 PLACES = ("library", "museum", "swimming pool", "town hall", "market hall", "zoo", "theatre", "sports hall")
 TIMES = ("eight", "nine", "ten", "eleven", "noon")

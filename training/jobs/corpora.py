@@ -11,14 +11,14 @@ from typing import IO
 from django.db.models import QuerySet
 from django.utils.translation import get_language, gettext
 
-from annotate.errors import PalateError
-from annotate.exchange.records import items_of
-from annotate.exchange.sources import known_rows
-from annotate.prompts.models import Response, Split
-from annotate.studies.models import Study
+from annotate.exchange.exporters.records import items_of
+from annotate.exchange.files.sources import known_rows
+from annotate.models.prompts import Response, Split
+from annotate.models.studies import Study
+from core.errors import PalateError
 from training.demo import cases
 from training.demo import corpus as demo
-from training.engine.documents import Document
+from training.engine.data.documents import Document
 from training.models import Run, RunKind
 
 DEMO, CHINESE, STUDY = "demo", "demo-zh", "study"

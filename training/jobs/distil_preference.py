@@ -7,20 +7,20 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from annotate.errors import PalateError
-from annotate.exchange.records import items_of, records_of
-from annotate.judgements.models import Judgement
-from annotate.prompts.models import Response, Split
-from annotate.studies.models import Study
-from palate.revision import revision
-from training import card_files, cards, model_versions, snapshots
-from training.engine.observations import Item
-from training.engine.progress import Reporter
+from annotate.exchange.exporters.records import items_of, records_of
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Response, Split
+from annotate.models.studies import Study
+from core.errors import PalateError
+from core.revision import revision
+from training.engine.data.observations import Item
+from training.engine.runtime.progress import Reporter
 from training.jobs.corpora import Corpus, check_corpus
-from training.jobs.job import Job, needed, study_of
-from training.jobs.options import option
 from training.jobs.preference_report import Trained, report_on
 from training.models import ModelKind, Run
+from training.registry import card_files, cards, model_versions, snapshots
+from training.runs.job import Job, needed, study_of
+from training.runs.options import option
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ def check(study: Study | None, options: Options) -> None:
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
-    from training.engine.comparing import compare, speeds
-    from training.engine.distilling import distil
-    from training.engine.preference_training import PreferenceConfig
-    from training.engine.reward import PreferenceModel
+    from training.engine.evaluation.comparison import compare, speeds
+    from training.engine.models.reward import PreferenceModel
+    from training.engine.preference.distillation import distil
+    from training.engine.preference.training import PreferenceConfig
 
     study = study_of(run)
     path = model_versions.locate(study, options.teacher, flag="--teacher", kind=ModelKind.PREFERENCE)

@@ -6,17 +6,17 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from annotate.errors import PalateError
-from annotate.exchange.records import records_of
-from annotate.judgements.models import Judgement
-from annotate.studies.models import Study
-from training import cards, model_versions
-from training.engine.progress import Reporter
-from training.engine.records import Record
+from annotate.exchange.exporters.records import records_of
+from annotate.models.judgements import Judgement
+from annotate.models.studies import Study
+from core.errors import PalateError
+from core.records import Record
+from training.engine.runtime.progress import Reporter
 from training.jobs.generate_responses import SPLITS
-from training.jobs.job import Job, needed, study_of
-from training.jobs.options import PRECISION, option
 from training.models import ModelKind, Run
+from training.registry import cards, model_versions
+from training.runs.job import Job, needed, study_of
+from training.runs.options import PRECISION, option
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ def check(study: Study | None, options: Options) -> None:
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
-    from training.engine.evaluation import evaluate
-    from training.engine.records import pairs_of
-    from training.engine.reward import PreferenceModel
+    from core.records import pairs_of
+    from training.engine.evaluation.metrics import evaluate
+    from training.engine.models.reward import PreferenceModel
 
     study = study_of(run)
     path = model_versions.locate(study, options.model, flag="MODEL", kind=ModelKind.PREFERENCE)
@@ -63,8 +63,8 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
 
 def _beside_float32(model: Any, path: str, records: list[Record]) -> dict[str, Any]:
     """What the coarser numbers lose on these judgements, and how much faster they are on their responses."""
-    from training.engine.comparing import compare, speeds
-    from training.engine.reward import PreferenceModel
+    from training.engine.evaluation.comparison import compare, speeds
+    from training.engine.models.reward import PreferenceModel
 
     group = {(record.prompt, text): record.group for record in records for text in record.responses}
     full = PreferenceModel.load(path)

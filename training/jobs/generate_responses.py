@@ -7,17 +7,17 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from annotate.errors import PalateError
-from annotate.exchange.records import engine_prompt
-from annotate.prompts.models import Prompt, Response
-from annotate.studies.models import Method, Study
-from annotate.tasks.operations import create_tasks
-from annotate.tasks.sets import response_sets
-from training import model_versions
-from training.engine.progress import Reporter
-from training.jobs.job import Job, needed, study_of
-from training.jobs.options import option
+from annotate.collection.leases import create_tasks
+from annotate.collection.response_sets import response_sets
+from annotate.exchange.exporters.records import engine_prompt
+from annotate.models.prompts import Prompt, Response
+from annotate.models.studies import Method, Study
+from core.errors import PalateError
+from training.engine.runtime.progress import Reporter
 from training.models import ModelKind, ModelVersion, Run
+from training.registry import model_versions
+from training.runs.job import Job, needed, study_of
+from training.runs.options import option
 
 SPLITS = ("all", "train", "validation", "test")
 
@@ -83,8 +83,8 @@ def write(
 ) -> tuple[list[list[str]], int]:
     """The distinct texts that the policy at `path` samples for each prompt, of which one may be empty, and how many
     prompts were truncated."""
-    from training.engine.formatting import truncation
-    from training.engine.sampling import generate, load_policy
+    from training.engine.data.formatting import truncation
+    from training.engine.generation.sampling import generate, load_policy
 
     policy = load_policy(path)
     asked = [engine_prompt(prompt) for prompt in prompts]

@@ -8,20 +8,20 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from annotate.exchange.files import wrong
-from annotate.exchange.import_judgements import import_judgements
-from annotate.exchange.import_preferences import Way, import_preferences, told
-from annotate.exchange.import_prompts import Report, import_prompts
-from annotate.exchange.mapping import parse_mapping, parse_scales
-from annotate.exchange.memory import at_most
-from annotate.exchange.notes import details
-from annotate.exchange.shapes.fields import Fields
-from annotate.exchange.shapes.registry import SHAPES
-from annotate.studies.models import Study
-from training.engine.progress import Cancelled, Reporter
-from training.jobs.job import Job, needed, study_of
-from training.jobs.options import option
+from annotate.exchange.files.memory_limit import at_most
+from annotate.exchange.files.rows import wrong
+from annotate.exchange.formats.fields import Fields
+from annotate.exchange.formats.registry import SHAPES
+from annotate.exchange.importers.column_mapping import parse_mapping, parse_scales
+from annotate.exchange.importers.judgements import import_judgements
+from annotate.exchange.importers.notes import details
+from annotate.exchange.importers.preferences import Way, import_preferences, told
+from annotate.exchange.importers.prompts import Report, import_prompts
+from annotate.models.studies import Study
+from training.engine.runtime.progress import Cancelled, Reporter
 from training.models import Run
+from training.runs.job import Job, needed, study_of
+from training.runs.options import option
 
 
 @dataclass(frozen=True)

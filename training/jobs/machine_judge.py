@@ -12,19 +12,19 @@ from django.conf import settings
 from django.db.models import Count
 from django.utils.translation import gettext
 
-from annotate.errors import PalateError
-from annotate.machines.operations import machine_rater, store_verdicts, unjudged_pairs
-from annotate.members.models import Kind
-from annotate.studies.models import Study
-from annotate.tasks.models import Task
-from training import model_versions
-from training.engine.progress import Cancelled, Reporter
-from training.jobs.job import Job, needed, study_of
-from training.jobs.options import option
+from annotate.collection.machine_judgements import machine_rater, store_verdicts, unjudged_pairs
+from annotate.models.choices import Kind
+from annotate.models.studies import Study
+from annotate.models.tasks import Task
+from core.errors import PalateError
+from training.engine.runtime.progress import Cancelled, Reporter
 from training.models import ModelKind, Run
+from training.registry import model_versions
+from training.runs.job import Job, needed, study_of
+from training.runs.options import option
 
 if TYPE_CHECKING:
-    from training.engine.sampling import Policy
+    from training.engine.generation.sampling import Policy
 
 ENDPOINT_SECONDS = 120
 Judge = Callable[[Sequence[str]], list[float]]  # questions to the chance of A
@@ -52,8 +52,8 @@ def check(study: Study | None, options: Options) -> None:
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
-    from training.engine.formatting import truncation
-    from training.engine.judging import question
+    from training.engine.data.formatting import truncation
+    from training.engine.generation.judging import question
 
     study = study_of(run)
     judge, name, policy = _judge(study, options)
@@ -78,8 +78,8 @@ def _judge(study: Study, options: Options) -> "tuple[Judge, str, Policy | None]"
     """Who judges, its name, and the model where it is one of this machine."""
     if options.endpoint_model:
         return lambda asked: [ask(options.endpoint_model, text) for text in asked], options.endpoint_model, None
-    from training.engine.judging import first_better
-    from training.engine.sampling import load_policy
+    from training.engine.generation.judging import first_better
+    from training.engine.generation.sampling import load_policy
 
     path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
     policy = load_policy(path)

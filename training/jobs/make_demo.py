@@ -7,16 +7,16 @@ from typing import Any
 
 from django.utils.translation import gettext
 
-from annotate.errors import PalateError
-from annotate.prompts.models import Prompt, split_of
-from annotate.studies.models import Method, Study
+from annotate.models.prompts import Prompt, split_of
+from annotate.models.studies import Method, Study
+from core.errors import PalateError
 from training.demo import cases
-from training.demo.asked import Asked
-from training.engine.progress import Reporter, Stage
+from training.demo.prompts import Asked
+from training.engine.runtime.progress import Reporter, Stage
 from training.jobs import generate_responses, pretrain
-from training.jobs.job import Job, needed, study_of
-from training.jobs.options import option
 from training.models import ModelVersion, Run
+from training.runs.job import Job, needed, study_of
+from training.runs.options import option
 
 POLICY = "demo-policy"
 LONGEST = 80  # tokens of a response

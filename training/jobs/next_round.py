@@ -10,26 +10,26 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils.translation import gettext
 
-from annotate.audit.models import Action
 from annotate.audit.operations import record
-from annotate.errors import PalateError
-from annotate.exchange.records import engine_prompt
-from annotate.prompts.models import Prompt, Response
-from annotate.studies.models import Study
-from annotate.tasks.models import ROUND_PRIORITY
-from annotate.tasks.operations import create_tasks
-from annotate.webhooks.models import Event
+from annotate.collection.leases import create_tasks
+from annotate.exchange.exporters.records import engine_prompt
+from annotate.models.audit import Action
+from annotate.models.prompts import Prompt, Response
+from annotate.models.studies import Study
+from annotate.models.tasks import ROUND_PRIORITY
+from annotate.models.webhooks import Event
 from annotate.webhooks.operations import announce
-from training import model_versions
-from training.engine.progress import Reporter
+from core.errors import PalateError
+from training.engine.runtime.progress import Reporter
 from training.jobs.generate_responses import SPLITS, chosen_prompts, save, write
-from training.jobs.job import Job, needed, study_of
-from training.jobs.options import option
 from training.jobs.score_responses import score
 from training.models import ModelKind, ModelVersion, Round, Run
+from training.registry import model_versions
+from training.runs.job import Job, needed, study_of
+from training.runs.options import option
 
 if TYPE_CHECKING:
-    from training.engine.reward import PreferenceModel
+    from training.engine.models.reward import PreferenceModel
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _make_tasks(study: Study, turn: Round, mine: list[list[Response]], theirs: l
 
 
 def _loaded(chooser: ModelVersion) -> "PreferenceModel":
-    from training.engine.reward import PreferenceModel
+    from training.engine.models.reward import PreferenceModel
 
     return PreferenceModel.load(chooser.path)
 

@@ -8,24 +8,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from django.utils.translation import gettext as _
 
-from annotate.errors import PalateError
-from annotate.exchange.records import engine_prompt, records_of
-from annotate.judgements.models import Judgement
-from annotate.prompts.models import Prompt, Response
-from annotate.studies.models import Study
-from annotate.tasks.choosing import put_forward
-from annotate.tasks.models import ChosenBy, Task
-from training import candidates, model_versions
-from training.candidates import Candidate
-from training.engine.progress import Cancelled, Reporter
-from training.engine.records import Pair, pairs_of
+from annotate.collection.prioritization import put_forward
+from annotate.exchange.exporters.records import engine_prompt, records_of
+from annotate.models.choices import ChosenBy
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Prompt, Response
+from annotate.models.studies import Study
+from annotate.models.tasks import Task
+from core.errors import PalateError
+from core.records import Pair, pairs_of
+from training.engine.runtime.progress import Cancelled, Reporter
 from training.jobs.generate_responses import SPLITS
-from training.jobs.job import Job, needed, study_of
-from training.jobs.options import option
 from training.models import ModelKind, ModelVersion, Run
+from training.registry import model_versions
+from training.rounds import candidates
+from training.rounds.candidates import Candidate
+from training.runs.job import Job, needed, study_of
+from training.runs.options import option
 
 if TYPE_CHECKING:
-    from training.engine import choice
+    from training.engine.active_learning import selection
 
 CHUNK = 256
 
@@ -108,7 +110,7 @@ class Chosen:
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
-    from training.engine.choice import mixed
+    from training.engine.active_learning.selection import mixed
 
     study, rng = study_of(run), np.random.default_rng(options.seed)
     planned, made = candidates.tasks_of(study, options.split)
@@ -148,13 +150,12 @@ def _choose(
     rng: np.random.Generator,
     reporter: Reporter,
 ) -> Chosen:
-    from training.engine import choice
 
     if not count:
         return Chosen([], [], [])
-    part = count if options.by == ChosenBy.RANDOM else choice.random_part(count, options.random_share)
+    part = count if options.by == ChosenBy.RANDOM else selection.random_part(count, options.random_share)
     keys, drawn, fresh = ([getattr(c, name) for c in population] for name in ("key", "drawn", "fresh"))
-    inside = [population[n] for n in choice.sample(keys, drawn, fresh, part)] if part else []
+    inside = [population[n] for n in selection.sample(keys, drawn, fresh, part)] if part else []
     at_random = [candidate for candidate in inside if candidate.fresh][:part]
     taken = {candidate.key for candidate in at_random}
     rest = [candidate for candidate in among if candidate.open and candidate.key not in taken]
@@ -165,15 +166,15 @@ def _choose(
     by_rule: list[Candidate] = []
     if wanted and options.by != ChosenBy.RANDOM:
         rule = _RULES[options.by](study, rest, options, reporter)
-        by_rule = [rest[n] for n in choice.best(rule, [candidate.twin for candidate in rest], wanted, rng)]
+        by_rule = [rest[n] for n in selection.best(rule, [candidate.twin for candidate in rest], wanted, rng)]
     return Chosen(by_rule, at_random, [candidate.key for candidate in inside])
 
 
-def _uncertainty(study: Study, rest: Sequence[Candidate], options: Options, reporter: Reporter) -> "choice.Rule":
+def _uncertainty(study: Study, rest: Sequence[Candidate], options: Options, reporter: Reporter) -> "selection.Rule":
     from scipy.special import expit
 
-    from training.engine.choice import Scores, model_information
-    from training.engine.reward import PreferenceModel
+    from training.engine.active_learning.selection import Scores, model_information
+    from training.engine.models.reward import PreferenceModel
 
     model = PreferenceModel.load(_ensemble(study, options.model))
     rewards = _rewards(model, rest, reporter)
@@ -208,8 +209,8 @@ def _rewards(model: Any, rest: Sequence[Candidate], reporter: Reporter) -> dict[
     return found
 
 
-def _disagreement(study: Study, rest: Sequence[Candidate], options: Options, reporter: Reporter) -> "choice.Rule":
-    from training.engine.choice import Scores, disagreement
+def _disagreement(study: Study, rest: Sequence[Candidate], options: Options, reporter: Reporter) -> "selection.Rule":
+    from training.engine.active_learning.selection import Scores, disagreement
 
     votes = {
         frozenset((int(pair.a_id), int(pair.b_id))): (pair.wins_a, pair.wins_b, pair.ties)
@@ -222,8 +223,8 @@ def _disagreement(study: Study, rest: Sequence[Candidate], options: Options, rep
     return Scores(np.array(scores), [candidate.prompt for candidate in rest])
 
 
-def _information(study: Study, rest: Sequence[Candidate], options: Options, reporter: Reporter) -> "choice.Rule":
-    from training.engine.choice import Graphs
+def _information(study: Study, rest: Sequence[Candidate], options: Options, reporter: Reporter) -> "selection.Rule":
+    from training.engine.active_learning.selection import Graphs
 
     pairs = _judged(study, rest)
     prompt_of = {pk: candidate.prompt for candidate in rest for pk in candidate.responses}
@@ -242,7 +243,7 @@ def _judged(study: Study, rest: Sequence[Candidate]) -> list[Pair]:
     return pairs_of(records_of(Judgement.objects.counted().of_study(study).filter(task__prompt__in=prompts)))
 
 
-_RULES: dict[str, Callable[..., "choice.Rule"]] = {
+_RULES: dict[str, Callable[..., "selection.Rule"]] = {
     ChosenBy.UNCERTAINTY: _uncertainty,
     ChosenBy.DISAGREEMENT: _disagreement,
     ChosenBy.INFORMATION: _information,

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annotate.exchange.records import records_of
-from annotate.judgements.models import Judgement
-from annotate.prompts.models import Response, Split
-from annotate.studies.models import Study
-from training import snapshots
-from training.engine.progress import Reporter, SilentReporter
-from training.engine.records import Record, pairs_of
+from annotate.exchange.exporters.records import records_of
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Response, Split
+from annotate.models.studies import Study
+from core.records import Record, pairs_of
+from training.engine.runtime.progress import Reporter, SilentReporter
 from training.models import Snapshot
+from training.registry import snapshots
 
 # The linear model holds features of all responses in memory.
 MOST_RESPONSES = 50_000
@@ -50,10 +50,10 @@ def report_on(
 ) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     """The figures of evaluate_preference on the test split, and the report; None and {} when nothing is to be
     compared there. curve: points of the learning curve; explain: prompts whose rewards are told word by word."""
-    from training.engine.evaluation import evaluate
-    from training.engine.explanations import explanations
-    from training.engine.report import Remembered, report
-    from training.engine.reward import PreferenceModel
+    from training.engine.evaluation.explanations import explanations
+    from training.engine.evaluation.metrics import evaluate
+    from training.engine.evaluation.report import Remembered, report
+    from training.engine.models.reward import PreferenceModel
 
     records = list(records_of(Judgement.objects.counted().of_study(trained.study).in_split(Split.TEST)))
     if not pairs_of(records):
@@ -77,7 +77,7 @@ def report_on(
 
 def _counterfactuals(model: Any, records: list[Record], seed: int) -> list[dict[str, Any]]:
     """Gaps in spreads of the held-out responses' rewards; none where all of them have the same reward."""
-    from training.engine.counterfactuals import counterfactuals
+    from training.engine.evaluation.counterfactuals import counterfactuals
 
     items = {(record.prompt, text) for record in records for text in record.responses}
     spread = statistics.pstdev(model.score(sorted(items)))
@@ -106,7 +106,7 @@ class Beside:
     def curve(self, points: int, test: list[Record], whole: dict[str, Any]) -> list[dict[str, Any]]:
         """Accuracy and log loss by the number of training judgements: each point has half of the next one's, drawn at
         random, and so of the validation split, from which linear models learn, too; the last is the model itself."""
-        from training.engine.report import overall
+        from training.engine.evaluation.report import overall
 
         judged, validation = (list(self.trained.records(split)) for split in (Split.TRAIN, Split.VALIDATION))
         for records in (judged, validation):
@@ -125,13 +125,13 @@ class Beside:
         return [*rows, _point(len(judged), whole)]
 
     def _model(self, name: str, records: Iterable[Record], validation: Iterable[Record], base: str, config: Any) -> Any:
-        from training.engine import workers
-        from training.engine.preference_training import train_preference
-        from training.engine.reward import PreferenceModel
+        from training.engine.models.reward import PreferenceModel
+        from training.engine.preference.training import train_preference
+        from training.engine.runtime import distributed
 
         try:
             # Trainer would wait for the other processes, which have left.
-            with workers.alone():
+            with distributed.alone():
                 train_preference(
                     records,
                     validation,

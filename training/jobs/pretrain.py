@@ -7,16 +7,17 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from annotate.errors import PalateError
-from annotate.studies.models import Study
-from training import card_files, cards, model_versions, tracking
-from training.card_files import Facts
+from annotate.models.studies import Study
+from core.errors import PalateError
 from training.demo.cases import GRAMMARS
-from training.engine.progress import Reporter
+from training.engine.runtime.progress import Reporter
 from training.jobs.corpora import CHINESE, DEMO, STUDY, Corpus, check_corpus
-from training.jobs.job import Job
-from training.jobs.options import TRACK, option
 from training.models import ModelKind, Run
+from training.registry import card_files, cards, model_versions
+from training.registry.card_files import Facts
+from training.runs import tracking
+from training.runs.job import Job
+from training.runs.options import TRACK, option
 
 POLICY_KINDS = ("plain", "vae")
 SMALLEST_VOCABULARY = 300  # every byte is a token, and two special ones are
@@ -92,9 +93,10 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
 
 def make(run: Run, study: Study | None, options: Options, reporter: Reporter) -> Mapping[str, Any]:
     """The run's result. study: which may use the model, None for all."""
-    from training.engine.documents import Document
-    from training.engine.pretraining import pretrain, scored
-    from training.engine.reward import PreferenceModel
+    import training.engine.experimental  # noqa: F401  # registers the kind vae
+    from training.engine.data.documents import Document
+    from training.engine.models.reward import PreferenceModel
+    from training.engine.pretraining.training import pretrain, scored
 
     documents: Corpus | list[Document] = Corpus(study, options.corpus, options.documents, options.seed)
     reward = _located(study, options.reward, "--reward", ModelKind.PREFERENCE)
@@ -133,7 +135,7 @@ def _located(study: Study | None, value: str, flag: str, kind: ModelKind) -> str
 
 
 def _config(options: Options, base: str) -> Any:
-    from training.engine.pretraining import PretrainConfig
+    from training.engine.pretraining.training import PretrainConfig
 
     names = {field.name for field in dataclasses.fields(PretrainConfig)}
     given = {k: v for k, v in dataclasses.asdict(options).items() if k in names and not (k == "steps" and v == 0)}

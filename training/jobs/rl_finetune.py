@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from annotate.errors import PalateError
-from annotate.exchange.records import engine_prompt, records_of
-from annotate.prompts.models import Split
-from annotate.studies.models import Study
-from training import card_files, cards, model_versions, snapshots, tracking
-from training.engine.engines import ENGINES, refusals
-from training.engine.progress import Reporter, SilentReporter
+from annotate.exchange.exporters.records import engine_prompt, records_of
+from annotate.models.prompts import Split
+from annotate.models.studies import Study
+from core.errors import PalateError
+from training.engine.rl.engines import ENGINES, refusals
+from training.engine.runtime.progress import Reporter, SilentReporter
 from training.jobs.corpora import DEMO, STUDY, Corpus, check_corpus
-from training.jobs.job import Job, needed, study_of
-from training.jobs.options import TRACK, option
 from training.models import ModelKind, Run, Snapshot
-from training.reporting import run_folder
+from training.registry import card_files, cards, model_versions, snapshots
+from training.runs import tracking
+from training.runs.job import Job, needed, study_of
+from training.runs.options import TRACK, option
+from training.runs.reporting import run_folder
 
 if TYPE_CHECKING:
-    from training.engine.policy import Material, PolicyConfig, RewardConfig
+    from training.engine.rl import Material, PolicyConfig, RewardConfig
 
 # The engine's lists, repeated here because importing it imports torch; a test holds them together.
 ON_POLICY = ("rloo", "grpo", "ppo", "reinforce", "expert-iteration", "pathwise")
@@ -256,7 +257,8 @@ def assist(study: Study | None, options: Options, begun: Run | None) -> None:
 def _tune(
     study: Study, options: Options, material: "Material", folder: Path, reporter: Reporter, checkpoint: Path | None
 ) -> dict[str, Any]:
-    from training.engine.policy import rl_finetune
+    import training.engine.experimental  # noqa: F401  # registers pathwise and the discriminator
+    from training.engine.rl import rl_finetune
 
     try:
         return rl_finetune(
@@ -298,14 +300,14 @@ def _card(name: str, study: Study, policy: str, options: Options, metrics: Mappi
 
 
 def _config(options: Options) -> "PolicyConfig":
-    from training.engine.policy import PolicyConfig
+    from training.engine.rl import PolicyConfig
 
     names = {field.name for field in dataclasses.fields(PolicyConfig)}
     return PolicyConfig(**{k: v for k, v in dataclasses.asdict(options).items() if k in names})
 
 
 def _reward(study: Study, options: Options) -> "RewardConfig":
-    from training.engine.policy import RewardConfig
+    from training.engine.rl import RewardConfig
 
     return RewardConfig(
         preference=tuple(_preference_paths(study, options)),
@@ -319,7 +321,7 @@ def _reward(study: Study, options: Options) -> "RewardConfig":
 def _material(study: Study, options: Options, snapshot: Snapshot | None, asked_at: datetime) -> "Material":
     """The prompts that the study had when the run was asked for: later ones would not fit the checkpoint of an attempt
     that was interrupted."""
-    from training.engine.policy import Material
+    from training.engine.rl import Material
 
     prompts = {split: _texts(study, split, asked_at) for split in (Split.TRAIN, Split.VALIDATION)}
     records = {

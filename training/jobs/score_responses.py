@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
-from annotate.errors import PalateError
-from annotate.exchange.records import engine_prompt
-from annotate.prompts.models import Response
-from annotate.studies.models import Study
-from training import model_versions
-from training.engine.progress import Reporter, advance
+from annotate.exchange.exporters.records import engine_prompt
+from annotate.models.prompts import Response
+from annotate.models.studies import Study
+from core.errors import PalateError
+from training.engine.runtime.progress import Reporter, advance
 from training.jobs.generate_responses import SPLITS
-from training.jobs.job import Job, needed, study_of
-from training.jobs.options import PRECISION, option
 from training.models import ModelKind, ModelVersion, ResponseReward, Run
+from training.registry import model_versions
+from training.runs.job import Job, needed, study_of
+from training.runs.options import PRECISION, option
 
 if TYPE_CHECKING:
-    from training.engine.reward import PreferenceModel
+    from training.engine.models.reward import PreferenceModel
 
 AT_ONCE = 256
 
@@ -41,7 +41,7 @@ def check(study: Study | None, options: Options) -> None:
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
     """Scores what this model has not scored yet; what a cancelled run has scored is kept."""
-    from training.engine.reward import PreferenceModel
+    from training.engine.models.reward import PreferenceModel
 
     study = study_of(run)
     path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.PREFERENCE)
@@ -61,7 +61,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
 
 def score(version: ModelVersion, model: "PreferenceModel", responses: Sequence[Response]) -> None:
     """Store what the model, registered as `version`, thinks of the responses."""
-    from training.engine.reward import spread
+    from training.engine.models.reward import spread
 
     members = model.score_members([(engine_prompt(response.prompt), response.text) for response in responses])
     ResponseReward.objects.bulk_create(

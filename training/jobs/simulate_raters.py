@@ -9,19 +9,20 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from annotate.errors import PalateError
-from annotate.judgements.operations import Answer, submit
-from annotate.members.models import Kind, Membership
-from annotate.prompts.models import Response
-from annotate.studies.models import Criterion, Study
-from annotate.tasks.models import Assignment, Task
-from annotate.tasks.operations import lease_next
-from training import model_versions
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.models.choices import Kind
+from annotate.models.members import Membership
+from annotate.models.prompts import Response
+from annotate.models.studies import Criterion, Study
+from annotate.models.tasks import Assignment, Task
+from core.errors import PalateError
 from training.demo import raters
-from training.engine.progress import Cancelled, Reporter
-from training.jobs.job import Job, needed, study_of
-from training.jobs.options import option
+from training.engine.runtime.progress import Cancelled, Reporter
 from training.models import ModelKind, Run
+from training.registry import model_versions
+from training.runs.job import Job, needed, study_of
+from training.runs.options import option
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _taste(study: Study, model: str) -> tuple[str, raters.Worth]:
     over-optimisation is studied (Gao et al. 2022, the "gold" reward model)."""
     if not model:
         return raters.describe(), raters.quality
-    from training.engine.reward import PreferenceModel
+    from training.engine.models.reward import PreferenceModel
 
     gold = PreferenceModel.load(model_versions.locate(study, model, flag="--taste", kind=ModelKind.PREFERENCE))
 

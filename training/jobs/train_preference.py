@@ -8,19 +8,20 @@ from typing import Any
 
 from django.utils.translation import gettext
 
-from annotate.errors import PalateError
-from annotate.exchange.records import records_of
-from annotate.judgements.models import Judgement
-from annotate.prompts.models import Split
-from annotate.studies.models import Study
-from palate.revision import revision
-from training import card_files, cards, model_versions, snapshots, tracking
-from training.engine.progress import Reporter, SilentReporter
-from training.jobs.job import Job, needed, study_of
-from training.jobs.options import TRACK, option
+from annotate.exchange.exporters.records import records_of
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Split
+from annotate.models.studies import Study
+from core.errors import PalateError
+from core.revision import revision
+from training.engine.runtime.progress import Reporter, SilentReporter
 from training.jobs.preference_report import Trained, report_on
 from training.models import ModelKind, Run, Snapshot
-from training.reporting import run_folder
+from training.registry import card_files, cards, model_versions, snapshots
+from training.runs import tracking
+from training.runs.job import Job, needed, study_of
+from training.runs.options import TRACK, option
+from training.runs.reporting import run_folder
 
 KINDS = ("auto", "encoder", "causal", "linear", "cnn", "rnn")
 FROM_NOTHING = ("linear", "cnn", "rnn")
@@ -47,8 +48,8 @@ class Options:
 
     ties: str = option(
         "davidson",
-        help="how ties are read: Davidson's or Rao and Kupper's model, or half a win for each",
-        choices=("davidson", "rao-kupper", "half"),
+        help="how ties are read: by Davidson's model, or as half a win for each",
+        choices=("davidson", "half"),
         advanced="Votes",
     )
     votes: str = option(
@@ -267,7 +268,7 @@ def _train(
     reporter: Reporter,
     checkpoints: Path | None,
 ) -> dict[str, Any]:
-    from training.engine.preference_training import train_preference
+    from training.engine.preference.training import train_preference
 
     return train_preference(
         records_of(snapshots.judgements_of(snapshot, Split.TRAIN)),
@@ -282,9 +283,9 @@ def _train(
 
 def config_of(study: Study, options: Options) -> Any:
     """The engine's configuration of these options."""
-    from training.engine.preference_training import PreferenceConfig
-    from training.engine.scores import ScoreOptions
-    from training.engine.votes import VoteOptions
+    from training.engine.objectives.scores import ScoreOptions
+    from training.engine.objectives.votes import VoteOptions
+    from training.engine.preference.training import PreferenceConfig
 
     votes = VoteOptions(
         ties=options.ties,

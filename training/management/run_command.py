@@ -10,11 +10,13 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from annotate.management.palate_command import PalateCommand, study_named
-from training.engine.progress import Cancelled
-from training.jobs.options import add_arguments
-from training.jobs.registry import JOBS
-from training.operations import assist_run, create_run, execute_run, killed_run
+from annotate.management.arguments import study_named
+from core.command import PalateCommand
+from training.engine.runtime.progress import Cancelled
+from training.runs.execution import execute_run
+from training.runs.job import JOBS
+from training.runs.operations import assist_run, create_run, killed_run
+from training.runs.options import add_arguments
 
 
 class RunCommand(PalateCommand):

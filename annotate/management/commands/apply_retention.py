@@ -1,8 +1,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from annotate.management.palate_command import PalateCommand
 from annotate.privacy.retention import apply_retention
+from core.command import PalateCommand
 
 
 class Command(PalateCommand):

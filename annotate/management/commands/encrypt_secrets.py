@@ -1,8 +1,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from annotate.management.palate_command import PalateCommand
 from annotate.sign_in.encryption import encrypt_secrets
+from core.command import PalateCommand
 
 
 class Command(PalateCommand):

@@ -3,8 +3,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from annotate.management.palate_command import PalateCommand, account_named, check_writable
+from annotate.management.arguments import account_named
 from annotate.privacy.personal_data import export_personal_data
+from core.command import PalateCommand, check_writable
 
 
 class Command(PalateCommand):

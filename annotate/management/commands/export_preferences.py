@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from annotate.exchange import exports
-from annotate.exchange.dataset_folder import Folder, write_folder
-from annotate.exchange.policy import Policy
-from annotate.exchange.tables import FILE_TYPES, Counted, Table
-from annotate.exchange.trainable import Style
-from annotate.management.palate_command import PalateCommand, check_writable, study_named
+from annotate.exchange.exporters import exports
+from annotate.exchange.exporters.dataset_folder import Folder, write_folder
+from annotate.exchange.exporters.policy import Policy
+from annotate.exchange.exporters.trl_formats import Style
+from annotate.exchange.files.tables import FILE_TYPES, Counted, Table
+from annotate.management.arguments import study_named
+from core.command import PalateCommand, check_writable
 
 
 class Command(PalateCommand):

@@ -6,8 +6,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from annotate.exchange.import_judgements import import_judgements
-from annotate.management.palate_command import ImportCommand, scale_argument
+from annotate.exchange.importers.judgements import import_judgements
+from annotate.management.arguments import ImportCommand, scale_argument
 
 
 class Command(ImportCommand):

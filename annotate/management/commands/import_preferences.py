@@ -6,12 +6,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from annotate.exchange.import_preferences import Way, import_preferences, told
-from annotate.exchange.mapping import parse_mapping
-from annotate.exchange.notes import details
-from annotate.exchange.shapes.fields import Fields
-from annotate.exchange.shapes.registry import SHAPES
-from annotate.management.palate_command import ImportCommand, scale_argument
+from annotate.exchange.formats.fields import Fields
+from annotate.exchange.formats.registry import SHAPES
+from annotate.exchange.importers.column_mapping import parse_mapping
+from annotate.exchange.importers.notes import details
+from annotate.exchange.importers.preferences import Way, import_preferences, told
+from annotate.management.arguments import ImportCommand, scale_argument
 
 
 class Command(ImportCommand):

@@ -3,8 +3,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from annotate.exchange.import_prompts import import_prompts
-from annotate.management.palate_command import ImportCommand
+from annotate.exchange.importers.prompts import import_prompts
+from annotate.management.arguments import ImportCommand
 
 
 class Command(ImportCommand):

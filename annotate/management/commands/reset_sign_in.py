@@ -2,10 +2,11 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from annotate.audit.models import Action
 from annotate.audit.operations import recorded
-from annotate.management.palate_command import PalateCommand, account_named
+from annotate.management.arguments import account_named
+from annotate.models.audit import Action
 from annotate.sign_in.counters import clear
+from core.command import PalateCommand
 
 
 class Command(PalateCommand):

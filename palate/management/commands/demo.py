@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand
 
 from palate import terminal
 from training.demo.cases import LANGUAGES
-from training.demo_study import make_demo
+from training.management.demo_studies import make_demo
 
 
 class Command(BaseCommand):

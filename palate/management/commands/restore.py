@@ -3,7 +3,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from annotate.management.palate_command import PalateCommand
+from core.command import PalateCommand
 from palate.backups import restore
 
 

@@ -21,11 +21,11 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from psycopg import OperationalError
 
-from annotate.errors import PalateError
+from core.embedded_postgres.server import is_running, revive
+from core.errors import PalateError
 from palate import terminal
-from palate.embedded.server import is_running, revive
 from palate.supervisor import Supervisor, sole_holder
-from training.demo_study import ACCOUNTS, PASSWORD
+from training.management.demo_studies import ACCOUNTS, PASSWORD
 
 # Pages that are under way may end. A worker that is only starting heeds no signal, and is killed soon: whatever
 # it had begun is queued again either way.
@@ -145,4 +145,4 @@ def _revive_database() -> None:
 
 
 def _embedded() -> bool:
-    return settings.DATABASES["default"]["ENGINE"] == "palate.embedded"
+    return settings.DATABASES["default"]["ENGINE"] == "core.embedded_postgres"

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from annotate.api.models import Scope
-from annotate.api.operations import make_token
+from annotate.api.tokens import make_token
+from annotate.models.api import Scope
 from tests.factories import MembershipFactory
 
 

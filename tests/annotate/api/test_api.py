@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from annotate.api.models import ApiToken
-from annotate.audit.models import Entry
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
-from annotate.prompts.models import Response
-from annotate.studies.models import Study
-from annotate.tasks.models import Task
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.models.api import ApiToken
+from annotate.models.audit import Entry
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Response
+from annotate.models.studies import Study
+from annotate.models.tasks import Task
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 from training.models import ModelKind, ModelVersion, Run
 

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, adjudicate
-from annotate.prompts.models import Prompt, Response
-from annotate.studies.models import Study
-from annotate.tasks.models import Task
+from annotate.collection.judgements import Answer, adjudicate
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Prompt, Response
+from annotate.models.studies import Study
+from annotate.models.tasks import Task
 from tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from annotate.api.operations import make_token
-from annotate.judgements.operations import Answer, submit
-from annotate.tasks.operations import lease_next
+from annotate.api.tokens import make_token
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
 from tests.factories import MembershipFactory, UserFactory
 
 PAGE = Path(__file__).parents[3] / "docs" / "api.md"

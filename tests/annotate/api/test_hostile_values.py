@@ -7,8 +7,8 @@ import pytest
 from django.core.cache import caches
 from django.db import transaction
 
-from annotate.judgements.models import Judgement
-from annotate.webhooks.models import Event
+from annotate.models.judgements import Judgement
+from annotate.models.webhooks import Event
 from tests.factories import CriterionFactory, TaskFactory
 from tests.hostile import JSON_VALUES, with_each_value
 

@@ -5,9 +5,10 @@ from base64 import b64encode
 import pytest
 from django.urls import reverse
 
-from annotate.judgements.models import Judgement
-from annotate.tasks.models import Assignment, AssignmentState
-from annotate.tasks.operations import lease_next
+from annotate.collection.leases import lease_next
+from annotate.models.choices import AssignmentState
+from annotate.models.judgements import Judgement
+from annotate.models.tasks import Assignment
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 from training.models import ModelKind, ModelVersion, Run
 

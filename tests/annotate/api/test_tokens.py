@@ -5,8 +5,8 @@ import re
 import pytest
 from django.urls import reverse
 
-from annotate.api.models import ApiToken
-from annotate.api.operations import make_token
+from annotate.api.tokens import make_token
+from annotate.models.api import ApiToken
 from tests.factories import MembershipFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

@@ -12,16 +12,16 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from annotate.api.models import Scope
-from annotate.api.operations import make_token
-from annotate.audit.models import Action, Entry
+from annotate.api.tokens import make_token
 from annotate.audit.operations import record, recorded
-from annotate.known_answers.operations import set_known_answer
+from annotate.collection.flags import flag
+from annotate.collection.gold import set_known_answer
+from annotate.collection.leases import lease_next
 from annotate.members.erasure import erase_member
 from annotate.members.passwords import password_path
-from annotate.review.operations import flag
+from annotate.models.api import Scope
+from annotate.models.audit import Action, Entry
 from annotate.studies.operations import erase_study
-from annotate.tasks.operations import lease_next
 from tests.annotate.studies.test_views import filled_in
 from tests.annotate.test_access import patterns
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory, UserFactory
@@ -172,6 +172,7 @@ FILES = {
     "quality-raters-file": {"slug": "shop"},
     "machines-file": {"slug": "shop", "file_type": "csv"},
     "standings-file": {"slug": "shop", "file_type": "csv"},
+    "rounds-file": {"slug": "shop", "file_type": "csv"},
     "audit-file": {"slug": "shop"},
     "account-log-file": {},
     "personal-data": {},
@@ -196,8 +197,8 @@ def judgement(task):
 
 @pytest.fixture
 def world(monkeypatch):
-    monkeypatch.setattr("training.tasks.execute_quick.delay", lambda run: None)
-    monkeypatch.setattr("training.tasks.execute.delay", lambda run: None)
+    monkeypatch.setattr("training.runs.execution.execute_quick.delay", lambda run: None)
+    monkeypatch.setattr("training.runs.execution.execute.delay", lambda run: None)
     return World()
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from annotate.errors import PalateError
-from annotate.exchange.import_preferences import Way, import_preferences
-from annotate.exchange.mapping import parse_mapping
-from annotate.judgements.models import Judgement
-from annotate.prompts.models import Prompt, Response
+from annotate.exchange.importers.column_mapping import parse_mapping
+from annotate.exchange.importers.preferences import Way, import_preferences
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Prompt, Response
+from core.errors import PalateError
 
 pytestmark = pytest.mark.django_db
 SILENT = "judgement-columns-dropped-silently"

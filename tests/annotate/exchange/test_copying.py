@@ -4,8 +4,8 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from annotate.exchange.copying import copy_in
-from annotate.judgements.models import Judgement
+from annotate.exchange.importers.bulk_copy import copy_in
+from annotate.models.judgements import Judgement
 from tests.factories import CriterionFactory, MembershipFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

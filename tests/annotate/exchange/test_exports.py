@@ -14,12 +14,12 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.exchange import exports, walk
-from annotate.exchange.policy import Policy
-from annotate.exchange.tables import FILE_TYPES, FORMULA_STARTS, Table, csv_lines, original, safe
-from annotate.exchange.trainable import Style
-from annotate.judgements.operations import Answer, correct, submit
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, correct, submit
+from annotate.collection.leases import lease_next
+from annotate.exchange.exporters import exports, iterate
+from annotate.exchange.exporters.policy import Policy
+from annotate.exchange.exporters.trl_formats import Style
+from annotate.exchange.files.tables import FILE_TYPES, FORMULA_STARTS, Table, csv_lines, original, safe
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 
 TEXTS = st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
@@ -157,7 +157,7 @@ class TestPairs:
 
     def test_many_prompts_are_walked_in_pieces(self, study, monkeypatch):
         whole = rows_of(study, "raw")
-        monkeypatch.setattr(walk, "PROMPTS_AT_A_TIME", 1)
+        monkeypatch.setattr(iterate, "PROMPTS_AT_A_TIME", 1)
         assert rows_of(study, "raw") == whole
 
 

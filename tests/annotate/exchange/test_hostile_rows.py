@@ -7,21 +7,21 @@ from contextlib import suppress
 import pytest
 from django.db import transaction
 
-from annotate.errors import PalateError
-from annotate.exchange.exports import table
-from annotate.exchange.import_preferences import Way, import_preferences
-from annotate.exchange.import_prompts import import_prompts
-from annotate.exchange.limits import Limits
-from annotate.exchange.notes import Notes
-from annotate.exchange.policy import Policy
-from annotate.exchange.shapes.fields import Fields
-from annotate.exchange.shapes.registry import gathered, parser
-from annotate.exchange.sources import rows
-from annotate.exchange.tables import json_lines
-from annotate.exchange.trainable import Style
-from annotate.exchange.unread import note_unread
-from annotate.judgements.operations import Answer, submit
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.exchange.exporters.exports import table
+from annotate.exchange.exporters.policy import Policy
+from annotate.exchange.exporters.trl_formats import Style
+from annotate.exchange.files.limits import Limits
+from annotate.exchange.files.sources import rows
+from annotate.exchange.files.tables import json_lines
+from annotate.exchange.formats.fields import Fields
+from annotate.exchange.formats.registry import gathered, parser
+from annotate.exchange.importers.notes import Notes
+from annotate.exchange.importers.preferences import Way, import_preferences
+from annotate.exchange.importers.prompts import import_prompts
+from annotate.exchange.importers.unread_fields import note_unread
+from core.errors import PalateError
 from tests.adversarial import MARKS, NUMBERS, SPACES, TURNS, slow_units
 from tests.annotate.exchange import test_shapes
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory

@@ -11,18 +11,19 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from annotate.errors import PalateError
-from annotate.exchange import sources, writer
-from annotate.exchange.exports import RAW, raw_rows
-from annotate.exchange.import_preferences import Way, import_preferences
-from annotate.exchange.mapping import parse_mapping
-from annotate.exchange.sources import Limits, rows
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, adjudicate, correct, submit
-from annotate.prompts.models import Prompt, Response
-from annotate.studies.models import Study
-from annotate.tasks.models import Task
-from annotate.tasks.operations import create_tasks, lease_next
+from annotate.collection.judgements import Answer, adjudicate, correct, submit
+from annotate.collection.leases import create_tasks, lease_next
+from annotate.exchange.exporters.exports import RAW, raw_rows
+from annotate.exchange.files import sources
+from annotate.exchange.files.sources import Limits, rows
+from annotate.exchange.importers import writer
+from annotate.exchange.importers.column_mapping import parse_mapping
+from annotate.exchange.importers.preferences import Way, import_preferences
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Prompt, Response
+from annotate.models.studies import Study
+from annotate.models.tasks import Task
+from core.errors import PalateError
 from tests.factories import CriterionFactory, MembershipFactory, PromptFactory, ResponseFactory, StudyFactory
 
 pytestmark = pytest.mark.django_db

@@ -7,12 +7,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from annotate.errors import PalateError
-from annotate.exchange.import_judgements import import_judgements
-from annotate.exchange.import_prompts import import_prompts
-from annotate.judgements.models import Judgement
-from annotate.prompts.models import Prompt
-from annotate.studies.models import Study
+from annotate.exchange.importers.judgements import import_judgements
+from annotate.exchange.importers.prompts import import_prompts
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Prompt
+from annotate.models.studies import Study
+from core.errors import PalateError
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db

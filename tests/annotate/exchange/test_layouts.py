@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 from django.core.management import call_command
 
-from annotate.errors import PalateError
-from annotate.exchange.import_preferences import import_preferences
-from annotate.exchange.notes import Notes
-from annotate.exchange.sources import Limits, rows
-from annotate.prompts.models import Prompt, Response
+from annotate.exchange.files.sources import Limits, rows
+from annotate.exchange.importers.notes import Notes
+from annotate.exchange.importers.preferences import import_preferences
+from annotate.models.prompts import Prompt, Response
+from core.errors import PalateError
 
 ROWS = [{"prompt": "a", "chosen": "b"}, {"prompt": "c", "chosen": "d, e"}]
 

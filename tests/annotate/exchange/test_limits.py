@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from annotate.errors import PalateError
-from annotate.exchange.limits import AT_ONCE, MB, Limits
-from annotate.exchange.notes import Notes
-from annotate.exchange.sources import SAMPLE_BYTES, Damaged, rows, rows_about
+from annotate.exchange.files.limits import AT_ONCE, MB, Limits
+from annotate.exchange.files.sources import SAMPLE_BYTES, Damaged, rows, rows_about
+from annotate.exchange.importers.notes import Notes
+from core.errors import PalateError
 
 SMALL = Limits(line_bytes=MB, cell_bytes=MB // 4, columns=50)
 

@@ -7,8 +7,8 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from annotate.exchange.import_preferences import import_preferences
-from annotate.exchange.planning import Growth, analyse
+from annotate.exchange.importers.analyze_tables import Growth, analyse
+from annotate.exchange.importers.preferences import import_preferences
 
 pytestmark = pytest.mark.django_db
 

@@ -5,10 +5,10 @@ import json
 import pytest
 from django.core.management import call_command
 
-from annotate.exchange.import_preferences import import_preferences
-from annotate.exchange.records import engine_prompt, items_of, records_of
-from annotate.judgements.models import Judgement
-from annotate.prompts.models import Prompt, Response
+from annotate.exchange.exporters.records import engine_prompt, items_of, records_of
+from annotate.exchange.importers.preferences import import_preferences
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Prompt, Response
 
 pytestmark = pytest.mark.django_db
 SYSTEM = {"role": "system", "content": "You answer in one line."}

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from annotate.errors import PalateError
-from annotate.exchange.checks import check
-from annotate.exchange.files import Row, Values
-from annotate.exchange.notes import Notes
-from annotate.exchange.shapes.fields import Fields
-from annotate.exchange.shapes.registry import SHAPES, guess, parser
+from annotate.exchange.files.rows import Row, Values
+from annotate.exchange.formats.fields import Fields
+from annotate.exchange.formats.registry import SHAPES, guess, parser
+from annotate.exchange.importers.checks import check
+from annotate.exchange.importers.notes import Notes
+from core.errors import PalateError
 
 
 def read(values, shape="", fields=None, notes=None):

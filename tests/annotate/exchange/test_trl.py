@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from annotate.judgements.operations import Answer, submit
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 
 PYTHON = os.environ.get("PALATE_TRL_PYTHON")

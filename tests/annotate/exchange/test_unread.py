@@ -6,12 +6,12 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from annotate.errors import PalateError
-from annotate.exchange.import_preferences import Way, import_preferences
-from annotate.exchange.mapping import parse_mapping
-from annotate.exchange.notes import details
-from annotate.judgements.models import Judgement
-from annotate.studies.models import Study
+from annotate.exchange.importers.column_mapping import parse_mapping
+from annotate.exchange.importers.notes import details
+from annotate.exchange.importers.preferences import Way, import_preferences
+from annotate.models.judgements import Judgement
+from annotate.models.studies import Study
+from core.errors import PalateError
 
 pytestmark = pytest.mark.django_db
 PAIR = {"response_0": "A", "response_1": "B"}

@@ -3,11 +3,11 @@
 import pytest
 from django.urls import reverse
 
-from annotate.instructions.operations import must_read, publish
-from annotate.judgements.models import Judgement
-from annotate.known_answers.operations import set_known_answer
+from annotate.collection.gold import set_known_answer
+from annotate.collection.leases import lease_next
+from annotate.models.judgements import Judgement
+from annotate.studies.instructions import must_read, publish
 from annotate.studies.operations import change_study, create_study
-from annotate.tasks.operations import lease_next
 from tests.factories import MembershipFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

@@ -5,12 +5,12 @@ import re
 import pytest
 from django.urls import reverse
 
-from annotate.errors import PalateError
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, correct, submit
-from annotate.known_answers.operations import results_of, set_known_answer
-from annotate.tasks.models import Part, Purpose
-from annotate.tasks.operations import lease_next
+from annotate.collection.gold import results_of, set_known_answer
+from annotate.collection.judgements import Answer, correct, submit
+from annotate.collection.leases import lease_next
+from annotate.models.choices import Part, Purpose
+from annotate.models.judgements import Judgement
+from core.errors import PalateError
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

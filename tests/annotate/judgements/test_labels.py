@@ -3,16 +3,16 @@
 import pytest
 from django.db import IntegrityError, transaction
 
-from annotate.errors import PalateError
-from annotate.exchange import exports
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
-from annotate.known_answers.operations import set_known_answer
-from annotate.quality.evidence import Evidence
-from annotate.quality.labels import confusions
-from annotate.quality.summary import label_table
-from annotate.tasks.forms import AnswerForm
-from annotate.tasks.operations import lease_next
+from annotate.analytics.agreement.labels import confusions
+from annotate.analytics.reports.quality_report import label_table
+from annotate.analytics.reports.study_data import Evidence
+from annotate.collection.gold import set_known_answer
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.exchange.exporters import exports
+from annotate.models.judgements import Judgement
+from annotate.web.rating.forms import AnswerForm
+from core.errors import PalateError
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

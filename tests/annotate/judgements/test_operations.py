@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.errors import PalateError
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, _checked_ranks, correct, submit
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, _checked_ranks, correct, submit
+from annotate.collection.leases import lease_next
+from annotate.models.judgements import Judgement
+from core.errors import PalateError
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 
 

@@ -4,13 +4,13 @@ import pytest
 from django.core.management import call_command
 from django.urls import reverse
 
-from annotate.exchange import exports
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, correct, submit
+from annotate.analytics.ranking.votes_of_study import Selection, judgements_for
+from annotate.collection.judgements import Answer, correct, submit
+from annotate.collection.leases import lease_next
+from annotate.exchange.exporters import exports
 from annotate.members.queries import progress_of
-from annotate.prompts.models import Response
-from annotate.standings.reading import Selection, judgements_for
-from annotate.tasks.operations import lease_next
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Response
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

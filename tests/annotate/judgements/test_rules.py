@@ -5,10 +5,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from annotate.judgements.models import Judgement
+from annotate.collection.leases import lease_next
+from annotate.models.choices import AssignmentState
+from annotate.models.judgements import Judgement
+from annotate.models.tasks import Assignment, Task, TaskResponse
 from annotate.studies.operations import erase_study
-from annotate.tasks.models import Assignment, AssignmentState, Task, TaskResponse
-from annotate.tasks.operations import lease_next
 from tests.factories import CriterionFactory, MembershipFactory, ResponseFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

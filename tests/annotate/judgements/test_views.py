@@ -3,9 +3,9 @@
 import pytest
 from django.urls import reverse
 
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.models.judgements import Judgement
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

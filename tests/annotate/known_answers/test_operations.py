@@ -2,11 +2,8 @@
 
 import pytest
 
-from annotate.errors import PalateError
-from annotate.exchange.exports import pair_rows
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
-from annotate.known_answers.operations import (
+from annotate.collection.flags import flag
+from annotate.collection.gold import (
     FEWEST_GOLD,
     is_right,
     reinstate,
@@ -15,11 +12,14 @@ from annotate.known_answers.operations import (
     take_out,
     untouched,
 )
-from annotate.members.models import Standing
-from annotate.review.operations import flag
-from annotate.studies.models import GoldRule
-from annotate.tasks.models import Purpose, Task
-from annotate.tasks.operations import lease_next, skip
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next, skip
+from annotate.exchange.exporters.exports import pair_rows
+from annotate.models.choices import Purpose, Standing
+from annotate.models.judgements import Judgement
+from annotate.models.studies import GoldRule
+from annotate.models.tasks import Task
+from core.errors import PalateError
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

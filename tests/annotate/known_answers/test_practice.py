@@ -3,9 +3,10 @@
 import pytest
 from django.urls import reverse
 
-from annotate.judgements.models import Judgement
-from annotate.known_answers.operations import set_known_answer
-from annotate.tasks.models import Assignment, Purpose
+from annotate.collection.gold import set_known_answer
+from annotate.models.choices import Purpose
+from annotate.models.judgements import Judgement
+from annotate.models.tasks import Assignment
 from tests.factories import MembershipFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

@@ -1,4 +1,4 @@
-from annotate.known_answers.rules import close_scores, same_order
+from annotate.collection.gold_rules import close_scores, same_order
 
 
 class TestSameOrder:

@@ -6,8 +6,14 @@ import io
 import numpy as np
 import pytest
 
-from annotate.machines.agreement import both_ways, calibration, cohens_kappa, prediction_powered, side_pull
-from annotate.machines.operations import machine_rater, store_verdicts
+from annotate.analytics.machine_judges.agreement import (
+    both_ways,
+    calibration,
+    cohens_kappa,
+    prediction_powered,
+    side_pull,
+)
+from annotate.collection.machine_judgements import machine_rater, store_verdicts
 from tests.annotate import nasty
 from tests.factories import MembershipFactory
 

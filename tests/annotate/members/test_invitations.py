@@ -9,10 +9,11 @@ from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from annotate.errors import LimitReached, PalateError
-from annotate.members.models import Invitation, Membership, Standing
 from annotate.members.operations import invite, join
+from annotate.models.choices import Standing
+from annotate.models.members import Invitation, Membership
 from annotate.studies.operations import close_study
+from core.errors import LimitReached, PalateError
 from tests.factories import MembershipFactory, StudyFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

@@ -10,11 +10,11 @@ from django.core.management import call_command
 from django.db import connection
 from django.urls import reverse
 
-from annotate.api.models import ApiToken
-from annotate.api.operations import make_token
-from annotate.audit.models import Entry
-from annotate.members.models import Membership
+from annotate.api.tokens import make_token
 from annotate.members.operations import add_member, invite, join, join_with_new_account
+from annotate.models.api import ApiToken
+from annotate.models.audit import Entry
+from annotate.models.members import Membership
 from tests.factories import MembershipFactory, StudyFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

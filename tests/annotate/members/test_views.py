@@ -3,10 +3,10 @@
 import pytest
 from django.urls import reverse
 
-from annotate.judgements.operations import Answer, submit
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
 from annotate.members import queries
-from annotate.members.models import Role
-from annotate.tasks.operations import lease_next
+from annotate.models.choices import Role
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

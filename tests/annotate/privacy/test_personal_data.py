@@ -9,17 +9,17 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from annotate.api.operations import make_token
-from annotate.audit.models import Action, Entry
+from annotate.api.tokens import make_token
 from annotate.audit.operations import record
-from annotate.judgements.operations import Answer, correct, submit
-from annotate.known_answers.operations import set_known_answer
+from annotate.collection.flags import flag
+from annotate.collection.gold import set_known_answer
+from annotate.collection.judgements import Answer, correct, submit
+from annotate.collection.leases import keep_draft, lease_next, skip
 from annotate.members.erasure import erase_member
-from annotate.members.models import Membership
+from annotate.models.audit import Action, Entry
+from annotate.models.choices import Purpose
+from annotate.models.members import Membership
 from annotate.privacy.personal_data import SECTIONS
-from annotate.review.operations import flag
-from annotate.tasks.models import Purpose
-from annotate.tasks.operations import keep_draft, lease_next, skip
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory, UserFactory
 from training.models import ModelKind, ModelVersion, Run, RunKind
 

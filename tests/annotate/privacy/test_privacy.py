@@ -10,18 +10,18 @@ from django.db import DatabaseError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from annotate.api.models import IdempotencyKey
-from annotate.audit.models import Entry
-from annotate.errors import PalateError
-from annotate.exchange.exports import raw_rows
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
+from annotate.collection.flags import resolve
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import create_tasks, lease_next
+from annotate.collection.personal_data import kinds_of_personal_data
+from annotate.exchange.exporters.exports import raw_rows
 from annotate.members.erasure import erase_member
-from annotate.privacy.detection import kinds_of_personal_data
-from annotate.review.models import Flag
-from annotate.review.operations import resolve
+from annotate.models.api import IdempotencyKey
+from annotate.models.audit import Entry
+from annotate.models.judgements import Judgement
+from annotate.models.review import Flag
 from annotate.studies.operations import change_study, close_study
-from annotate.tasks.operations import create_tasks, lease_next
+from core.errors import PalateError
 from tests.factories import MembershipFactory, PromptFactory, ResponseFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

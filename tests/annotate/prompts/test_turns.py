@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.exchange.conversations import render
-from annotate.prompts.turns import turns
-from annotate.studies.models import Study
+from annotate.exchange.formats.conversations import render
+from annotate.models.studies import Study
 from annotate.templatetags.texts import as_text_of
+from annotate.turns import turns
 
 TALK = "Customer: Hello.\n\nNote: this stays\nand this: too\n\nAssistant: Yes?"
 
@@ -26,7 +26,7 @@ def test_what_does_not_begin_with_a_turn_is_no_conversation(text):
     assert turns(text) == []
 
 
-@given(st.text("ab:：_ \n\t\r", max_size=60).filter(lambda text: not text.startswith("\n")))
+@given(st.text("ab:：_ \n\t\r", max_size=60).filter(lambda text: not re.match(r"\s*\n", text)))
 def test_it_reads_what_the_one_expression_reads_that_is_too_slow(text):
     slow = re.compile(r"(?:\A|\n\s*\n)[ \t]*(\w[\w ]{0,29})(?::(?=\s)|：)")
     starts = list(slow.finditer(text))

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from annotate.errors import PalateError
+from annotate.analytics.agreement.power import need_of_agreement
+from annotate.analytics.fairness import preferences, shown_groups
+from annotate.analytics.ranking import davidson
+from annotate.analytics.ranking.power import TARGET, needs
+from annotate.analytics.ranking.votes import votes_of
 from annotate.members.erasure import erase_member
-from annotate.quality.fairness import preferences, shown_groups
-from annotate.quality.fairness_operations import set_groups
-from annotate.quality.power import need_of_agreement
-from annotate.standings.power import TARGET, needs
-from annotate.standings.ranking import davidson
-from annotate.standings.ranking.votes import votes_of
+from annotate.members.rater_groups import set_groups
+from core.errors import PalateError
 from tests.annotate import nasty
 from tests.annotate.quality.test_statistics import comparisons
 from tests.factories import MembershipFactory, StudyFactory

@@ -1,13 +1,13 @@
 import pytest
 
-from annotate.judgements.operations import Answer, submit
-from annotate.judgements.selection import JudgementSelection
-from annotate.quality.agreement import agreement
-from annotate.quality.evidence import Evidence
-from annotate.quality.progress import Counts, counts_of, judgements_by_day, progress_of_study
-from annotate.quality.win_rate import from_outcomes
-from annotate.tasks.operations import lease_next
+from annotate.analytics.agreement.pairwise import agreement
+from annotate.analytics.reports.progress import Counts, counts_of, judgements_by_day, progress_of_study
+from annotate.analytics.reports.study_data import Evidence
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.models.selection import JudgementSelection
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
+from training.rounds.win_rate import from_outcomes
 
 
 def judge(study, best_wins):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import friedmanchisquare
 
-from annotate.judgements.models import Judgement
+from annotate.models.judgements import Judgement
 from tests.annotate import nasty
 from tests.factories import MembershipFactory
 

@@ -3,11 +3,11 @@
 import pytest
 from django.urls import reverse
 
-from annotate.judgements.operations import Answer, submit
-from annotate.quality.evidence import Evidence
-from annotate.quality.second_opinion import opinion_of, widest_gaps
-from annotate.quality.summary import opinion_table
-from annotate.tasks.operations import lease_next
+from annotate.analytics.reports.quality_report import opinion_table
+from annotate.analytics.reports.second_opinion import opinion_of, widest_gaps
+from annotate.analytics.reports.study_data import Evidence
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

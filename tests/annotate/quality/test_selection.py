@@ -4,11 +4,12 @@ import itertools
 
 import pytest
 
-from annotate.judgements.models import Judgement
-from annotate.judgements.selection import JudgementSelection, Who, default_selection
-from annotate.members.models import Kind, Membership
-from annotate.tasks.models import Part
-from annotate.tasks.operations import create_tasks
+from annotate.analytics.selection import default_selection
+from annotate.collection.leases import create_tasks
+from annotate.models.choices import Kind, Part
+from annotate.models.judgements import Judgement
+from annotate.models.members import Membership
+from annotate.models.selection import JudgementSelection, Who
 from tests.annotate.nasty import BEGIN
 from tests.factories import MembershipFactory, PromptFactory, ResponseFactory, StudyFactory
 from training.models import ModelKind, ModelVersion, Round, Run, RunKind, RunState
@@ -20,7 +21,7 @@ PROMPTS = 6
 WINS = {Kind.IMPORTED: (6, 5), Kind.SIMULATED: (6, 1), Kind.MACHINE: (2, 0)}
 PAGES = (
     "/studies/shop/",
-    *(f"/studies/shop/{name}/" for name in ("quality", "quality/raters", "standings", "report", "rounds/1")),
+    *(f"/studies/shop/{name}/" for name in ("quality", "quality/raters", "standings", "report", "rounds/1", "models")),
 )
 
 
@@ -75,7 +76,7 @@ def manager(client, study):
 def figures(manager, query):
     """The figures of each page that shows them, by name."""
     run = f"/runs/{Run.objects.get().pk}/"
-    overview, quality, raters, standings, report, turn, run = (
+    overview, quality, raters, standings, report, turn, models, run = (
         manager.get(page + query).context for page in (*PAGES, run)
     )
     return {
@@ -99,7 +100,7 @@ def figures(manager, query):
         "raters": [overview["counts"].raters, report["counts"].raters, len(raters["rows"])],
         "win rate": [
             overview["rounds"][0][1].value,
-            standings["rounds"][0][1].value,
+            models["rounds"][0][1].value,
             report["rounds"][0].rate.value,
             turn["rate"].value,
             run["rounds"][0][1].value,

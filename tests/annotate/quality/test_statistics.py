@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import friedmanchisquare, norm
 
-from annotate.judgements.comparisons import Answers, Comparisons
-from annotate.quality import checks
-from annotate.quality.coefficients import (
+from annotate.analytics.agreement.coefficients import (
     alpha_nominal,
     alpha_ordinal,
     concordance,
@@ -15,12 +13,14 @@ from annotate.quality.coefficients import (
     raw_agreement,
     same_grade,
 )
-from annotate.quality.given import given
-from annotate.quality.habits import habits, longest_run, rows
-from annotate.quality.multiple import holm, p_value
-from annotate.quality.reliability import reliability
-from annotate.quality.units import units_of_answers, units_of_comparisons
+from annotate.analytics.agreement.units import units_of_answers, units_of_comparisons
+from annotate.analytics.bias import checks
+from annotate.analytics.bias.answer_patterns import given
+from annotate.analytics.bias.habits import habits, longest_run, rows
+from annotate.analytics.comparisons import Answers, Comparisons
+from annotate.analytics.reliability import reliability
 from core.statistics.bootstrap import Clusters, Estimate, ratio
+from core.statistics.multiple_tests import holm, p_value
 
 
 def comparisons(task, rater, first_wins, *, first=None, at=None, seconds=None, known=None):
@@ -147,7 +147,6 @@ def test_nothing_to_agree_on():
         checks.position_bias(nothing, np.zeros(0, bool)),
         checks.length_bias(nothing, np.zeros(0), np.zeros(0)),
         checks.fatigue(nothing),
-        checks.after_a_side(nothing),
         checks.first_against_last(nothing, np.zeros(0, bool)),
         checks.skips(np.zeros(0, bool), np.zeros(0), np.zeros(0, int)),
     ):
@@ -265,7 +264,6 @@ def test_habits_of_side_need_a_known_order():
     assert (found.answers, found.first.value, found.run) == (8, None, 0)
     assert rows(of, all_given, np.full(8, np.nan))[0].first is None
     assert not checks.order_was_random(of, np.ones(8, bool)).any()
-    assert checks.after_a_side(of).estimate.value is None
 
 
 def test_the_same_answer_is_the_same_at_every_place():

@@ -5,16 +5,16 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
-from annotate.judgements.selection import JudgementSelection
-from annotate.known_answers.operations import set_known_answer
-from annotate.quality.consistency import self_consistency
-from annotate.quality.disputes import Vote, agreement_of, disputes
-from annotate.quality.work import work_of
-from annotate.review.operations import flag
-from annotate.tasks.models import Part
-from annotate.tasks.operations import REPEAT_AFTER, lease_next, skip
+from annotate.analytics.agreement.self_consistency import self_consistency
+from annotate.analytics.reports.disputes import Vote, agreement_of, disputes
+from annotate.analytics.reports.rater_activity import work_of
+from annotate.collection.flags import flag
+from annotate.collection.gold import set_known_answer
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import REPEAT_AFTER, lease_next, skip
+from annotate.models.choices import Part
+from annotate.models.judgements import Judgement
+from annotate.models.selection import JudgementSelection
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

@@ -6,14 +6,15 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from annotate.errors import LimitReached
-from annotate.judgements.operations import Answer, submit
-from annotate.known_answers.operations import set_known_answer
-from annotate.review.models import Flag
-from annotate.review.operations import flag, resolve
-from annotate.tasks.limits import FREE_FLAGS, FREE_FLAGS_OF_ALL, FREE_SKIPS
-from annotate.tasks.models import Assignment, AssignmentState, Purpose, Task
-from annotate.tasks.operations import give_back, lease_next, skip
+from annotate.collection.flags import flag, resolve
+from annotate.collection.gold import set_known_answer
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import give_back, lease_next, skip
+from annotate.collection.limits import FREE_FLAGS, FREE_FLAGS_OF_ALL, FREE_SKIPS
+from annotate.models.choices import AssignmentState, Purpose
+from annotate.models.review import Flag
+from annotate.models.tasks import Assignment, Task
+from core.errors import LimitReached
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

@@ -7,16 +7,17 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.urls import reverse
 
-from annotate.errors import PalateError
-from annotate.exchange.exports import raw_rows
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, adjudicate, submit
-from annotate.known_answers.models import KnownAnswer
-from annotate.known_answers.operations import set_known_answer
-from annotate.review.models import Flag, FlagKind
-from annotate.review.operations import flag, resolve
-from annotate.tasks.models import Part, Purpose, Task
-from annotate.tasks.operations import lease_next, skip
+from annotate.collection.flags import flag, resolve
+from annotate.collection.gold import set_known_answer
+from annotate.collection.judgements import Answer, adjudicate, submit
+from annotate.collection.leases import lease_next, skip
+from annotate.exchange.exporters.exports import raw_rows
+from annotate.models.choices import Part, Purpose
+from annotate.models.gold import KnownAnswer
+from annotate.models.judgements import Judgement
+from annotate.models.review import Flag, FlagKind
+from annotate.models.tasks import Task
+from core.errors import PalateError
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

@@ -15,13 +15,13 @@ from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from annotate.api.operations import make_token
-from annotate.audit.models import Entry
+from annotate.api.tokens import make_token
 from annotate.members.passwords import password_links
+from annotate.models.audit import Entry
+from annotate.models.sign_in import FailureCounter
 from annotate.sign_in import counters
 from annotate.sign_in.counters import MustWait, account_key, count, network_of, take_back
 from annotate.sign_in.devices import cookie_name
-from annotate.sign_in.models import FailureCounter
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db

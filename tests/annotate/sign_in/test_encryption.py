@@ -8,12 +8,12 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
 from django.core.management import CommandError, call_command
 
-from annotate.audit.models import Entry
-from annotate.encryption import decrypt, encrypt
-from annotate.errors import PalateError
+from annotate.models.audit import Entry
+from annotate.models.webhooks import Webhook
 from annotate.privacy.retention import apply_retention
-from annotate.webhooks.models import Webhook
 from annotate.webhooks.operations import add_webhook
+from core.encryption import decrypt, encrypt
+from core.errors import PalateError
 from tests.factories import StudyFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

@@ -5,7 +5,7 @@ from allauth.mfa.totp.internal import auth as totp
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse
 
-from annotate.api.operations import make_token
+from annotate.api.tokens import make_token
 from palate.production import check_roles
 from tests.factories import MembershipFactory, UserFactory
 

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from annotate.api.operations import make_token
+from annotate.api.tokens import make_token
 from tests.factories import MembershipFactory, TaskFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

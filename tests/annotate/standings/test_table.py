@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from annotate.standings.ranking.graph import ties_keep_the_order
-from annotate.standings.ranking.votes import votes_of
-from annotate.standings.table import FITS, Rankings, standings
+from annotate.analytics.ranking.graph import ties_keep_the_order
+from annotate.analytics.ranking.table import FITS, Rankings, standings
+from annotate.analytics.ranking.votes import votes_of
 
 
 def votes(*rows, cluster=None):

@@ -6,16 +6,15 @@ import io
 import numpy as np
 import pytest
 
-from annotate.exchange.import_judgements import import_judgements
-from annotate.judgements.columns import comparisons_of, ranks_of, scores_of
-from annotate.judgements.comparisons import compared
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
-from annotate.standings.ranking import bradley_terry
-from annotate.standings.reading import Selection, ballot_of, read, standings_of
-from annotate.standings.views import history_of
-from annotate.studies.models import Study
-from annotate.tasks.operations import lease_next
+from annotate.analytics.columns import comparisons_of, ranks_of, scores_of
+from annotate.analytics.comparisons import compared
+from annotate.analytics.ranking import bradley_terry
+from annotate.analytics.ranking.votes_of_study import Selection, ballot_of, read, standings_of
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.exchange.importers.judgements import import_judgements
+from annotate.models.judgements import Judgement
+from annotate.models.studies import Study
 from tests.annotate import nasty
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
 
@@ -70,40 +69,6 @@ def test_the_files(manager):
     assert b"<title>strong</title>" in picture.content
     assert manager.get("/studies/shop/standings.exe").status_code == 404
     assert manager.get("/studies/shop/standings.svg?part=2").status_code == 404
-
-
-def test_every_plot_has_its_files(manager):
-    picture = manager.get("/studies/shop/standings.svg?plot=history").content.decode()
-    assert "<polyline" in picture
-    rows = list(csv.DictReader(io.StringIO(manager.get("/studies/shop/standings.csv?plot=history").content.decode())))
-    assert (len(rows), rows[-1]["comparisons"]) == (12, "6")
-    assert {row["author"] for row in rows} == {"strong", "'=weak"}
-    assert manager.get("/studies/shop/standings.csv?plot=rounds").content.startswith(b"round,policy,gain")
-    # No round, no plot of rounds.
-    assert manager.get("/studies/shop/standings.svg?plot=rounds").status_code == 404
-    assert manager.get("/studies/shop/standings.svg?plot=pie").status_code == 404
-
-
-def test_where_votes_arrive_is_where_the_table_stands(db):
-    """Also with many ties, when half a win for each side would give other strengths."""
-    study = nasty.ties_everywhere(prompts=40)
-    for model in ("davidson", "rao-kupper", "bradley-terry"):
-        selection = Selection(model=model)
-        ballot = ballot_of(study, selection, read(study, selection))
-        found = standings_of(study, selection, ballot)
-        last = history_of(ballot, found, model).rows[-1][2]
-        assert last == pytest.approx([place.strength for place in found.parts[0].places[:5]], abs=0.1), model
-
-
-def test_parts_that_never_met_have_histories_of_their_own(db):
-    study, selection = nasty.in_two_parts(), Selection()
-    ballot = ballot_of(study, selection, read(study, selection))
-    found = standings_of(study, selection, ballot)
-    history = history_of(ballot, found, selection.model)
-    assert history.rows[-1][0] == found.parts[0].votes == 21
-    # What the other part leaves open is no doubt about this one.
-    assert max(abs(tick.at) for tick in history.plot.y_ticks) < 400
-    assert float(history.plot.y_ticks[-1].words) <= 2.5
 
 
 def test_votes_weigh_as_much_as_their_raters_are_reliable(client, db):

@@ -1,11 +1,11 @@
 import pytest
 
-from annotate.errors import PalateError
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
-from annotate.studies.models import Study
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.models.judgements import Judgement
+from annotate.models.studies import Study
 from annotate.studies.operations import create_study, erase_study
-from annotate.tasks.operations import lease_next
+from core.errors import PalateError
 from tests.factories import MembershipFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from annotate.studies.models import Study
+from annotate.models.studies import Study
 from annotate.studies.templates import TEMPLATES
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory, UserFactory
 

@@ -2,7 +2,7 @@
 
 from django.urls import reverse
 
-from annotate.tasks.operations import lease_next
+from annotate.collection.leases import lease_next
 from tests.factories import MembershipFactory, TaskFactory
 
 

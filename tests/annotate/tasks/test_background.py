@@ -7,10 +7,11 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, correct
-from annotate.tasks.models import Assignment, AssignmentState, Task
-from annotate.tasks.operations import MOST_HELD, give_back, lease_next
+from annotate.collection.judgements import Answer, correct
+from annotate.collection.leases import MOST_HELD, give_back, lease_next
+from annotate.models.choices import AssignmentState
+from annotate.models.judgements import Judgement
+from annotate.models.tasks import Assignment, Task
 from tests.annotate.tasks.screens import leased, sign_in_elsewhere, url
 from tests.factories import MembershipFactory, TaskFactory
 

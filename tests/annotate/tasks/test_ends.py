@@ -9,22 +9,23 @@ from django.db import connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from annotate.errors import PalateError
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, adjudicate, correct, submit
-from annotate.known_answers.operations import FEWEST_GOLD, reinstate, set_known_answer
+from annotate.collection.flags import flag
+from annotate.collection.gold import FEWEST_GOLD, reinstate, set_known_answer
+from annotate.collection.judgements import Answer, adjudicate, correct, submit
+from annotate.collection.leases import keep_draft, lease_next, skip
+from annotate.collection.permission import locked_rater
+from annotate.collection.slots import free_slots
 from annotate.members.erasure import erase_member
-from annotate.members.models import Membership, Standing
 from annotate.members.operations import remove_member, set_tags
-from annotate.quality.fairness_operations import declare_group
-from annotate.review.models import Flag
-from annotate.review.operations import flag
-from annotate.studies.models import GoldRule
+from annotate.members.rater_groups import declare_group
+from annotate.models.choices import AssignmentState, Purpose, Standing
+from annotate.models.judgements import Judgement
+from annotate.models.members import Membership
+from annotate.models.review import Flag
+from annotate.models.studies import GoldRule
+from annotate.models.tasks import Assignment, Task
 from annotate.studies.operations import close_study, reopen_study
-from annotate.tasks.models import Assignment, AssignmentState, Purpose, Task
-from annotate.tasks.operations import keep_draft, lease_next, skip
-from annotate.tasks.permission import locked_rater
-from annotate.tasks.slots import free_slots
+from core.errors import PalateError
 from tests.annotate.tasks.test_many_raters import at_once
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 

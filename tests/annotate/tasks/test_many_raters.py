@@ -12,11 +12,12 @@ import pytest
 from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
-from annotate.errors import PalateError
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
-from annotate.tasks.models import Assignment, AssignmentState, Task
-from annotate.tasks.operations import give_back, lease_next, skip
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import give_back, lease_next, skip
+from annotate.models.choices import AssignmentState
+from annotate.models.judgements import Judgement
+from annotate.models.tasks import Assignment, Task
+from core.errors import PalateError
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 
 THREADS = 8

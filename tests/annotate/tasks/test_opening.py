@@ -3,15 +3,15 @@
 import pytest
 from django.urls import reverse
 
-from annotate.errors import PalateError
-from annotate.exchange.import_preferences import import_preferences
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
-from annotate.review.models import Flag
-from annotate.studies.models import Study
-from annotate.tasks.models import Task
-from annotate.tasks.opening import MAX_RATERS, imported_tasks, open_imported
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.collection.opening import MAX_RATERS, imported_tasks, open_imported
+from annotate.exchange.importers.preferences import import_preferences
+from annotate.models.judgements import Judgement
+from annotate.models.review import Flag
+from annotate.models.studies import Study
+from annotate.models.tasks import Task
+from core.errors import PalateError
 from tests.factories import MembershipFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

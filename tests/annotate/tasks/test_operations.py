@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from annotate.errors import PalateError
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
-from annotate.tasks.models import Assignment, AssignmentState, Task
-from annotate.tasks.operations import LeaseLost, create_tasks, give_back, lease_next, skip
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import LeaseLost, create_tasks, give_back, lease_next, skip
+from annotate.models.choices import AssignmentState
+from annotate.models.judgements import Judgement
+from annotate.models.tasks import Assignment, Task
+from core.errors import PalateError
 from tests.factories import MembershipFactory, PromptFactory, ResponseFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

@@ -3,8 +3,8 @@
 import pytest
 from django.urls import reverse
 
-from annotate.judgements.operations import Answer, submit
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
 from tests.factories import MembershipFactory, ResponseFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

@@ -3,14 +3,15 @@
 import pytest
 from django.db import connection
 
-from annotate.errors import PalateError
-from annotate.exchange.import_prompts import import_prompts
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import REPEAT_AFTER, create_tasks, give_back, lease_next, skip
+from annotate.exchange.importers.prompts import import_prompts
 from annotate.members.operations import set_tags
+from annotate.models.choices import Part
+from annotate.models.judgements import Judgement
+from annotate.models.tasks import Task
 from annotate.studies.operations import change_study, close_study, pause_study, reopen_study, resume_study
-from annotate.tasks.models import Part, Task
-from annotate.tasks.operations import REPEAT_AFTER, create_tasks, give_back, lease_next, skip
+from core.errors import PalateError
 from tests.factories import MembershipFactory, ResponseFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

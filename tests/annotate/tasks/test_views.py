@@ -7,9 +7,10 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from annotate.judgements.models import Judgement
-from annotate.tasks.models import Assignment, AssignmentState
-from annotate.tasks.operations import lease_next
+from annotate.collection.leases import lease_next
+from annotate.models.choices import AssignmentState
+from annotate.models.judgements import Judgement
+from annotate.models.tasks import Assignment
 from tests.annotate.tasks.screens import leased, sign_in_elsewhere, url
 from tests.factories import CriterionFactory, MembershipFactory, TaskFactory, UserFactory
 

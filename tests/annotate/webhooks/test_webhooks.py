@@ -13,12 +13,14 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from annotate.errors import PalateError
-from annotate.judgements.operations import Answer, submit
-from annotate.tasks.operations import lease_next
-from annotate.webhooks import operations, sending
-from annotate.webhooks.models import Delivery
-from annotate.webhooks.operations import PATIENCE, add_webhook, announce, deliver_due
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.models.webhooks import Delivery
+from annotate.webhooks import delivery as deliveries
+from annotate.webhooks import sending
+from annotate.webhooks.delivery import PATIENCE, deliver_due
+from annotate.webhooks.operations import add_webhook, announce
+from core.errors import PalateError
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -167,7 +169,7 @@ def test_what_waited_for_days_for_an_address_that_never_answers_fails(listener):
     add_webhook(study=study, url=listener.url, events=["run.ended"])
     for number in range(3):
         announce(study_id=study.pk, event="run.ended", run=number)
-    Delivery.objects.update(created_at=timezone.now() - operations.MAX_AGE - timedelta(minutes=1))
+    Delivery.objects.update(created_at=timezone.now() - deliveries.MAX_AGE - timedelta(minutes=1))
     announce(study_id=study.pk, event="run.ended", run=4)
     listener.answers[:] = [500] * 9
     deliver_due()
@@ -231,7 +233,7 @@ def test_what_a_dead_worker_had_claimed_is_sent_later(listener, monkeypatch):
     add_webhook(study=study, url=listener.url, events=["run.ended"])
     announce(study_id=study.pk, event="run.ended")
     with monkeypatch.context() as patched:
-        patched.setattr(operations, "send", dies)
+        patched.setattr(deliveries, "send", dies)
         with pytest.raises(SystemExit):
             deliver_due()
     assert deliver_due() == 0
@@ -244,10 +246,10 @@ def test_an_answer_that_comes_after_another_claim_is_not_recorded(listener):
     study = StudyFactory()
     add_webhook(study=study, url=listener.url, events=["run.ended"])
     announce(study_id=study.pk, event="run.ended")
-    late = operations._claim()
+    late = deliveries._claim()
     Delivery.objects.update(next_at=timezone.now())
     assert deliver_due() == 1
     listener.answers[:] = [500]
-    operations._attempt(late)
+    deliveries._attempt(late)
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.attempts) == ("delivered", 1)

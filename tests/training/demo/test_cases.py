@@ -11,19 +11,18 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import translation
 
-from annotate.errors import PalateError
-from annotate.judgements.models import Judgement
-from annotate.prompts.models import Response
-from annotate.prompts.turns import turns
-from annotate.studies.models import Study
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Response
+from annotate.models.studies import Study
 from annotate.studies.templates import BY_KEY
+from annotate.turns import turns
+from core.errors import PalateError
 from tests.annotate.studies.test_views import filled_in
 from tests.factories import TaskFactory, UserFactory
-from training import demo_study
-from training.demo import cases
-from training.demo_study import run_job
+from training.demo import cases, studies
+from training.management.demo_studies import run_job
 from training.models import ModelVersion, Run
-from training.operations import execute_run
+from training.runs.execution import execute_run
 
 PROMPTS = 16
 
@@ -72,7 +71,7 @@ def test_a_chinese_terminal_gets_its_demo_in_chinese(settings, tmp_path, monkeyp
     call_command(
         "create_study", "kefu", template="service", demo=True, demo_language="zh", demo_prompts=6, demo_steps=4
     )
-    monkeypatch.setattr(demo_study, "CHINESE", {"demo-service-zh": "service"})
+    monkeypatch.setattr(studies, "CHINESE", {"demo-service-zh": "service"})
     for name, value in {"LC_ALL": "", "LC_MESSAGES": "", "LANG": "zh_CN.UTF-8"}.items():
         monkeypatch.setenv(name, value)
     call_command("demo")

@@ -2,9 +2,9 @@
 
 import pytest
 
+from core.records import Record
 from training.demo import corpus
-from training.engine.documents import Document
-from training.engine.records import Record
+from training.engine.data.documents import Document
 
 GOOD, BAD = "We will refund you today.", "That is not our problem."
 
@@ -15,7 +15,7 @@ def documents(pairs):
 
 @pytest.fixture(scope="session")
 def policy_folder(tmp_path_factory):
-    from training.engine.pretraining import PretrainConfig, pretrain
+    from training.engine.pretraining.training import PretrainConfig, pretrain
 
     folder = tmp_path_factory.mktemp("policy")
     config = PretrainConfig(vocab_size=400, width=64, layers=2, heads=2, steps=60, batch_size=16)

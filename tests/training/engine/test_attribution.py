@@ -6,8 +6,8 @@ import torch
 
 from tests.training.engine.conftest import BAD, GOOD
 from tests.training.engine.test_preference import train
-from training.engine.attribution import attribute, response_spans
-from training.engine.reward import PreferenceModel
+from training.engine.evaluation.attribution import attribute, response_spans
+from training.engine.models.reward import PreferenceModel
 
 PROMPT = "3 What can I do?"
 

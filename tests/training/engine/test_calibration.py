@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from training.engine.calibration import fit_temperature, shrunk
-from training.engine.preference_training import calibrate
-from training.engine.records import Pair, Vote
-from training.engine.reward import PreferenceModel, Settings
-from training.engine.votes import VoteModel, VoteOptions
+from core.records import Pair, Vote
+from training.engine.models.reward import PreferenceModel, Settings
+from training.engine.objectives.votes import VoteModel, VoteOptions
+from training.engine.preference.calibration import fit_temperature, shrunk
+from training.engine.preference.training import calibrate
 
 
 def test_the_usual_temperature_counts_as_one_group():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.engine import checkpoints
+from training.engine.runtime import checkpoints
 
 
 def test_what_was_written_is_read(tmp_path):

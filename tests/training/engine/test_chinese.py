@@ -4,14 +4,14 @@ import itertools
 
 import pytest
 
-from training.engine import choice
-from training.engine.documents import Document
-from training.engine.packing import segments_of
-from training.engine.policy.measuring import distinct, self_bleu
-from training.engine.policy.rewards import RewardConfig, RewardSum, Written
-from training.engine.pretraining import PretrainConfig, pretrain, vocabulary_for
-from training.engine.sampling import generate, load_policy
-from training.engine.words import bare_words, words
+from training.engine.active_learning import selection
+from training.engine.data.documents import Document
+from training.engine.data.packing import segments_of
+from training.engine.data.words import bare_words, words
+from training.engine.generation.sampling import generate, load_policy
+from training.engine.pretraining.training import PretrainConfig, pretrain, vocabulary_for
+from training.engine.rl.evaluator import distinct, self_bleu
+from training.engine.rl.rewards import RewardConfig, RewardSum, Written
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_terms_beside_a_reference_read_chinese_and_full_width():
 
 
 def test_full_width_twins_are_alike():
-    assert choice.alike("ＯＫ，很好！") == choice.alike("ok 很好") != choice.alike("ok 不好")
+    assert selection.alike("ＯＫ，很好！") == selection.alike("ok 很好") != selection.alike("ok 不好")
 
 
 def test_the_vocabulary_follows_the_script_of_the_corpus():

@@ -4,9 +4,9 @@ import pickle
 
 import pytest
 
-from training.engine.formatting import document_ids, policy_prompt, policy_prompt_ids, prompt_ids
-from training.engine.records import Conversation, prompt_of
-from training.engine.sampling import load_policy
+from core.records import Conversation, prompt_of
+from training.engine.data.formatting import document_ids, policy_prompt, policy_prompt_ids, prompt_ids
+from training.engine.generation.sampling import load_policy
 
 # What the templates of these families do, as short as it shows: how they mark turns, strip contents, treat a system
 # message, or refuse it.

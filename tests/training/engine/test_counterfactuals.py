@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from training.engine.counterfactual_texts import kinds
-from training.engine.counterfactuals import counterfactuals, size
+from training.engine.evaluation.counterfactual_texts import kinds
+from training.engine.evaluation.counterfactuals import counterfactuals, size
 
 
 class Likes:

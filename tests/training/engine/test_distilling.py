@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.training.engine.conftest import records
-from training.engine.comparing import compare, speeds
-from training.engine.distilling import distil
-from training.engine.preference_training import PreferenceConfig, train_preference
-from training.engine.reward import PreferenceModel
+from training.engine.evaluation.comparison import compare, speeds
+from training.engine.models.reward import PreferenceModel
+from training.engine.preference.distillation import distil
+from training.engine.preference.training import PreferenceConfig, train_preference
 
 CONFIG = PreferenceConfig(epochs=2, min_steps=40, max_length=64, tokens_per_step=400)
 

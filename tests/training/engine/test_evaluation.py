@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from training.engine.calibration import ece_by_chance, folded
-from training.engine.evaluation import evaluate
-from training.engine.records import Record
+from core.records import Record
+from training.engine.evaluation.metrics import evaluate
+from training.engine.preference.calibration import ece_by_chance, folded
 
 
 class Fixed:

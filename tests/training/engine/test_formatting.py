@@ -8,14 +8,14 @@ import torch
 
 from tests.training.engine.conftest import GOOD, records
 from tests.training.engine.policy.conftest import CONFIG
-from training.engine.documents import Document
-from training.engine.formatting import policy_prompt, policy_prompt_ids, prompt_ids, text_ids, truncation
-from training.engine.judging import first_better
-from training.engine.packing import Packer
-from training.engine.policy.actor import Actor
-from training.engine.policy.direct import Direct
-from training.engine.reading import Reader
-from training.engine.sampling import load_policy
+from training.engine.data.documents import Document
+from training.engine.data.formatting import policy_prompt, policy_prompt_ids, prompt_ids, text_ids, truncation
+from training.engine.data.packing import Packer
+from training.engine.generation.judging import first_better
+from training.engine.generation.sampling import load_policy
+from training.engine.models.encoder import Reader
+from training.engine.rl.actor import Actor
+from training.engine.rl.direct import Direct
 
 TEMPLATE = (
     "<|system|>Be kind.<|end|>{% for m in messages %}<|user|>{{ m['content'] | trim }}<|end|>{% endfor %}"

@@ -1,6 +1,6 @@
 import pytest
 
-from training.engine.frontiers import at_kl, root
+from training.engine.rl.frontiers import at_kl, root
 
 LOOKS = [{"kl": 0.25, "reward": 1.0}, {"kl": 2.25, "reward": 3.0}, {"kl": 1.0, "reward": 9.0}]
 

@@ -5,13 +5,13 @@ import random
 import pytest
 import torch
 
-from training.engine.linear import _divided, _turned
-from training.engine.observations import groups_of
-from training.engine.preference_training import PreferenceConfig, train_preference
-from training.engine.progress import SilentReporter
-from training.engine.records import Pair, Record, Vote
-from training.engine.reward import PreferenceModel
-from training.engine.votes import VoteOptions, trusted
+from core.records import Pair, Record, Vote
+from training.engine.data.observations import groups_of
+from training.engine.models.reward import PreferenceModel
+from training.engine.objectives.votes import VoteOptions, trusted
+from training.engine.preference.linear import _divided, _turned
+from training.engine.preference.training import PreferenceConfig, train_preference
+from training.engine.runtime.progress import SilentReporter
 
 WORDS = [f"word{n}" for n in range(20)]
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertForMaskedLM
 
-from training.engine import bases
+from training.engine.models import base_models
 
 PRETRAINED = {"kind": "auto", "lora_rank": 0, "checkpointing": False}
 
@@ -45,9 +45,9 @@ def changed(folder, to, change):
 @pytest.mark.parametrize("layers", [0, 1])
 def test_a_fresh_head_is_no_reason_for_a_warning(base, layers, told, request):
     folder = str(request.getfixturevalue(base))
-    bases.pretrained(folder, outputs=1, max_length=16, layers=layers, **PRETRAINED)
+    base_models.pretrained(folder, outputs=1, max_length=16, layers=layers, **PRETRAINED)
     if layers == 0:
-        bases.probe(folder, outputs=1, max_length=16)
+        base_models.probe(folder, outputs=1, max_length=16)
     assert told == []
     AutoModel.from_pretrained(folder, num_hidden_layers=1)
     assert ["LOAD REPORT" in words for words in told] == [True]  # transformers' own words are as before
@@ -65,8 +65,8 @@ def test_weights_of_the_body_that_are_missing_or_too_many_are_told(base, name, t
         return weights
 
     folder = changed(request.getfixturevalue(base), tmp_path / "changed", change)
-    bases.pretrained(folder, outputs=1, max_length=16, layers=0, **PRETRAINED)
-    bases.probe(folder, outputs=1, max_length=16)
+    base_models.pretrained(folder, outputs=1, max_length=16, layers=0, **PRETRAINED)
+    base_models.probe(folder, outputs=1, max_length=16)
     assert ["LOAD REPORT" in words and name.upper() in words for words in told] == [True, True]
 
 
@@ -77,5 +77,5 @@ def test_weights_of_another_shape_are_told_and_refused(masked_folder, told, tmp_
 
     folder = changed(masked_folder, tmp_path / "changed", change)
     with pytest.raises(RuntimeError):
-        bases.pretrained(folder, outputs=1, max_length=16, layers=0, **PRETRAINED)
+        base_models.pretrained(folder, outputs=1, max_length=16, layers=0, **PRETRAINED)
     assert len(told) == 1

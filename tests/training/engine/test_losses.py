@@ -4,7 +4,7 @@ from itertools import product
 import pytest
 import torch
 
-from training.engine import losses
+from training.engine.objectives import losses
 
 
 def test_equal_rewards_give_log_2():
@@ -36,19 +36,6 @@ def test_davidson_sums_to_one_and_ties_are_likeliest_between_equals():
 def test_davidson_without_ties_is_bradley_terry():
     a, _b, _tie = losses.davidson_log_probs(torch.tensor([0.5]), torch.tensor(-30.0))
     assert -a.item() == pytest.approx(losses.bradley_terry(torch.tensor([0.5]), torch.ones(1)).item(), rel=1e-5)
-
-
-class TestRaoKupper:
-    def test_by_hand(self):
-        d, theta = 0.7, 1.5
-        a, b = (math.exp(x) / (math.exp(x) + theta * math.exp(-x)) for x in (d / 2, -d / 2))
-        probs = [p.exp().item() for p in losses.rao_kupper_log_probs(torch.tensor([d]), torch.tensor(math.log(theta)))]
-        assert probs == pytest.approx([a, b, 1 - a - b], rel=1e-5)
-
-    def test_theta_1_is_bradley_terry(self):
-        a, _b, tie = losses.rao_kupper_log_probs(torch.tensor([0.4]), torch.tensor(1e-6))
-        assert a.exp().item() == pytest.approx(1 / (1 + math.exp(-0.4)), rel=1e-4)
-        assert tie.exp().item() < 1e-5
 
 
 class TestCrowd:

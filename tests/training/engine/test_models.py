@@ -3,9 +3,9 @@
 import pytest
 
 from tests.training.engine.conftest import documents
-from training.engine.pretraining import PretrainConfig, pretrain
-from training.engine.progress import Cancelled, SilentReporter
-from training.engine.sampling import generate, load_policy
+from training.engine.generation.sampling import generate, load_policy
+from training.engine.pretraining.training import PretrainConfig, pretrain
+from training.engine.runtime.progress import Cancelled, SilentReporter
 
 PROMPTS = ["My radio arrived damaged. What can I do?", "I paid twice for my lamp. Please tell me what to do."]
 

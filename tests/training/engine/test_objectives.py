@@ -7,34 +7,34 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.engine import objectives
+from training.engine.objectives import policy
 
 P, Q = torch.tensor([0.7, 0.2, 0.1]), torch.tensor([0.3, 0.3, 0.4])
 
 
 class TestAdvantages:
     def test_leave_one_out_by_hand(self):
-        advantages = objectives.rloo_advantages(torch.tensor([[1.0, 2.0, 6.0], [4.0, 4.0, 4.0]]))
+        advantages = policy.rloo_advantages(torch.tensor([[1.0, 2.0, 6.0], [4.0, 4.0, 4.0]]))
         assert torch.allclose(advantages, torch.tensor([[-3.0, -1.5, 4.5], [0.0, 0.0, 0.0]]))
         with pytest.raises(ValueError, match="at least 2"):
-            objectives.rloo_advantages(torch.ones(2, 1))
+            policy.rloo_advantages(torch.ones(2, 1))
 
     def test_of_a_group_by_hand(self):
-        advantages = objectives.group_advantages(torch.tensor([[1.0, 3.0], [5.0, 5.0]]), eps=0.0 + 1e-9)
+        advantages = policy.group_advantages(torch.tensor([[1.0, 3.0], [5.0, 5.0]]), eps=0.0 + 1e-9)
         half = 1 / math.sqrt(2)  # mean 2, sample standard deviation √2
         assert torch.allclose(advantages, torch.tensor([[-half, half], [0.0, 0.0]]), atol=1e-6)
         with pytest.raises(ValueError, match="at least 2"):
-            objectives.group_advantages(torch.ones(2, 1))
+            policy.group_advantages(torch.ones(2, 1))
 
     def test_of_a_batch_a_baseline_without_the_sample_itself(self):
-        advantages = objectives.batch_advantages(torch.tensor([[1.0], [2.0], [6.0]]))
+        advantages = policy.batch_advantages(torch.tensor([[1.0], [2.0], [6.0]]))
         assert advantages.flatten().tolist() == pytest.approx([-3.0, -1.5, 4.5])
-        assert objectives.batch_advantages(torch.tensor([[3.0]])).item() == 3.0
+        assert policy.batch_advantages(torch.tensor([[3.0]])).item() == 3.0
 
     def test_gae_by_hand(self):
         rewards, values = torch.tensor([[0.0, 1.0, 9.0]]), torch.tensor([[0.5, 0.25, 9.0]])
         mask = torch.tensor([[1.0, 1.0, 0.0]])
-        advantages, returns = objectives.gae(rewards, values, mask, gamma=0.9, lam=0.8)
+        advantages, returns = policy.gae(rewards, values, mask, gamma=0.9, lam=0.8)
         last = 1.0 - 0.25
         first = 0.9 * 0.25 - 0.5 + 0.9 * 0.8 * last
         assert advantages.tolist()[0] == pytest.approx([first, last, 0.0])
@@ -42,15 +42,15 @@ class TestAdvantages:
 
     def test_gae_with_lambda_1_is_the_reward_to_go_less_the_value(self):
         rewards, values = torch.randn(3, 5), torch.randn(3, 5)
-        advantages, returns = objectives.gae(rewards, values, torch.ones(3, 5), gamma=1.0, lam=1.0)
+        advantages, returns = policy.gae(rewards, values, torch.ones(3, 5), gamma=1.0, lam=1.0)
         to_go = rewards.flip(1).cumsum(1).flip(1)
         assert torch.allclose(returns, to_go, atol=1e-5)
         assert torch.allclose(advantages, to_go - values, atol=1e-5)
 
     def test_whitening_does_not_see_padding(self):
         values, mask = torch.tensor([[1.0, 3.0, 1e6]]), torch.tensor([[1.0, 1.0, 0.0]])
-        assert objectives.whitened(values, mask).tolist()[0] == pytest.approx([-1.0, 1.0, 0.0])
-        assert objectives.whitened(values, mask, shift_mean=False).tolist()[0] == pytest.approx([1.0, 3.0, 0.0])
+        assert policy.whitened(values, mask).tolist()[0] == pytest.approx([-1.0, 1.0, 0.0])
+        assert policy.whitened(values, mask, shift_mean=False).tolist()[0] == pytest.approx([1.0, 3.0, 0.0])
 
 
 class TestKlInAReward:
@@ -61,7 +61,7 @@ class TestKlInAReward:
         logits = P.log().requires_grad_()
         log_policy = torch.log_softmax(logits, dim=0)
         (wanted,) = torch.autograd.grad(-(log_policy.exp() * (log_policy - Q.log())).sum(), logits, retain_graph=True)
-        penalty = objectives.KL_ESTIMATORS[estimator](log_policy, Q.log()).detach()
+        penalty = policy.KL_ESTIMATORS[estimator](log_policy, Q.log()).detach()
         (gradient,) = torch.autograd.grad(-(log_policy.exp().detach() * penalty * log_policy).sum(), logits)
         cosine = torch.cosine_similarity(gradient, wanted, dim=0).item()
         assert cosine == pytest.approx(1.0) if agrees else cosine < 0
@@ -70,34 +70,34 @@ class TestKlInAReward:
 class TestSurrogate:
     def test_by_hand(self):
         new, old = torch.tensor([0.5, 1.5, 0.5, 1.5]).log(), torch.zeros(4)
-        losses = objectives.clipped_surrogate(new, old, torch.tensor([1.0, 1.0, -1.0, -1.0]), 0.2)
+        losses = policy.clipped_surrogate(new, old, torch.tensor([1.0, 1.0, -1.0, -1.0]), 0.2)
         assert losses.tolist() == pytest.approx([-0.5, -1.2, 0.8, 1.5])
 
     def test_on_policy_its_gradient_is_that_of_reinforce_and_zero_for_zero_advantage(self):
         new = torch.tensor([-1.0, -2.0, -3.0], requires_grad=True)
-        objectives.clipped_surrogate(new, new.detach(), torch.tensor([2.0, -1.0, 0.0]), 0.2).sum().backward()
+        policy.clipped_surrogate(new, new.detach(), torch.tensor([2.0, -1.0, 0.0]), 0.2).sum().backward()
         assert new.grad.tolist() == [-2.0, 1.0, 0.0]
 
     def test_a_huge_ratio_does_not_overflow(self):
         new = torch.tensor([0.0], requires_grad=True)
-        loss = objectives.clipped_surrogate(new, torch.tensor([-200.0]), torch.tensor([-1.0]), 0.2)
+        loss = policy.clipped_surrogate(new, torch.tensor([-200.0]), torch.tensor([-1.0]), 0.2)
         loss.sum().backward()
         assert torch.isfinite(loss).all()
         assert torch.isfinite(new.grad).all()
 
     def test_returns_to_go_by_hand(self):
         rewards, mask = torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[1.0, 1.0, 0.0]])
-        assert objectives.returns_to_go(rewards, mask, 0.5).tolist() == [[2.0, 2.0, 0.0]]
+        assert policy.returns_to_go(rewards, mask, 0.5).tolist() == [[2.0, 2.0, 0.0]]
 
     def test_explained_variance_by_hand_and_without_padding(self):
         returns, mask = torch.tensor([[0.0, 2.0, 1e6]]), torch.tensor([[1.0, 1.0, 0.0]])
         for values, wanted in (([0.0, 2.0, 0.0], 1.0), ([5.0, 5.0, 0.0], 0.0), ([2.0, 0.0, 0.0], -3.0)):
-            found = objectives.explained_variance(torch.tensor([values]), returns, mask)
+            found = policy.explained_variance(torch.tensor([values]), returns, mask)
             assert found == pytest.approx(wanted)
 
 
 class TestKL:
-    @pytest.mark.parametrize("estimator", [objectives.kl_k1, objectives.kl_k3])
+    @pytest.mark.parametrize("estimator", [policy.kl_k1, policy.kl_k3])
     def test_k1_and_k3_are_unbiased(self, estimator):
         expected = (P * (P / Q).log()).sum()
         assert (P * estimator(P.log(), Q.log())).sum().item() == pytest.approx(expected.item(), rel=1e-5)
@@ -105,7 +105,7 @@ class TestKL:
 
     @given(st.floats(-500, 500), st.floats(-500, 500))
     def test_k2_and_k3_are_never_negative_and_never_overflow(self, a, b):
-        for estimator in (objectives.kl_k2, objectives.kl_k3):
+        for estimator in (policy.kl_k2, policy.kl_k3):
             value = estimator(torch.tensor(a), torch.tensor(b)).item()
             assert math.isfinite(value)
             assert value >= 0
@@ -115,13 +115,13 @@ class TestKL:
         exact = (logits.softmax(0) * (logits.log_softmax(0) - Q.log())).sum()
         (wanted,) = torch.autograd.grad(exact, logits)
         log_p = logits.log_softmax(0)
-        (got,) = torch.autograd.grad((log_p.exp().detach() * objectives.kl_k2(log_p, Q.log())).sum(), logits)
+        (got,) = torch.autograd.grad((log_p.exp().detach() * policy.kl_k2(log_p, Q.log())).sum(), logits)
         assert torch.allclose(got, wanted, atol=1e-6)
 
     def test_beta_by_hand(self):
-        assert objectives.adapted_beta(0.1, 20.0, 2.0) == pytest.approx(0.102)
-        assert objectives.adapted_beta(0.1, 0.0, 2.0) == pytest.approx(0.098)
-        assert objectives.adapted_beta(0.1, 2.0, 2.0) == pytest.approx(0.1)
+        assert policy.adapted_beta(0.1, 20.0, 2.0) == pytest.approx(0.102)
+        assert policy.adapted_beta(0.1, 0.0, 2.0) == pytest.approx(0.098)
+        assert policy.adapted_beta(0.1, 2.0, 2.0) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("beta", [0.5, 2.0, 1e6])
@@ -131,9 +131,9 @@ def test_exact_ascent_ends_at_the_known_optimum_and_a_large_beta_at_the_referenc
     logits = torch.tensor([1.0, -1.0, 0.5], requires_grad=True)
     for _ in range(2000):
         log_p = logits.log_softmax(0)
-        advantages = rewards - beta * objectives.kl_k1(log_p.detach(), Q.log())
+        advantages = rewards - beta * policy.kl_k1(log_p.detach(), Q.log())
         advantages = advantages - (log_p.detach().exp() * advantages).sum()
-        losses = objectives.clipped_surrogate(log_p, log_p.detach(), advantages, 0.2)
+        losses = policy.clipped_surrogate(log_p, log_p.detach(), advantages, 0.2)
         (gradient,) = torch.autograd.grad((log_p.detach().exp() * losses).sum(), logits)
         logits = (logits - gradient / max(1.0, beta)).detach().requires_grad_()
     wanted = (Q.log() + rewards / beta).softmax(0)
@@ -145,36 +145,34 @@ def test_exact_ascent_ends_at_the_known_optimum_and_a_large_beta_at_the_referenc
 class TestDirect:
     def test_dpo_by_hand_and_at_its_limits(self):
         one, weight = torch.tensor([1.0]), torch.tensor([1.0])
-        assert objectives.dpo(torch.zeros(1), one, weight, 0.1).item() == pytest.approx(math.log(2))
-        assert objectives.dpo(torch.tensor([3.0]), one, weight, 0.5).item() == pytest.approx(
-            math.log(1 + math.exp(-1.5))
-        )
+        assert policy.dpo(torch.zeros(1), one, weight, 0.1).item() == pytest.approx(math.log(2))
+        assert policy.dpo(torch.tensor([3.0]), one, weight, 0.5).item() == pytest.approx(math.log(1 + math.exp(-1.5)))
         # Raters who are split ask for a difference of logit(share) / β: there the gradient is zero.
         h = torch.tensor([math.log(3) / 0.5], requires_grad=True)
-        objectives.dpo(h, torch.tensor([0.75]), weight, 0.5).backward()
+        policy.dpo(h, torch.tensor([0.75]), weight, 0.5).backward()
         assert h.grad.item() == pytest.approx(0, abs=1e-7)
 
     def test_dpo_weights_are_votes(self):
         h, shares = torch.tensor([1.0, -1.0]), torch.tensor([1.0, 1.0])
         losses = [math.log(1 + math.exp(-1)), math.log(1 + math.exp(1))]
-        value = objectives.dpo(h, shares, torch.tensor([3.0, 1.0]), 1.0).item()
+        value = policy.dpo(h, shares, torch.tensor([3.0, 1.0]), 1.0).item()
         assert value == pytest.approx((3 * losses[0] + losses[1]) / 4)
 
     def test_kto_by_hand(self):
         ratio, liked = torch.tensor([2.0, 2.0]), torch.tensor([True, False])
-        value = objectives.kto(ratio, liked, torch.tensor([1.0, 3.0]), torch.tensor(1.0), 0.5).item()
+        value = policy.kto(ratio, liked, torch.tensor([1.0, 3.0]), torch.tensor(1.0), 0.5).item()
         sigma = 1 / (1 + math.exp(-0.5))
         assert value == pytest.approx(((1 - sigma) + 3 * sigma) / 4)
 
     def test_kto_at_the_reference_says_one_half(self):
-        value = objectives.kto(torch.zeros(2), torch.tensor([True, False]), torch.ones(2), torch.tensor(0.0), 0.1)
+        value = policy.kto(torch.zeros(2), torch.tensor([True, False]), torch.ones(2), torch.tensor(0.0), 0.1)
         assert value.item() == pytest.approx(0.5)
 
 
 class TestBestOfN:
     def test_kl_by_hand(self):
-        assert objectives.best_of_n_kl(1) == 0
-        assert objectives.best_of_n_kl(4) == pytest.approx(math.log(4) - 0.75)
+        assert policy.best_of_n_kl(1) == 0
+        assert policy.best_of_n_kl(4) == pytest.approx(math.log(4) - 0.75)
 
     def test_the_estimate_is_the_mean_over_all_subsets(self):
         from itertools import combinations
@@ -182,4 +180,4 @@ class TestBestOfN:
         rewards, judged = [0.3, 2.0, -1.0, 0.9], [1.0, 2.0, 3.0, 4.0]
         for n in (1, 2, 3, 4):
             bests = [judged[max(subset, key=lambda i: rewards[i])] for subset in combinations(range(4), n)]
-            assert objectives.best_of_n(rewards, judged, n) == pytest.approx(sum(bests) / len(bests))
+            assert policy.best_of_n(rewards, judged, n) == pytest.approx(sum(bests) / len(bests))

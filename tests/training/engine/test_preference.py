@@ -13,15 +13,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from core.records import Record, pairs_of
 from tests.training.engine.conftest import BAD, GOOD, records
-from training.engine import bases, small_models
-from training.engine.fitting import Fit
-from training.engine.preference_training import PreferenceConfig, pretrained_rate, train_preference
-from training.engine.progress import Cancelled, SilentReporter
-from training.engine.records import Record, pairs_of
-from training.engine.reward import PreferenceModel, combined, spread
-from training.engine.scores import ScoreOptions
-from training.engine.votes import VoteOptions
+from training.engine.models import base_models, small_models
+from training.engine.models.reward import PreferenceModel, combined, spread
+from training.engine.objectives.scores import ScoreOptions
+from training.engine.objectives.votes import VoteOptions
+from training.engine.preference.fitting import Fit
+from training.engine.preference.training import PreferenceConfig, pretrained_rate, train_preference
+from training.engine.runtime.progress import Cancelled, SilentReporter
 
 CONFIG = PreferenceConfig(epochs=2, min_steps=20, learning_rate=2e-3, max_length=64, tokens_per_step=400)
 
@@ -152,7 +152,7 @@ class CancelAt(SilentReporter):
 
 class TestRuns:
     def test_a_resumed_run_equals_an_unbroken_one(self, encoder_folder, tmp_path, monkeypatch):
-        monkeypatch.setattr("training.engine.fitting.CHECKPOINT_SECONDS", 0.0)
+        monkeypatch.setattr("training.engine.preference.fitting.CHECKPOINT_SECONDS", 0.0)
         checkpoints = tmp_path / "run"
         checkpoints.mkdir()
         config = {"average": 0.9, "votes": VoteOptions(reliability=True, position=True)}
@@ -193,7 +193,7 @@ class TestRuns:
 
     def test_a_base_of_4_bits_passes_gradients_on_after_a_look(self, policy_folder):
         pytest.importorskip("bitsandbytes", reason="needs bitsandbytes, which is optional")
-        reader = bases.pretrained(
+        reader = base_models.pretrained(
             str(policy_folder), outputs=1, kind="auto", max_length=64, layers=0, lora_rank=4, checkpointing=False,
             load_in_4bit=True,
         )  # fmt: skip
@@ -305,7 +305,7 @@ import contextlib, json, os, sys
 from pathlib import Path
 from tests.training.engine.test_preference import CancelAt, Curve, train
 from training.engine import fitting
-from training.engine.progress import Cancelled
+from training.engine.runtime.progress import Cancelled
 folder, base, stop = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 fitting.CHECKPOINT_SECONDS = 0.0
 curve = CancelAt(stop) if stop else Curve()

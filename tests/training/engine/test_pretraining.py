@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from tests.training.engine.conftest import BAD, GOOD
-from training.engine import pretraining_objectives as objectives
-from training.engine.documents import Document
-from training.engine.formatting import policy_prompt
-from training.engine.packing import Packer, batches, segments_of, stacked
-from training.engine.pretraining import PretrainConfig, pretrain, scored
-from training.engine.reward import PreferenceModel
-from training.engine.sampling import generate, load_policy
+from training.engine.data.documents import Document
+from training.engine.data.formatting import policy_prompt
+from training.engine.data.packing import Packer, batches, segments_of, stacked
+from training.engine.generation.sampling import generate, load_policy
+from training.engine.models.reward import PreferenceModel
+from training.engine.pretraining import objectives
+from training.engine.pretraining.training import PretrainConfig, pretrain, scored
 
 SMALL = {"vocab_size": 300, "width": 48, "layers": 1, "heads": 2, "context": 32, "batch_size": 8, "learning_rate": 5e-3}
 

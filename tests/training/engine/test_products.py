@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from training.engine import products
-from training.engine.products import hastened
+from training.engine.runtime import onednn
+from training.engine.runtime.onednn import hastened
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def pays(monkeypatch):
     """What is tried on the processor comes out like this."""
 
     def comes_out(value):
-        monkeypatch.setattr(products, "pays", lambda: value)
+        monkeypatch.setattr(onednn, "pays", lambda: value)
 
     return comes_out
 
@@ -58,7 +58,7 @@ def test_in_bfloat16_products_and_their_gradients_are_rounded_alike_and_nothing_
     x = torch.randn(3, 7, 64)
     wanted = numbers(model(), x)
     layers, x = hastened(model()), x.requires_grad_()
-    with products.in_bfloat16():
+    with onednn.in_bfloat16():
         out = layers(x)
     out.square().sum().backward()
     for a, b in zip(wanted, [out.detach(), x.grad, *(p.grad for p in layers.parameters())], strict=True):
@@ -89,6 +89,6 @@ def test_a_processor_that_would_round_is_left_alone(monkeypatch):
             return true(x.bfloat16(), weight.bfloat16()).float()
         return true(x, weight, bias)
 
-    monkeypatch.setattr(products.F, "linear", rounded)
-    monkeypatch.setattr(products, "_seconds", lambda product: 1.0 if product() is None else 0.0)
-    assert not products.pays.__wrapped__()
+    monkeypatch.setattr(onednn.F, "linear", rounded)
+    monkeypatch.setattr(onednn, "_seconds", lambda product: 1.0 if product() is None else 0.0)
+    assert not onednn.pays.__wrapped__()

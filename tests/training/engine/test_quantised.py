@@ -4,8 +4,8 @@ import pytest
 from torch import nn
 
 from tests.training.engine.conftest import BAD, GOOD, records
-from training.engine.preference_training import PreferenceConfig, train_preference
-from training.engine.reward import PreferenceModel
+from training.engine.models.reward import PreferenceModel
+from training.engine.preference.training import PreferenceConfig, train_preference
 
 TEXTS = [(f"{n} What can I do?", f"{text} {n % 7}") for n in range(12) for text in (GOOD, BAD)]
 

@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from tests.training.engine.conftest import BAD, GOOD
-from training.engine import bases
-from training.engine.reading import Reader
-from training.engine.trees import Tree, _passes
+from training.engine.models import base_models
+from training.engine.models.encoder import Reader
+from training.engine.models.trees import Tree, _passes
 
 
 class TestReading:
     def reader(self, folder, **changes):
         options = {"outputs": 1, "kind": "auto", "max_length": 64, "layers": 0, "lora_rank": 0, "checkpointing": False}
-        reader = bases.pretrained(str(folder), **options | changes)
+        reader = base_models.pretrained(str(folder), **options | changes)
         reader.model.eval()
         return reader
 
@@ -111,7 +111,7 @@ class TestReading:
 
 
 def test_texts_that_are_too_long_are_cut_without_a_warning_of_errors_to_come(policy_folder):
-    from training.engine.sampling import load_policy
+    from training.engine.generation.sampling import load_policy
 
     told = []
     handler = logging.Handler()
@@ -119,7 +119,7 @@ def test_texts_that_are_too_long_are_cut_without_a_warning_of_errors_to_come(pol
     logging.getLogger("transformers").addHandler(handler)
     try:
         long = "refund " * 400
-        bases.small("linear", [("a", long), ("a", "short")], outputs=1, max_length=16)
+        base_models.small("linear", [("a", long), ("a", "short")], outputs=1, max_length=16)
         assert len(load_policy(str(policy_folder)).prompt_ids(long, 8)) > 8
     finally:
         logging.getLogger("transformers").removeHandler(handler)

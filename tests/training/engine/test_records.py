@@ -4,8 +4,8 @@ from itertools import product
 import pytest
 import torch
 
-from training.engine.observations import groups_of, items_of
-from training.engine.records import Record, pairs_of
+from core.records import Record, pairs_of
+from training.engine.data.observations import groups_of, items_of
 
 
 def record(ranks=None, ids=("1", "2"), rater="r1", **changes):
@@ -49,10 +49,10 @@ def test_weights_count():
 
 
 def test_without_raters_what_was_said_alike_is_one_vote_and_one_ranking_of_the_same_likelihood():
-    from training.engine.likelihood import Likelihood
-    from training.engine.reward import Settings
-    from training.engine.scores import ScoreOptions
-    from training.engine.votes import VoteOptions
+    from training.engine.models.reward import Settings
+    from training.engine.objectives.scores import ScoreOptions
+    from training.engine.objectives.votes import VoteOptions
+    from training.engine.preference.likelihood import Likelihood
 
     shown = [("1", "2", "3"), ("3", "1", "2")]
     said = [

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from training.engine.records import Record
-from training.engine.report import report
-from training.engine.scripts import script_of
+from core.records import Record
+from training.engine.data.scripts import script_of
+from training.engine.evaluation.report import report
 
 
 class Fixed:

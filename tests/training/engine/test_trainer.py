@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from tests.training.engine.test_preference import CancelAt, Curve, accuracy, train
-from training.engine.progress import Cancelled
-from training.engine.reward import PreferenceModel
+from training.engine.models.reward import PreferenceModel
+from training.engine.runtime.progress import Cancelled
 
 OWN, TRAINER = ({"engine": engine, "precision": "float32"} for engine in ("palate", "trainer"))
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

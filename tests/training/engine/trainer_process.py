@@ -10,8 +10,8 @@ from pathlib import Path
 from torch.distributed.tensor import DTensor
 
 from tests.training.engine.test_preference import CancelAt, Curve, train
-from training.engine.progress import Cancelled
-from training.engine.trainer import ShardedFit
+from training.engine.preference.trainer import ShardedFit
+from training.engine.runtime.progress import Cancelled
 
 SHARDED: set[str] = set()
 

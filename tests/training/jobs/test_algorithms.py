@@ -3,12 +3,12 @@
 import pytest
 from django.urls import reverse
 
-from annotate.studies.models import Study
+from annotate.models.studies import Study
 from tests.factories import MembershipFactory
 from tests.training.real_worker import wait_for
-from training import operations
-from training.engine.policy import ALGORITHMS
+from training.engine.rl import ALGORITHMS
 from training.models import ModelVersion, Run, RunState
+from training.runs import operations
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ENDLESS = {

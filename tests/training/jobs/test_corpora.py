@@ -8,11 +8,11 @@ import zipfile
 import pytest
 from django.utils import translation
 
-from annotate.errors import PalateError
+from core.errors import PalateError
 from tests.factories import PromptFactory, StudyFactory, TaskFactory
 from training.demo import cases
 from training.jobs.corpora import Corpus, check_corpus, suggested
-from training.operations import create_run
+from training.runs.operations import create_run
 
 
 def read(named, study=None):

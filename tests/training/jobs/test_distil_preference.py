@@ -6,10 +6,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from annotate.studies.models import Study
+from annotate.models.studies import Study
 from tests.factories import MembershipFactory
 from training.models import ModelVersion, Run
-from training.report_pages import sections
+from training.web.model_report import sections
 
 pytestmark = pytest.mark.django_db
 

@@ -8,16 +8,16 @@ from django.core.management import CommandError, call_command
 from huggingface_hub import ModelCard
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from annotate.judgements.operations import Answer, submit
-from annotate.prompts.models import Split
-from annotate.studies.models import Study
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.models.prompts import Split
+from annotate.models.studies import Study
 from tests.factories import MembershipFactory, PromptFactory, TaskFactory
 from tests.training.real_worker import wait_for
-from training import operations
-from training.engine import fitting
+from training.engine.preference import fitting
 from training.models import ModelVersion, Run, RunKind, RunState
-from training.reporting import run_folder
+from training.runs import operations
+from training.runs.reporting import run_folder
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

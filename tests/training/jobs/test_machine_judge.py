@@ -7,16 +7,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from annotate.errors import PalateError
-from annotate.judgements.models import Judgement
-from annotate.judgements.operations import Answer, submit
-from annotate.machines.reading import beside
-from annotate.members.models import Membership
-from annotate.quality.progress import progress_of_study
-from annotate.tasks.operations import lease_next
+from annotate.analytics.machine_judges.pairs import beside
+from annotate.analytics.reports.progress import progress_of_study
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.models.judgements import Judgement
+from annotate.models.members import Membership
+from core.errors import PalateError
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 from training.demo import corpus
-from training.operations import create_run, execute_run
+from training.runs.execution import execute_run
+from training.runs.operations import create_run
 
 pytestmark = pytest.mark.django_db
 RIGHT = "RIGHT"
@@ -116,8 +117,8 @@ def test_an_endpoint_that_cannot_be_asked(study, endpoint, settings):
 
 
 def test_a_causal_model_judges_by_log_probability(study, tmp_path, client):
-    from training.engine.documents import Document
-    from training.engine.pretraining import PretrainConfig, pretrain
+    from training.engine.data.documents import Document
+    from training.engine.pretraining.training import PretrainConfig, pretrain
 
     config = PretrainConfig(vocab_size=300, width=32, layers=1, heads=2, steps=2, batch_size=4)
     documents = [Document(prompt, (response,)) for prompt, response in corpus.documents(50)]

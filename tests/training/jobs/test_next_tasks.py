@@ -7,12 +7,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from annotate.exchange.exports import pair_rows, raw_rows
-from annotate.exchange.policy import Policy
-from annotate.judgements.operations import Answer, submit
-from annotate.prompts.models import Response
-from annotate.tasks.models import Task
-from annotate.tasks.operations import create_tasks, lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import create_tasks, lease_next
+from annotate.exchange.exporters.exports import pair_rows, raw_rows
+from annotate.exchange.exporters.policy import Policy
+from annotate.models.prompts import Response
+from annotate.models.tasks import Task
 from tests.factories import MembershipFactory, PromptFactory, ResponseFactory, StudyFactory, TaskFactory
 from tests.training.engine.conftest import BAD, GOOD, records
 from training.models import Run
@@ -128,7 +128,7 @@ def test_tasks_of_equal_texts_are_left_alone(tmp_path):
 class TestUncertainty:
     @pytest.fixture(scope="class")
     def folders(self, tmp_path_factory):
-        from training.engine.preference_training import PreferenceConfig, train_preference
+        from training.engine.preference.training import PreferenceConfig, train_preference
 
         made = []
         for members in (3, 1):
@@ -139,8 +139,8 @@ class TestUncertainty:
         return made
 
     def test_the_members_contradictions_decide(self, folders, study, tmp_path):
-        from training.engine.choice import model_information
-        from training.engine.reward import PreferenceModel
+        from training.engine.active_learning.selection import model_information
+        from training.engine.models.reward import PreferenceModel
 
         for n, response in enumerate(Response.objects.filter(prompt__study=study).order_by("pk")):
             Response.objects.filter(pk=response.pk).update(text=f"{(GOOD, BAD)[n % 2]} {n}")

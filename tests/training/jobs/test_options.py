@@ -4,11 +4,11 @@ from dataclasses import dataclass, fields
 
 import pytest
 
-from annotate.errors import PalateError
-from training.jobs.options import add_arguments, form_of, option, parse, refuse_commands_only
-from training.jobs.registry import JOBS
+from core.errors import PalateError
 from training.models import RunKind
-from training.views_runs import STARTED_HERE
+from training.runs.job import JOBS
+from training.runs.options import add_arguments, form_of, option, parse, refuse_commands_only
+from training.web.run_views import STARTED_HERE
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,14 @@ def test_a_missing_required_option_is_an_error():
 
 
 def test_lists_of_the_engine_are_those_of_the_jobs():
-    from training.engine.policy import DIRECT, ON_POLICY
-    from training.engine.policy.rewards import DISCRIMINATOR, NEEDS_REFERENCES, TERMS
-    from training.engine.pretraining_objectives import OBJECTIVES
+    import training.engine.experimental  # noqa: F401  # registers its kinds
+    from training.engine.pretraining.objectives import OBJECTIVES
+    from training.engine.rl import DIRECT, ON_POLICY
+    from training.engine.rl.rewards import LEARNED_TERMS, NEEDS_REFERENCES, TERMS
     from training.jobs import pretrain, rl_finetune
 
     assert (rl_finetune.ON_POLICY, rl_finetune.DIRECT) == (ON_POLICY, DIRECT)
-    assert (set(rl_finetune.TERMS), rl_finetune.NEEDS_REFERENCES) == ({*TERMS, DISCRIMINATOR}, NEEDS_REFERENCES)
+    assert (set(rl_finetune.TERMS), rl_finetune.NEEDS_REFERENCES) == ({*TERMS, *LEARNED_TERMS}, NEEDS_REFERENCES)
     assert pretrain.OBJECTIVES == OBJECTIVES
 
 

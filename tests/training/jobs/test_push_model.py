@@ -9,12 +9,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from safetensors.numpy import save_file
 
-from annotate.audit.models import Action, Entry
-from annotate.studies.models import Study
+from annotate.models.audit import Action, Entry
+from annotate.models.studies import Study
 from tests.training.hub import TOKEN, hub
 from tests.training.real_worker import environment
-from training import operations
 from training.models import ModelKind, ModelVersion
+from training.runs import operations
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -4,14 +4,14 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from annotate.api.models import Scope
-from annotate.api.operations import make_token
-from annotate.prompts.models import Response
-from annotate.studies.models import Study
+from annotate.api.tokens import make_token
+from annotate.models.api import Scope
+from annotate.models.prompts import Response
+from annotate.models.studies import Study
 from tests.factories import MembershipFactory, ResponseFactory, TaskFactory
 from tests.training.engine.conftest import records
-from training import model_versions
 from training.models import ModelKind, ModelVersion, ResponseReward, Run
+from training.registry import model_versions
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(scope="module")
 def linear_folder(tmp_path_factory):
     """A linear model of two members that likes refunds."""
-    from training.engine.preference_training import PreferenceConfig, train_preference
+    from training.engine.preference.training import PreferenceConfig, train_preference
 
     folder = tmp_path_factory.mktemp("linear")
     config = PreferenceConfig(kind="linear", ensemble=2)
@@ -60,7 +60,7 @@ def test_every_response_is_scored_once_and_the_liked_one_higher(scored):
 
 
 def test_the_model_and_the_saved_numbers_say_the_same(scored):
-    from training.engine.reward import PreferenceModel
+    from training.engine.models.reward import PreferenceModel
 
     study, version = scored
     model = PreferenceModel.load(version.path)

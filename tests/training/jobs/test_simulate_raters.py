@@ -3,8 +3,8 @@
 import pytest
 from django.core.management import CommandError, call_command
 
-from annotate.judgements.models import Judgement
-from annotate.prompts.models import Response
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Response
 from tests.factories import StudyFactory, TaskFactory
 from tests.training.engine.conftest import BAD, GOOD
 

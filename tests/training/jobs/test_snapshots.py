@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from annotate.judgements.models import Judgement
-from annotate.prompts.models import Split
-from annotate.studies.models import Study
-from training import snapshots
+from annotate.models.judgements import Judgement
+from annotate.models.prompts import Split
+from annotate.models.studies import Study
 from training.models import Snapshot
+from training.registry import snapshots
 
 pytestmark = pytest.mark.django_db
 

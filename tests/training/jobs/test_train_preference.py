@@ -60,7 +60,7 @@ def test_what_it_was_made_from_is_no_model_of_another_study(study, encoder_folde
         ({"kind": "linear", "criteria": "helpful"}, "--criteria helpful: expected helpful=NUMBER"),
         ({"kind": "linear", "criteria": "helpful=-1"}, "a weight is 0 or more"),
         ({"kind": "linear", "track": "trackio"}, "--track trackio: the package is not installed"),
-        ({"kind": "linear", "ties": "coin"}, "--ties must be one of davidson, rao-kupper, half"),
+        ({"kind": "linear", "ties": "coin"}, "--ties must be one of davidson, half"),
         ({"kind": "linear", "smoothing": "0.9"}, "--smoothing must be at most 0.5"),
         ({"kind": "linear", "engine": "trainer"}, "--engine trainer trains encoders and causal models"),
         ({"base_model": "x", "load_in_4bit": True}, "--load-in-4bit: a base of 4 bits learns nothing itself"),

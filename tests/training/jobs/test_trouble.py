@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from django.urls import reverse
 
-from annotate.errors import PalateError
-from annotate.judgements.operations import Answer, submit
-from annotate.members.models import Role
-from annotate.studies.models import Study
-from annotate.tasks.operations import lease_next
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
+from annotate.models.choices import Role
+from annotate.models.studies import Study
+from core.errors import PalateError
 from tests.factories import MembershipFactory, PromptFactory, TaskFactory
 from tests.training.real_worker import wait_for
-from training import operations
 from training.models import ModelVersion, RunState
-from training.reporting import run_folder
+from training.runs import operations
+from training.runs.reporting import run_folder
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LINEAR = {"kind": "linear", "explain": 0}

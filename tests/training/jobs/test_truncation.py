@@ -5,8 +5,8 @@ import re
 import pytest
 from django.core.management import call_command
 
-from annotate.prompts.models import Response
-from annotate.studies.models import Study
+from annotate.models.prompts import Response
+from annotate.models.studies import Study
 from tests.factories import PromptFactory
 from tests.training.engine.conftest import policy_folder  # noqa: F401  (a fixture of these tests, too)
 from training.models import ModelVersion, Run

@@ -6,14 +6,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from annotate.errors import PalateError
-from annotate.management.palate_command import check_writable, write_json
-from annotate.quality.win_rate import win_rate
-from annotate.studies.models import Study
-from training.cards import figure
-from training.demo_study import STUDIES, make_loop_study, run_job
+from annotate.models.studies import Study
+from core.command import check_writable, write_json
+from core.errors import PalateError
+from training.management.demo_studies import STUDIES, make_loop_study, run_job
 from training.models import Round, RunKind
-from training.reasons import why_not
+from training.registry.cards import figure
+from training.rounds.win_rate import win_rate
+from training.rounds.win_rate_diagnosis import why_not
 
 # Prompts to which the policy of a further turn writes for the preference model.
 JUDGED_AGAIN = {"train": 120, "validation": 40}

@@ -2,9 +2,10 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from annotate.errors import PalateError
-from annotate.management.palate_command import PalateCommand, study_named
-from training.promotion import Rule, promote_by_rule
+from annotate.management.arguments import study_named
+from core.command import PalateCommand
+from core.errors import PalateError
+from training.rounds.promotion import Rule, promote_by_rule
 
 
 class Command(PalateCommand):

@@ -2,8 +2,9 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from annotate.management.palate_command import PalateCommand, study_named
-from training.pushing import push, version_named
+from annotate.management.arguments import study_named
+from core.command import PalateCommand
+from training.registry.hub_upload import push, version_named
 
 
 class Command(PalateCommand):

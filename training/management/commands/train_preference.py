@@ -5,10 +5,10 @@ from typing import Any
 
 from django.utils.text import slugify
 
-from annotate.errors import PalateError
-from annotate.exchange.import_preferences import Way, import_preferences, told
-from annotate.exchange.notes import details
-from annotate.exchange.shapes.ratings import CRITERION, scale_of
+from annotate.exchange.formats.ratings import CRITERION, scale_of
+from annotate.exchange.importers.notes import details
+from annotate.exchange.importers.preferences import Way, import_preferences, told
+from core.errors import PalateError
 from training.management.run_command import RunCommand
 from training.models import RunKind
 

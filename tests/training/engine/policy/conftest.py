@@ -2,9 +2,9 @@ import pytest
 
 from tests.training.engine.conftest import records
 from training.demo import corpus
-from training.engine.policy import Material, PolicyConfig, RewardConfig, rl_finetune
-from training.engine.preference_training import PreferenceConfig, train_preference
-from training.engine.progress import SilentReporter
+from training.engine.preference.training import PreferenceConfig, train_preference
+from training.engine.rl import Material, PolicyConfig, RewardConfig, rl_finetune
+from training.engine.runtime.progress import SilentReporter
 
 PROMPTS = ["My radio arrived damaged. What can I do?", "I paid twice for my lamp. Please tell me what to do."]
 # Enough that the mean over half of them says more than the noise of single samples.

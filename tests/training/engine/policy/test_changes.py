@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tests.training.engine.policy.conftest import CONFIG, PROMPTS
-from training.engine.policy.actor import Actor
-from training.engine.policy.changes import changes
+from training.engine.rl.actor import Actor
+from training.engine.rl.token_changes import changes
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from training.engine.policy.control import best, collapsed, over_budget, over_optimized
-from training.engine.policy.measuring import halves
-from training.engine.policy.rollouts import dealt
-from training.engine.policy.sequential import ALPHA, has_fallen
-from training.engine.policy.state import Look
+from training.engine.rl.control import best, collapsed, over_budget, over_optimized
+from training.engine.rl.evaluator import halves
+from training.engine.rl.rollouts import dealt
+from training.engine.rl.sequential_test import ALPHA, has_fallen
+from training.engine.rl.state import Look
 
 NOISE = np.random.default_rng(0).normal(size=(12, 32))
 

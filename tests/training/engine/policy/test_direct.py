@@ -5,13 +5,13 @@ import dataclasses
 import pytest
 import torch
 
+from core.records import LABEL
 from tests.training.engine.conftest import records
 from tests.training.engine.policy.conftest import CONFIG
-from training.engine.policy.actor import Actor
-from training.engine.policy.direct import Direct
-from training.engine.policy.rows import Group
-from training.engine.policy.state import State
-from training.engine.records import LABEL
+from training.engine.generation.rows import Group
+from training.engine.rl.actor import Actor
+from training.engine.rl.direct import Direct
+from training.engine.rl.state import State
 
 
 def direct(policy_folder, judged, **changes):

@@ -6,11 +6,11 @@ import pytest
 
 from tests.training.engine.policy.conftest import CONFIG, PROMPTS, CancelAt
 from training.demo import corpus
-from training.engine.policy import Material, RewardConfig
-from training.engine.policy.discriminator import CLIP, Discriminator
-from training.engine.policy.rewards import RewardSum
-from training.engine.policy.written import Written
-from training.engine.progress import Cancelled
+from training.engine.data.completions import Written
+from training.engine.experimental.discriminator import CLIP, Discriminator
+from training.engine.rl import Material, RewardConfig
+from training.engine.rl.rewards import RewardSum
+from training.engine.runtime.progress import Cancelled
 
 REAL = [(prompt, text) for prompt, text in corpus.documents(200)]
 MATERIAL = Material(PROMPTS * 4, PROMPTS, {}, real=REAL)

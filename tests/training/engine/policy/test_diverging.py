@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tests.training.engine.policy.conftest import CONFIG, PROMPTS, Remembering
-from training.engine.policy import PolicyConfig, RewardConfig
-from training.engine.policy.actor import Actor
-from training.engine.policy.measuring import check_reference
-from training.engine.sampling import load_policy
+from training.engine.generation.sampling import load_policy
+from training.engine.rl import PolicyConfig, RewardConfig
+from training.engine.rl.actor import Actor
+from training.engine.rl.evaluator import check_reference
 
 calls: list[int] = []
 

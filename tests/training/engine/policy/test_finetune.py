@@ -7,15 +7,15 @@ import torch
 
 from tests.training.engine.conftest import records
 from tests.training.engine.policy.conftest import CONFIG, HELD_OUT, PROMPTS, CancelAt, Remembering
-from training.engine.policy import ALGORITHMS, Material, PolicyConfig, RewardConfig
-from training.engine.policy.actor import Actor
-from training.engine.policy.config import CREDITS
-from training.engine.policy.measuring import check_reference
-from training.engine.policy.onpolicy import OnPolicy
-from training.engine.policy.rewards import RewardSum
-from training.engine.policy.state import State
-from training.engine.progress import Cancelled
-from training.engine.reward import PreferenceModel
+from training.engine.models.reward import PreferenceModel
+from training.engine.rl import ALGORITHMS, Material, PolicyConfig, RewardConfig
+from training.engine.rl.actor import Actor
+from training.engine.rl.config import CREDITS
+from training.engine.rl.evaluator import check_reference
+from training.engine.rl.onpolicy import OnPolicy
+from training.engine.rl.rewards import RewardSum
+from training.engine.rl.state import State
+from training.engine.runtime.progress import Cancelled
 
 LEARNS = {"steps": 8, "learning_rate": 1e-3, "beta": 0.01, "prompts_per_step": 8, "look_every": 8, "best_of": 1}
 
@@ -187,7 +187,7 @@ def test_a_prompt_longer_than_the_context_is_cut_at_its_start(tune):
 def test_a_policy_without_padding_token_works_and_one_without_end_token_is_refused(policy_folder, tmp_path):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from training.engine.sampling import load_policy
+    from training.engine.generation.sampling import load_policy
 
     model, tokenizer = (c.from_pretrained(policy_folder) for c in (AutoModelForCausalLM, AutoTokenizer))
     tokenizer.pad_token = None

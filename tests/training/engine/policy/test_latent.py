@@ -10,14 +10,14 @@ import torch
 from tests.training.engine.conftest import documents
 from tests.training.engine.policy.conftest import CONFIG, PROMPTS, CancelAt
 from training.demo import corpus
-from training.engine.latent_model import LatentForCausalLM, gaussian_kl, log_density
-from training.engine.latent_pretraining import Texts, importance_bound, log_likelihood
-from training.engine.policy.actor import Actor
-from training.engine.policy.measuring import check_reference
-from training.engine.policy.rollouts import roll_out
-from training.engine.pretraining import PretrainConfig, pretrain
-from training.engine.progress import Cancelled
-from training.engine.sampling import generate, load_policy
+from training.engine.experimental.latent_pretraining import Texts, importance_bound, log_likelihood
+from training.engine.generation.sampling import generate, load_policy
+from training.engine.models.latent import LatentForCausalLM, gaussian_kl, log_density
+from training.engine.pretraining.training import PretrainConfig, pretrain
+from training.engine.rl.actor import Actor
+from training.engine.rl.evaluator import check_reference
+from training.engine.rl.rollouts import roll_out
+from training.engine.runtime.progress import Cancelled
 
 LATENT = PretrainConfig(policy_kind="vae", latent_size=4, steps=120, batch_size=16, learning_rate=2e-3)
 

@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from tests.training.engine.policy.conftest import PROMPTS
-from training.engine import decoding, products
-from training.engine.decoding import Sampling, decode, prompt_seeds, uniforms
-from training.engine.policy.passes import AT_LEAST, AT_ONCE, MEMORY, Passes, affordable, chosen_precision, held
-from training.engine.policy.rows import ENOUGH, Group, apart, branched
-from training.engine.sampling import load_policy, sample
+from training.engine.generation import decoding
+from training.engine.generation.decoding import Sampling, decode, prompt_seeds, uniforms
+from training.engine.generation.rows import ENOUGH, Group, apart, branched
+from training.engine.generation.sampling import load_policy, sample
+from training.engine.rl.log_probs import AT_LEAST, AT_ONCE, MEMORY, Passes, affordable, chosen_precision, held
+from training.engine.runtime import onednn
 
 
 def tiny(kind):
@@ -208,22 +209,22 @@ def test_bfloat16_is_for_wide_models_by_hastened_layers_from_a_smaller_width_on(
     from transformers import LlamaConfig, LlamaForCausalLM
 
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-    monkeypatch.setattr(products, "pays", lambda: True)
+    monkeypatch.setattr(onednn, "pays", lambda: True)
     chosen = {}
     for width in (128, 256, 512):
         model = LlamaForCausalLM(LlamaConfig(vocab_size=8, hidden_size=width, intermediate_size=8, num_hidden_layers=1))
         plain = chosen_precision("auto", model)
-        chosen[width] = plain, chosen_precision("auto", products.hastened(model))
+        chosen[width] = plain, chosen_precision("auto", onednn.hastened(model))
     assert chosen == {
         128: ("float32", "float32"), 256: ("float32", "bfloat16"), 512: ("bfloat16", "bfloat16"),
     }  # fmt: skip
 
 
 def test_a_gradient_pass_in_bfloat16_tells_the_gradient_of_float32(monkeypatch):
-    monkeypatch.setattr(products, "pays", lambda: True)
+    monkeypatch.setattr(onednn, "pays", lambda: True)
     gradients = []
     for precision in ("float32", "bfloat16"):
-        model = products.hastened(tiny("llama"))
+        model = onednn.hastened(tiny("llama"))
         passes = Passes(model, pad_id=1, temperature=1.0, precision=precision)
         for rows in passes.rows_of(GROUPS, 5):
             passes.over(rows).log_probs.sum().backward()

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 
 from tests.training.engine.policy.conftest import CONFIG, PROMPTS
-from training.engine.policy.actor import Actor
-from training.engine.policy.pathwise import Differentiable, Pathwise
-from training.engine.policy.rewards import RewardConfig, RewardSum
-from training.engine.policy.state import State
-from training.engine.reward import PreferenceModel
+from training.engine.experimental.pathwise import Differentiable, Pathwise
+from training.engine.models.reward import PreferenceModel
+from training.engine.rl.actor import Actor
+from training.engine.rl.rewards import RewardConfig, RewardSum
+from training.engine.rl.state import State
 
 PATHWISE = dataclasses.replace(CONFIG, algorithm="pathwise")
 
@@ -68,7 +68,7 @@ def test_a_large_beta_keeps_the_policy_at_its_start(policy_folder, reward_folder
 )
 def test_a_reward_without_such_a_gradient_is_refused(terms, folder, message, request, policy_folder, tmp_path):
     from tests.training.engine.conftest import records
-    from training.engine.preference_training import PreferenceConfig, train_preference
+    from training.engine.preference.training import PreferenceConfig, train_preference
 
     where = request.getfixturevalue("reward_folder") if folder == "reward" else tmp_path
     if folder == "encoder":

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from training.engine.policy.rewards import PATIENCE, Preference, RewardConfig, RewardSum, Written
+from training.engine.rl.rewards import PATIENCE, Preference, RewardConfig, RewardSum, Written
 
 WRITTEN = Written(
     prompts=["Translate: le chat noir", "Capital of France?", "Positive or negative?"],

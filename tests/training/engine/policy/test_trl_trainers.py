@@ -10,13 +10,12 @@ import torch
 
 from tests.training.engine.policy.conftest import CONFIG, PROMPTS, CancelAt, Remembering
 from tests.training.engine.policy.test_finetune import LEARNS
-from training.engine import engines
-from training.engine.engines import TRL, refusals, trl_missing
-from training.engine.policy import Material, RewardConfig
-from training.engine.policy.actor import Actor
-from training.engine.policy.rewards import RewardSum
-from training.engine.policy.trl_trainers import TrlSteps
-from training.engine.progress import Cancelled
+from training.engine.rl import Material, RewardConfig, engines
+from training.engine.rl.actor import Actor
+from training.engine.rl.engines import TRL, refusals, trl_missing
+from training.engine.rl.rewards import RewardSum
+from training.engine.rl.trl_trainers import TrlSteps
+from training.engine.runtime.progress import Cancelled
 
 needs_trl = pytest.mark.skipif(
     bool(trl_missing()) and not os.environ.get("PALATE_REQUIRE_TRL"),

@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from tests.training.engine.policy.conftest import CONFIG, Remembering
-from training.engine.decoding import Sampling, decode, uniforms
-from training.engine.policy import PolicyConfig
-from training.engine.policy.vllm import VllmSampler
-from training.engine.sampling import load_policy
+from training.engine.generation.decoding import Sampling, decode, uniforms
+from training.engine.generation.sampling import load_policy
+from training.engine.generation.vllm import VllmSampler
+from training.engine.rl import PolicyConfig
 
 
 class Server(BaseHTTPRequestHandler):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.training.engine.conftest import records
 from tests.training.engine.policy.conftest import PROMPTS, Remembering
-from training.engine.policy import Material, PolicyConfig, RewardConfig, rl_finetune
+from training.engine.rl import Material, PolicyConfig, RewardConfig, rl_finetune
 
 CONFIG = PolicyConfig(
     steps=2, prompts_per_step=4, samples_per_prompt=3, max_new_tokens=16, learning_rate=1e-3, best_of=1, look_every=9

@@ -1,5 +1,0 @@
-from django.urls import path
-
-from annotate.instructions import views
-
-urlpatterns = [path("studies/<slug:slug>/instructions/", views.instructions, name="instructions")]

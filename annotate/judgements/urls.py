@@ -1,9 +1,0 @@
-from django.urls import path
-
-from annotate.judgements import views
-
-urlpatterns = [
-    path("studies/<slug:slug>/history/", views.history, name="history"),
-    path("studies/<slug:slug>/undo/", views.undo, name="undo"),
-    path("judgements/<int:pk>/correct/", views.correct, name="correct"),
-]

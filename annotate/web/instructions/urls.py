@@ -1,0 +1,5 @@
+from django.urls import path
+
+from annotate.web.instructions import views
+
+urlpatterns = [path("studies/<slug:slug>/instructions/", views.instructions, name="instructions")]

@@ -1,0 +1,160 @@
+"""The preference model: a scalar reward for (prompt, response), from one model or an ensemble, and what it rests on."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import expit
+from torch import Tensor
+
+from training.engine.data.observations import Item
+from training.engine.models import small_models
+from training.engine.models.encoder import Reader
+from training.engine.models.quantised import quantised
+
+SETTINGS = "palate"
+# No criterion can have these names: its key is made of letters, digits, - and _.
+OVERALL, LENGTH = "(overall)", "(length)"
+
+
+@dataclass
+class Settings:
+    """What a saved folder says beside its weights, in config.json.
+
+    outputs: what each of a head's outputs stands for (the whole, criteria, the length); weights: of the outputs in the
+    reward. heads: how many such heads on the backbone; copies: how many whole models. P(a beats b) is
+    σ((r_a - r_b) / temperature); quality σ((r - centre) / temperature).
+    """
+
+    max_length: int
+    outputs: list[str] = field(default_factory=lambda: [OVERALL])
+    weights: list[float] = field(default_factory=lambda: [1.0])
+    heads: int = 1
+    copies: int = 1
+    temperature: float = 1.0
+    centre: float = 0.0
+
+
+class PreferenceModel:
+    """A trained preference model: rewards on the real line, quality in (0, 1). Members are heads or whole models."""
+
+    def __init__(self, readers: Sequence[Reader], settings: Settings) -> None:
+        self.readers, self.settings = list(readers), settings
+
+    @classmethod
+    def load(cls, path: str | Path, precision: str = "float32") -> "PreferenceModel":
+        """Open a folder that train_preference saved, to score in float32 or in int8 (training.engine.models.quantised).
+        Raises ValueError when it is none, or none for this precision."""
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        small_models.register()
+        file = Path(path) / "config.json"
+        found = json.loads(file.read_text()).get(SETTINGS) if file.is_file() else None
+        if not found:
+            raise ValueError(f"{path} is not a preference model: expected a folder that train_preference saved")
+        settings = Settings(**found)
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        readers = []
+        for folder in [Path(path), *(Path(path) / f"copy-{n}" for n in range(2, settings.copies + 1))]:
+            model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+            readers.append(Reader(quantised(model, precision), tokenizer, settings.max_length))
+        return cls(readers, settings)
+
+    @property
+    def temperature(self) -> float:
+        return self.settings.temperature
+
+    @property
+    def centre(self) -> float:
+        return self.settings.centre
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.readers[0].tokenizer
+
+    @property
+    def causal(self) -> bool:
+        return self.readers[0].causal
+
+    def outputs(self, items: Sequence[Item]) -> Tensor:
+        """All outputs (N, M, H): M members, H outputs of each. With gradient when grad is enabled."""
+        shape = (len(items), self.settings.heads, len(self.settings.outputs))
+        return torch.cat([reader.outputs(items).view(shape) for reader in self.readers], dim=1)
+
+    def rewards(self, items: Sequence[Item]) -> Tensor:
+        """Rewards (N,): the mean over members of the weighted outputs."""
+        return self._members(items).mean(dim=1)
+
+    def score(self, items: Sequence[Item]) -> list[float]:
+        """Rewards of (prompt, response) items; each distinct item is read once."""
+        return np.array(self.score_members(items)).mean(axis=1).tolist() if items else []
+
+    @torch.no_grad()
+    def score_members(self, items: Sequence[Item], batch: int = 256) -> list[list[float]]:
+        """One row an item, one reward for each member of the ensemble."""
+        for reader in self.readers:
+            reader.model.eval()
+        # In one order always: in int8 a batch has one scale, so that the rounding depends on what is read together.
+        distinct = sorted(set(items), key=lambda item: (item[0], len(item[1]), item[1]))
+        found: dict[Item, list[float]] = {}
+        for start in range(0, len(distinct), batch):
+            part = distinct[start : start + batch]
+            found.update(zip(part, self._members(part).tolist(), strict=True))
+        for reader in self.readers:
+            reader.forget()
+        return [found[item] for item in items]
+
+    @torch.no_grad()
+    def criteria(self, items: Sequence[Item]) -> dict[str, list[float]]:
+        """The members' mean output for each criterion, in standard deviations of the raters' scores."""
+        outputs = self.outputs(items).mean(dim=1)
+        return {
+            name: outputs[:, n].tolist()
+            for n, name in enumerate(self.settings.outputs)
+            if name not in (OVERALL, LENGTH)
+        }
+
+    def log_odds(self, reward: float) -> float:
+        """The calibrated reward: the natural logarithm of the odds against the average response of the validation
+        split."""
+        return (reward - self.centre) / self.temperature
+
+    def quality(self, rewards: Sequence[float]) -> list[float]:
+        """Calibrated quality in (0, 1): the chance to beat the average response of the validation split."""
+        return [float(expit(self.log_odds(r))) for r in rewards]
+
+    def probability(self, reward_a: float, reward_b: float) -> float:
+        """Calibrated chance that a rater prefers a over b, a tie counting half."""
+        return float(expit((reward_a - reward_b) / self.temperature))
+
+    def save(self, output: Path) -> None:
+        """A folder that `AutoModelForSequenceClassification.from_pretrained` opens; further copies lie below it."""
+        for number, reader in enumerate(self.readers, start=1):
+            setattr(reader.model.config, SETTINGS, asdict(self.settings))
+            reader.model.save_pretrained(output if number == 1 else output / f"copy-{number}")
+        self.tokenizer.save_pretrained(output)
+
+    def _members(self, items: Sequence[Item]) -> Tensor:
+        return (self.outputs(items) * torch.tensor(self.settings.weights)).sum(dim=2)  # (N, M)
+
+
+def combined(members: Sequence[Sequence[float]], how: str = "mean", uncertainty: float = 1.0) -> list[float]:
+    """One reward an item from those of an ensemble's members (N, M): their mean, the worst of them, or the mean less
+    `uncertainty` standard deviations (Coste et al. 2024, eq. 3 to 5)."""
+    table = np.asarray(members, dtype=float)
+    if how == "mean":
+        return table.mean(axis=1).tolist()
+    if how == "worst":
+        return table.min(axis=1).tolist()
+    if how == "uncertainty":
+        return (table.mean(axis=1) - uncertainty * table.std(axis=1)).tolist()
+    raise ValueError(f"ensemble: expected mean, worst or uncertainty, not {how!r}")
+
+
+def spread(members: Sequence[Sequence[float]]) -> list[float]:
+    """The standard deviation of each item's rewards over the ensemble's members (N, M)."""
+    return np.asarray(members, dtype=float).std(axis=1).tolist()

@@ -1,7 +1,0 @@
-"""Policy optimisation. finetune runs it; onpolicy and direct are the two families of algorithms."""
-
-from training.engine.policy.config import ALGORITHMS, DIRECT, ON_POLICY, PolicyConfig
-from training.engine.policy.finetune import Material, rl_finetune
-from training.engine.policy.rewards import RewardConfig
-
-__all__ = ["ALGORITHMS", "DIRECT", "ON_POLICY", "Material", "PolicyConfig", "RewardConfig", "rl_finetune"]

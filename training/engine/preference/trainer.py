@@ -1,0 +1,198 @@
+"""The loop of transformers' Trainer for models that do not fit one device: `accelerate launch --use_fsdp` shards
+weights, gradients and the optimiser's state over processes. Batches, likelihood, looks at the validation split and the
+choice of the best weights are those of training.engine.preference.fitting."""
+
+import math
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from training.engine.data.observations import Group, Item, items_of
+from training.engine.models.encoder import ROWS
+from training.engine.preference.fitting import Fit, State, Weights, body_and_head, looks_after, of_likelihood, scheduled
+from training.engine.runtime import distributed, shards
+from training.engine.runtime.progress import advance
+
+
+class ShardedFit(Fit):
+    """A fit whose steps Trainer makes. If the model is sharded, `whole` has its best weights in the first process."""
+
+    model: Any = None  # the reader's, as Trainer wrapped it
+    loss = 0.0
+    whole: dict[str, Tensor] | None = None
+
+    def run(self, train: Sequence[Group], validation: Sequence[Group]) -> State:
+        self.reader.prepare(items_of([*train, *validation]))
+        epochs, total = self._planned(train)
+        batches: list[list[Group]] = []
+        looks = {}  # step: epochs that are done by then
+        for epoch in range(epochs):
+            batches += self._dealt(train, epoch)
+            if looks_after(epoch + 1, epochs):
+                looks[math.ceil(len(batches) / self.options.accumulate)] = epoch + 1
+        self.checkpoint = distributed.from_first(self.checkpoint)
+        kept = shards.read(self.checkpoint) if self.checkpoint else None
+        self.state = State(**kept["state"]) if kept else State()
+        self.trainable = {}  # sharding replaces the parameters: nobody may hold the old ones
+        trainer = _Trainer(self, batches[self.state.step * self.options.accumulate :], total)
+
+        def look() -> None:
+            if self.state.step in looks:
+                self.state.epoch = looks[self.state.step]
+                self._look(validation, epochs)
+                self._write(trainer.optimizer)
+
+        trainer.add_callback(_EachStep(self, trainer, kept, total, look))
+        trainer.train()
+        self._restore_best()
+        self.reader.model.eval()
+        self.whole = shards.whole(self.model)
+        return self.state
+
+    def training_loss(self, groups: Sequence[Group]) -> Tensor:
+        """The loss of a batch, its gradient made so that the mean over processes is that of one process."""
+        items = items_of(groups)
+        outputs = self._outputs(items, self.options.bfloat16)
+        # A process knows the gradient of its own share alone: the sum is wanted, Trainer takes the mean.
+        outputs = outputs.detach() + distributed.processes() * (outputs - outputs.detach())
+        loss = self.likelihood(outputs, self.likelihood.prepare(groups, items))
+        self.loss = loss.item()
+        if not math.isfinite(self.loss):
+            self._stop_at([groups])
+        return loss
+
+    def take_up(self, kept: Mapping[str, Any], optimizer: Any) -> None:
+        """Go on from what `_write` wrote."""
+        for values in (kept["last"]["model"], kept["best"]["model"], kept["average"]):
+            values.update({name: shards.sharded(value, self.trainable[name]) for name, value in values.items()})
+        self._restore(Weights(**kept["last"]))
+        self.best, self.average = Weights(**kept["best"]), kept["average"]
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        for number, values in kept["model_optimizer"]["state"].items():
+            for name in ("exp_avg", "exp_avg_sq"):
+                values[name] = shards.sharded(values[name], parameters[number])
+        optimizer.load_state_dict(kept["model_optimizer"])
+        self.optimizer.load_state_dict(kept["optimizer"])
+        self.reporter.going_on(kept["told"])
+        self.reporter.log(f"going on from step {self.state.step}")
+
+    def _write(self, optimizer: Any) -> None:
+        if self.checkpoint is None:
+            return
+        kept = {
+            "state": vars(self.state),
+            "told": self.reporter.told(),
+            "last": vars(self._weights()),
+            "best": vars(self.best),
+            "average": self.average,
+            "model_optimizer": optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        shards.write(self.checkpoint, kept)
+
+    def _optimizer(self) -> Optimizer:
+        """Of the likelihood, which all processes have whole and give the same gradient; Trainer has the model's."""
+        return AdamW([of_likelihood(self.likelihood)])
+
+    def _outputs(self, items: Sequence[Item], bfloat16: bool) -> Tensor:
+        """Outputs (N, M, H). Every process makes as many passes as the others, since each pass gathers all shards."""
+        mine = distributed.share(items)
+        order = sorted(range(len(mine)), key=lambda n: self.reader.length(mine[n]))
+        passes = []
+        for start in range(0, distributed.share_size(len(items)), ROWS):
+            part = [mine[n] for n in order[start : start + ROWS]] or items[:1]
+            passes.append(self.model(**self.reader.batch(part)).logits.float().cpu())
+        back = torch.tensor(order, dtype=torch.long).argsort()
+        outputs = distributed.gathered(torch.cat(passes)[: len(mine)][back], len(items))
+        return outputs.view(len(items), self.likelihood.settings.heads, -1)
+
+    def _restore(self, weights: Weights) -> None:
+        shards.let_go(self.model)
+        super()._restore(weights)
+
+
+class _EachStep(TrainerCallback):
+    """What belongs to a step beside the model's weights."""
+
+    def __init__(
+        self, fit: ShardedFit, trainer: Trainer, kept: Mapping[str, Any] | None, total: int, look: Callable[[], None]
+    ) -> None:
+        self.fit, self.trainer, self.kept, self.total, self.look = fit, trainer, kept, total, look
+
+    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+        fit = self.fit
+        fit.model = self.trainer.model_wrapped
+        fit.trainable = {name: p for name, p in fit.reader.model.named_parameters() if p.requires_grad}
+        self.schedule = scheduled(fit.optimizer, self.total, done=fit.state.step)
+        if self.kept:
+            fit.take_up(self.kept, self.trainer.optimizer)
+
+    def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
+        torch.manual_seed(self.fit.options.seed * 1_000_003 + self.fit.state.step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        fit = self.fit
+        if not fit.state.stopped:
+            fit.optimizer.step()
+            fit.optimizer.zero_grad()
+            self.schedule.step()
+            fit._follow()
+            fit.state.step += 1
+            if fit.state.step % 5 == 0:
+                fit.reporter.metric(fit.state.step, loss=fit.loss)
+            self.look()
+            advance(fit.reporter, min(fit.state.step, self.total), self.total)
+        control.should_training_stop |= bool(fit.state.stopped)
+
+
+class _Trainer(Trainer):
+    model: Any
+    optimizer: Any
+    train_dataset: Any
+
+    def __init__(self, fit: ShardedFit, batches: list[list[Group]], total: int) -> None:
+        self.fit, self.total = fit, total
+        arguments = TrainingArguments(
+            output_dir=tempfile.gettempdir(),  # nothing is written there: ShardedFit keeps the weights
+            num_train_epochs=1,
+            per_device_train_batch_size=1,
+            gradient_accumulation_steps=fit.options.accumulate,
+            max_grad_norm=1.0,
+            bf16=fit.options.bfloat16,
+            use_cpu=not torch.cuda.is_available(),
+            ddp_find_unused_parameters=False,
+            seed=fit.options.seed,
+            save_strategy="no",
+            logging_strategy="no",
+            disable_tqdm=True,
+        )
+        shards.check_launch(arguments.distributed_state)
+        super().__init__(model=fit.reader.model, train_dataset=batches, args=arguments)
+        self.loss_is_scaled_for_ga = False
+        self.remove_callback(PrinterCallback)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """The batches as they were dealt, all of them in every process, which reads its share of the items."""
+        return DataLoader(self.train_dataset, batch_size=1, collate_fn=lambda batches: {"groups": batches[0]})
+
+    def create_optimizer(self, model: Any = None) -> Optimizer:
+        trainable = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        self.optimizer = AdamW(body_and_head(self.model, trainable, self.fit.options))
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
+        self.lr_scheduler = scheduled(self.optimizer, self.total, done=self.fit.state.step)
+        return self.lr_scheduler
+
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Tensor:
+        return self.fit.training_loss(inputs["groups"]).to(self.args.device)
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        return 0  # else it looks for tokens among the inputs

@@ -1,0 +1,204 @@
+"""The preference-direct family: DPO and KTO, which learn from a snapshot's judgements without sampling.
+
+Every response is encoded once a step, in one row with the others to its prompt, whatever the number of pairs and votes
+on it; votes enter as the share that a response won, not as a majority.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.records import Labelled, Pair, Record, labels_of, pairs_of
+from training.engine.data.formatting import truncation
+from training.engine.generation.decoding import TOLERANCE
+from training.engine.generation.rows import Group
+from training.engine.objectives.policy import dpo, kto
+from training.engine.rl.actor import Actor
+from training.engine.rl.config import PolicyConfig
+from training.engine.rl.rollouts import dealt
+from training.engine.rl.state import State
+from training.engine.runtime import distributed
+from training.engine.runtime.numerics import check_finite
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt with its judged responses; pairs are of places in `responses`."""
+
+    group: Group
+    log_reference: Tensor  # (K,): of whole responses
+    pairs: Tensor  # (M, 2)
+    shares: Tensor  # (M,): the share of the votes that the first of the pair won
+    weights: Tensor  # (M,): the votes on the pair
+    liked: Tensor  # (K,): how good a response is by its labels, or else its mean share of the votes over its pairs
+    truncated: int  # how many of the responses, or of their prompts, were cut
+
+
+class Direct:
+    def __init__(
+        self, actor: Actor, config: PolicyConfig, train: Sequence[Record], validation: Sequence[Record]
+    ) -> None:
+        """Raises ValueError when nothing can be learned from the training records: dpo needs pairs of which one
+        response is better, kto such pairs or responses that are labelled good or bad."""
+        self.actor, self.config = actor, config
+        # What a response's likelihood is does not depend on how samples are drawn.
+        self.passes = actor.passes.at_temperature(1.0)
+        self.max_length = min(config.max_length, actor.policy.context - actor.policy.latent)
+        self.train, self.validation = (self._questions(records) for records in (train, validation))
+        kto = config.algorithm == "kto"
+        if not self.train:
+            also = " or labels one" if kto else ""
+            raise ValueError(f"the train split has judgements, but none compares two responses{also}")
+        if all(bool(((q.liked if kto else q.shares) == 0.5).all()) for q in self.train.values()):
+            raise ValueError("all pairs of the train split are even: no response is better than another")
+        if config.algorithm == "kto" and len(self.train) < 2:
+            raise ValueError("kto needs judgements on at least two prompts: its KL is that of other prompts' responses")
+        liked = torch.cat([question.liked for question in self.train.values()])
+        # Ethayarajh et al. 2024, sec. 4.2: the rarer kind counts for as much as the other.
+        self.desirable_weight = float((liked < 0.5).sum() / (liked > 0.5).sum().clamp(min=1)) or 1.0
+
+    @property
+    def truncation(self) -> str:
+        """How many of the judged responses lost something, in words; "" where none did."""
+        questions = [*self.train.values(), *self.validation.values()]
+        total = sum(len(question.group.responses) for question in questions)
+        return truncation(sum(question.truncated for question in questions), total, self.max_length, "examples")
+
+    def step(self, state: State) -> dict[str, float]:
+        """One optimiser step on the judgements of some prompts, which processes share. Returns the loss and how well
+        they are ordered."""
+        config = self.config
+        torch.manual_seed(config.seed * 1_000_003 + state.step)
+        count = min(config.prompts_per_step, len(self.train))
+        keys = distributed.share(dealt(list(self.train), state.step, count, config.seed))
+        chosen = [self.train[key] for key in keys]
+        origin = self._origin(keys, count) if config.algorithm == "kto" else torch.zeros(())
+        sums = torch.zeros(2, dtype=torch.float64)  # of the prompts' losses, and of the shares that are in order
+        for question in chosen:
+            sums += torch.tensor(self._loss(question, origin, count))
+        loss, right = (distributed.added_up(sums) / count).tolist()
+        check_finite("the loss", [loss])
+        return {
+            "loss": loss,
+            "preference_accuracy": right,
+            **({"kl_origin": origin.item()} if config.algorithm == "kto" else {}),
+            "grad_norm": self.actor.update(),
+        }
+
+    @torch.no_grad()
+    def figures(self) -> dict[str, float]:
+        """On the validation split: how often the policy's own ratio to its start orders a pair as the raters do."""
+        paired = [q for q in self.validation.values() if (q.shares != 0.5).any()]
+        right = [_ordered(question, self._log_ratios(question)) for question in paired]
+        return {"preference_accuracy": sum(right) / len(right)} if right else {}
+
+    def _questions(self, records: Sequence[Record]) -> dict[str, Question]:
+        """The questions by prompt id, in its order; kto's have labelled responses, too."""
+        pairs: dict[str, list[Pair]] = {}
+        labels: dict[str, list[Labelled]] = {}
+        for pair in pairs_of(records):
+            pairs.setdefault(pair.prompt_id, []).append(pair)
+        for labelled in labels_of(records) if self.config.algorithm == "kto" else ():
+            labels.setdefault(labelled.prompt_id, []).append(labelled)
+        return {key: self._question(pairs.get(key, []), labels.get(key, [])) for key in sorted({*pairs, *labels})}
+
+    def _question(self, pairs: Sequence[Pair], labels: Sequence[Labelled]) -> Question:
+        """A prompt's question; of pairs and labels one may be missing."""
+        texts: dict[str, str] = {}
+        for pair in pairs:
+            texts |= {pair.a_id: pair.a, pair.b_id: pair.b}
+        texts |= {labelled.response_id: labelled.response for labelled in labels}
+        place = {key: number for number, key in enumerate(texts)}
+        group, truncated = self._tokenized((pairs or labels)[0].prompt, list(texts.values()))
+        shares = torch.tensor([pair.share_a for pair in pairs])
+        ends = torch.tensor([(place[pair.a_id], place[pair.b_id]) for pair in pairs], dtype=torch.long).view(-1, 2)
+        won, count = torch.zeros(2, len(texts))
+        for column, share in ((0, shares), (1, 1 - shares)):
+            won.index_add_(0, ends[:, column], share)
+            count.index_add_(0, ends[:, column], torch.ones_like(share))
+        liked = won / count.clamp(min=1)
+        for labelled in labels:
+            liked[place[labelled.response_id]] = labelled.label
+        width = max(map(len, group.responses))
+        return Question(
+            group=group,
+            log_reference=self.actor.reference_log_probs([group], width, self.passes).sum(dim=1),
+            pairs=ends,
+            shares=shares,
+            weights=torch.tensor([pair.votes_weight for pair in pairs]),
+            liked=liked,
+            truncated=truncated,
+        )
+
+    def _tokenized(self, prompt: str, texts: Sequence[str]) -> tuple[Group, int]:
+        """A prompt with judged responses in at most max_length tokens, and how many of the responses lost something.
+        The prompt's beginning goes first, down to half of the tokens; then the responses' ends, which get no end
+        token."""
+        policy, limit = self.actor.policy, self.max_length
+        whole = [policy.response_ids(text, sys.maxsize) for text in texts]
+        if policy.encoder_decoder:  # which reads its prompts apart
+            head, room = policy.limited_prompt_ids(prompt, limit), limit
+        else:
+            head = policy.limited_prompt_ids(prompt, max(limit // 2, limit - max(map(len, whole))))
+            room = limit - len(head)
+        responses = [ids[:room] for ids in whole]
+        cut = [prompt in policy.truncated or len(ids) > room for ids in whole]
+        return Group(head, responses), sum(cut)
+
+    def _loss(self, question: Question, origin: Tensor, count: int) -> tuple[float, float]:
+        """Adds the gradient of one prompt of `count`; returns its loss and the share of its pairs that are in order."""
+        ratios = self._log_ratios(question)
+        if self.config.algorithm == "dpo":
+            difference = ratios[question.pairs[:, 0]] - ratios[question.pairs[:, 1]]
+            loss = dpo(difference, question.shares, question.weights, self.config.direct_beta)
+        else:
+            decided = question.liked != 0.5
+            if not decided.any():
+                return 0.0, _ordered(question, ratios.detach())
+            desirable = question.liked[decided] > 0.5
+            weight = torch.where(desirable, self.desirable_weight, 1.0)
+            loss = kto(ratios[decided], desirable, weight, origin, self.config.direct_beta)
+        (loss / count).backward()
+        return loss.item(), _ordered(question, ratios.detach())
+
+    def _log_ratios(self, question: Question) -> Tensor:
+        """log π(y|x) - log π_ref(y|x) of each response, (K,)."""
+        width = max(map(len, question.group.responses))
+        flat = torch.zeros(len(question.group.responses) * width)
+        for rows in self.passes.rows_of([question.group], width):
+            flat = flat.index_put((rows.place,), self.passes.over(rows).log_probs)
+        return flat.view(-1, width).sum(dim=1) - question.log_reference
+
+    @torch.no_grad()
+    def _origin(self, keys: Sequence[str], count: int) -> Tensor:
+        """KTO's z: how far the policy is from its start on responses that belong to other prompts, at least 0; the mean
+        over the `count` prompts of all processes. A prompt's stranger is the first response of the prompt behind it
+        among all training prompts, not among those of the step or of this process, where it may be its own."""
+        total = torch.zeros(())
+        if keys:
+            order = list(self.train)
+            strangers = [self.train[order[(order.index(key) + 1) % len(order)]] for key in keys]
+            groups = [
+                Group(self.train[key].group.prompt, [stranger.group.responses[0]])
+                for key, stranger in zip(keys, strangers, strict=True)
+            ]
+            width = max(len(group.responses[0]) for group in groups)
+            log_reference = self.actor.reference_log_probs(groups, width, self.passes)
+            total = (self.passes.table(groups, width) - log_reference).sum()
+        return (distributed.added_up(total) / count).clamp(min=0)
+
+
+def _ordered(question: Question, ratios: Tensor) -> float:
+    """The share of a prompt's pairs with a winner that the log-ratios put in the raters' order, ties counted as half:
+    log-ratios that differ by no more than two passes of one model do. ½ if there is no such pair."""
+    a, b = question.pairs.unbind(dim=1)
+    decided = question.shares != 0.5
+    if not decided.any():
+        return 0.5
+    difference = ratios[a] - ratios[b]
+    order = torch.where(difference.abs() <= TOLERANCE, 0.0, torch.sign(difference))
+    agreement = order * torch.sign(question.shares - 0.5)
+    return ((agreement[decided] + 1) / 2).mean().item()

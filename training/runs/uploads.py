@@ -1,0 +1,9 @@
+"""Uploaded files that no waiting import needs any more."""
+
+from annotate.exchange.importers.stored_uploads import remove_uploads
+from training.models import Run
+
+
+def remove_unneeded_uploads() -> int:
+    """Delete the uploads that no waiting or running import will read; return how many."""
+    return remove_uploads(needed=Run.objects.uploads_needed())
