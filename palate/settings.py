@@ -280,7 +280,7 @@ SPECTACULAR_SETTINGS = {
 WEBHOOKS_ALLOW_PRIVATE = _flag("WEBHOOKS_ALLOW_PRIVATE", False)
 
 # A message carries only the id of a run; the Run row is the truth. Long runs are acknowledged early: a
-# worker that dies is noticed by its missing heartbeat (training.runs.operations.requeue_lost_runs), not by the broker.
+# worker that dies is noticed by its missing heartbeat (training.runs.queue.requeue_lost_runs), not by the broker.
 CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_IGNORE_RESULT = True

@@ -21,7 +21,7 @@ from annotate.models.judgements import Judgement  # noqa: E402
 from annotate.models.members import Membership  # noqa: E402
 from annotate.models.studies import Study  # noqa: E402
 from training.models import Run, RunState  # noqa: E402
-from training.runs import operations  # noqa: E402
+from training.runs import execution, operations, queue  # noqa: E402
 
 study = Study.objects.create(slug="old", name="Old", replication=2)
 members = {}
@@ -62,10 +62,10 @@ for role, paths in {
 run = operations.create_run(
     kind="simulate_raters", study=study, values={"judgements": 4}, created_by=members["owner"].user
 )
-operations.execute_run(run=run, reraise=True)
+execution.execute_run(run=run, reraise=True)
 assert (run.state, Run.objects.get(pk=run.pk).result["judgements"]) == (RunState.DONE, 4)
 waiting = operations.create_run(kind="simulate_raters", study=study, values={"judgements": 4}, in_worker=True)
-operations.requeue_lost_runs()
+queue.requeue_lost_runs()
 operations.cancel_run(run=waiting)
 assert Run.objects.get(pk=waiting.pk).state == RunState.CANCELLED
 

@@ -9,7 +9,7 @@ from tests.factories import StudyFactory
 from tests.training import brokers
 from tests.training.real_worker import wait_for
 from training.models import Run, RunState
-from training.runs import operations
+from training.runs import operations, queue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +32,7 @@ def queue_import(folder, name):
 def send_until_taken():
     """As the clock does every half minute."""
     deadline = time.monotonic() + 60
-    while not operations.send_waiting_runs():
+    while not queue.send_waiting_runs():
         assert time.monotonic() < deadline
         time.sleep(0.2)
 
@@ -48,7 +48,7 @@ def test_runs_queued_before_during_and_after_an_outage_are_done(address, start_w
         wait_for(before, lambda run: run.ended)
     during = queue_import(tmp_path, "during")
     assert Run.objects.get(pk=during.pk).unsent
-    assert operations.send_waiting_runs() == 0
+    assert queue.send_waiting_runs() == 0
     with brokers.redis(tmp_path, address):
         send_until_taken()
         wait_for(during, lambda run: run.ended)

@@ -16,7 +16,7 @@ from tests.factories import MembershipFactory, StudyFactory
 from tests.training.real_worker import wait_for
 from training.models import ModelKind, ModelVersion, Run, RunState
 from training.registry import model_versions
-from training.runs import operations
+from training.runs import execution, operations, queue
 from training.runs.job import JOBS, Job
 from training.runs.options import option
 from training.runs.reporting import RunReporter, run_folder
@@ -58,7 +58,7 @@ def a_run(**values):
 
 
 def test_a_run_keeps_its_result_points_progress_and_log():
-    run = operations.execute_run(run=a_run(top=3))
+    run = execution.execute_run(run=a_run(top=3))
     assert (run.state, run.result, run.percent) == (RunState.DONE, {"counted": 3}, 100)
     assert [point.values["height"] for point in run.points.all()] == [1, 2, 3]
     assert "at 3" in Run.objects.get(pk=run.pk).log_tail
@@ -72,7 +72,7 @@ def test_a_run_that_cannot_work_is_not_even_stored():
 
 
 def test_a_failure_is_kept_with_its_traceback():
-    run = operations.execute_run(run=a_run(top=3, stumble_at=2))
+    run = execution.execute_run(run=a_run(top=3, stumble_at=2))
     assert run.state == RunState.FAILED
     assert "stumbled" in run.error
     assert "failed: RuntimeError: stumbled" in run.log_tail
@@ -81,8 +81,8 @@ def test_a_failure_is_kept_with_its_traceback():
 
 def test_a_run_is_executed_once():
     run = a_run(top=2)
-    operations.execute_run(run=run)
-    operations.execute_run(run=Run.objects.get(pk=run.pk))
+    execution.execute_run(run=run)
+    execution.execute_run(run=Run.objects.get(pk=run.pk))
     assert run.points.count() == 2
 
 
@@ -90,7 +90,7 @@ def test_a_queued_run_is_cancelled_at_once():
     run = a_run(top=2)
     operations.cancel_run(run=run)
     assert Run.objects.get(pk=run.pk).state == RunState.CANCELLED
-    assert operations.execute_run(run=run).state == RunState.CANCELLED
+    assert execution.execute_run(run=run).state == RunState.CANCELLED
 
 
 @pytest.mark.parametrize(("minutes", "in_worker", "ended"), [(60, False, True), (0, False, False), (60, True, False)])
@@ -112,7 +112,7 @@ def test_a_running_run_stops_at_its_next_step(monkeypatch):
         raise AssertionError("went on after the cancel")
 
     monkeypatch.setitem(JOBS, "count", Job(Count, check, asks_first, "Count."))
-    assert operations.execute_run(run=a_run()).state == RunState.CANCELLED
+    assert execution.execute_run(run=a_run()).state == RunState.CANCELLED
 
 
 def test_a_worker_refuses_in_the_language_of_the_page_that_started_the_run(monkeypatch):
@@ -122,8 +122,8 @@ def test_a_worker_refuses_in_the_language_of_the_page_that_started_the_run(monke
     monkeypatch.setitem(JOBS, "count", Job(Count, check, refuses, "Count."))
     with translation.override("zh-hans"):
         run = a_run()
-    assert operations.execute_run(run=run).error == "只有这些模板带有演示数据：x"
-    assert operations.execute_run(run=a_run()).error == "Only these templates have a demo: x"
+    assert execution.execute_run(run=run).error == "只有这些模板带有演示数据：x"
+    assert execution.execute_run(run=a_run()).error == "Only these templates have a demo: x"
 
 
 def lost(run, attempts):
@@ -139,7 +139,7 @@ def test_a_run_whose_worker_died_is_queued_again(monkeypatch, django_capture_on_
     run = a_run()
     lost(run, attempts=1)
     with django_capture_on_commit_callbacks(execute=True):
-        assert operations.requeue_lost_runs() == 1
+        assert queue.requeue_lost_runs() == 1
     assert Run.objects.get(pk=run.pk).state == RunState.QUEUED
     assert sent == [run.pk]
 
@@ -170,29 +170,29 @@ class TestOutbox:
 
     def test_a_run_that_the_broker_did_not_take_is_sent_once_it_is_back(self, queued, broker):
         assert (queued.state, queued.unsent) == (RunState.QUEUED, True)
-        assert operations.send_waiting_runs() == 0
+        assert queue.send_waiting_runs() == 0
         broker.away = False
-        assert operations.send_waiting_runs() == 1
+        assert queue.send_waiting_runs() == 1
         assert broker.sent == [queued.pk]
         assert not Run.objects.get(pk=queued.pk).unsent
-        assert operations.send_waiting_runs() == 0
+        assert queue.send_waiting_runs() == 0
 
     def test_a_message_that_the_broker_lost_is_sent_again(self, queued, broker, settings):
         broker.away = False
-        operations.send_waiting_runs()
+        queue.send_waiting_runs()
         Run.objects.update(enqueued_at=timezone.now() - timedelta(seconds=settings.RUN_RESEND_SECONDS + 1))
-        assert operations.send_waiting_runs() == 1
+        assert queue.send_waiting_runs() == 1
         assert broker.sent == [queued.pk] * 2
 
     @pytest.mark.parametrize("state", [state for state in RunState if state != RunState.QUEUED])
     def test_only_waiting_runs_are_sent(self, queued, broker, state):
         Run.objects.update(state=state)
         broker.away = False
-        assert operations.send_waiting_runs() == 0
+        assert queue.send_waiting_runs() == 0
 
     def test_a_queued_run_of_a_terminal_is_not_sent(self, broker):
         a_run()
-        assert operations.send_waiting_runs() == 0
+        assert queue.send_waiting_runs() == 0
 
     def test_its_page_says_so_and_sends_it_again(self, queued, broker, client):
         client.force_login(MembershipFactory(study=queued.study, role="manager").user)
@@ -237,8 +237,8 @@ def test_a_run_that_kills_its_workers_fails_in_the_end_and_leaves_nothing(settin
     for folder in (half_model, run_folder(run)):
         folder.mkdir(parents=True)
     checkpoint.touch()
-    lost(run, attempts=operations.MAX_ATTEMPTS)
-    operations.requeue_lost_runs()
+    lost(run, attempts=queue.MAX_ATTEMPTS)
+    queue.requeue_lost_runs()
     run.refresh_from_db()
     assert run.state == RunState.FAILED
     assert "worker died each time" in run.error
@@ -251,7 +251,7 @@ def test_a_run_in_a_terminal_is_never_queued_by_itself():
     run = a_run()
     lost(run, attempts=1)
     Run.objects.update(in_worker=False)
-    assert operations.requeue_lost_runs() == 0
+    assert queue.requeue_lost_runs() == 0
 
 
 def test_two_workers_that_do_one_run_end_it_once(monkeypatch):
@@ -260,12 +260,12 @@ def test_two_workers_that_do_one_run_end_it_once(monkeypatch):
     def overtaken(run, options, reporter):
         if run.attempts == 1:
             Run.objects.filter(pk=run.pk).update(state=RunState.QUEUED)
-            second = operations.execute_run(run=Run.objects.get(pk=run.pk))
+            second = execution.execute_run(run=Run.objects.get(pk=run.pk))
             assert (second.state, second.result, second.attempts) == (RunState.DONE, {"counted": 2}, 2)
         return count(run, options, reporter)
 
     monkeypatch.setitem(JOBS, "count", Job(Count, check, overtaken, "Count."))
-    run = operations.execute_run(run=a_run(top=2))
+    run = execution.execute_run(run=a_run(top=2))
     assert (run.state, run.result, run.attempts) == (RunState.DONE, {"counted": 2}, 2)
     assert run.points.count() == 2
     assert run.log_tail.count("at 1") == 1
@@ -297,13 +297,13 @@ def test_nothing_that_a_stale_attempt_writes_is_kept(monkeypatch, write, meanwhi
 
     monkeypatch.setitem(JOBS, "count", Job(Count, check, stale, "Count."))
     made = a_run()
-    run = operations.execute_run(run=made)
+    run = execution.execute_run(run=made)
     assert {name: getattr(run, name) for name in meanwhile} == meanwhile
     assert (run.heartbeat_at, run.step, run.error, run.result, run.ended_at) == (None, 0, "", {}, None)
     assert (run.points.count(), run.samples.count(), ModelVersion.objects.count()) == (0, 0, 0)
     Run.objects.filter(pk=run.pk).update(state=RunState.QUEUED)
     with pytest.raises(PalateError, match="taken over or ended elsewhere"):
-        operations.execute_run(run=run, reraise=True)
+        execution.execute_run(run=run, reraise=True)
 
 
 @pytest.mark.django_db(transaction=True)

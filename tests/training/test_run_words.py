@@ -10,6 +10,7 @@ from training.models import ModelKind, ModelVersion, Run, RunKind
 from training.runs.job import JOBS
 from training.runs.options import label_of
 from training.runs.run_errors import WORDS
+from training.runs.stop_reasons import stop_sentence
 from training.web import run_labels
 
 pytestmark = pytest.mark.django_db
@@ -124,18 +125,18 @@ def test_every_option_has_words_in_other_languages_whoever_sets_it():
 
 def test_why_a_run_stopped_is_said_in_the_language_of_the_page(run):
     run.result = {"stopped": "KL 9.10 is above the budget of 9 nats", "stop": because("kl_budget", seen=9.1, limit=9)}
-    assert run_labels.stopped(run.result) == run.result["stopped"]
+    assert stop_sentence(run.result) == run.result["stopped"]
     with translation.override("zh-hans"):
-        assert run_labels.stopped(run.result) == "KL 9.10 超过了 9 奈特的预算"
+        assert stop_sentence(run.result) == "KL 9.10 超过了 9 奈特的预算"
         assert ("提前停止", "KL 9.10 超过了 9 奈特的预算") in run_labels.results(run)
-        assert run_labels.stopped({"stopped": "as older versions said it"}) == "as older versions said it"
+        assert stop_sentence({"stopped": "as older versions said it"}) == "as older versions said it"
 
 
 @pytest.mark.parametrize("reason", STOPS)
 def test_each_reason_to_stop_is_translated(reason):
     why = because(reason, seen=0.5, limit=1, looks=4, step=7, prompts="'x'", kept=5)
     with translation.override("zh-hans"):
-        said = run_labels.stopped({"stop": why})
+        said = stop_sentence({"stop": why})
     assert said != told(why)
     assert "%" not in said
 

@@ -8,7 +8,7 @@ from tests.factories import StudyFactory, TaskFactory
 from tests.training import brokers
 from tests.training.real_worker import wait_for
 from training.models import Run, RunState
-from training.runs import operations
+from training.runs import operations, queue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -51,10 +51,10 @@ def test_the_run_of_a_killed_worker_is_queued_again_and_done_by_the_next(start_w
     run = operations.queue_run(kind="simulate_raters", study=study, values={"judgements": 480})
     worker = start_worker()
     wait_for(run, lambda run: run.step > 0)
-    assert operations.requeue_lost_runs() == 0
+    assert queue.requeue_lost_runs() == 0
     worker.kill()
     settings.RUN_LOST_AFTER_SECONDS = 0
-    assert operations.requeue_lost_runs() == 1
+    assert queue.requeue_lost_runs() == 1
     assert Run.objects.get(pk=run.pk).state == RunState.QUEUED
     made = Judgement.objects.count()
     assert 0 < made < 480

@@ -24,7 +24,7 @@ class Run(models.Model):
     # A run that a worker executes is queued again when its heartbeat stops; one in a terminal is not.
     in_worker = models.BooleanField(default=False)
     attempts = models.PositiveSmallIntegerField(default=0)
-    # When the broker last took a message for the run; None: not yet (training.runs.operations.send_waiting_runs).
+    # When the broker last took a message for the run; None: not yet (training.runs.queue.send_waiting_runs).
     enqueued_at = models.DateTimeField(null=True, blank=True)
     # Of the page that started it: a worker, which serves no page, refuses in it.
     language = models.CharField(max_length=10, blank=True)

@@ -16,7 +16,7 @@ from tests.factories import MembershipFactory, PromptFactory, TaskFactory
 from tests.training.real_worker import wait_for
 from training.engine.preference import fitting
 from training.models import ModelVersion, Run, RunKind, RunState
-from training.runs import operations
+from training.runs import operations, queue
 from training.runs.reporting import run_folder
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,7 +48,7 @@ def killed_and_whole(study, start_worker, settings):
         assert killed.state == RunState.RUNNING
         go_on_collecting(killed.study)
         settings.RUN_LOST_AFTER_SECONDS = 0
-        assert operations.requeue_lost_runs() == 1
+        assert queue.requeue_lost_runs() == 1
         start_worker()
         return done(killed), whole
 

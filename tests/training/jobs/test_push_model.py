@@ -14,7 +14,7 @@ from annotate.models.studies import Study
 from tests.training.hub import TOKEN, hub
 from tests.training.real_worker import environment
 from training.models import ModelKind, ModelVersion
-from training.runs import operations
+from training.runs import execution, operations
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def version(study):
     values = {"kind": "cnn", "epochs": 1, "min_steps": 1, "explain": 4, "name": "taste"}
     run = operations.create_run(kind="train_preference", study=Study.objects.get(slug=study), values=values)
-    return operations.execute_run(run=run).model_version
+    return execution.execute_run(run=run).model_version
 
 
 def push(folder, address, *arguments, token=TOKEN):

@@ -16,7 +16,7 @@ from core.errors import PalateError
 from tests.factories import MembershipFactory, PromptFactory, TaskFactory
 from tests.training.real_worker import wait_for
 from training.models import ModelVersion, RunState
-from training.runs import operations
+from training.runs import execution, operations, queue
 from training.runs.reporting import run_folder
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,11 +56,11 @@ def test_a_broken_model_folder(lamps, damage, words, client, sent):
         return operations.queue_run(kind="score_responses", study=lamps, values={"model": str(version.pk)})
 
     trained = operations.create_run(kind="train_preference", study=lamps, values=LINEAR)
-    assert operations.execute_run(run=trained).state == RunState.DONE
+    assert execution.execute_run(run=trained).state == RunState.DONE
     version = trained.model_version
     run = score()
     damage(Path(version.path))
-    operations.execute_run(run=run)
+    execution.execute_run(run=run)
     assert run.state == RunState.FAILED
     assert run.error.startswith(f"--model {version.pk}: ")
     assert words in run.error
@@ -122,7 +122,7 @@ def test_a_process_that_the_kernel_kills(lamps, start_worker, settings):
     (child,) = worker.children()
     os.kill(child, signal.SIGKILL)
     settings.RUN_LOST_AFTER_SECONDS = 0
-    assert operations.requeue_lost_runs() == 1
+    assert queue.requeue_lost_runs() == 1
     wait_for(run, lambda run: run.ended)
     assert (run.state, run.attempts) == (RunState.DONE, 2)
     assert worker.running
