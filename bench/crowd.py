@@ -78,8 +78,7 @@ def postmaster(data: Path) -> int:
 
 def make_members(study: Any, count: int, *, name: str = "bench") -> list[str]:
     """The session cookies of so many new raters of the study, signed in."""
-    from django.contrib.auth.models import User
-
+    from annotate.models.accounts import User
     from annotate.models.members import Membership
 
     sessions = []

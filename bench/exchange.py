@@ -35,7 +35,7 @@ SELECT id, side, side || text, 'model ' || side, '{}', now()
 FROM annotate_prompt, (VALUES ('a'), ('b')) s (side) WHERE study_id = %(study)s;
 
 INSERT INTO annotate_membership
-    (study_id, external_id, role, kind, active, created_at, tags, standing, instructions_read)
+    (study_id, external_id, role, kind, active, created_at, tags, status, instructions_read)
 SELECT %(study)s, 'r' || n, 'rater', 'imported', true, now(), '{}', 'good', 0 FROM generate_series(1, %(raters)s) n;
 
 INSERT INTO annotate_task
@@ -58,7 +58,7 @@ JOIN annotate_task t USING (prompt_id) JOIN annotate_membership m USING (study_i
 COPY = {
     "raw": """
 SELECT j.id, j.live, j.supersedes_id, j.made_at, j.part, t.purpose, t.chosen_by, j.instructions_version, j.rater_id,
-       m.kind, m.standing, j.device, p.external_id, p."group", p.split, p.text, s.place, r.external_id, r.author_name,
+       m.kind, m.status, j.device, p.external_id, p."group", p.split, p.text, s.place, r.external_id, r.author_name,
        r.text, j.ranks[s.place], j.scores, j.strength, j.unacceptable[s.place], j.label, j.confidence, j.comment,
        j.seconds
 FROM annotate_judgement j JOIN annotate_task t ON t.id = j.task_id JOIN annotate_prompt p ON p.id = t.prompt_id

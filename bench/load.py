@@ -178,9 +178,8 @@ def make_study(slug: str, tasks: int, raters: int) -> tuple[Any, list[str]]:
 
 def make_judged(folder: Path, count: int) -> None:
     """A study with so many judgements, which the last of the raters manages."""
-    from django.contrib.auth.models import User
-
     from annotate.exchange.importers.preferences import import_preferences
+    from annotate.models.accounts import User
     from annotate.models.members import Membership
     from annotate.models.studies import Study
 

@@ -28,7 +28,7 @@ SELECT id, r, 'response ' || r, 'bench', '{}', now()
 FROM annotate_prompt, generate_series(1, 2) r WHERE study_id = %(study)s;
 
 INSERT INTO annotate_membership
-    (study_id, external_id, role, kind, active, created_at, tags, standing, instructions_read)
+    (study_id, external_id, role, kind, active, created_at, tags, status, instructions_read)
 SELECT %(study)s, n, 'rater', 'imported', true, now(), '{}', 'good', 0 FROM generate_series(1, %(raters)s) n;
 
 -- Every other task is full.

@@ -32,7 +32,7 @@ SELECT id, r, pg_temp.words(40, (id * 10 + r)::int) || repeat(' good', r), 'benc
 FROM annotate_prompt, generate_series(1, %(responses)s) r WHERE study_id = %(study)s;
 
 INSERT INTO annotate_membership
-    (study_id, external_id, role, kind, active, created_at, tags, standing, instructions_read)
+    (study_id, external_id, role, kind, active, created_at, tags, status, instructions_read)
 SELECT %(study)s, n, 'rater', 'imported', true, now(), '{}', 'good', 0 FROM generate_series(1, %(raters)s) n;
 
 INSERT INTO annotate_task

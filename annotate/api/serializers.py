@@ -101,7 +101,7 @@ class PromptSerializer(serializers.ModelSerializer[Prompt]):
 
     class Meta:
         model = Prompt
-        fields = ["id", "prompt_id", "text", "messages", "group", "split", "reference", "beside", "audience"]
+        fields = ["id", "prompt_id", "text", "messages", "group", "split", "reference", "context", "audience"]
 
 
 class NewPromptSerializer(InputSerializer):
@@ -110,7 +110,9 @@ class NewPromptSerializer(InputSerializer):
     group = serializers.CharField(required=False, max_length=200)
     split = serializers.ChoiceField(required=False, choices=Split.choices)
     reference = serializers.CharField(required=False, trim_whitespace=False, max_length=1_000_000)
-    beside = serializers.CharField(required=False, trim_whitespace=False, max_length=1_000_000)
+    context = serializers.CharField(  # type: ignore[assignment]  # DRF takes declared fields off the class
+        required=False, trim_whitespace=False, max_length=1_000_000
+    )
 
 
 class NewPromptsSerializer(InputSerializer):

@@ -5,11 +5,11 @@ import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 
-from django.contrib.auth.models import User
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from annotate.models.accounts import User
 from annotate.models.api import ApiToken, Scope
 from core.errors import PalateError
 

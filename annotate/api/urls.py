@@ -1,5 +1,5 @@
 from django.urls import path
-from drf_spectacular.views import SpectacularJSONAPIView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from annotate.api import views, webhook_views
 
@@ -7,6 +7,7 @@ V1 = "api/v1/studies/<slug:slug>/"
 
 urlpatterns = [
     path("api/v1/schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
+    path("api/v1/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
     path("api/v1/studies/", views.Studies.as_view(), name="api-studies"),
     path(V1, views.OneStudy.as_view(), name="api-study"),
     path(f"{V1}prompts/", views.Prompts.as_view(), name="api-prompts"),

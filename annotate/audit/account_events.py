@@ -6,9 +6,9 @@ from allauth.account import signals as account
 from allauth.mfa import signals as second_step
 from allauth.socialaccount import signals as social
 from django.contrib.auth import signals as auth
-from django.contrib.auth.models import User
 
 from annotate.audit.operations import record
+from annotate.models.accounts import User
 from annotate.models.audit import Action
 
 

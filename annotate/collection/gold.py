@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from annotate.collection.gold_rules import close_scores, same_order
 from annotate.collection.slots import free_slots, retake_slots
-from annotate.models.choices import AssignmentState, Part, Purpose, Standing
+from annotate.models.choices import AssignmentState, Part, Purpose, RaterStatus
 from annotate.models.gold import KnownAnswer
 from annotate.models.judgements import Judgement
 from annotate.models.members import Membership
@@ -25,10 +25,10 @@ FEWEST_GOLD = 4
 NO_LIMIT = 32_767
 
 
-STANDING = {
-    GoldRule.WARN: Standing.WARNED,
-    GoldRule.PAUSE: Standing.PAUSED,
-    GoldRule.EXCLUDE: Standing.EXCLUDED,
+STATUS = {
+    GoldRule.WARN: RaterStatus.WARNED,
+    GoldRule.PAUSE: RaterStatus.PAUSED,
+    GoldRule.EXCLUDE: RaterStatus.EXCLUDED,
 }
 
 
@@ -150,11 +150,11 @@ def grade(*, rater: Membership) -> None:
     if rater.quiz_passed is None:
         rater.quiz_passed = _quiz_result(rater)
     right = results_of(rater, Purpose.GOLD)
-    excluded = rater.standing == Standing.EXCLUDED
+    excluded = rater.status == RaterStatus.EXCLUDED
     if not excluded and len(right) >= FEWEST_GOLD and sum(right) / len(right) < study.gold_minimum:
-        rater.standing = STANDING[GoldRule(study.gold_rule)]
-    rater.save(update_fields=["quiz_passed", "standing"])
-    if rater.standing == Standing.EXCLUDED and not excluded:
+        rater.status = STATUS[GoldRule(study.gold_rule)]
+    rater.save(update_fields=["quiz_passed", "status"])
+    if rater.status == RaterStatus.EXCLUDED and not excluded:
         free_slots(rater)
 
 
@@ -177,7 +177,7 @@ def _quiz_result(rater: Membership) -> bool | None:
 def reinstate(*, rater: Membership) -> None:
     """A manager lets a rater go on, who was warned, paused, excluded or failed the quiz."""
     rater = Membership.objects.select_for_update(no_key=True, of=("self",)).get(pk=rater.pk)
-    if rater.standing == Standing.EXCLUDED:
+    if rater.status == RaterStatus.EXCLUDED:
         retake_slots(rater)
     Membership.objects.filter(pk=rater.pk, quiz_passed=False).update(quiz_passed=True)
-    Membership.objects.filter(pk=rater.pk).update(standing=Standing.GOOD, reinstated_at=timezone.now())
+    Membership.objects.filter(pk=rater.pk).update(status=RaterStatus.GOOD, reinstated_at=timezone.now())

@@ -110,7 +110,7 @@ def _lease_next(rater: Membership, beyond: Collection[int]) -> Assignment | None
     if study.closed_at is None:
         # The one on the screen was fetched ahead, maybe long before it was shown: its time begins now, too.
         Assignment.objects.filter(pk__in=[one.pk for one in held]).update(expires_at=_lease_end(rater))
-    if not rater.active or not study.active or rater.barred or len(held) >= MOST_HELD:
+    if not rater.active or not study.active or rater.blocked or len(held) >= MOST_HELD:
         return None
     if rater.quiz_passed is None and (quiz := quiz_of(rater)).exists():
         if task := quiz.unseen_by(rater).order_by("id").first():

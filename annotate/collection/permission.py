@@ -3,7 +3,7 @@
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from annotate.models.choices import AssignmentState, Kind, Standing
+from annotate.models.choices import AssignmentState, Kind, RaterStatus
 from annotate.models.members import Membership
 from annotate.models.studies import Study
 from annotate.models.tasks import Assignment
@@ -23,7 +23,7 @@ def check_takes_part(rater: Membership) -> None:
     """Raises PalateError when the rater was erased, removed or excluded."""
     if not rater.active or rater.kind == Kind.ERASED:
         raise PalateError(_("You no longer take part in this study. Nothing was stored."))
-    if rater.standing == Standing.EXCLUDED:
+    if rater.status == RaterStatus.EXCLUDED:
         raise PalateError(_("You have been excluded from this study: no further answers are taken."))
 
 
@@ -36,7 +36,7 @@ def check_may_answer(rater: Membership, assignment: Assignment) -> None:
 
 
 def may_correct(rater: Membership) -> bool:
-    return rater.active and rater.standing != Standing.EXCLUDED and rater.study.closed_at is None
+    return rater.active and rater.status != RaterStatus.EXCLUDED and rater.study.closed_at is None
 
 
 def check_may_correct(rater: Membership) -> None:

@@ -44,12 +44,12 @@ def put_forward(
     made = create_tasks(study=study, response_sets=new)
     ours = Task.objects.filter(study=study)
     for keys in _batches([task_key([response.pk for response in pair]) for pair in new]):
-        ours.filter(key__in=keys).update(unplanned=True)
+        ours.filter(key__in=keys).update(ad_hoc=True)
     ids = {key: pk for keys in _batches(order) for key, pk in ours.filter(key__in=keys).values_list("key", "pk")}
     before = ours.with_free_slot().filter(priority__gte=LOWEST_CHOSEN)
     _lock([*ids.values(), *before.values_list("pk", flat=True)])
     # What was chosen, but has reached nobody, was not chosen in the end.
-    before.filter(slots_taken=0).exclude(Q(chosen_by=ChosenBy.RANDOM) | Q(unplanned=True)).update(chosen_by="")
+    before.filter(slots_taken=0).exclude(Q(chosen_by=ChosenBy.RANDOM) | Q(ad_hoc=True)).update(chosen_by="")
     before.update(priority=Case(When(round=None, then=Value(0)), default=Value(ROUND_PRIORITY)))
     tasks = [Task(pk=ids[key], priority=LOWEST_CHOSEN + n) for n, key in enumerate(reversed(order))]
     Task.objects.bulk_update(tasks, ["priority"], batch_size=BATCH)

@@ -79,7 +79,7 @@ def _task(of: Task, own: Response, original: Response) -> Task:
     task, made = Task.objects.get_or_create(
         study=of.study,
         key=task_key([own.pk, original.pk]),
-        defaults={"prompt_id": of.prompt_id, "replication": 0, "unplanned": True},
+        defaults={"prompt_id": of.prompt_id, "replication": 0, "ad_hoc": True},
     )
     if made:
         TaskResponse.objects.bulk_create(

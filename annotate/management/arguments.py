@@ -4,10 +4,9 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib.auth.models import User
-
 from annotate.exchange.importers.column_mapping import parse_scale
 from annotate.members.operations import check_owner, own
+from annotate.models.accounts import User
 from annotate.models.studies import Study
 from core.command import PalateCommand
 from core.errors import PalateError

@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 
-from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -16,6 +15,7 @@ from django.utils.translation import ngettext
 
 from annotate.collection.permission import locked_rater
 from annotate.collection.slots import end_leases
+from annotate.models.accounts import User
 from annotate.models.choices import Role
 from annotate.models.members import MAX_USES, Invitation, Membership
 from annotate.models.studies import Study

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
 
+from annotate.models.accounts import User
 from annotate.models.api import ApiToken
 from annotate.models.choices import Role
 from annotate.models.members import Membership

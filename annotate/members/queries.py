@@ -61,7 +61,7 @@ def rating_memberships_of(user: Any) -> QuerySet[Membership, Any]:
 
 def progress_of(rater: Membership) -> Progress:
     """A task that the rater holds at the moment counts as open."""
-    waiting = _waiting(rater) if rater.study.active and not rater.barred else 0
+    waiting = _waiting(rater) if rater.study.active and not rater.blocked else 0
     held = rater.assignments.live().count()
     own = rater.judgements.live().asked_for()
     newest = own.filter(seconds__isnull=False).order_by("-id").values_list("seconds", flat=True)[:NEWEST]
@@ -80,7 +80,7 @@ def progress_of_all(raters: Sequence[Membership]) -> dict[int, Progress]:
     judged = dict(own.values_list("rater").annotate(n=Count("pk")))
     live = Assignment.objects.live().filter(rater__in=ids).order_by()
     held = dict(live.values_list("rater").annotate(n=Count("pk")))
-    waiting = _waiting_of_all([rater for rater in raters if rater.study.active and not rater.barred])
+    waiting = _waiting_of_all([rater for rater in raters if rater.study.active and not rater.blocked])
     return {
         pk: Progress(judged=judged.get(pk, 0), open=min(waiting.get(pk, 0) + held.get(pk, 0), MANY + 1)) for pk in ids
     }

@@ -1,5 +1,6 @@
 """The tables of the web app, gathered from its slices so that Django finds them."""
 
+from annotate.models.accounts import User
 from annotate.models.api import ApiToken, IdempotencyKey
 from annotate.models.audit import Entry
 from annotate.models.choices import Role
@@ -40,5 +41,6 @@ __all__ = [
     "Study",
     "Task",
     "TaskResponse",
+    "User",
     "Webhook",
 ]

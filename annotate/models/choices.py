@@ -57,7 +57,7 @@ class Kind(models.TextChoices):
     MACHINE = "machine", _("machine judge")
 
 
-class Standing(models.TextChoices):
+class RaterStatus(models.TextChoices):
     """What a rater's known answers have led to."""
 
     GOOD = "good", _("good")

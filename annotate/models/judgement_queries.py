@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import models
 
-from annotate.models.choices import ChosenBy, Kind, Part, Purpose, Standing
+from annotate.models.choices import ChosenBy, Kind, Part, Purpose, RaterStatus
 from annotate.models.selection import KINDS, JudgementSelection, Who
 
 
@@ -23,7 +23,7 @@ class JudgementQuerySet(models.QuerySet[Any]):
     def counted(self) -> "JudgementQuerySet":
         """What models learn from: without repeats, tasks with a known answer, excluded raters and machines."""
         counted = self.live().without_machines().exclude(part=Part.REPEAT).filter(task__purpose=Purpose.COLLECT)
-        return counted.exclude(rater__standing=Standing.EXCLUDED)
+        return counted.exclude(rater__status=RaterStatus.EXCLUDED)
 
     def without_machines(self) -> "JudgementQuerySet":
         """What machine judges say is never mixed with what people, or simulated raters, do."""
@@ -58,4 +58,4 @@ class JudgementQuerySet(models.QuerySet[Any]):
 
     def of_raters(self, selection: JudgementSelection) -> "JudgementQuerySet":
         """The same, on tasks with a known answer, too."""
-        return self.live().filter(part=selection.part).exclude(rater__standing=Standing.EXCLUDED).by(selection.who)
+        return self.live().filter(part=selection.part).exclude(rater__status=RaterStatus.EXCLUDED).by(selection.who)

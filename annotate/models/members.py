@@ -5,7 +5,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from annotate.models.choices import Kind, Role, Standing
+from annotate.models.choices import Kind, RaterStatus, Role
 
 # People who may join by one invitation.
 MAX_USES = 10_000
@@ -30,7 +30,7 @@ class Membership(models.Model):
     )
     # What a rater says of themselves, one of the study's rater_groups; shown only of many together.
     declared_group = models.CharField(max_length=100, blank=True)
-    standing = models.CharField(max_length=10, choices=Standing, default=Standing.GOOD)
+    status = models.CharField(max_length=10, choices=RaterStatus, default=RaterStatus.GOOD)
     reinstated_at = models.DateTimeField(null=True, blank=True)
     instructions_read = models.PositiveIntegerField(default=0, help_text=_("The newest version that was confirmed."))
     consented_version = models.PositiveIntegerField(default=0, help_text=_("The newest consent that was given."))
@@ -67,9 +67,9 @@ class Membership(models.Model):
         return f"r{self.pk}"
 
     @property
-    def barred(self) -> bool:
+    def blocked(self) -> bool:
         """Whether tasks are withheld from the rater until a manager decides."""
-        return self.standing in (Standing.PAUSED, Standing.EXCLUDED) or self.quiz_passed is False
+        return self.status in (RaterStatus.PAUSED, RaterStatus.EXCLUDED) or self.quiz_passed is False
 
     @property
     def manages(self) -> bool:

@@ -33,7 +33,7 @@ class Prompt(models.Model):
     group = models.CharField(max_length=200, blank=True)
     split = models.CharField(max_length=10, choices=Split)
     reference = models.TextField(blank=True, help_text=_("A known good answer, where there is one."))
-    beside = models.TextField(blank=True, help_text=_("Shown to raters beside it: facts to check, a policy to follow."))
+    context = models.TextField(blank=True, help_text=_("Shown to raters with it: facts to check, a policy to follow."))
     audience = ArrayField(
         models.CharField(max_length=50),
         default=list,

@@ -30,7 +30,7 @@ class Task(models.Model):
         help_text=_("Tags that a rater needs, all of them; none for everybody."),
     )
     chosen_by = models.CharField(max_length=12, choices=ChosenBy, blank=True, default="")
-    unplanned = models.BooleanField(
+    ad_hoc = models.BooleanField(
         default=False, help_text=_("Made by next_tasks: none of the study's own, from which random ones are drawn.")
     )
     withdrawn = models.BooleanField(default=False)

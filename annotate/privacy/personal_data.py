@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
-from django.contrib.auth.models import User
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 
 from annotate.audit.operations import record
+from annotate.models.accounts import User
 from annotate.models.audit import Action
 from annotate.models.choices import Part
 from annotate.models.judgements import Judgement
@@ -32,6 +32,9 @@ class Section:
 TASK = ("task__study__slug", "task", "task__prompt__external_id")
 ANSWER = ("shown", "ranks", "scores", "strength", "unacceptable", "label", "confidence", "comment")
 SECTIONS = {
+    "changes_as_operator": Section(
+        "admin.LogEntry", "user", ("action_time", "action_flag", "object_repr", "change_message")
+    ),
     "memberships": Section(
         "annotate.Membership",
         "user",
@@ -44,7 +47,7 @@ SECTIONS = {
                 "active",
                 "tags",
                 "declared_group",
-                "standing",
+                "status",
                 "quiz_passed",
             ),
             *("instructions_read", "consented_version", "consented_at", "made_account", "created_at"),

@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 
 from allauth.account.adapter import get_adapter
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import ngettext
 
+from annotate.models.accounts import User
 from annotate.models.sign_in import CounterKind, FailureCounter
 from annotate.sign_in.devices import known_device
 from core.errors import LimitReached

@@ -1,9 +1,10 @@
 """Ending sessions."""
 
 from allauth.usersessions.models import UserSession
-from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import transaction
+
+from annotate.models.accounts import User
 
 
 @transaction.atomic

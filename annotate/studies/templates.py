@@ -12,7 +12,7 @@ from annotate.models.studies import Method, TextFormat
 
 @dataclass(frozen=True)
 class StudyTemplate:
-    """prompt, responses, beside and reference are an example for the preview; a comparison shows the first two
+    """prompt, responses, context and reference are an example for the preview; a comparison shows the first two
     responses, a score the first."""
 
     key: str
@@ -24,7 +24,7 @@ class StudyTemplate:
     responses: Sequence[Any]
     criteria: Sequence[Mapping[str, Any]] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
-    beside: Any = ""
+    context: Any = ""
     reference: Any = ""
 
     def fields(self) -> dict[str, Any]:
@@ -107,7 +107,7 @@ TEMPLATES = (
         ),
         prompt=_("Write a note for the readers of the town library: new hours from March on."),
         responses=(_("Dear readers, from March on we are open until nine on Thursdays. See you soon!"),),
-        beside=_("- Closed on Mondays from March on.\n- Open until nine on Thursdays."),
+        context=_("- Closed on Mondays from March on.\n- Open until nine on Thursdays."),
         criteria=(
             {
                 "key": "facts",
@@ -259,7 +259,7 @@ TEMPLATES = (
             _("Parcels are sometimes late. Please be patient and have a nice day!"),
             _("Which order do you mean?"),
         ),
-        beside=_(
+        context=_(
             "- A parcel that is two days late or more is sent again by express, free of charge.\n"
             "- Money back only when the customer asks for it.\n"
             "- No discounts on other orders."

@@ -15,7 +15,7 @@ from attack.texts import forget_failures
 
 def account(instance: Instance, name: str) -> Any:
     """A new account with PASSWORD."""
-    from django.contrib.auth.models import User
+    from annotate.models.accounts import User
 
     return User.objects.create_user(username=name, password=PASSWORD)
 

@@ -55,7 +55,7 @@ def close(instance: Instance, study: Any) -> None:
 
 
 def exclude(instance: Instance, study: Any) -> None:
-    study.memberships.filter(role="rater").update(standing="excluded")
+    study.memberships.filter(role="rater").update(status="excluded")
 
 
 def remove(instance: Instance, study: Any) -> None:
@@ -213,8 +213,7 @@ def changes_in_the_log(instance: Instance) -> None:
 
 
 def accounts_in_the_log(instance: Instance) -> None:
-    from django.contrib.auth.models import User
-
+    from annotate.models.accounts import User
     from annotate.models.api import ApiToken
     from annotate.models.audit import Entry
 

@@ -146,7 +146,7 @@ class Instance:
 
     def member(self, study: Any, role: str = "rater", *, superuser: bool = False) -> Visitor:
         """A new account that takes part in the study, signed in."""
-        from django.contrib.auth.models import User
+        from annotate.models.accounts import User
 
         name = f"{study.slug}-{role}-{study.memberships.count()}"
         (session,) = make_members(study, 1, name=name)
@@ -158,9 +158,8 @@ class Instance:
 
     def program(self, study: Any) -> Visitor:
         """A program with a token of the study's owner that may do everything."""
-        from django.contrib.auth.models import User
-
         from annotate.api.tokens import make_token
+        from annotate.models.accounts import User
         from annotate.models.api import Scope
         from annotate.models.members import Membership
 

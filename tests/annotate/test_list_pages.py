@@ -125,7 +125,7 @@ def test_ten_take_as_many_queries_as_one(client, manager):
 def test_the_study_list_says_what_each_rating_page_says(manager):
     study = manager.study
     tagged, plain = MembershipFactory(study=study, tags=["de"]), MembershipFactory(study=study)
-    paused = MembershipFactory(study=study, standing="paused")
+    paused = MembershipFactory(study=study, status="paused")
     foreign = MembershipFactory(study=StudyFactory(active=False))
     for task in TaskFactory.create_batch(6, study=study, replication=2)[:2]:
         Task.objects.filter(pk=task.pk).update(audience=["de"])

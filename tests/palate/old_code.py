@@ -10,13 +10,13 @@ import django
 django.setup()
 
 from django.apps import apps  # noqa: E402
-from django.contrib.auth.models import User  # noqa: E402
 from django.db import transaction  # noqa: E402
 from django.test import Client  # noqa: E402
 
 from annotate.api.uploads import add_prompts, add_responses  # noqa: E402
 from annotate.collection.judgements import Answer, correct, submit  # noqa: E402
 from annotate.collection.leases import give_back, lease_next, skip  # noqa: E402
+from annotate.models.accounts import User  # noqa: E402
 from annotate.models.judgements import Judgement  # noqa: E402
 from annotate.models.members import Membership  # noqa: E402
 from annotate.models.studies import Study  # noqa: E402

@@ -30,7 +30,7 @@ def ask_writing(rng: random.Random) -> Asked:
     }
     text = "请给{place}的来宾写一则通知：{time}开门，{day}闭馆，{extra}。"
     beside = "- {place}**{time}**开门。\n- **{day}**闭馆。\n- {extra}。"
-    return Asked(text.format(**facts), beside=beside.format(**facts), facts=facts)
+    return Asked(text.format(**facts), context=beside.format(**facts), facts=facts)
 
 
 def answer_writing(asked: Asked, rng: random.Random) -> str:
@@ -69,7 +69,7 @@ def ask_service(rng: random.Random) -> Asked:
         "客服：很抱歉。请问您是什么时候买的？",
         f"客户：{when}{rng.choice(PLEAS)}",
     )
-    return Asked("\n\n".join(turns), beside=POLICY, facts={"item": item, "age": age})
+    return Asked("\n\n".join(turns), context=POLICY, facts={"item": item, "age": age})
 
 
 def answer_service(asked: Asked, rng: random.Random) -> str:

@@ -9,5 +9,5 @@ class Asked:
 
     text: str
     reference: str = ""
-    beside: str = ""
+    context: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)

@@ -45,7 +45,7 @@ def ask(rng: random.Random) -> Asked:
         "Assistant: I am sorry to hear that. When did you buy it?",
         f"Customer: {when} {rng.choice(PLEAS)}",
     )
-    return Asked("\n\n".join(turns), beside=POLICY, facts={"item": item, "age": age})
+    return Asked("\n\n".join(turns), context=POLICY, facts={"item": item, "age": age})
 
 
 def answer(asked: Asked, rng: random.Random) -> str:

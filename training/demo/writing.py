@@ -34,7 +34,7 @@ def ask(rng: random.Random) -> Asked:
     }
     text = "Write a note to the visitors of the {place}. It opens at {time} and is closed on {day}; {extra}."
     beside = "- The {place} opens at **{time}**.\n- It is closed on **{day}**.\n- Also: {extra}."
-    return Asked(text.format(**facts), beside=beside.format(**facts), facts=facts)
+    return Asked(text.format(**facts), context=beside.format(**facts), facts=facts)
 
 
 def answer(asked: Asked, rng: random.Random) -> str:

@@ -73,7 +73,7 @@ def add_prompts(study: Study, prompts: list[Asked]) -> None:
                 external_id=f"demo-{number}",
                 text=asked.text,
                 reference=asked.reference,
-                beside=asked.beside,
+                context=asked.context,
                 split=split_of(f"demo-{number}", validation_share=study.validation_share, test_share=study.test_share),
             )
             for number, asked in enumerate(prompts)

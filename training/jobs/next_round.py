@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Max
 from django.utils.translation import gettext
@@ -13,6 +12,7 @@ from django.utils.translation import gettext
 from annotate.audit.operations import record
 from annotate.collection.leases import create_tasks
 from annotate.exchange.exporters.records import engine_prompt
+from annotate.models.accounts import User
 from annotate.models.audit import Action
 from annotate.models.prompts import Prompt, Response
 from annotate.models.studies import Study

@@ -52,11 +52,11 @@ def tasks_of(study: Study, split: str) -> tuple[list[Candidate], list[Candidate]
         "response",
     )
     found: tuple[list[Candidate], list[Candidate]] = ([], [])
-    for (key, prompt, by, taken, wanted, unplanned), own in groupby(rows.iterator(), key=lambda row: row[:6]):
+    for (key, prompt, by, taken, wanted, ad_hoc), own in groupby(rows.iterator(), key=lambda row: row[:6]):
         responses = tuple(row[6] for row in own)
         numbers = tuple(texts[pk] for pk in responses)
         if len(set(numbers)) == len(numbers):
-            found[unplanned].append(
+            found[ad_hoc].append(
                 Candidate(key, prompt, responses, numbers, by == ChosenBy.RANDOM, taken == 0, taken < wanted)
             )
     return found

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.audit.operations import record
+from annotate.models.accounts import User
 from annotate.models.audit import Action
 from annotate.models.selection import JudgementSelection, Who
 from core.errors import PalateError

@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import translation
 
 from annotate.audit.operations import Actor, record
+from annotate.models.accounts import User
 from annotate.models.audit import Action
 from annotate.models.studies import Study
 from core.errors import PalateError

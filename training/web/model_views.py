@@ -5,7 +5,6 @@ from itertools import pairwise, zip_longest
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -13,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from annotate.audit.operations import record
+from annotate.models.accounts import User
 from annotate.models.audit import Action
 from annotate.web.access import managed_study
 from annotate.web.plot_files import file_response

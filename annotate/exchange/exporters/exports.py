@@ -24,7 +24,7 @@ RAW = {
     "instructions_version": "int",
     "rater": "text",
     "rater_kind": "text",
-    "rater_standing": "text",
+    "rater_status": "text",
     "device": "text",
     "prompt_id": "text",
     "group": "text",
@@ -111,7 +111,7 @@ def raw_rows(study: Study, split: str = "all") -> Iterator[Row]:
     fields = (
         *("id", "live", "supersedes", "made_at", "part", "task__purpose"),
         *("task__chosen_by", "instructions_version"),
-        *("rater", "rater__kind", "rater__standing", "device"),
+        *("rater", "rater__kind", "rater__status", "device"),
         *("shown", "ranks", "scores", "strength", "unacceptable", "label", "confidence", "comment", "seconds"),
         "order_known",
     )

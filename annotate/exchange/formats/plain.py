@@ -25,7 +25,7 @@ AUTHORS = ("author", "model", "model_name", "generator")
 
 
 def prompts(row: Row) -> list[Bundle]:
-    """prompt (or text), and where wanted prompt_id, group, split, reference, beside, audience."""
+    """prompt (or text), and where wanted prompt_id, group, split, reference, context, audience."""
     if row.has("text") and not row.has("prompt"):
         text = row.text("text")
         return [bundle_of(row, [{"role": "user", "content": text}], ())]

@@ -86,7 +86,7 @@ def bundle_of(row: Row, messages: Sequence[Message], responses: Sequence[Written
         group=row.name("group", required=False),
         split=row.name("split", required=False),
         reference=row.text("reference", required=False),
-        beside=row.text("beside", required=False),
+        context=row.text("context", required=False),
         audience=row.tags("audience"),
         **rest,
     )

@@ -40,7 +40,7 @@ def raw(row: Row) -> list[Bundle]:
         scores={key: [(own.values["scores"] or {}).get(key, nan) for own in rows] for key in told["scores"] or {}},
         rater=first.name("rater"),
         kind=Kind.SIMULATED if told["rater_kind"] == Kind.SIMULATED else Kind.IMPORTED,
-        standing=first.name("rater_standing", required=False),
+        status=first.name("rater_status", required=False),
         strength=told["strength"],
         unacceptable=[bool(own.values["unacceptable"]) for own in rows],
         label=first.name("label", required=False),

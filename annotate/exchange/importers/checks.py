@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from annotate.exchange.files.rows import EARLIEST, Row, brief, is_number, is_past, storable
 from annotate.exchange.importers.import_records import MOST_RESPONSES, Bundle, Said, dense
-from annotate.models.choices import ChosenBy, Part, Purpose, Standing
+from annotate.models.choices import ChosenBy, Part, Purpose, RaterStatus
 from annotate.models.judgements import MOST_SECONDS
 from annotate.models.prompts import Split
 
@@ -93,9 +93,9 @@ def _check_said(bundle: Bundle, said: Said, known: set[str]) -> None:
         row.fail("at", wanted, value=said.at, year=EARLIEST.year)
     if said.part not in Part.values:
         row.fail("part", _("%(value)r; expected one of %(known)s"), value=said.part, known=", ".join(Part.values))
-    if said.standing and said.standing not in Standing.values:
+    if said.status and said.status not in RaterStatus.values:
         wanted = _("%(value)r; expected one of %(known)s")
-        row.fail("rater_standing", wanted, value=said.standing, known=", ".join(Standing.values))
+        row.fail("rater_status", wanted, value=said.status, known=", ".join(RaterStatus.values))
     if said.rater is not None and not 0 < len(said.rater) <= MOST_NAME:
         wanted = _("has %(length)d characters; expected 1 to %(most)d")
         row.fail("rater", wanted, length=len(said.rater), most=MOST_NAME)

@@ -11,7 +11,7 @@ from annotate.exchange.formats.plain import SCORE
 from core.errors import PalateError
 
 FIELDS = (
-    *("prompt", "system", "history", "reference", "beside", "prompt_id", "group", "split", "audience"),
+    *("prompt", "system", "history", "reference", "context", "prompt_id", "group", "split", "audience"),
     *("chosen", "rejected", "completion", "label"),
     *("response", "response_id", "author", "response_a", "response_b", "author_a", "author_b", "winner", "strength"),
     *("responses", "ranks", "text", "rating"),

@@ -37,7 +37,7 @@ class Said:
     scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
     rater: str | None = None
     kind: str = Kind.IMPORTED
-    standing: str = ""
+    status: str = ""
     strength: int | None = None
     unacceptable: Sequence[bool] = ()
     label: str = ""
@@ -70,7 +70,7 @@ class Bundle:
     split: str = ""
     divided: bool = False
     reference: str = ""
-    beside: str = ""
+    context: str = ""
     audience: Sequence[str] = ()
     purpose: str = Purpose.COLLECT
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from annotate.exchange.importers.studies import study_for_import
 from annotate.exchange.importers.writer import Writer, chunks
 from annotate.models.prompts import Split
 
-FIELDS = {"prompt_id", "text", "prompt", "group", "debate", "split", "reference", "beside", "audience"}
+FIELDS = {"prompt_id", "text", "prompt", "group", "debate", "split", "reference", "context", "audience"}
 COLUMNS_OF_SPLITS = {"train", "validation", "test"}
 Report = Callable[[int, int], None]
 
@@ -72,7 +72,7 @@ def _prompts_of(row: Row, group_by: str) -> list[Bundle]:
             group=_group(row, group_by),
             split=row.name("split", required=False),
             reference=row.text("reference", required=False),
-            beside=row.text("beside", required=False),
+            context=row.text("context", required=False),
             audience=row.tags("audience"),
         )
     ]

@@ -14,7 +14,7 @@ from annotate.exchange.importers.analyze_tables import Growth
 from annotate.exchange.importers.bulk_copy import copy_in
 from annotate.exchange.importers.import_records import Bundle, Said
 from annotate.exchange.importers.known_judgements import IMPORT, KnownJudgements, submission_of
-from annotate.models.choices import Kind, Part, Standing
+from annotate.models.choices import Kind, Part, RaterStatus
 from annotate.models.judgements import Device, Judgement
 from annotate.models.members import Membership
 from annotate.models.prompts import Prompt, Response, split_of
@@ -138,7 +138,7 @@ class Writer:
             group=bundle.group,
             split=split,
             reference=bundle.reference,
-            beside=bundle.beside,
+            context=bundle.context,
             audience=list(bundle.audience),
         )
 
@@ -185,7 +185,7 @@ class Writer:
         shown = [[ids[prompts[bundle.prompt_id], name] for name in said.shown] for bundle, said in judged]
         tasks = self._tasks(judged, prompts, shown)
         names = [self._rater_name(said, pks) for (_, said), pks in zip(judged, shown, strict=True)]
-        self._know_raters({(said.kind, name): said.standing for (_, said), name in zip(judged, names, strict=True)})
+        self._know_raters({(said.kind, name): said.status for (_, said), name in zip(judged, names, strict=True)})
         waiting: list[tuple[Judgement, str]] = []
         answers = KnownJudgements(self.study, set(tasks.values()), {said.external_id for _, said in judged})
         for (bundle, said), pks, name in sorted(zip(judged, shown, names, strict=True), key=_when):
@@ -280,7 +280,7 @@ class Writer:
             return
         Membership.objects.bulk_create(
             (
-                Membership(study=self.study, external_id=name, kind=kind, standing=standing or Standing.GOOD)
+                Membership(study=self.study, external_id=name, kind=kind, status=standing or RaterStatus.GOOD)
                 for (kind, name), standing in sorted(missing.items())
             ),
             ignore_conflicts=True,

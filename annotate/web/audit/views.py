@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
@@ -14,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from annotate.audit.operations import record
 from annotate.exchange.files.tables import Table, csv_lines
+from annotate.models.accounts import User
 from annotate.models.audit import Action, Entry
 from annotate.web.access import managed_study
 

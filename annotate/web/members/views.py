@@ -5,7 +5,6 @@ from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import SetPasswordForm
-from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordResetConfirmView
 from django.db import transaction
 from django.db.models import Count, Q
@@ -20,6 +19,7 @@ from annotate.collection.gold import reinstate
 from annotate.members import operations
 from annotate.members.erasure import erase_member
 from annotate.members.passwords import password_links, password_path
+from annotate.models.accounts import User
 from annotate.models.audit import Action
 from annotate.models.choices import Kind
 from annotate.models.members import Invitation, Membership

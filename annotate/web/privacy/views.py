@@ -1,11 +1,11 @@
 """Where a person gets everything that is stored about them."""
 
 from allauth.account.decorators import reauthentication_required
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
+from annotate.models.accounts import User
 from annotate.privacy.personal_data import export_personal_data
 
 

@@ -3,7 +3,7 @@
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotate.models.choices import Standing
+from annotate.models.choices import RaterStatus
 from annotate.models.judgements import Judgement
 from annotate.models.members import Membership
 from annotate.models.selection import JudgementSelection
@@ -13,7 +13,7 @@ def notices(judgement: Judgement, *, before: Membership) -> list[str]:
     """Sentences about an answer that was just stored; `before` is the rater as it was before it."""
     now = judgement.rater
     said = []
-    if now.standing != before.standing and now.standing == Standing.WARNED:
+    if now.status != before.status and now.status == RaterStatus.WARNED:
         said.append(_("Several of your last answers differ from known ones. Please read the instructions again."))
     said += quiz_notices(before, now)
     if before.study.show_agreement and (others := _others(judgement)):

@@ -2,7 +2,6 @@
 
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -10,6 +9,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from annotate.audit.operations import recorded
+from annotate.models.accounts import User
 from annotate.models.audit import Action
 from annotate.sign_in.operations import end_sessions
 

@@ -18,7 +18,7 @@ def preview(study: Study, criteria: Sequence[Criterion], *, template: str = "") 
     prompt, responses = _own_example(study) if study.pk else (Prompt(), [])
     if not responses:
         example = BY_KEY.get(template) or next(t for t in TEMPLATES if t.method == study.method)
-        words = {"text": example.prompt, "beside": example.beside, "reference": example.reference}
+        words = {"text": example.prompt, "context": example.context, "reference": example.reference}
         prompt = Prompt(**{name: str(value) for name, value in words.items()})
         responses = example.shown(study.method, study.rank_size)
     form = AnswerForm(k=len(responses), study=study, criteria=criteria)

@@ -3,7 +3,6 @@
 from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from annotate.api import tokens as operations
 from annotate.audit.operations import recorded
+from annotate.models.accounts import User
 from annotate.models.api import ApiToken, Scope
 from annotate.models.audit import Action
 from core.errors import PalateError

@@ -24,6 +24,7 @@ from psycopg import OperationalError
 from core.embedded_postgres.server import is_running, revive
 from core.errors import PalateError
 from palate import terminal
+from palate.old_database import check_release
 from palate.supervisor import Supervisor, sole_holder
 from training.management.demo_studies import ACCOUNTS, PASSWORD
 
@@ -46,7 +47,9 @@ class Command(BaseCommand):
             signal.signal(stop, signal.default_int_handler)
         try:
             with sole_holder(Path(settings.VAR_DIR) / "up.lock"):
+                check_release()
                 call_command("migrate", verbosity=0, stdout=self.stdout)
+                call_command("collectstatic", verbosity=0, interactive=False, stdout=self.stdout)
                 if not options["no_demo"]:
                     call_command("demo", stdout=self.stdout)
                 self._serve(options["host"], _free_port(options["host"], options["port"]))

@@ -23,7 +23,7 @@ def bodies(study):
     shares = {"validation_share": 0.1, "test_share": 0.1, "replication": 3}
     texts = {"instructions": "I", "label_question": "L?", "labels": ["yes"], "ask_confidence": True}
     response = {"response": "A", "author": "m"}
-    prompt = {"prompt": "Q", "prompt_id": "1", "group": "g", "split": "train", "reference": "r", "beside": "b"}
+    prompt = {"prompt": "Q", "prompt_id": "1", "group": "g", "split": "train", "reference": "r", "context": "b"}
     judgement = {
         "judgement_id": "1",
         "prompt_id": task.prompt.external_id,

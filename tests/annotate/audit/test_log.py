@@ -5,7 +5,6 @@ import io
 
 import pytest
 from allauth.usersessions.models import UserSession
-from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import DataError, IntegrityError, connection, transaction
@@ -19,6 +18,7 @@ from annotate.collection.gold import set_known_answer
 from annotate.collection.leases import lease_next
 from annotate.members.erasure import erase_member
 from annotate.members.passwords import password_path
+from annotate.models.accounts import User
 from annotate.models.api import Scope
 from annotate.models.audit import Action, Entry
 from annotate.studies.operations import erase_study

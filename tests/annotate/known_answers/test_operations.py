@@ -15,7 +15,7 @@ from annotate.collection.gold import (
 from annotate.collection.judgements import Answer, submit
 from annotate.collection.leases import lease_next, skip
 from annotate.exchange.exporters.exports import pair_rows
-from annotate.models.choices import Purpose, Standing
+from annotate.models.choices import Purpose, RaterStatus
 from annotate.models.judgements import Judgement
 from annotate.models.studies import GoldRule
 from annotate.models.tasks import Task
@@ -160,30 +160,30 @@ class TestGold:
 
     def test_a_few_wrong_answers_say_nothing_yet(self, study, rater):
         self.fail(study, rater, times=FEWEST_GOLD - 1)
-        assert rater.standing == Standing.GOOD
+        assert rater.status == RaterStatus.GOOD
 
     def test_enough_right_answers_leave_the_rater_alone(self, study, rater):
         for _ in range(FEWEST_GOLD):
             known(study)
             answer(rater, RIGHT)
         rater.refresh_from_db()
-        assert rater.standing == Standing.GOOD
+        assert rater.status == RaterStatus.GOOD
         assert results_of(rater, Purpose.GOLD) == [True] * FEWEST_GOLD
 
     @pytest.mark.parametrize(
-        ("rule", "standing", "goes_on"),
+        ("rule", "status", "goes_on"),
         [
-            (GoldRule.WARN, Standing.WARNED, True),
-            (GoldRule.PAUSE, Standing.PAUSED, False),
-            (GoldRule.EXCLUDE, Standing.EXCLUDED, False),
+            (GoldRule.WARN, RaterStatus.WARNED, True),
+            (GoldRule.PAUSE, RaterStatus.PAUSED, False),
+            (GoldRule.EXCLUDE, RaterStatus.EXCLUDED, False),
         ],
     )
-    def test_the_studys_rule_is_kept(self, study, rater, rule, standing, goes_on):
+    def test_the_studys_rule_is_kept(self, study, rater, rule, status, goes_on):
         study.gold_rule = rule
         study.save()
         self.fail(study, rater)
         TaskFactory(study=study)
-        assert rater.standing == standing
+        assert rater.status == status
         assert (lease_next(rater=rater) is not None) == goes_on
 
     def test_the_votes_of_an_excluded_rater_stay_and_do_not_count(self, study, rater):
@@ -202,7 +202,7 @@ class TestGold:
         self.fail(study, rater)
         reinstate(rater=rater)
         rater.refresh_from_db()
-        assert (rater.standing, results_of(rater, Purpose.GOLD)) == (Standing.GOOD, [])
+        assert (rater.status, results_of(rater, Purpose.GOLD)) == (RaterStatus.GOOD, [])
         TaskFactory(study=study)
         assert lease_next(rater=rater) is not None
 

@@ -4,13 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from annotate.members.operations import invite, join
-from annotate.models.choices import Standing
+from annotate.models.accounts import User
+from annotate.models.choices import RaterStatus
 from annotate.models.members import Invitation, Membership
 from annotate.studies.operations import close_study
 from core.errors import LimitReached, PalateError
@@ -212,7 +212,7 @@ class TestMembers:
         assert member.tags == ["de", "fr"]
 
     def test_a_stopped_rater_may_go_on(self, client, study, manager):
-        member = MembershipFactory(study=study, standing=Standing.PAUSED, quiz_passed=False)
+        member = MembershipFactory(study=study, status=RaterStatus.PAUSED, quiz_passed=False)
         client.post(reverse("study-member-let-go-on", args=["shop", member.pk]))
         member.refresh_from_db()
-        assert (member.standing, member.quiz_passed, member.barred) == (Standing.GOOD, True, False)
+        assert (member.status, member.quiz_passed, member.blocked) == (RaterStatus.GOOD, True, False)

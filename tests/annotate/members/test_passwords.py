@@ -1,20 +1,16 @@
 """A link to a new password, for raters alone."""
 
 import re
-from datetime import timedelta
-from importlib import import_module
 
 import pytest
-from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import connection
 from django.urls import reverse
 
 from annotate.api.tokens import make_token
 from annotate.members.operations import add_member, invite, join, join_with_new_account
+from annotate.models.accounts import User
 from annotate.models.api import ApiToken
 from annotate.models.audit import Entry
-from annotate.models.members import Membership
 from tests.factories import MembershipFactory, StudyFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -145,19 +141,6 @@ def test_only_of_an_account_that_was_made_for_the_study(client, study):
         page = asked(client, member).content.decode()
         assert "had the account before this study" in page
         assert "http://testserver/password/" not in page
-
-
-def test_whose_accounts_were_made_before_this_was_recorded_is_told_by_their_age(study):
-    made, old, second = (MembershipFactory(study=study) for _ in range(3))
-    User.objects.filter(pk=old.user.pk).update(date_joined=old.created_at - timedelta(minutes=1))
-    User.objects.filter(pk__in=(made.user.pk, second.user.pk)).update(
-        date_joined=made.created_at - timedelta(seconds=1)
-    )
-    second = MembershipFactory(user=second.user)
-    with connection.cursor() as cursor:
-        cursor.execute(import_module("annotate.migrations.0019_accounts_made_for_a_study").MARK)
-    marked = Membership.objects.filter(made_account=True, role="rater")
-    assert set(marked) == {made, study.memberships.get(user=second.user)}
 
 
 @pytest.mark.parametrize("how", ["page", "command", "link"])

@@ -7,10 +7,10 @@ from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
-from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.urls import reverse
 
+from annotate.models.accounts import User
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db

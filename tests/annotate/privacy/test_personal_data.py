@@ -5,7 +5,6 @@ import json
 import pytest
 from allauth.mfa.totp.internal import auth as totp
 from django.apps import apps
-from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
@@ -16,6 +15,7 @@ from annotate.collection.gold import set_known_answer
 from annotate.collection.judgements import Answer, correct, submit
 from annotate.collection.leases import keep_draft, lease_next, skip
 from annotate.members.erasure import erase_member
+from annotate.models.accounts import User
 from annotate.models.audit import Action, Entry
 from annotate.models.choices import Purpose
 from annotate.models.members import Membership
@@ -88,7 +88,9 @@ def test_every_table_about_persons_is_in_it():
         for field in model._meta.get_fields()
         if field.concrete and field.related_model in (User, Membership)
     }
-    assert persons - {"auth.User_groups", "auth.User_user_permissions"} == {row.model for row in SECTIONS.values()}
+    assert persons - {"annotate.User_groups", "annotate.User_user_permissions"} == {
+        row.model for row in SECTIONS.values()
+    }
 
 
 def test_it_does_not_tell_checks_from_tasks(client, study):

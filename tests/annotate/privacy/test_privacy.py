@@ -4,7 +4,6 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import DatabaseError, transaction
 from django.urls import reverse
@@ -16,6 +15,7 @@ from annotate.collection.leases import create_tasks, lease_next
 from annotate.collection.personal_data import kinds_of_personal_data
 from annotate.exchange.exporters.exports import raw_rows
 from annotate.members.erasure import erase_member
+from annotate.models.accounts import User
 from annotate.models.api import IdempotencyKey
 from annotate.models.audit import Entry
 from annotate.models.judgements import Judgement

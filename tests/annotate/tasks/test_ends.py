@@ -2,7 +2,6 @@
 
 import threading
 from datetime import timedelta
-from importlib import import_module
 
 import pytest
 from django.db import connection, transaction
@@ -18,7 +17,7 @@ from annotate.collection.slots import free_slots
 from annotate.members.erasure import erase_member
 from annotate.members.operations import remove_member, set_tags
 from annotate.members.rater_groups import declare_group
-from annotate.models.choices import AssignmentState, Purpose, Standing
+from annotate.models.choices import AssignmentState, Purpose, RaterStatus
 from annotate.models.judgements import Judgement
 from annotate.models.members import Membership
 from annotate.models.review import Flag
@@ -122,7 +121,7 @@ def exclude(rater):
     study.gold_share = 0.0
     study.save()
     rater.refresh_from_db()
-    assert rater.standing == Standing.EXCLUDED
+    assert rater.status == RaterStatus.EXCLUDED
 
 
 class TestExcluded:
@@ -175,14 +174,6 @@ class TestExcluded:
         third = lease_next(rater=rater).task
         assert third not in (first, second)
         assert lease_next(rater=MembershipFactory(study=study)) is None
-
-    def test_raters_excluded_before_are_made_up_for_by_the_migration(self, rater, study):
-        task = submit(assignment=lease_next(rater=rater), answer=ANSWER).task
-        Membership.objects.filter(pk=rater.pk).update(standing=Standing.EXCLUDED)
-        with connection.cursor() as cursor:
-            cursor.execute(import_module("annotate.migrations.0021_slots_of_excluded_raters").FREE)
-        task.refresh_from_db()
-        assert task.slots_taken == 0
 
 
 class TestRemoved:
@@ -293,7 +284,7 @@ def test_an_answer_that_waits_behind_an_exclusion_is_refused():
     lease = lease_next(rater=rater)
     excluded = Membership.objects.filter(pk=rater.pk)
     words = while_locked(
-        lambda: excluded.update(standing=Standing.EXCLUDED), lambda: submit(assignment=lease, answer=ANSWER)
+        lambda: excluded.update(status=RaterStatus.EXCLUDED), lambda: submit(assignment=lease, answer=ANSWER)
     )
     assert "excluded" in words
     assert not Judgement.objects.exists()
@@ -315,7 +306,7 @@ def test_many_are_excluded_at_the_same_time_and_the_books_balance():
     def exclude_now(rater):
         with transaction.atomic():
             free_slots(locked_rater(rater.pk))
-            Membership.objects.filter(pk=rater.pk).update(standing=Standing.EXCLUDED)
+            Membership.objects.filter(pk=rater.pk).update(status=RaterStatus.EXCLUDED)
 
     at_once(exclude_now, raters)
     assert set(Task.objects.values_list("slots_taken", flat=True)) == {0}

@@ -49,7 +49,7 @@ class TestGrammars:
             assert {answer for _, answer in cases.documents(key, 200)} == set(labels)
         for asked in cases.prompts(key, 20):
             assert bool(asked.reference) == (template in ("translation", "questions", "classification"))
-            assert bool(asked.beside) == (template in ("writing", "service"))
+            assert bool(asked.context) == (template in ("writing", "service"))
 
 
 def test_a_study_in_chinese_has_its_demo_in_chinese(client, settings, tmp_path, db):

@@ -105,7 +105,7 @@ def test_new_tasks_are_made_of_responses_that_differ_and_were_not_compared(study
     ResponseFactory(prompt=prompt, text=prompt.responses.first().text.upper())
     judge(MembershipFactory(study=study))
     told = choose(study, tmp_path, by="information", count=0, new=6, random_share=0.5)
-    made = Task.objects.filter(study=study, unplanned=True)
+    made = Task.objects.filter(study=study, ad_hoc=True)
     assert told["tasks_made"] == told["put_forward"] == made.count() == 6
     assert made.filter(chosen_by="random").count() == told["at_random"] == 3
     assert made.filter(chosen_by="information").count() == 3
