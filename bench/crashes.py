@@ -231,11 +231,11 @@ def expire_all() -> None:
 
 def release_all(study: Any) -> None:
     """Let every lease run out, and give back what they hold, as the next rater who comes does."""
-    from annotate.collection.leases import give_back, lease_next
+    from annotate.collection.leases import lease_next, release_lease
 
     expire_all()
     if assignment := lease_next(rater=study.memberships.get(user__username="bench-0")):
-        give_back(assignment=assignment)
+        release_lease(assignment=assignment)
 
 
 def await_runs(accepted: set[int]) -> int:
@@ -344,7 +344,7 @@ class Rater(Client):
 
     def next_task(self) -> str | None:
         status, body = self.insist(
-            lambda: self.browser.post(f"/studies/{self.slug}/rate/ahead/", beyond=self.left_behind[-4:])
+            lambda: self.browser.post(f"/studies/{self.slug}/rate/prefetch/", beyond=self.left_behind[-4:])
         )
         return held(body) if status == 200 else None
 

@@ -199,7 +199,7 @@ def palate_cycle(slug: str, session: str) -> Cycle:
     browser.get(f"/studies/{slug}/rate/")
 
     def next_task() -> str:
-        return held(_good(browser.post(f"/studies/{slug}/rate/ahead/")))
+        return held(_good(browser.post(f"/studies/{slug}/rate/prefetch/")))
 
     def submit(assignment: str) -> None:
         _good(browser.post(f"/assignments/{assignment}/judge/", preference="a1", seconds=5))

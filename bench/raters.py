@@ -45,7 +45,7 @@ def answers(model, records):
     return np.array(rows).T
 
 
-def said(model, records):
+def figures(model, records):
     """(log loss a vote, accuracy of votes that are no tie) of the calibrated model on single votes."""
     from training.engine.preference.calibration import cross_entropy
 
@@ -62,12 +62,12 @@ def with_bad_raters(records, share, how, rng):
     bad = set(rng.sample(raters, round(share * len(raters))))
     orders = [record.ranks for record in records]
 
-    def said(ranks):
+    def answer(ranks):
         if how == "contrary":
             return tuple(max(ranks) + 1 - rank for rank in ranks)
         return rng.choice(orders)[:: rng.choice((1, -1))]
 
-    changed = [dataclasses.replace(r, ranks=said(r.ranks)) if r.rater in bad else r for r in records]
+    changed = [dataclasses.replace(r, ranks=answer(r.ranks)) if r.rater in bad else r for r in records]
     return changed, bad
 
 
@@ -116,7 +116,7 @@ def main():
             for name in args.readings:
                 folder = Path(parent) / f"{k}-{name}"
                 model, metrics = fit(train, validation, folder, READINGS[name], args.base_model, k)
-                found[name].append([figure for part in parts for figure in said(model, part)])
+                found[name].append([figure for part in parts for figure in figures(model, part)])
                 print(f"fold {k}, {name}: " + " ".join(f"{x:.4f}" for x in found[name][-1]), flush=True)
                 if name == "votes, reliability" and bad:
                     caught.append(np.mean([rater in bad for rater in metrics["raters"]["least_reliable"]]))

@@ -185,7 +185,7 @@ class Rater(threading.Thread):
         time.sleep(chance.random() * self.thought)
         current = held(self.browser.get(f"/studies/{self.slug}/rate/"))
         while time.monotonic() < self.until:
-            following = self.timed("ahead", f"/studies/{self.slug}/rate/ahead/", beyond=current)
+            following = self.timed("ahead", f"/studies/{self.slug}/rate/prefetch/", beyond=current)
             time.sleep(chance.uniform(0.5, 1.5) * self.thought)
             self.timed("judge", f"/assignments/{current}/judge/", preference="a1", seconds=5)
             current = held(following)

@@ -61,7 +61,7 @@ def best_loss(likelihood, difference, answer):
     return minimize(loss, (0.0, -1.0), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-7}).fun
 
 
-def said(model, records, own):
+def figures(model, records, own):
     """FIGURES of what the records' raters said."""
     difference, outcome = answers(model, records)
     answer = np.select([outcome == 1, outcome == 0], [0, 1], 2)
@@ -103,7 +103,7 @@ def main():
             for name, options in OPTIONS.items():
                 learned = [decisive_only(p) if name == "dropped" else p for p in (train, validation)]
                 model, _ = fit(*learned, Path(parent) / f"{k}-{name}", options, args.base_model, k)
-                found[name].append([said(model, part, OWN[name]) for part in parts])
+                found[name].append([figures(model, part, OWN[name]) for part in parts])
                 print(f"fold {k}, {name}: " + " ".join(f"{x:.4f}" for x in np.ravel(found[name][-1])), flush=True)
     print(
         f"\nvotes of {len(unseen)} held-out raters, {args.folds} folds; differences from {DAVIDSON} with 95 % intervals"

@@ -157,7 +157,7 @@ def pairs_of(records: Iterable[Record], *, raters: bool = True) -> list[Pair]:
     ranks are compared by their mean over the criteria, also between judgements of one rater on the same prompt.
     """
     pairs: dict[tuple[str, str, str], Pair] = {}
-    said: dict[tuple[str, str, str], dict[Vote, list[float]]] = {}
+    votes_by_pair: dict[tuple[str, str, str], dict[Vote, list[float]]] = {}
     for record in _with_single_scores_joined(records):
         ranks = record.ranks or _ranks_of_scores(record)
         if ranks is None:
@@ -168,10 +168,10 @@ def pairs_of(records: Iterable[Record], *, raters: bool = True) -> list[Pair]:
             if raters:
                 pair.votes.append(vote)
             else:
-                of_pair = said.setdefault((pair.prompt_id, pair.a_id, pair.b_id), {})
+                of_pair = votes_by_pair.setdefault((pair.prompt_id, pair.a_id, pair.b_id), {})
                 sums = of_pair.setdefault(replace(vote, rater="", weight=0.0, votes=0.0), [0.0, 0.0])
                 sums[0], sums[1] = sums[0] + vote.weight, sums[1] + vote.votes
-    for key, alike in said.items():
+    for key, alike in votes_by_pair.items():
         pairs[key].votes = [replace(vote, weight=weight, votes=votes) for vote, (weight, votes) in alike.items()]
     return list(pairs.values())
 

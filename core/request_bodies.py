@@ -82,8 +82,8 @@ def utf8_only(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iter
 
 def _length(request: HttpRequest) -> int | None:
     """The length of the body as the request says it; None for what is no number."""
-    said = request.META.get("CONTENT_LENGTH") or "0"
-    return int(said) if said.isascii() and said.isdecimal() and len(said) < 19 else None
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return int(length) if length.isascii() and length.isdecimal() and len(length) < 19 else None
 
 
 def _limit(request: HttpRequest, view: Callable[..., Any], named: dict[str, Any]) -> int:

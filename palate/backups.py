@@ -61,7 +61,7 @@ def restore(folder: Path) -> dict[str, list[Any]]:
     database = str(connection.settings_dict["NAME"])
     options = ("--exit-on-error", "--no-owner", "--single-transaction")
     run_program("pg_restore", *options, f"--dbname={database}", str(folder / DUMP))
-    wanted, found = json.loads((folder / PRINTS).read_text()), fingerprints()
-    if different := [table for table in {**wanted, **found} if wanted.get(table) != found.get(table)]:
+    expected, found = json.loads((folder / PRINTS).read_text()), fingerprints()
+    if different := [table for table in {**expected, **found} if expected.get(table) != found.get(table)]:
         raise PalateError(f"came back different from what was backed up: {', '.join(sorted(different))}")
     return found

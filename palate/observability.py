@@ -95,9 +95,9 @@ def _migrated() -> bool:
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
     """Counts for Prometheus, for those who know METRICS_TOKEN; without that setting the address does not exist."""
-    wanted = settings.METRICS_TOKEN
+    token = settings.METRICS_TOKEN
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if not wanted or not hmac.compare_digest(given.encode(), wanted.encode()):
+    if not token or not hmac.compare_digest(given.encode(), token.encode()):
         raise Http404
     registry: Any = REGISTRY
     if settings.PROMETHEUS_MULTIPROC_DIR:

@@ -63,7 +63,7 @@ class Connection(TConn):
     def _forget(self) -> None:
         self._collected = bytearray()
         # Bytes of the request as far as they are collected; None: the header has not ended yet.
-        self._wanted: int | None = None
+        self._length: int | None = None
 
     def init(self) -> None:
         """Called by the thread that takes a request."""
@@ -78,9 +78,9 @@ class Connection(TConn):
         """Add what has come and return whether a thread may take the request."""
         start = max(0, len(self._collected) - len(HEADER_END) + 1)
         self._collected += piece
-        if self._wanted is None and (end := self._collected.find(HEADER_END, start)) >= 0:
-            self._wanted = end + len(HEADER_END) + _body_to_collect(bytes(self._collected[: end + 2]))
-        return len(self._collected) >= (MAX_COLLECTED if self._wanted is None else self._wanted)
+        if self._length is None and (end := self._collected.find(HEADER_END, start)) >= 0:
+            self._length = end + len(HEADER_END) + _body_to_collect(bytes(self._collected[: end + 2]))
+        return len(self._collected) >= (MAX_COLLECTED if self._length is None else self._length)
 
 
 def _body_to_collect(header: bytes) -> int:

@@ -209,9 +209,9 @@ NOT_YET = {
     "nothing": _("Not yet, because nobody has judged anything here."),
     "no-decided": _("not yet, because no answer prefers one response"),
     "no-random-order": _(
-        "cannot be told: every imported task was shown in one order only, so that place and quality go together"
+        "cannot be tested: every imported task was shown in one order only, which mixes place and quality"
     ),
-    "one-by-one": _("cannot be told: responses were judged one by one, so that none stood before another"),
+    "one-by-one": _("cannot be tested: responses were judged one by one, so none was shown before another"),
     "no-pairs": _("not yet, because nobody has preferred one of two responses"),
     "no-rankings": _("not yet, because no ranking of three or more has been made in a random order"),
     "no-others": _("not yet, because no two raters have judged the same task"),
@@ -328,7 +328,7 @@ def figure(key: str, estimate: Estimate, *, source: str = "") -> Figure:
 
 
 @dataclass(frozen=True)
-class Told:
+class CheckReport:
     """A check in words. advice: what is there and what to do; empty where nothing is found."""
 
     name: str
@@ -337,7 +337,7 @@ class Told:
     advice: str
 
 
-def told(check: Check, *, source: str = "") -> Told:
+def describe_check(check: Check, *, source: str = "") -> CheckReport:
     name, what, unit, method, digits = CHECKS[check.key]
     estimate = check.estimate
     number = Figure(
@@ -355,4 +355,4 @@ def told(check: Check, *, source: str = "") -> Told:
     advice = ""
     if check.found and estimate.value is not None:
         advice = str(ADVICE[check.key][estimate.value > check.expected])
-    return Told(str(name), number, check.found, advice)
+    return CheckReport(str(name), number, check.found, advice)

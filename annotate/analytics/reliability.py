@@ -56,57 +56,57 @@ def reliability(comparisons: Comparisons) -> Reliability:
     unit, _first = numbered(np.stack([comparisons.cluster, a, b], axis=1))
     rater_ids, rater = np.unique(comparisons.rater, return_inverse=True)
     ties = bool((outcome == 0.5).any())
-    answers, said = 2 + ties, ((1 + ties) * outcome).astype(np.int64)
+    answers, answer = 2 + ties, ((1 + ties) * outcome).astype(np.int64)
     units, raters = int(unit.max(initial=-1)) + 1, len(rater_ids)
     shared = np.bincount(unit, minlength=1)[unit] > 1
     votes = np.bincount(rater[shared], minlength=raters)
     alpha = np.full(raters, PRIOR[0] / sum(PRIOR))
-    share = np.bincount(said, minlength=answers) + 1.0
+    share = np.bincount(answer, minlength=answers) + 1.0
     share = np.asarray(share / share.sum(), np.float64)
     truth = np.zeros((units, answers))
     for _ in range(STEPS):
-        truth = _truth(unit, units, rater, said, alpha, share)
-        right = np.bincount(rater[shared], truth[unit, said][shared], raters)
+        truth = _truth(unit, units, rater, answer, alpha, share)
+        right = np.bincount(rater[shared], truth[unit, answer][shared], raters)
         new = (PRIOR[0] - 1 + right) / (sum(PRIOR) - 2 + votes)
         share = np.asarray((truth.sum(axis=0) + 1) / (units + answers), np.float64)
         moved = float(np.abs(new - alpha).max(initial=0))
         alpha = new
         if moved < TOLERANCE:
             break
-    value, low, high = _posterior(unit, rater, said, alpha, share, shared, units, raters)
+    value, low, high = _posterior(unit, rater, answer, alpha, share, shared, units, raters)
     return Reliability(rater_ids, value, low, high, votes, truth, unit)
 
 
-def _log_said(alpha: Floats, answers: int) -> tuple[Floats, Floats]:
+def _log_chances(alpha: Floats, answers: int) -> tuple[Floats, Floats]:
     """The log-probabilities of the true answer and of one of the others."""
     return np.log(alpha), np.log((1 - alpha) / (answers - 1))
 
 
-def _truth(unit: Ints, units: int, rater: Ints, said: Ints, alpha: Floats, share: Floats) -> Floats:
+def _truth(unit: Ints, units: int, rater: Ints, answer: Ints, alpha: Floats, share: Floats) -> Floats:
     """The posterior of the true answers, (U, answers)."""
-    log = _evidence(unit, units, rater, said, alpha, len(share)) + np.log(share)
+    log = _log_likelihood(unit, units, rater, answer, alpha, len(share)) + np.log(share)
     return np.exp(log - logsumexp(log, axis=1, keepdims=True))
 
 
-def _evidence(unit: Ints, units: int, rater: Ints, said: Ints, alpha: Floats, answers: int) -> Floats:
-    right, wrong = _log_said(alpha, answers)
-    log = np.bincount(unit * answers + said, (right - wrong)[rater], units * answers).reshape(units, answers)
+def _log_likelihood(unit: Ints, units: int, rater: Ints, answer: Ints, alpha: Floats, answers: int) -> Floats:
+    right, wrong = _log_chances(alpha, answers)
+    log = np.bincount(unit * answers + answer, (right - wrong)[rater], units * answers).reshape(units, answers)
     return np.asarray(log + np.bincount(unit, wrong[rater], units)[:, None], np.float64)
 
 
 def _posterior(
-    unit: Ints, rater: Ints, said: Ints, alpha: Floats, share: Floats, shared: Flags, units: int, raters: int
+    unit: Ints, rater: Ints, answer: Ints, alpha: Floats, share: Floats, shared: Flags, units: int, raters: int
 ) -> tuple[Floats, Floats, Floats]:
     """Mean and 95 % interval of each α on a grid, the truths being those that the other raters' votes make likely."""
     prior = (PRIOR[0] - 1) * np.log(GRID) + (PRIOR[1] - 1) * np.log1p(-GRID)
     log = np.tile(prior, (raters, 1))
     if units:
-        right, wrong = _log_said(alpha, len(share))
-        others = _evidence(unit, units, rater, said, alpha, len(share))[unit] + np.log(share)
-        others[np.arange(len(unit)), said] -= (right - wrong)[rater]
+        right, wrong = _log_chances(alpha, len(share))
+        others = _log_likelihood(unit, units, rater, answer, alpha, len(share))[unit] + np.log(share)
+        others[np.arange(len(unit)), answer] -= (right - wrong)[rater]
         others -= wrong[rater][:, None]
         likely = np.exp(others - logsumexp(others, axis=1, keepdims=True))
-        agreed = likely[np.arange(len(unit)), said]
+        agreed = likely[np.arange(len(unit)), answer]
         _add_likelihood(log, rater[shared], agreed[shared], len(share))
     chance = np.exp(log - logsumexp(log, axis=1, keepdims=True))
     mean, below = chance @ GRID, np.cumsum(chance, axis=1)

@@ -56,7 +56,7 @@ class ApiView(APIView):
         return pages.get_paginated_response(serializer(pages.paginate_queryset(rows, self.request), many=True).data)
 
 
-def told(error: Exception, context: Mapping[str, Any]) -> Response | None:
+def error_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """A PalateError becomes 422 with its words, a limit that is reached 429, a unique value that another request took
     meanwhile 409; the rest as in Django REST framework."""
     if isinstance(error, LimitReached):

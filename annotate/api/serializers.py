@@ -6,12 +6,12 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from annotate.models.judgements import MOST_SECONDS, Confidence, Judgement
+from annotate.models.judgements import MAX_SECONDS, Confidence, Judgement
 from annotate.models.prompts import Prompt, Response, Split
 from annotate.models.studies import MAX_CRITERIA, MAX_LABELS, MAX_SCORE, Criterion, Method, Study
 from annotate.models.webhooks import Event, Webhook
 
-MOST_AT_ONCE = 1000
+MAX_AT_ONCE = 1000
 
 
 class InputSerializer(serializers.Serializer[Any]):
@@ -32,7 +32,7 @@ def paged(serializer: Any) -> Any:
 
 
 def _up_to_a_thousand(serializer: Any) -> Any:
-    return serializer(many=True, allow_empty=False, max_length=MOST_AT_ONCE)
+    return serializer(many=True, allow_empty=False, max_length=MAX_AT_ONCE)
 
 
 class CriterionSerializer(serializers.ModelSerializer[Criterion]):
@@ -203,7 +203,7 @@ class NewJudgementSerializer(InputSerializer):
         choices=Confidence.choices, required=False, allow_null=True, help_text="Of the label: 1 a guess, 3 sure."
     )
     comment = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
-    seconds = serializers.FloatField(required=False, min_value=0, max_value=MOST_SECONDS)
+    seconds = serializers.FloatField(required=False, min_value=0, max_value=MAX_SECONDS)
     at = serializers.DateTimeField(required=False)
 
 

@@ -14,7 +14,7 @@ from annotate.models.api import ApiToken, Scope
 from core.errors import PalateError
 
 PREFIX = "palate_"
-MOST_DAYS = 365
+MAX_DAYS = 365
 NOTICED_EVERY = timedelta(minutes=1)
 
 
@@ -24,8 +24,8 @@ def make_token(*, user: User, name: str, scopes: Sequence[str], days: int = 90) 
         raise PalateError(_("Give the token a name of at most 100 characters."))
     if not scopes or not set(scopes) <= set(Scope.values):
         raise PalateError(_("Choose at least one of the scopes: %(all)s.") % {"all": ", ".join(Scope.values)})
-    if not 1 <= days <= MOST_DAYS:
-        raise PalateError(_("A token holds from 1 to %(most)d days.") % {"most": MOST_DAYS})
+    if not 1 <= days <= MAX_DAYS:
+        raise PalateError(_("A token holds from 1 to %(most)d days.") % {"most": MAX_DAYS})
     text = PREFIX + secrets.token_urlsafe(32)
     token = ApiToken.objects.create(
         user=user,

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from annotate.exchange.files.rows import Row
 from annotate.exchange.formats import plain
 from annotate.exchange.importers.checks import check
-from annotate.exchange.importers.import_records import Bundle, Said, Written
+from annotate.exchange.importers.import_records import Bundle, ImportedJudgement, ImportedResponse
 from annotate.exchange.importers.writer import Writer
 from annotate.models.prompts import Prompt
 from annotate.models.studies import Study
@@ -52,12 +52,12 @@ def _judged(row: Row, prompts: Mapping[str, Prompt], labels: Sequence[str], crit
     if unknown := [name for name in values["shown"] if name not in texts]:
         row.fail("shown", _("%(name)r is no response to this prompt"), name=unknown[0])
     if (label := values.get("label", "")) and label not in labels:
-        wanted = _("%(label)r is no label of the study; expected %(known)s")
-        row.fail("label", wanted, label=label, known=", ".join(labels) or _("none"))
+        message = _("%(label)r is no label of the study; expected %(known)s")
+        row.fail("label", message, label=label, known=", ".join(labels) or _("none"))
     if unknown := [key for key in values.get("scores", {}) if key not in criteria]:
-        wanted = _("%(key)r is no criterion of the study; expected %(known)s")
-        row.fail("scores", wanted, key=unknown[0], known=", ".join(sorted(criteria)) or _("none"))
-    said = Said(
+        message = _("%(key)r is no criterion of the study; expected %(known)s")
+        row.fail("scores", message, key=unknown[0], known=", ".join(sorted(criteria)) or _("none"))
+    judgement = ImportedJudgement(
         external_id=f"api:{values['judgement_id']}",
         shown=values["shown"],
         ranks=values.get("ranks"),
@@ -70,8 +70,10 @@ def _judged(row: Row, prompts: Mapping[str, Prompt], labels: Sequence[str], crit
         at=values.get("at"),
         order_known=True,
     )
-    responses = [Written(name, texts[name].text, texts[name].author) for name in dict.fromkeys(values["shown"])]
-    return Bundle(row, prompt.external_id, prompt.text, responses, [said], group=prompt.group, split=prompt.split)
+    responses = [
+        ImportedResponse(name, texts[name].text, texts[name].author) for name in dict.fromkeys(values["shown"])
+    ]
+    return Bundle(row, prompt.external_id, prompt.text, responses, [judgement], group=prompt.group, split=prompt.split)
 
 
 def _add(study: Study, bundles: list[Bundle], *, make_tasks: bool = False) -> dict[str, int]:

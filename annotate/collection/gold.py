@@ -65,12 +65,12 @@ def set_known_answer(
     if ranks is None and not scores and not label:
         raise PalateError(_("The known answer says nothing."))
     if (ranks is not None and len(ranks) != k) or any(len(values) != k for values in (scores or {}).values()):
-        said = ngettext(
+        message = ngettext(
             "The known answer must have one rank or score for the %(k)d response.",
             "The known answer must have one rank or score for each of the %(k)d responses.",
             k,
         )
-        raise PalateError(said % {"k": k})
+        raise PalateError(message % {"k": k})
     if label and label not in task.study.labels:
         raise PalateError(_("This study has no label “%(label)s”.") % {"label": label})
     Task.objects.filter(pk=task.pk).update(purpose=purpose, replication=NO_LIMIT)
@@ -94,13 +94,13 @@ def is_right(known: KnownAnswer, shown: Sequence[int], answer: Answer) -> bool:
     places = [shown.index(place.response_id) for place in known.task.places.all()]
     if known.ranks and not (answer.ranks and same_order(known.ranks, [answer.ranks[place] for place in places])):
         return False
-    said = {key: [values[place] for place in places] for key, values in answer.scores.items()}
+    given_scores = {key: [values[place] for place in places] for key, values in answer.scores.items()}
     widths = {criterion.key: criterion.maximum - criterion.minimum for criterion in known.task.study.criteria.all()}
-    return close_scores(known.scores, said, widths)
+    return close_scores(known.scores, given_scores, widths)
 
 
 @transaction.atomic
-def take_out(*, task: Task) -> None:
+def retire_gold(*, task: Task) -> None:
     """Show a task with a known answer to nobody from now on; the answers that raters gave to it stay."""
     Task.objects.filter(pk=task.pk).exclude(purpose=Purpose.COLLECT).update(withdrawn=True)
 

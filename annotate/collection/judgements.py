@@ -15,7 +15,7 @@ from annotate.collection.leases import hold
 from annotate.collection.permission import check_may_correct, check_takes_part, locked_rater
 from annotate.collection.rewrites import drop_rewrites, keep_rewrite
 from annotate.models.choices import AssignmentState, Part, Purpose
-from annotate.models.judgements import MOST_SECONDS, Confidence, Device, Judgement
+from annotate.models.judgements import MAX_SECONDS, Confidence, Device, Judgement
 from annotate.models.members import Membership
 from annotate.models.studies import Criterion, Study
 from annotate.models.tasks import Assignment, Task
@@ -24,7 +24,7 @@ from annotate.webhooks.operations import announce
 from core.errors import PalateError
 
 # What an answer says, apart from how it came about.
-SAID = ("ranks", "scores", "strength", "unacceptable", "label", "confidence", "comment")
+ANSWER_FIELDS = ("ranks", "scores", "strength", "unacceptable", "label", "confidence", "comment")
 MAX_COMMENT, MAX_REWRITE = 10_000, 100_000
 
 
@@ -161,7 +161,7 @@ def adjudicate(*, task: Task, expert: Membership, shown: Sequence[int], answer: 
     Task.objects.select_for_update(no_key=True).get(pk=task.pk)
     mine = Judgement.objects.live().filter(task=task, rater=expert, part=Part.ADJUDICATION)
     old = mine.first()
-    if old and old.shown == list(shown) and all(getattr(old, name) == fields[name] for name in SAID):
+    if old and old.shown == list(shown) and all(getattr(old, name) == fields[name] for name in ANSWER_FIELDS):
         return old
     mine.update(live=False)
     judgement = Judgement.objects.create(
@@ -225,10 +225,10 @@ def _checked_ranks(ranks: Sequence[int] | None, k: int) -> list[int] | None:
     if ranks is None:
         return None
     if len(ranks) != k:
-        said = ngettext(
+        message = ngettext(
             "Give every response a place: %(n)d is needed.", "Give every response a place: %(n)d are needed.", k
         )
-        raise PalateError(said % {"n": k})
+        raise PalateError(message % {"n": k})
     # Any numbers order the responses; stored is the dense order 1, 2, 3 with equal numbers for ties.
     order = sorted(set(ranks))
     return [order.index(rank) + 1 for rank in ranks]
@@ -255,4 +255,4 @@ def _checked_scores(
 
 
 def _checked_seconds(seconds: float | None) -> float | None:
-    return seconds if seconds is not None and 0 <= seconds <= MOST_SECONDS else None
+    return seconds if seconds is not None and 0 <= seconds <= MAX_SECONDS else None

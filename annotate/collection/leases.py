@@ -19,7 +19,7 @@ from annotate.collection.gold import grade, quiz_of
 from annotate.collection.keys import task_key
 from annotate.collection.limits import check_skips
 from annotate.collection.permission import check_may_answer, check_takes_part, locked_rater
-from annotate.collection.quarantine import hold_back
+from annotate.collection.quarantine import quarantine_tasks
 from annotate.collection.slots import end_lease
 from annotate.models.choices import AssignmentState, Part, Purpose
 from annotate.models.members import Membership
@@ -30,8 +30,8 @@ from annotate.models.tasks import Assignment, Task, TaskResponse
 from core.errors import PalateError
 
 # Leases of one rater at a time: the task on the screen, the next one, and answers still on their way.
-MOST_HELD = 5
-MOST_DRAFT = 50_000  # characters
+MAX_HELD = 5
+MAX_DRAFT = 50_000  # characters
 # A vote is asked for again only after this many others, so that it is not remembered.
 REPEAT_AFTER = 5
 chance = random.SystemRandom()
@@ -79,7 +79,7 @@ def create_tasks(
         for position, response in enumerate(sets[task.key])
     )
     if study.flag_personal_data:
-        hold_back({task.pk: [response.text for response in sets[task.key]] for task in tasks})
+        quarantine_tasks({task.pk: [response.text for response in sets[task.key]] for task in tasks})
     return len(tasks)
 
 
@@ -87,7 +87,7 @@ def lease_next(*, rater: Membership, beyond: Collection[int] = ()) -> Assignment
     """The rater's current task, or else a lease on the next open one; None when nothing is open to the rater.
 
     beyond: ids of assignments that the rater's browser holds already, on the screen or on their way to the
-    server; a browser that asks ahead gets another one. Nobody holds more than MOST_HELD.
+    server; a browser that asks ahead gets another one. Nobody holds more than MAX_HELD.
     """
     run_out = Assignment.objects.run_out().filter(task__study=rater.study)
     if run_out.exists():
@@ -110,7 +110,7 @@ def _lease_next(rater: Membership, beyond: Collection[int]) -> Assignment | None
     if study.closed_at is None:
         # The one on the screen was fetched ahead, maybe long before it was shown: its time begins now, too.
         Assignment.objects.filter(pk__in=[one.pk for one in held]).update(expires_at=_lease_end(rater))
-    if not rater.active or not study.active or rater.blocked or len(held) >= MOST_HELD:
+    if not rater.active or not study.active or rater.blocked or len(held) >= MAX_HELD:
         return None
     if rater.quiz_passed is None and (quiz := quiz_of(rater)).exists():
         if task := quiz.unseen_by(rater).order_by("id").first():
@@ -215,7 +215,7 @@ def keep_draft(*, assignment: Assignment, fields: Mapping[str, str]) -> bool:
     Returns whether it was kept: not once the task is judged, skipped or returned. Raises PalateError when it
     is longer than any answer can be, or the rater may not answer any more.
     """
-    if sum(len(name) + len(value) for name, value in fields.items()) > MOST_DRAFT:
+    if sum(len(name) + len(value) for name, value in fields.items()) > MAX_DRAFT:
         raise PalateError(_("The draft is too long."))
     # PostgreSQL stores no NUL character.
     draft = {name: value.replace("\0", "") for name, value in fields.items()}
@@ -229,7 +229,7 @@ def keep_draft(*, assignment: Assignment, fields: Mapping[str, str]) -> bool:
 
 
 @transaction.atomic
-def give_back(*, assignment: Assignment, unless_renewed: bool = False) -> None:
+def release_lease(*, assignment: Assignment, unless_renewed: bool = False) -> None:
     """Return a leased task unjudged, so that others (or the same rater, later) may have it.
 
     unless_renewed: leave it when the lease has been renewed since `assignment.expires_at` was read; a page that

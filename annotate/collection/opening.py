@@ -4,7 +4,7 @@ from django.db import transaction
 from django.db.models import Count, F, Q
 from django.utils.translation import gettext as _
 
-from annotate.collection.quarantine import hold_back
+from annotate.collection.quarantine import quarantine_tasks
 from annotate.models.choices import Kind, Part, Purpose
 from annotate.models.prompts import Prompt
 from annotate.models.studies import Study
@@ -33,8 +33,8 @@ def open_imported(*, study: Study, raters: int) -> int:
     """
     if not 1 <= raters <= MAX_RATERS:
         raise PalateError(_("The number of raters must lie between 1 and %(most)d.") % {"most": MAX_RATERS})
-    wanted = F("imported") + raters
-    few = dict(imported_tasks(study).filter(replication__lt=wanted).values_list("pk", "imported"))
+    replication = F("imported") + raters
+    few = dict(imported_tasks(study).filter(replication__lt=replication).values_list("pk", "imported"))
     for start in range(0, len(few), BATCH):
         batch = list(few)[start : start + BATCH]
         tasks = list(study.tasks.filter(pk__in=batch).order_by("pk").select_for_update(no_key=True))
@@ -44,7 +44,7 @@ def open_imported(*, study: Study, raters: int) -> int:
             task.audience = audiences[task.prompt_id]
         Task.objects.bulk_update(tasks, ["replication", "audience"])
         if study.flag_personal_data:
-            hold_back(_texts(batch))
+            quarantine_tasks(_texts(batch))
     return len(few)
 
 

@@ -17,13 +17,13 @@ from core.errors import PalateError
 
 # What was chosen comes before everything else: the last of it has this priority, each before it one more.
 LOWEST_CHOSEN = 100
-MOST_CHOSEN = 30_000
+MAX_CHOSEN = 30_000
 BATCH = 2000
 V = TypeVar("V")
 
 
 @transaction.atomic
-def put_forward(
+def prioritize(
     *,
     study: Study,
     order: Sequence[str],
@@ -37,9 +37,9 @@ def put_forward(
     given whole. new: pairs that have no task yet; theirs are made, and marked as none of the study's plan. Returns how
     many were made. Raises PalateError when there are more than priorities.
     """
-    if len(order) > MOST_CHOSEN:
-        said = _("at most %(most)d tasks can be put forward, not %(given)d")
-        raise PalateError(said % {"most": MOST_CHOSEN, "given": len(order)})
+    if len(order) > MAX_CHOSEN:
+        message = _("at most %(most)d tasks can be put forward, not %(given)d")
+        raise PalateError(message % {"most": MAX_CHOSEN, "given": len(order)})
     Study.objects.select_for_update(no_key=True).get(pk=study.pk)  # one choice at a time
     made = create_tasks(study=study, response_sets=new)
     ours = Task.objects.filter(study=study)

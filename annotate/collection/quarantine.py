@@ -7,7 +7,7 @@ from annotate.models.review import Flag, FlagKind
 from annotate.models.tasks import Task
 
 
-def hold_back(texts: Mapping[int, Sequence[str]]) -> int:
+def quarantine_tasks(texts: Mapping[int, Sequence[str]]) -> int:
     """Flag the tasks (by primary key, with their texts) that seem to hold personal data; returns how many."""
     flags = []
     for task, own in texts.items():

@@ -7,7 +7,7 @@ from annotate.models.choices import Part
 from annotate.models.judgement_queries import JudgementQuerySet
 
 # Longer than anybody looks at one task; sums of larger numbers would be no numbers any more.
-MOST_SECONDS = 1e7
+MAX_SECONDS = 1e7
 
 
 class Device(models.TextChoices):
@@ -82,7 +82,7 @@ class Judgement(models.Model):
             ),
             # To PostgreSQL NaN and infinity are greater than any number.
             models.CheckConstraint(
-                condition=Q(seconds__isnull=True) | Q(seconds__range=(0.0, MOST_SECONDS)),
+                condition=Q(seconds__isnull=True) | Q(seconds__range=(0.0, MAX_SECONDS)),
                 name="judgement_seconds_in_range",
             ),
             models.CheckConstraint(condition=Q(part__in=Part.values), name="judgement_part_known"),

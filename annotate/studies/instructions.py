@@ -26,5 +26,5 @@ def confirm_reading(*, rater: Membership, version: int) -> None:
 def must_read(rater: Membership) -> bool:
     """Whether the rater has to confirm the newest instructions, or to agree, before the next task."""
     study = rater.study
-    wanted = study.require_reading and bool(study.instructions.strip())
-    return must_agree(rater) or (wanted and rater.instructions_read < study.instructions_version)
+    to_read = study.require_reading and bool(study.instructions.strip())
+    return must_agree(rater) or (to_read and rater.instructions_read < study.instructions_version)

@@ -54,11 +54,11 @@ def create_study(
             _("study %(study)s, field slug: this short name is taken by a page; choose another") % {"study": slug}
         )
     if not (validation_share >= 0 and test_share >= 0 and validation_share + test_share < 1):
-        said = _(
+        message = _(
             "study %(study)s: the shares for validation and test must be at least 0 and leave prompts for training, "
             "not %(validation)g and %(test)g"
         )
-        raise PalateError(said % {"study": slug, "validation": validation_share, "test": test_share})
+        raise PalateError(message % {"study": slug, "validation": validation_share, "test": test_share})
     _valid(study, _("study %(study)s") % {"study": slug})
     if method == Method.SCORE and not criteria:
         raise PalateError(_("study %(study)s: a scoring study needs at least one criterion") % {"study": slug})
@@ -146,8 +146,8 @@ def _valid(instance: Study | Criterion, what: str) -> None:
         instance.full_clean()
     except ValidationError as error:
         field, messages = next(iter(error.message_dict.items()))
-        said = _("%(what)s, field %(field)s: %(wrong)s")
-        raise PalateError(said % {"what": what, "field": field, "wrong": messages[0]}) from None
+        message = _("%(what)s, field %(field)s: %(wrong)s")
+        raise PalateError(message % {"what": what, "field": field, "wrong": messages[0]}) from None
 
 
 @transaction.atomic

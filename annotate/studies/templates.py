@@ -34,8 +34,8 @@ class StudyTemplate:
 
     def shown(self, method: str, rank_size: int) -> list[str]:
         """The example's responses for a method, as many as a task of it has."""
-        wanted = {Method.SCORE: 1, Method.COMPARE: 2}.get(Method(method), rank_size)
-        return [str(self.responses[n % len(self.responses)]) for n in range(wanted)]
+        count = {Method.SCORE: 1, Method.COMPARE: 2}.get(Method(method), rank_size)
+        return [str(self.responses[n % len(self.responses)]) for n in range(count)]
 
 
 def _spoken(value: Any) -> Any:

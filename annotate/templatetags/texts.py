@@ -19,14 +19,14 @@ def as_text_of(text: str, study: Study) -> SafeString:
         return format_html('<i class="muted">{}</i>', _("(empty response)"))
     if study.text_format == TextFormat.MARKDOWN:
         return sanitised(text)
-    if study.text_format == TextFormat.DIALOGUE and (told := turns(text)):
-        return _conversation(told)
+    if study.text_format == TextFormat.DIALOGUE and (parts := turns(text)):
+        return _conversation(parts)
     return conditional_escape(text)
 
 
-def _conversation(told: list[tuple[str, str]]) -> SafeString:
+def _conversation(parts: list[tuple[str, str]]) -> SafeString:
     """Whoever speaks first is on one side, everybody else on the other."""
-    rows = (("" if name == told[0][0] else " other", name, said) for name, said in told)
+    rows = (("" if name == parts[0][0] else " other", name, text) for name, text in parts)
     turn = '<div class="turn{}"><b>{}</b>{}</div>'
     return format_html('<div class="turns">{}</div>', format_html_join("", turn, rows))
 

@@ -15,7 +15,7 @@ from annotate.webhooks.sending import resolved
 from core.encryption import encrypt
 from core.errors import PalateError
 
-MOST_HOOKS = 20
+MAX_HOOKS = 20
 
 
 def add_webhook(*, study: Study, url: str, events: Sequence[str]) -> Webhook:
@@ -23,8 +23,8 @@ def add_webhook(*, study: Study, url: str, events: Sequence[str]) -> Webhook:
     resolved(url)
     if not events or not set(events) <= set(Event.values):
         raise PalateError(_("events: expected some of %(known)s") % {"known": ", ".join(Event.values)})
-    if study.webhooks.count() >= MOST_HOOKS:
-        raise PalateError(_("a study has at most %(most)d webhooks") % {"most": MOST_HOOKS})
+    if study.webhooks.count() >= MAX_HOOKS:
+        raise PalateError(_("a study has at most %(most)d webhooks") % {"most": MAX_HOOKS})
     secret = encrypt(secrets.token_urlsafe(32))
     return Webhook.objects.create(study=study, url=url, events=sorted(set(events)), secret=secret)
 
@@ -35,9 +35,9 @@ def announce(*, study_id: int, event: str, **payload: Any) -> int:
     Returns how many addresses there are.
     """
     now = timezone.now()
-    told = {"event": event, "at": now.isoformat(), **payload}
+    body = {"event": event, "at": now.isoformat(), **payload}
     hooks = Webhook.objects.filter(study=study_id, events__contains=[event]).values_list("pk", flat=True)
-    made = Delivery.objects.bulk_create(Delivery(webhook_id=pk, event=event, payload=told, next_at=now) for pk in hooks)
+    made = Delivery.objects.bulk_create(Delivery(webhook_id=pk, event=event, payload=body, next_at=now) for pk in hooks)
     if made:
         transaction.on_commit(lambda: deliver.delay(), robust=True)
     return len(made)

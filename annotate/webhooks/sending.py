@@ -39,12 +39,12 @@ def resolved(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     schemes = ("http", "https") if settings.WEBHOOKS_ALLOW_PRIVATE else ("https",)
     if parts.scheme not in schemes or not parts.hostname or "@" in parts.netloc:
-        said = (
+        message = (
             _("url: %(url)r; expected http://host/path or https://host/path without a user")
             if settings.WEBHOOKS_ALLOW_PRIVATE
             else _("url: %(url)r; expected https://host/path without a user")
         )
-        raise PalateError(said % {"url": url[:100]})
+        raise PalateError(message % {"url": url[:100]})
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         parts.hostname.encode("idna")
@@ -53,8 +53,8 @@ def resolved(url: str) -> tuple[str, str]:
         raise PalateError(_("url: the host %(host)r is not known") % {"host": parts.hostname}) from None
     for address in found:
         if not settings.WEBHOOKS_ALLOW_PRIVATE and not _is_public(address):
-            said = _("url: %(host)r leads to a private address (%(address)s), which is not called")
-            raise PalateError(said % {"host": parts.hostname, "address": address})
+            message = _("url: %(host)r leads to a private address (%(address)s), which is not called")
+            raise PalateError(message % {"host": parts.hostname, "address": address})
     return parts.hostname, sorted(found)[0]
 
 

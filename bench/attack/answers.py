@@ -189,11 +189,11 @@ def changes_in_the_log(instance: Instance) -> None:
     changes: list[tuple[str, Callable[[], Any]]] = [
         ("webhook", lambda: program.send(f"/api/v1{base}/webhooks/", hook)),
         ("tags", lambda: manager.post(f"{base}/members/{member.pk}/tags/", {"tags": "de"})),
-        ("member reinstated", lambda: manager.post(f"{base}/members/{member.pk}/let-go-on/")),
+        ("member reinstated", lambda: manager.post(f"{base}/members/{member.pk}/reinstate/")),
         ("invitation", lambda: manager.post(f"{base}/invitations/", {"days": "3"})),
         (
             "known answer",
-            lambda: manager.post(f"{base}/tasks/{tasks[-1].pk}/known-answer/", {"preference": "a2", "purpose": "gold"}),
+            lambda: manager.post(f"{base}/tasks/{tasks[-1].pk}/gold/", {"preference": "a2", "purpose": "gold"}),
         ),
         ("task ", lambda: rater.post(f"/assignments/{flagged}/skip/", {"reason": "unsafe"})),
         ("flags", lambda: manager.post(f"{base}/tasks/{task}/resolve/", {"decision": "hand-out"})),

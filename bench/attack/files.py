@@ -97,7 +97,7 @@ def long_forms(instance: Instance) -> None:
     paths = [f"/assignments/{assignment}/{name}/" for name in ("judge", "draft", "skip")]
     for path, visitor in [
         ("/login/", None),
-        *((path, rater) for path in [*paths, f"/studies/{study.slug}/rate/ahead/"]),
+        *((path, rater) for path in [*paths, f"/studies/{study.slug}/rate/prefetch/"]),
     ]:
         for form in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=b"):
             with nothing_is_stored(instance):

@@ -87,7 +87,7 @@ def shown_everywhere(rater: Visitor, manager: Visitor, study: Any) -> dict[str, 
 
     base = f"/studies/{study.slug}"
     first = assignment_on(timed("rate", lambda: rater.get(f"{base}/rate/")))
-    second = assignment_on(timed("ahead", lambda: rater.post(f"{base}/rate/ahead/", {"beyond": first})))
+    second = assignment_on(timed("ahead", lambda: rater.post(f"{base}/rate/prefetch/", {"beyond": first})))
     timed("judge", lambda: send_answer(rater, first))
     timed("flag", lambda: rater.post(f"/assignments/{second}/skip/", {"reason": "unsafe", "details": "x"}))
     timed("history", lambda: rater.get(f"{base}/history/"))
@@ -266,7 +266,7 @@ def huge_integers(instance: Instance) -> None:
         for page in ("history/", "quality/raters/", "log/", "review/", "standings/"):
             visitor = rater if page == "history/" else manager
             no_server_error(visitor.get(f"{base}/{page}?page={asked}&n={asked}&model={asked}"), f"{page} {number[:20]}")
-        no_server_error(rater.post(f"{base}/rate/ahead/", {"beyond": number}), f"beyond={number[:20]}")
+        no_server_error(rater.post(f"{base}/rate/prefetch/", {"beyond": number}), f"beyond={number[:20]}")
         for path in ("prompts/", "responses/", "judgements/", "runs/"):
             for query in (f"cursor={asked}", f"cursor={cursor_at(number)}", f"page_size={asked}"):
                 no_server_error(program.get(f"{api}/{path}?{query}"), f"{path}?{query[:40]}")

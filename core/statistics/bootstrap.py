@@ -29,7 +29,7 @@ GROUPS, DRAWS = 2000, 1000
 # Fewer clusters say too little about how much they vary: four lean the same way by chance once in eight times.
 FEWEST = 5
 LEVEL = 0.95
-MOST_T = 2.0
+MAX_T = 2.0
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Clusters:
 
     def _studentized(self, values: Floats, weights: Floats, effective: float) -> tuple[float, float]:
         """The ends of the bootstrap-t interval of Σ values / Σ weights, both (C,). With few clusters some draws are
-        nearly all of one cluster: their quantiles count up to MOST_T times Student's."""
+        nearly all of one cluster: their quantiles count up to MAX_T times Student's."""
         of_value, of_weight = self.sums(np.stack([values, weights], axis=1)).T
 
         def mean_and_error(times: Floats) -> tuple[Floats, Floats]:
@@ -190,7 +190,7 @@ class Clusters:
         with np.errstate(invalid="ignore", divide="ignore"):
             means, errors = mean_and_error(self.times)
             statistic = np.nan_to_num((means - mean) / errors, nan=0.0)
-        most = MOST_T * float(student.ppf((1 + LEVEL) / 2, max(effective - 1, 1.0)))
+        most = MAX_T * float(student.ppf((1 + LEVEL) / 2, max(effective - 1, 1.0)))
         low, high = np.quantile(statistic.clip(-most, most), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         return float(mean - high * error), float(mean - low * error)
 

@@ -46,19 +46,19 @@ API = {
     *("api-run-cancel", "api-models", "api-rewards", "api-preference", "api-webhooks", "api-webhook"),
 }
 # Addresses of members, with what a rater may see of them; the rest belongs to managers.
-RATERS = {"rate", "rate-ahead", "instructions", "practice", "history", "undo", "about-me"}
-OWN = {"judge", "skip", "give-back", "draft", "correct"}
+RATERS = {"rate", "rate-prefetch", "instructions", "practice", "history", "undo", "about-me"}
+OWN = {"judge", "skip", "release", "draft", "correct"}
 MANAGERS = {
     "study-delete",
     *("study-overview", "study-settings", "study-add-scale", "study-preview", "study-state"),
     "study-open-imported",
-    *("study-members", "study-member-tags", "study-member-let-go-on", "study-member-remove"),
+    *("study-members", "study-member-tags", "study-member-reinstate", "study-member-remove"),
     *("study-invite", "invitation-withdraw", "work", "standings", "standings-file"),
     *("quality", "quality-file", "quality-raters", "quality-raters-file", "quality-rater", "machines", "fairness"),
     "machines-file",
     *("study-report", "model-rewards"),
-    *("review", "resolve-flags", "decide", "known-answer-new", "known-answer", "known-answer-take-out"),
-    "known-answer-upload",
+    *("review", "resolve-flags", "decide", "gold-new", "gold", "gold-retire"),
+    "gold-upload",
     *("runs", "run-start", "run", "run-live", "run-beside", "run-cancel", "run-resend"),
     *("models", "model", "model-promote", "model-why", "round", "rounds-file"),
     *("audit", "audit-file", "study-member-erase", "study-member-password"),
@@ -110,13 +110,13 @@ def rater(study):
 def address(name, study, rater):
     """The address of the study's own object of this kind."""
     task = study.tasks.order_by("-id").first()
-    if name == "known-answer-take-out":
+    if name == "gold-retire":
         set_known_answer(task=task, purpose="gold", ranks=[1, 2])
     objects = {
-        **dict.fromkeys(("judge", "skip", "give-back", "draft"), rater.assignments.leased().first()),
+        **dict.fromkeys(("judge", "skip", "release", "draft"), rater.assignments.leased().first()),
         "correct": rater.judgements.first(),
-        **dict.fromkeys(("resolve-flags", "decide", "known-answer", "known-answer-take-out"), task),
-        **dict.fromkeys(("study-member-tags", "study-member-let-go-on", "study-member-remove", "quality-rater"), rater),
+        **dict.fromkeys(("resolve-flags", "decide", "gold", "gold-retire"), task),
+        **dict.fromkeys(("study-member-tags", "study-member-reinstate", "study-member-remove", "quality-rater"), rater),
         "invitation-withdraw": study.invitations.first(),
         **dict.fromkeys(RUN_ADDRESSES, study.runs.first()),
         **dict.fromkeys(("study-member-erase", "study-member-password"), rater),

@@ -24,7 +24,7 @@ ASKED = [
     *("format", "file_type", "next"),
 ]
 # Each of them ends or changes something for good, or starts an import of a file.
-UNFILLED = {"import-prompts", "import-judgements", "import-preferences", "known-answer-upload"}
+UNFILLED = {"import-prompts", "import-judgements", "import-preferences", "gold-upload"}
 
 
 class Forms(HTMLParser):

@@ -31,7 +31,7 @@ PAGES = {
     "study-settings": {},
     "work": {},
     "review": {},
-    "known-answer-new": {},
+    "gold-new": {},
     "quality": {},
     "quality-raters": {},
     "fairness": {},

@@ -76,7 +76,7 @@ def test_nothing_runs_and_nothing_leaves(study, member, browser, quiet_server):
     )  # fmt: skip
     record(study=study, user=manager.user, action="changed", subject=NAME, note=WHOLE)
     Task.objects.filter(pk=Task.objects.first().pk).update(withdrawn=True)
-    pages = {rater: RATERS - {"rate-ahead", "undo"} | ANYBODY, manager: MANAGERS - {"known-answer-take-out"}}
+    pages = {rater: RATERS - {"rate-prefetch", "undo"} | ANYBODY, manager: MANAGERS - {"gold-retire"}}
     seen = 0
     for who, names in pages.items():
         context = browser.new_context(base_url=quiet_server.url)

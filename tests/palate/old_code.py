@@ -15,7 +15,7 @@ from django.test import Client  # noqa: E402
 
 from annotate.api.uploads import add_prompts, add_responses  # noqa: E402
 from annotate.collection.judgements import Answer, correct, submit  # noqa: E402
-from annotate.collection.leases import give_back, lease_next, skip  # noqa: E402
+from annotate.collection.leases import lease_next, release_lease, skip  # noqa: E402
 from annotate.models.accounts import User  # noqa: E402
 from annotate.models.judgements import Judgement  # noqa: E402
 from annotate.models.members import Membership  # noqa: E402
@@ -40,7 +40,7 @@ with transaction.atomic():
 first = submit(assignment=lease_next(rater=members["rater"]), answer=Answer(ranks=[1, 2], comment="old"))
 correct(judgement=first, answer=Answer(ranks=[2, 1]))
 skip(assignment=lease_next(rater=members["rater"]), reason="too hard")
-give_back(assignment=lease_next(rater=members["rater"]))
+release_lease(assignment=lease_next(rater=members["rater"]))
 assert Judgement.objects.filter(live=True).count() == 1
 
 for role, paths in {

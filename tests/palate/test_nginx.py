@@ -151,7 +151,7 @@ def test_large_bodies_are_refused_where_no_file_is_expected(proxy, path):
     assert proxy.ask(path, method="POST", body=b"x" * 7_000_000)[0].status == 413
 
 
-@pytest.mark.parametrize("path", ["/studies/s/exchange/file/", "/studies/s/known-answers/upload/"])
+@pytest.mark.parametrize("path", ["/studies/s/exchange/file/", "/studies/s/gold/upload/"])
 def test_files_are_passed_on(proxy, path):
     answer, content = proxy.ask(path, method="POST", body=b"x" * 7_000_000)
     assert (answer.status, json.loads(content)["length"]) == (200, 7_000_000)

@@ -15,7 +15,7 @@ from annotate.exchange.formats.registry import SHAPES
 from annotate.exchange.importers.column_mapping import parse_mapping, parse_scales
 from annotate.exchange.importers.judgements import import_judgements
 from annotate.exchange.importers.notes import details
-from annotate.exchange.importers.preferences import Way, import_preferences, told
+from annotate.exchange.importers.preferences import ImportOptions, import_preferences, summary
 from annotate.exchange.importers.prompts import Report, import_prompts
 from annotate.models.studies import Study
 from training.engine.runtime.progress import Cancelled, Reporter
@@ -93,7 +93,7 @@ def _import_judgements(run: Run, options: JudgementOptions, reporter: Reporter) 
 
 def _import_preferences(run: Run, options: PreferenceOptions, reporter: Reporter) -> Mapping[str, Any]:
     names = tuple(name.strip() for name in options.response_fields.split(",") if name.strip())
-    way = Way(
+    way = ImportOptions(
         shape=options.shape,
         mapping=parse_mapping(options.mapping.split(","), options.ignore.split(",")),
         scales=parse_scales(options.scale),
@@ -104,7 +104,7 @@ def _import_preferences(run: Run, options: PreferenceOptions, reporter: Reporter
     )
     with at_most(settings.IMPORT_MEMORY_MB):
         counts = import_preferences(slug=study_of(run).slug, path=Path(options.file), way=way, report=_progress_of(run))
-    for line in (told(counts), *details(counts), *counts["errors"]):
+    for line in (summary(counts), *details(counts), *counts["errors"]):
         reporter.log(line)
     return {**counts, "ignored_fields": ", ".join(counts["ignored_fields"])}
 

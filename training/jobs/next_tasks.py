@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from django.utils.translation import gettext as _
 
-from annotate.collection.prioritization import put_forward
+from annotate.collection.prioritization import prioritize
 from annotate.exchange.exporters.records import engine_prompt, records_of
 from annotate.models.choices import ChosenBy
 from annotate.models.judgements import Judgement
@@ -122,7 +122,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     if not by_rule + at_random:
         said = _("study %(study)s: no task with responses that differ is open; --new N makes some")
         raise PalateError(said % {"study": study.slug})
-    tasks = put_forward(
+    tasks = prioritize(
         study=study,
         order=[candidate.key for candidate in mixed(by_rule, at_random)],
         by=options.by,
@@ -133,7 +133,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         f"{len(by_rule)} tasks put forward by {options.by}, {len(at_random)} drawn at random; {tasks} of them are new"
     )
     return {
-        "put_forward": len(by_rule) + len(at_random),
+        "prioritize": len(by_rule) + len(at_random),
         "by_rule": len(by_rule),
         "at_random": len(at_random),
         "tasks_made": tasks,
@@ -150,6 +150,7 @@ def _choose(
     rng: np.random.Generator,
     reporter: Reporter,
 ) -> Chosen:
+    from training.engine.active_learning import selection  # at run time, where torch may be imported
 
     if not count:
         return Chosen([], [], [])

@@ -6,7 +6,7 @@ from django.shortcuts import render
 from annotate.analytics.agreement.pairwise import agreement
 from annotate.analytics.agreement.self_consistency import self_consistency
 from annotate.analytics.reports.progress import counts_of, judgements_by_day, progress_of_study
-from annotate.analytics.reports.study_data import Evidence
+from annotate.analytics.reports.study_data import StudyData
 from annotate.web.access import managed_study
 from annotate.web.selection_form import requested_selection
 from core.charts.lines import bars
@@ -27,7 +27,7 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
         "chart": bars([day.judgements for day in days]),
         "selection": selection,
         "counts": counts_of(study, selection),
-        "agreement": agreement(Evidence(study, selection).comparisons),
+        "agreement": agreement(StudyData(study, selection).comparisons),
         "consistency": self_consistency(study, selection),
         "rounds": [(turn, rates[turn.pk]) for turn in rounds],
         "runs": study.runs.all()[:5],

@@ -9,8 +9,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from annotate.analytics.ranking.table import Place
-from annotate.analytics.ranking.votes_of_study import ballot_of, read, standings_of
+from annotate.analytics.ranking.table import RankedItem
+from annotate.analytics.ranking.votes_of_study import ranking_input, read, standings_of
 from annotate.models.selection import JudgementSelection
 from annotate.models.studies import Study
 from annotate.web.access import managed_studies, managed_study
@@ -107,10 +107,10 @@ def run_beside(request: HttpRequest, pk: int, other: int) -> HttpResponse:
     return render(request, "manage/run_beside.html", context)
 
 
-def _standings(study: Study, judgements: JudgementSelection) -> list[Place]:
+def _standings(study: Study, judgements: JudgementSelection) -> list[RankedItem]:
     """All policies and other authors that raters have compared with each other, the best first."""
     selection = replace(selection_of(SelectionForm(None, study=study)), judgements=judgements)
-    found = standings_of(study, selection, ballot_of(study, selection, read(study, selection)))
+    found = standings_of(study, selection, ranking_input(study, selection, read(study, selection)))
     return [place for part in found.parts for place in part.places][:SHOWN_PLACES]
 
 

@@ -7,17 +7,17 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from annotate.analytics.agreement.power import need_of_agreement
-from annotate.analytics.figure_labels import Table, told
+from annotate.analytics.agreement.power import agreement_sample_size
+from annotate.analytics.figure_labels import Table, describe_check
 from annotate.analytics.ranking.power import TARGET
-from annotate.analytics.ranking.votes_of_study import ballot_of, read, standings_of
+from annotate.analytics.ranking.votes_of_study import ranking_input, read, standings_of
 from annotate.analytics.reports import quality_report
 from annotate.analytics.reports.progress import counts_of, progress_of_study
-from annotate.analytics.reports.study_data import Evidence
+from annotate.analytics.reports.study_data import StudyData
 from annotate.web.access import managed_study
-from annotate.web.quality.quality_views import TABLES, evidence_for
+from annotate.web.quality.quality_views import TABLES, study_data_for
 from annotate.web.standings.forms import SelectionForm
-from annotate.web.standings.views import method_of, place_figures, selection_of, strengths_plot
+from annotate.web.standings.views import item_figures, method_of, selection_of, strengths_plot
 from core.markdown import sanitised
 from core.statistics.bootstrap import DRAWS
 from training.models import ModelKind
@@ -28,7 +28,7 @@ MODELS = 10
 FIGURES = ("accuracy", "baselines.longer", "ece")
 
 
-def tables_of(evidence: Evidence) -> list[tuple[str, Table]]:
+def tables_of(evidence: StudyData) -> list[tuple[str, Table]]:
     """Agreement by criterion, group, tag and week, each with its title; a single week is the whole study."""
     titles = {
         "criteria": _("By criterion"),
@@ -43,10 +43,10 @@ def tables_of(evidence: Evidence) -> list[tuple[str, Table]]:
 def report(request: HttpRequest, slug: str) -> HttpResponse:
     """Figures of the pages quality, standings and models, and the text that a paper's methods section would need."""
     study = managed_study(request, slug)
-    evidence = evidence_for(request, study)
+    evidence = study_data_for(request, study)
     judged = len(evidence.comparisons) or evidence.criteria
     selection = replace(selection_of(SelectionForm(None, study=study)), judgements=evidence.selection)
-    found = standings_of(study, selection, ballot_of(study, selection, read(study, selection)))
+    found = standings_of(study, selection, ranking_input(study, selection, read(study, selection)))
     progress = progress_of_study(study)
     preferences = study.model_versions.filter(kind=ModelKind.PREFERENCE, metrics__has_key="evaluation")[:MODELS]
     context = {
@@ -62,16 +62,16 @@ def report(request: HttpRequest, slug: str) -> HttpResponse:
         "missing": quality_report.not_yet(evidence),
         "figures": quality_report.agreement_figures(evidence) if judged else [],
         "tables": tables_of(evidence) if judged else [],
-        "enough": need_of_agreement(evidence.comparisons, evidence.judgements, target=TARGET) if judged else None,
+        "enough": agreement_sample_size(evidence.comparisons, evidence.judgements, target=TARGET) if judged else None,
         "target": TARGET,
         "draws": DRAWS,
-        "checks": [told(check, source=evidence.source) for check in quality_report.all_checks(evidence)]
+        "checks": [describe_check(check, source=evidence.source) for check in quality_report.all_checks(evidence)]
         if judged
         else [],
         "found": found,
         "method": method_of(selection),
         "parts": [
-            (part, [(place, *place_figures(place, part, selection)) for place in part.places], strengths_plot(part))
+            (part, [(place, *item_figures(place, part, selection)) for place in part.places], strengths_plot(part))
             for part in found.parts
         ],
         "rounds": round_summaries(study, evidence.selection),

@@ -9,10 +9,10 @@ from annotate.analytics.agreement.coefficients import Measure, alpha_nominal, al
 from annotate.analytics.agreement.units import units_of_answers, units_of_comparisons
 from annotate.analytics.comparisons import Answers, Comparisons, Ints
 from annotate.analytics.figure_labels import Line, Table, figure
-from annotate.analytics.reports.study_data import MONDAY, WEEK, Evidence
+from annotate.analytics.reports.study_data import MONDAY, WEEK, StudyData
 from core.statistics.bootstrap import Clusters, Estimate
 
-MOST_ROWS = 26
+MAX_ROWS = 26
 
 
 @dataclass(frozen=True)
@@ -27,23 +27,23 @@ class Parts:
     answer_label: Ints
 
 
-def group_table(evidence: Evidence) -> Table:
+def group_table(evidence: StudyData) -> Table:
     """By group of prompts."""
     names, number = evidence.prompt_group
-    return table("groups", evidence, _by_prompt(evidence, names[:MOST_ROWS], [(p, k) for p, k in number.items()]))
+    return table("groups", evidence, _by_prompt(evidence, names[:MAX_ROWS], [(p, k) for p, k in number.items()]))
 
 
-def audience_table(evidence: Evidence) -> Table:
+def audience_table(evidence: StudyData) -> Table:
     """By the tags that prompts ask of their raters; a prompt may stand in several rows."""
     names, prompts = evidence.audience
     pairs = [(prompt, k) for k, of in prompts.items() for prompt in of]
-    return table("audience", evidence, _by_prompt(evidence, names[:MOST_ROWS], pairs))
+    return table("audience", evidence, _by_prompt(evidence, names[:MAX_ROWS], pairs))
 
 
-def week_table(evidence: Evidence) -> Table:
+def week_table(evidence: StudyData) -> Table:
     """By the week in which judgements were made: raters are compared within a week. The newest weeks."""
     week, answers = evidence.week, evidence.graded
-    weeks = np.unique(week)[-MOST_ROWS:]
+    weeks = np.unique(week)[-MAX_ROWS:]
     names = [f"{datetime.fromtimestamp(w * WEEK - MONDAY, UTC):%Y-%m-%d}" for w in weeks.tolist()]
     newest = np.isin(week, weeks)
     label = np.searchsorted(weeks, week[newest])
@@ -55,7 +55,7 @@ def week_table(evidence: Evidence) -> Table:
     return table("weeks", evidence, Parts(names, evidence.comparisons[newest], label, answers[kept], own))
 
 
-def _by_prompt(evidence: Evidence, names: list[str], pairs: list[tuple[int, int]]) -> Parts:
+def _by_prompt(evidence: StudyData, names: list[str], pairs: list[tuple[int, int]]) -> Parts:
     """pairs: prompt and number of a part that it belongs to; parts without a name are left out."""
     kept = np.array([pair for pair in pairs if pair[1] < len(names)], np.int64).reshape(-1, 2)
     ordered = kept[np.argsort(kept[:, 0], kind="stable")]
@@ -75,7 +75,7 @@ def _met(prompt: Ints, pairs: Ints) -> tuple[Ints, Ints]:
     return rows, pairs[first[rows] + within, 1]
 
 
-def table(key: str, evidence: Evidence, parts: Parts) -> Table:
+def table(key: str, evidence: StudyData, parts: Parts) -> Table:
     """A line for each part in which raters can be compared, with the same coefficients as the whole study."""
     if not len(parts.comparisons) or not parts.names:
         return Table(key, [])

@@ -12,7 +12,7 @@ from annotate.analytics.comparisons import Floats, Ints
 from annotate.models.judgement_queries import JudgementQuerySet
 from core.statistics.bootstrap import Clusters, Estimate, proportion, share
 
-MOST_CONFUSIONS = 5
+MAX_CONFUSIONS = 5
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ def labelled(votes: JudgementQuerySet) -> Labelled:
     """The labels that raters chose. A rater who met a prompt in several tasks counts once, with the newest answer."""
     rows = votes.exclude(label="").order_by("id").values_list("task__prompt", "rater", "label", "confidence")
     newest = {(prompt, rater): (label, sure) for prompt, rater, label, sure in rows.iterator(chunk_size=5000)}
-    said = [label for label, _ in newest.values()]
-    names = sorted(set(said), key=lambda name: (-said.count(name), name))
-    label = np.array([names.index(name) for name in said], np.int64)
+    given = [label for label, _ in newest.values()]
+    names = sorted(set(given), key=lambda name: (-given.count(name), name))
+    label = np.array([names.index(name) for name in given], np.int64)
     prompts, row = np.unique(np.array([prompt for prompt, _ in newest], np.int64), return_inverse=True)
     counts = np.zeros((len(prompts), max(len(names), 1)), np.int64)
     np.add.at(counts, (row, label), 1)
@@ -71,8 +71,8 @@ def checked(answers: JudgementQuerySet) -> Checked:
     """answers: to tasks with a known answer; those without a known label are left out."""
     found = answers.values_list("task__known_answer__label", "label", "rater")
     rows = [row for row in found if row[0]]
-    known, said, raters = zip(*rows, strict=True) if rows else ((), (), ())
-    right = np.array([a == b for a, b in zip(known, said, strict=True)], np.float64)
+    known, given, raters = zip(*rows, strict=True) if rows else ((), (), ())
+    right = np.array([a == b for a, b in zip(known, given, strict=True)], np.float64)
     return Checked(list(known), right, np.array(raters, np.int64))
 
 
@@ -92,4 +92,4 @@ def confusions(found: Labelled) -> list[tuple[str, str, int]]:
         for other in range(one + 1, len(found.names)):
             pairs[one, other] = int((found.units.counts[:, one] * found.units.counts[:, other]).sum())
     ordered = sorted((n, pair) for pair, n in pairs.items() if n)[::-1]
-    return [(found.names[one], found.names[other], n) for n, (one, other) in ordered[:MOST_CONFUSIONS]]
+    return [(found.names[one], found.names[other], n) for n, (one, other) in ordered[:MAX_CONFUSIONS]]

@@ -22,7 +22,7 @@ MOST = 5_000
 
 
 @dataclass(frozen=True)
-class Enough:
+class SampleSizeEstimate:
     """now: agreement and its interval. half_width: of that interval; more: judgements until it is at most the target,
     0 when it is already."""
 
@@ -31,7 +31,9 @@ class Enough:
     more: int
 
 
-def need_of_agreement(comparisons: Comparisons, judgements: int, *, target: float, seed: int = 0) -> Enough | None:
+def agreement_sample_size(
+    comparisons: Comparisons, judgements: int, *, target: float, seed: int = 0
+) -> SampleSizeEstimate | None:
     """The need of Krippendorff's α of the choices; None while it has no interval. judgements: how many there are."""
     if not len(comparisons):
         return None
@@ -53,7 +55,7 @@ def need_of_agreement(comparisons: Comparisons, judgements: int, *, target: floa
     constant = float(norm.ppf(0.975) * np.sqrt(np.mean(np.square(widths))))
     factor = (max(constant, half_width) / target) ** 2
     more = 0 if half_width <= target else max(0, int(np.ceil(judgements * (factor - 1))))
-    return Enough(now, half_width, more)
+    return SampleSizeEstimate(now, half_width, more)
 
 
 def _simulated(
@@ -64,8 +66,8 @@ def _simulated(
     unit, first = numbered(np.stack([cluster, trust.unit[rows]], axis=1))
     truth = _drawn(trust.truth[trust.unit[rows][first]], rng)[unit]
     right = rng.random(len(rows)) < trust.value[rater[rows]]
-    said = np.where(right, truth, (truth + rng.integers(1, answers, size=len(rows))) % answers)
-    counts = np.bincount(unit * answers + said, minlength=len(first) * answers).reshape(-1, answers)
+    answer = np.where(right, truth, (truth + rng.integers(1, answers, size=len(rows))) % answers)
+    counts = np.bincount(unit * answers + answer, minlength=len(first) * answers).reshape(-1, answers)
     nothing = np.zeros(len(first), np.int64)
     measure = alpha_nominal(Units(counts, nothing, nothing, np.arange(answers) / (answers - 1)))
     return float(measure.statistic(measure.values.sum(axis=0)))

@@ -21,7 +21,7 @@ class Given:
     at: Floats
     seconds: Floats
     length: Floats
-    said: Ints
+    answer: Ints
     placed: Flags
 
     def __len__(self) -> int:
@@ -42,8 +42,8 @@ class Given:
     @property
     def shares(self) -> Floats:
         """How often each answer is given, by `said`, where places are known."""
-        said = self.said[self.placed]
-        return np.bincount(said, minlength=int(self.said.max(initial=-1)) + 1) / max(len(said), 1)
+        answer = self.answer[self.placed]
+        return np.bincount(answer, minlength=int(self.answer.max(initial=-1)) + 1) / max(len(answer), 1)
 
 
 def given(rater: Ints, place: Ints, at: Floats, seconds: Floats, value: Floats, length: Floats, known: Ints) -> Given:
@@ -57,6 +57,6 @@ def given(rater: Ints, place: Ints, at: Floats, seconds: Floats, value: Floats, 
     for of_place in range(int(place.max(initial=-1)) + 1):
         here = place == of_place
         word[number[here]] = word[number[here]] * HASH + codes[here]
-    said = np.unique(word, return_inverse=True)[1]
+    answer = np.unique(word, return_inverse=True)[1]
     lengths = np.bincount(number, length, len(starts))
-    return Given(rater[starts], at[starts], seconds[starts], lengths, said, known[starts] == 1)
+    return Given(rater[starts], at[starts], seconds[starts], lengths, answer, known[starts] == 1)

@@ -48,7 +48,7 @@ def habits(own: Comparisons, same: Floats, others: Floats, given: Given, usual: 
     decided, counted = own.decided, others > 0
     unequal = decided & np.isfinite(longer_first)
     in_time = given[given.placed][np.argsort(given.at[given.placed], kind="stable")]
-    run, chance = longest_run(in_time.said, usual)
+    run, chance = longest_run(in_time.answer, usual)
     agreement = NOTHING
     if counted.any():
         values = np.stack([same[counted], others[counted]], axis=1)
@@ -77,13 +77,13 @@ def _proportion(hits: Flags) -> Estimate:
     return Estimate(k / n, float(low) if k else 0.0, float(high) if k < n else 1.0, n)
 
 
-def longest_run(said: Ints, usual: Floats) -> tuple[int, float]:
+def longest_run(answers: Ints, usual: Floats) -> tuple[int, float]:
     """The longest run of one answer in a row of answers, and about how likely one so long is when each answer is drawn
     on its own, as often as `usual` says (Erdős & Rényi; the expected number of such runs bounds the chance)."""
-    n = len(said)
+    n = len(answers)
     if not n:
         return 0, 1.0
-    starts = np.flatnonzero(np.append(True, said[1:] != said[:-1]))
+    starts = np.flatnonzero(np.append(True, answers[1:] != answers[:-1]))
     longest = int(np.diff(np.append(starts, n)).max())
     expected = ((n - longest) * usual**longest * (1 - usual) + usual**longest).sum()
     return longest, float(min(1.0, expected))

@@ -57,7 +57,7 @@ class Bin:
 
     low: float
     high: float
-    said: float
+    predicted: float
     people: float
     n: int
 
@@ -73,7 +73,7 @@ def calibration(chance: Floats, people: Floats) -> tuple[list[Bin], float | None
         for k in range(BINS)
         if (of := place == k).any()
     ]
-    return bins, sum(b.n * abs(b.said - b.people) for b in bins) / len(chance)
+    return bins, sum(b.n * abs(b.predicted - b.people) for b in bins) / len(chance)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ WHERE j.rater_id = %s AND j.part = 'vote' AND j.live
 
 
 @dataclass(frozen=True)
-class Beside:
+class PairedVotes:
     """T pairs that the machine judged in both orders. forward, backward (T,): the chance given to the response shown
     first; chance (T,): that a (the smaller id) is better, the mean over both orders; votes (T,): how many people
     voted, people (T,): their share for a, a tie counting half, NaN without votes."""
@@ -38,7 +38,7 @@ class Beside:
         return self.votes > 0
 
 
-def beside(rater: Membership, who: str = "people") -> Beside:
+def paired_votes(rater: Membership, who: str = "people") -> PairedVotes:
     task, first, second, forward, backward = columns(VERDICTS, (rater.pk,), "iiiff")
     mean = (forward + 1 - backward) / 2
     chance = np.where(first < second, mean, 1 - mean)
@@ -51,4 +51,4 @@ def beside(rater: Membership, who: str = "people") -> Beside:
     count = np.bincount(place, minlength=len(task))
     total = np.bincount(place, outcome[known], len(task))
     people = np.divide(total, count, out=np.full(len(task), np.nan), where=count > 0)
-    return Beside(task, forward, backward, chance, count, people)
+    return PairedVotes(task, forward, backward, chance, count, people)

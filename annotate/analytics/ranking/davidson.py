@@ -14,10 +14,10 @@ def terms(d: Floats, outcome: Floats, tie: float) -> Terms:
     left, right, tied = np.exp(d / 2 - total), np.exp(-d / 2 - total), np.exp(tie - total)
     mean = (left - right) / 2
     is_tie = outcome == 0.5
-    said = np.where(is_tie, 0.0, outcome - 0.5)
+    observed = np.where(is_tie, 0.0, outcome - 0.5)
     return Terms(
-        log=np.where(is_tie, tie, said * d) - total,
-        d=said - mean,
+        log=np.where(is_tie, tie, observed * d) - total,
+        d=observed - mean,
         dd=mean**2 - (left + right) / 4,
         t=is_tie - tied,
         dt=mean * tied,

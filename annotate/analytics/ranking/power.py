@@ -21,11 +21,11 @@ TARGET = 0.05
 MULTIPLES = (1.0, 2.0, 4.0, 8.0)
 DRAWS = 5
 # More votes than this are simulated as so many (and their multiples), and widths scaled by the root of the votes.
-MOST_VOTES = 5_000
+MAX_VOTES = 5_000
 
 
 @dataclass(frozen=True)
-class Need:
+class VotesNeeded:
     """For two items: votes now in the whole ranking; `more` votes (of the same kind) until the interval of the chance
     that one is preferred to the other is at most TARGET on both sides; 0 when it is already. chance: the fitted one.
     decided: whether the interval of their difference lies on one side now."""
@@ -38,11 +38,11 @@ class Need:
     decided: bool
 
 
-def needs(votes: Votes, fit: Fit, *, target: float = TARGET, seed: int = 0) -> list[Need]:
+def needs(votes: Votes, fit: Fit, *, target: float = TARGET, seed: int = 0) -> list[VotesNeeded]:
     """The need of every pair of items, the widest first. votes, fit: of one connected part, by Davidson's model."""
     n, now = votes.n, float(votes.weight.sum())
     rng = np.random.default_rng(seed)
-    share = min(1.0, MOST_VOTES / len(votes))
+    share = min(1.0, MAX_VOTES / len(votes))
     widths = []
     for multiple in MULTIPLES:
         drawn = [_half_widths(_drawn(votes, fit, multiple * share, rng)) for _ in range(DRAWS)]
@@ -56,10 +56,10 @@ def needs(votes: Votes, fit: Fit, *, target: float = TARGET, seed: int = 0) -> l
             difference = float(fit.strengths[a] - fit.strengths[b])
             chance, half = float(expit(difference)), float(present[a, b])
             reach = _on_chance(difference, half)
-            wanted = _strength_width(difference, target)
-            factor = (constant[a, b] / wanted) ** 2
+            target_width = _strength_width(difference, target)
+            factor = (constant[a, b] / target_width) ** 2
             more = 0 if reach <= target else max(0, int(np.ceil(now * factor - now)))
-            found.append(Need(a, b, chance, reach, more, abs(difference) > half))
+            found.append(VotesNeeded(a, b, chance, reach, more, abs(difference) > half))
     return sorted(found, key=lambda need: -need.half_width)
 
 

@@ -35,7 +35,7 @@ class Rankings:
 
 
 @dataclass(frozen=True)
-class Place:
+class RankedItem:
     """One item's standing. strength: natural log of the worth, 0 the average of its part; chance: to be preferred
     to an average item, ties left out. low and high are 95 %; None where one task says nothing about chance."""
 
@@ -68,7 +68,7 @@ class Effect:
 class Part:
     """Items that the votes tie together. `items` are their numbers in the order of the fit."""
 
-    places: list[Place]
+    places: list[RankedItem]
     items: Ints
     fit: Fit
     wins: Floats
@@ -221,7 +221,7 @@ def _part(
     table, ranks = wins(votes), intervals.ranks(fit)
     played = table.sum(axis=1) + table.sum(axis=0)
     places = [
-        Place(
+        RankedItem(
             item=int(items[k]),
             name=names[items[k]],
             strength=float(fit.strengths[k]),

@@ -62,7 +62,7 @@ def read(study: Study, selection: Selection) -> Comparisons:
 
 
 @dataclass(frozen=True)
-class Ballot:
+class RankingInput:
     """votes: on what is ranked, one for each of `comparisons`; names: n words for the items. rater_weight: how much a
     rater's votes count, 1 for those who are not named."""
 
@@ -72,7 +72,7 @@ class Ballot:
     rater_weight: dict[int, float]
 
 
-def standings_of(study: Study, selection: Selection, ballot: Ballot) -> Standings:
+def standings_of(study: Study, selection: Selection, ballot: RankingInput) -> Standings:
     """The standings of a ballot that was read with the same selection."""
     whole = None
     if selection.model == "plackett-luce" and len(ballot.votes):
@@ -80,7 +80,7 @@ def standings_of(study: Study, selection: Selection, ballot: Ballot) -> Standing
     return standings(ballot.votes, ballot.names, model=selection.model, rankings=whole, bootstrap=selection.bootstrap)
 
 
-def ballot_of(study: Study, selection: Selection, comparisons: Comparisons) -> Ballot:
+def ranking_input(study: Study, selection: Selection, comparisons: Comparisons) -> RankingInput:
     """Votes on what is ranked. Comparisons of two responses by one author say nothing of authors and are left out."""
     rater_weight = reliability(comparisons).weights() if selection.reliability else {}
     items = Items(study, selection, np.concatenate([comparisons.first, comparisons.second]))
@@ -101,7 +101,7 @@ def ballot_of(study: Study, selection: Selection, comparisons: Comparisons) -> B
         controls=controls,
         names=names,
     )
-    return Ballot(votes, comparisons, items.names, rater_weight)
+    return RankingInput(votes, comparisons, items.names, rater_weight)
 
 
 def weights_of(raters: Ints, weight: dict[int, float]) -> Floats:

@@ -13,7 +13,7 @@ from annotate.models.judgements import Judgement
 from annotate.models.studies import Study
 
 # The share of agreeing pairs of raters: two votes against one have 1/3, four against one have 0.6.
-MOST_AGREEMENT = 0.5
+MAX_AGREEMENT = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def disputes(study: Study, *, limit: int = 50) -> list[Dispute]:
     found = [
         Dispute(task, value, len(of_task))
         for task, of_task in votes.items()
-        if len(of_task) > 1 and (value := agreement_of(of_task, widths)) < MOST_AGREEMENT
+        if len(of_task) > 1 and (value := agreement_of(of_task, widths)) < MAX_AGREEMENT
     ]
     return sorted(found, key=lambda dispute: (dispute.agreement, -dispute.raters, dispute.task))[:limit]
 

@@ -22,13 +22,13 @@ class StudyProgress:
     responses: int
     tasks: int
     judgements: int
-    wanted: int
+    needed: int
     simulated: int
     imported: int
 
     @property
     def percent(self) -> int:
-        return min(100, round(100 * self.judgements / self.wanted)) if self.wanted else 0
+        return min(100, round(100 * self.judgements / self.needed)) if self.needed else 0
 
 
 def progress_of_study(study: Study) -> StudyProgress:
@@ -48,7 +48,7 @@ def progress_of_study(study: Study) -> StudyProgress:
         responses=study.prompts.aggregate(n=Count("responses"))["n"],
         tasks=study.tasks.count(),
         judgements=judgements,
-        wanted=judgements + (still or 0) + leased,
+        needed=judgements + (still or 0) + leased,
         simulated=by_kind.get(Kind.SIMULATED, 0),
         imported=by_kind.get(Kind.IMPORTED, 0),
     )

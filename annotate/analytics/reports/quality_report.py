@@ -12,13 +12,13 @@ from annotate.analytics.bias import checks
 from annotate.analytics.comparisons import Comparisons
 from annotate.analytics.figure_labels import NOT_YET, Line, Table, figure
 from annotate.analytics.reports.second_opinion import correlation, same_choice
-from annotate.analytics.reports.study_data import Evidence
+from annotate.analytics.reports.study_data import StudyData
 from annotate.collection.gold import graded
 from core.figures import Figure
 from core.statistics.bootstrap import NOTHING, Clusters, Estimate, share
 
 
-def agreement_figures(evidence: Evidence) -> list[Figure]:
+def agreement_figures(evidence: StudyData) -> list[Figure]:
     """Agreement of the choices: raw, Krippendorff's α; then ranks, W, the raters' own repeats, gold, adjudication."""
     units = units_of_comparisons(evidence.comparisons)
     clusters = Clusters(units.cluster)
@@ -47,7 +47,7 @@ def _estimate(agreement: Agreement) -> Estimate:
     return Estimate(agreement.value, agreement.low, agreement.high, agreement.pairs)
 
 
-def gold(evidence: Evidence) -> Estimate:
+def gold(evidence: StudyData) -> Estimate:
     """The share of the newest answers to known tasks that are right, drawn by rater."""
     rows = graded(evidence.gold_answers)
     if not rows:
@@ -70,7 +70,7 @@ def with_adjudication(votes: Comparisons, experts: Comparisons) -> Estimate:
     return share(Clusters(votes.cluster), (met == outcome) * 1.0, (met >= 0) * 1.0)
 
 
-def criteria_table(evidence: Evidence) -> Table:
+def criteria_table(evidence: StudyData) -> Table:
     """By criterion: α of the scores, how often two raters give the same one; W where several were scored at once."""
     lines = []
     for criterion in evidence.criteria:
@@ -87,7 +87,7 @@ def criteria_table(evidence: Evidence) -> Table:
     return Table("criteria", lines)
 
 
-def label_table(evidence: Evidence) -> Table:
+def label_table(evidence: StudyData) -> Table:
     """By label: how raters agree on it and with known answers, and how sure they are; first the agreement on all."""
     found, known = evidence.labelled, evidence.checked_labels
     if not len(found) and not known.names:
@@ -105,7 +105,7 @@ def label_table(evidence: Evidence) -> Table:
     return Table("labels", lines)
 
 
-def opinion_table(evidence: Evidence) -> Table:
+def opinion_table(evidence: StudyData) -> Table:
     """chrF against the references beside what raters say; empty where no judged prompt has a reference."""
     opinion = evidence.opinion
     if not len(opinion):
@@ -119,7 +119,7 @@ def opinion_table(evidence: Evidence) -> Table:
     return Table("chrf", lines)
 
 
-def all_checks(evidence: Evidence) -> list[checks.Check]:
+def all_checks(evidence: StudyData) -> list[checks.Check]:
     """Every test of a habit that no rater should have."""
     comparisons, skipping = evidence.comparisons, evidence.skipping
     first, second = evidence.length_of(comparisons.first), evidence.length_of(comparisons.second)
@@ -136,7 +136,7 @@ def all_checks(evidence: Evidence) -> list[checks.Check]:
     return checks.corrected(found)
 
 
-def not_yet(evidence: Evidence) -> str:
+def not_yet(evidence: StudyData) -> str:
     """Why the page has nothing to tell, or nothing."""
     if not len(evidence.comparisons) and not any(len(evidence.scores(c.key)) for c in evidence.criteria):
         return str(NOT_YET["nothing"])

@@ -10,9 +10,9 @@ from annotate.analytics.agreement.coefficients import Measure, alpha_nominal, al
 from annotate.analytics.agreement.units import units_of_answers, units_of_comparisons
 from annotate.analytics.bias.checks import others_agree
 from annotate.analytics.bias.habits import Habits, habits
-from annotate.analytics.ranking.votes_of_study import Selection, ballot_of, standings_of
+from annotate.analytics.ranking.votes_of_study import Selection, ranking_input, standings_of
 from annotate.analytics.reliability import reliability
-from annotate.analytics.reports.study_data import Evidence
+from annotate.analytics.reports.study_data import StudyData
 from annotate.models.members import Membership
 from core.figures import Figure
 from core.statistics.bootstrap import NOTHING, Estimate
@@ -38,7 +38,7 @@ class RaterReport:
     without: list[Without]
 
 
-def report(evidence: Evidence, member: Membership) -> RaterReport:
+def report(evidence: StudyData, member: Membership) -> RaterReport:
     comparisons = evidence.comparisons
     mine = comparisons.rater == member.pk
     same, others = others_agree(comparisons)
@@ -67,20 +67,22 @@ def remarks(
     Beyond doubt is 95 % for all that is looked at together, by Holm's procedure.
     """
     sure = holm(_p_values(found, alpha, agreement, usual))
-    told = []
+    remarks_made = []
     if found.agreement.value is not None and agreement is not None:
         if "agreement" in sure and found.agreement.value < agreement:
-            told.append(_("Agrees with others less than raters here usually do. Look at some of these tasks together."))
+            remarks_made.append(
+                _("Agrees with others less than raters here usually do. Look at some of these tasks together.")
+            )
         elif "agreement" in sure:
-            told.append(_("Agrees with others more than raters here usually do."))
+            remarks_made.append(_("Agrees with others more than raters here usually do."))
         else:
-            told.append(_("Agrees with others as much as raters here usually do."))
+            remarks_made.append(_("Agrees with others as much as raters here usually do."))
     if "reliability" in sure and alpha and usual is not None and alpha[0] < usual:
-        told.append(
+        remarks_made.append(
             _("Answers hang together with the others' less than usual: the vote counts for less in what is learned.")
         )
     if "first" in sure:
-        told.append(
+        remarks_made.append(
             _("Prefers the response shown first more often than chance brings. Remind to read both before choosing.")
             if (found.first.value or 0) > 0.5
             else _(
@@ -88,7 +90,7 @@ def remarks(
             )
         )
     if "run" in sure and found.straight:
-        told.append(
+        remarks_made.append(
             _(
                 "Gave the same answer %(n)d times in a row, which chance hardly brings. "
                 "Ask what these tasks had in common."
@@ -96,7 +98,7 @@ def remarks(
             % {"n": found.run}
         )
     if found.timed and found.fast / found.timed > 0.1:
-        told.append(
+        remarks_made.append(
             ngettext(
                 "%(n)d answer came before its texts could be read.",
                 "%(n)d answers came before their texts could be read.",
@@ -105,14 +107,14 @@ def remarks(
             % {"n": found.fast}
         )
     if "drift" in sure and (found.drift.value or 0) < 0:
-        told.append(
+        remarks_made.append(
             _("Agreement has fallen in the second half of the work. A break, or the instructions again, may help.")
         )
     elif "drift" in sure:
-        told.append(_("Agreement has risen in the second half of the work."))
-    if len(told) < 2:
-        told.append(_("Nothing else stands out."))
-    return told
+        remarks_made.append(_("Agreement has risen in the second half of the work."))
+    if len(remarks_made) < 2:
+        remarks_made.append(_("Nothing else stands out."))
+    return remarks_made
 
 
 def _p_values(
@@ -129,21 +131,21 @@ def _p_values(
     }
 
 
-def without(evidence: Evidence, member: Membership) -> list[Without]:
+def without(evidence: StudyData, member: Membership) -> list[Without]:
     """Every coefficient of agreement and every strength, of all votes and without the rater's."""
     comparisons, selection = evidence.comparisons, Selection(judgements=evidence.selection)
     whole, rest = (_coefficients(evidence, left_out) for left_out in (None, member.pk))
     results = [Without(name, value, rest[name]) for name, value in whole.items()]
     strengths = []
     for chosen in (comparisons, comparisons[comparisons.rater != member.pk]):
-        found = standings_of(evidence.study, selection, ballot_of(evidence.study, selection, chosen))
+        found = standings_of(evidence.study, selection, ranking_input(evidence.study, selection, chosen))
         strengths.append({place.name: place.strength for part in found.parts for place in part.places})
     for name in sorted(strengths[0], key=lambda name: -strengths[0][name]):
         results.append(Without(_("strength of %(name)s") % {"name": name}, strengths[0][name], strengths[1].get(name)))
     return results
 
 
-def _coefficients(evidence: Evidence, left_out: int | None) -> dict[str, float | None]:
+def _coefficients(evidence: StudyData, left_out: int | None) -> dict[str, float | None]:
     """Name to value of every coefficient, without one rater's votes; None where there is none."""
     units = units_of_comparisons(evidence.comparisons[evidence.comparisons.rater != left_out])
     measures = {_("raw agreement"): raw_agreement(units), _("Krippendorff's α, choices"): alpha_nominal(units)}

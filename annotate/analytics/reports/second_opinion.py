@@ -52,33 +52,33 @@ def same_choice(opinion: Opinion, votes: Comparisons) -> Estimate:
     if not len(opinion) or not len(votes):
         return NOTHING
     gap = opinion.of(votes.first) - opinion.of(votes.second)
-    said = np.sign(votes.outcome - 0.5)
-    counts = np.isfinite(gap) & (gap != 0) & (said != 0)
-    return share(Clusters(votes.cluster), (counts & (np.sign(gap) == said)) * 1.0, counts * 1.0)
+    preferred = np.sign(votes.outcome - 0.5)
+    counts = np.isfinite(gap) & (gap != 0) & (preferred != 0)
+    return share(Clusters(votes.cluster), (counts & (np.sign(gap) == preferred)) * 1.0, counts * 1.0)
 
 
 def correlation(opinion: Opinion, answers: Answers) -> Estimate:
     """Spearman's correlation of chrF with the responses' mean scores, by prompt; draws keep the ranks of the data."""
     response, mean, prompt = _means(answers)
     known = opinion.of(response) if len(opinion) else np.full(len(response), np.nan)
-    told = np.isfinite(known)
-    if told.sum() < 3:
+    rated = np.isfinite(known)
+    if rated.sum() < 3:
         return NOTHING
-    x, y = rankdata(known[told]), rankdata(mean[told])
+    x, y = rankdata(known[rated]), rankdata(mean[rated])
     x, y = x - x.mean(), y - y.mean()
     values = np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], axis=1)
-    return Clusters(prompt[told]).estimate(_pearson, values, len(x))
+    return Clusters(prompt[rated]).estimate(_pearson, values, len(x))
 
 
 def widest_gaps(opinion: Opinion, answers: Answers, count: int = 5) -> list[tuple[int, float, float]]:
     """The responses that raters and chrF put furthest apart in their orders: (id, mean score, chrF)."""
     response, mean, _prompt = _means(answers)
     known = opinion.of(response) if len(opinion) else np.full(len(response), np.nan)
-    told = np.flatnonzero(np.isfinite(known))
-    if len(told) < 3:
+    rated = np.flatnonzero(np.isfinite(known))
+    if len(rated) < 3:
         return []
-    gap = np.abs(rankdata(known[told]) - rankdata(mean[told]))
-    return [(int(response[k]), float(mean[k]), float(known[k])) for k in told[np.argsort(-gap, kind="stable")[:count]]]
+    gap = np.abs(rankdata(known[rated]) - rankdata(mean[rated]))
+    return [(int(response[k]), float(mean[k]), float(known[k])) for k in rated[np.argsort(-gap, kind="stable")[:count]]]
 
 
 def _means(answers: Answers) -> tuple[Ints, Floats, Ints]:

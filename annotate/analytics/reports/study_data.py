@@ -36,7 +36,7 @@ class Skipping:
     task: Ints
 
 
-class Evidence:
+class StudyData:
     """The judgements of a study that the selection asks for; people's votes unless asked otherwise."""
 
     def __init__(self, study: Study, selection: JudgementSelection | None = None) -> None:

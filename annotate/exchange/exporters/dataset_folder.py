@@ -44,8 +44,8 @@ class Folder:
                 yield name, self._hashed(name, _chained(first, stream))
                 self.rows[split] = rows.count
         if not self.rows:
-            said = _("study %(study)s has nothing to export as %(form)s under this policy")
-            raise PalateError(said % {"study": self.study.slug, "form": self.form})
+            message = _("study %(study)s has nothing to export as %(form)s under this policy")
+            raise PalateError(message % {"study": self.study.slug, "form": self.form})
         yield "README.md", self._hashed("README.md", iter([self._card().encode()]))
         yield MANIFEST, iter([self._manifest().encode()])
 
@@ -61,7 +61,7 @@ class Folder:
         task = f"task_categories:\n- {TASKS[self.form]}\n" if self.form in TASKS else ""
         table = "\n".join(f"| {split} | {rows} |" for split, rows in self.rows.items())
         left_out = "".join(f"- pairs left out, {why}: {n}\n" for why, n in sorted(self.policy.left_out.items()))
-        policy = "".join(f"- {name.replace('_', ' ')}: {value}\n" for name, value in self.policy.told().items())
+        policy = "".join(f"- {name.replace('_', ' ')}: {value}\n" for name, value in self.policy.to_json().items())
         raters = self.study.memberships.filter(judgements__live=True).distinct()
         return f"""---
 {task}configs:
@@ -87,18 +87,18 @@ The hash of each file stands in `{MANIFEST}`.
 """
 
     def _manifest(self) -> str:
-        told = {
+        manifest = {
             "study": self.study.slug,
             "format": self.form,
             "texts": self.style.texts,
             "prompt": self.style.prompt,
-            "policy": self.policy.told(),
+            "policy": self.policy.to_json(),
             "left_out": dict(sorted(self.policy.left_out.items())),
             "made_at": timezone.now().isoformat(),
             "rows": self.rows,
             "sha256": self.hashes,
         }
-        return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
 
 
 def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

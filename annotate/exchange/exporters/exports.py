@@ -143,8 +143,8 @@ def _answers(
         own = {key: values[place] for key, values in scores.items()} or None
         rank = ranks[place] if ranks else None
         text = [place + 1, response.external_id, response.author, response.text]
-        said = [rank, own, own_scales, strength, unacceptable[place], label, confidence, comment, seconds]
-        yield [*text, *said, order_known, group.messages]
+        answer = [rank, own, own_scales, strength, unacceptable[place], label, confidence, comment, seconds]
+        yield [*text, *answer, order_known, group.messages]
 
 
 def pair_rows(study: Study, split: str = "all", policy: Policy | None = None) -> Iterator[Row]:
@@ -175,8 +175,8 @@ def _pair(pair: Pair, group: iterate.Group, simulated: set[str]) -> Row:
 
 def _counted(votes: float) -> float:
     """Votes as people count them, 2 rather than 2.0; where votes count in parts, the part."""
-    told = round(float(votes), 6)
-    return int(told) if told.is_integer() else told
+    number = round(float(votes), 6)
+    return int(number) if number.is_integer() else number
 
 
 def ranking_rows(study: Study, split: str = "all", policy: Policy | None = None) -> Iterator[Row]:

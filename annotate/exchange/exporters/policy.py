@@ -45,7 +45,7 @@ class Policy:
         if self.min_raters < 1:
             raise PalateError(f"min_raters: {self.min_raters}; expected 1 or more")
 
-    def told(self) -> dict[str, str | int | float]:
+    def to_json(self) -> dict[str, str | int | float]:
         """The policy as a manifest tells it."""
         names = ("ties", "unacceptable", "min_agreement", "min_raters", "raters", "tasks")
         return {name: getattr(self, name) for name in names}

@@ -66,10 +66,10 @@ def items_of(responses: QuerySet[Response]) -> Iterator[tuple[str, str]]:
 
 def _prompts(judgements: JudgementQuerySet) -> dict[int, tuple[str, str, str]]:
     """Primary key to (id, group, text); a prompt without a group is a group of its own."""
-    wanted = Prompt.objects.filter(pk__in=judgements.values("task__prompt").order_by())
+    prompts = Prompt.objects.filter(pk__in=judgements.values("task__prompt").order_by())
     return {
         prompt.pk: (str(prompt.pk), prompt.group or prompt.external_id, engine_prompt(prompt))
-        for prompt in wanted.only("external_id", "group", "text", "messages")
+        for prompt in prompts.only("external_id", "group", "text", "messages")
     }
 
 

@@ -36,8 +36,10 @@ class NotCsv(Unreadable):
     """The text is no table of separated values."""
 
     def __init__(self, error: csv.Error | str, line: int, separator: str = ",") -> None:
-        said = _("is not CSV: %(error)s") if separator == "," else _("is not CSV, as separated by %(kind)s: %(error)s")
-        super().__init__(said % {"kind": SEPARATORS.get(separator, repr(separator)), "error": error}, line)
+        message = (
+            _("is not CSV: %(error)s") if separator == "," else _("is not CSV, as separated by %(kind)s: %(error)s")
+        )
+        super().__init__(message % {"kind": SEPARATORS.get(separator, repr(separator)), "error": error}, line)
 
 
 class MissingCells:

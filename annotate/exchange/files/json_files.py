@@ -130,8 +130,8 @@ def _rows_within(first: tuple[str, Any], events: Iterator[tuple[str, Any]], max_
         if name in OF_ROWS:
             raise Malformed(_("holds rows and, next to them, the field %(name)r of a row") % {"name": name})
         if isinstance(value, list) and value and isinstance(value[0], dict) and name in ROW_FIELDS:
-            said = _("holds rows in more than one field; divide the file (the second is %(name)r)")
-            raise Malformed(said % {"name": name})
+            message = _("holds rows in more than one field; divide the file (the second is %(name)r)")
+            raise Malformed(message % {"name": name})
 
 
 def _by_columns(fields: dict[str, Any]) -> Iterator[Any]:
@@ -142,8 +142,8 @@ def _by_columns(fields: dict[str, Any]) -> Iterator[Any]:
         # One row may well hold two conversations; columns hold plain values in at least one field.
         if any(value and not isinstance(value[0], dict | list) for value in values):
             if len(lengths) > 1:
-                said = _("holds columns of different lengths: %(lengths)s")
-                raise Malformed(said % {"lengths": ", ".join(f"{name} {len(v)}" for name, v in fields.items())})
+                message = _("holds columns of different lengths: %(lengths)s")
+                raise Malformed(message % {"lengths": ", ".join(f"{name} {len(v)}" for name, v in fields.items())})
             yield from (dict(zip(fields, row, strict=True)) for row in zip(*values, strict=True))
             return
     if values and all(isinstance(value, dict) and value for value in values):

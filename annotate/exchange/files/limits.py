@@ -35,8 +35,8 @@ class Limits:
 
     def columns_error(self, count: int) -> str:
         """What is wrong with so many columns; nothing where nothing is."""
-        said = _("the number of columns is %(count)d; at most %(most)d are taken (IMPORT_MAX_COLUMNS)")
-        return said % {"count": count, "most": self.columns} if count > self.columns else ""
+        message = _("the number of columns is %(count)d; at most %(most)d are taken (IMPORT_MAX_COLUMNS)")
+        return message % {"count": count, "most": self.columns} if count > self.columns else ""
 
 
 # Files that are read while a request waits.
@@ -49,11 +49,11 @@ def too_large(row: Row, limits: Limits) -> str:
         return error
     for name, value in row.values.items():
         if len(name) > MAX_NAME or not storable(name):
-            said = _("the field %(name)s: expected a name of at most %(most)d characters, without NUL")
-            return said % {"name": ascii(name[:60]), "most": MAX_NAME}
+            message = _("the field %(name)s: expected a name of at most %(most)d characters, without NUL")
+            return message % {"name": ascii(name[:60]), "most": MAX_NAME}
         if isinstance(value, str) and len(value) > limits.cell_bytes // 4 and _bytes(value) > limits.cell_bytes:
-            said = _("the cell of %(name)s has more than %(most)d MB (IMPORT_MAX_CELL_MB)")
-            return said % {"name": name[:60], "most": limits.cell_bytes // MB}
+            message = _("the cell of %(name)s has more than %(most)d MB (IMPORT_MAX_CELL_MB)")
+            return message % {"name": name[:60], "most": limits.cell_bytes // MB}
     return ""
 
 
@@ -71,6 +71,6 @@ def within_seconds(rows: Iterator[Row], file: Path, limits: Limits) -> Iterator[
         if row is None:
             return
         if spent > limits.seconds:
-            said = _("takes more than %(most)g seconds to read; import it in parts (IMPORT_MAX_SECONDS)")
-            raise wrong(file.name, said % {"most": limits.seconds}, last.line if last else None)
+            message = _("takes more than %(most)g seconds to read; import it in parts (IMPORT_MAX_SECONDS)")
+            raise wrong(file.name, message % {"most": limits.seconds}, last.line if last else None)
         yield row

@@ -28,8 +28,8 @@ def at_most(megabytes: int) -> Iterator[None]:
     try:
         yield
     except MemoryError:
-        said = _("the file needs more than %(most)d MB of memory to read (IMPORT_MEMORY_MB)")
-        raise PalateError(said % {"most": megabytes}) from None
+        message = _("the file needs more than %(most)d MB of memory to read (IMPORT_MEMORY_MB)")
+        raise PalateError(message % {"most": megabytes}) from None
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 

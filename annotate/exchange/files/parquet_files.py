@@ -42,8 +42,8 @@ def open_parquet(file: Path, limits: Limits) -> Any:
     unpacked = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
     unpacked = max(unpacked, metadata.num_rows * metadata.num_columns * VALUE_BYTES)
     if unpacked > most:
-        said = _("decompresses to %(size)d MB; at most %(most)d are taken (IMPORT_MAX_TEXT_MB, IMPORT_MAX_RATIO)")
-        raise wrong(file.name, said % {"size": unpacked // MB, "most": most // MB})
+        message = _("decompresses to %(size)d MB; at most %(most)d are taken (IMPORT_MAX_TEXT_MB, IMPORT_MAX_RATIO)")
+        raise wrong(file.name, message % {"size": unpacked // MB, "most": most // MB})
     return table
 
 
@@ -54,11 +54,11 @@ def _rows(file: Path, table: Any, limits: Limits) -> Iterator[Row]:
         # What the file says of its sizes may be a lie, and one text may stand for millions of equal cells.
         taken += batch.nbytes + VALUE_BYTES * sum(map(_values, batch.columns))
         if taken > most:
-            said = _(
+            message = _(
                 "%(file)s row %(row)d: decompresses to more than %(most)d MB; import it in parts (IMPORT_MAX_TEXT_MB, "
                 "IMPORT_MAX_RATIO)"
             )
-            raise PalateError(said % {"file": file.name, "row": number + 1, "most": most // MB})
+            raise PalateError(message % {"file": file.name, "row": number + 1, "most": most // MB})
         for values in batch.to_pylist():
             number += 1
             yield Row(file, number, values)

@@ -70,9 +70,9 @@ class Row:
 
     def fail(self, field: str, message: str, /, **named: object) -> NoReturn:
         """Raises PalateError at a field of this row. named: the values of the placeholders in the message."""
-        said = _("%(file)s line %(line)d, field %(field)s: %(message)s")
+        template = _("%(file)s line %(line)d, field %(field)s: %(message)s")
         place = {"file": self.file.name, "line": self.line, "field": self.columns.get(field, field)}
-        raise PalateError(said % {**place, "message": message % named})
+        raise PalateError(template % {**place, "message": message % named})
 
     def text(self, field: str, *, required: bool = True, blank: bool = False) -> str:
         """A text; numbers are taken as their digits. Raises PalateError when it is missing, blank or no text. blank:
@@ -113,8 +113,8 @@ class Row:
             return []
         words = value if isinstance(value, list) else self.text(field, required=False).split(",")
         if not all(isinstance(word, str) and len(word) <= 50 and storable(word) for word in words):
-            said = _("%(value)s: expected words of at most 50 characters with commas between them")
-            self.fail(field, said, value=brief(value))
+            message = _("%(value)s: expected words of at most 50 characters with commas between them")
+            self.fail(field, message, value=brief(value))
         return sorted({word.strip() for word in words if word.strip()})
 
     def number(self, field: str) -> float | None:
@@ -130,8 +130,8 @@ class Row:
         if not isinstance(value, list):
             self.fail(field, _("%(value)s is not a list"), value=brief(value))
         if length is not None and len(value) != length:
-            said = _("number of entries: %(entries)d; expected %(length)d, one for each response")
-            self.fail(field, said, entries=len(value), length=length)
+            message = _("number of entries: %(entries)d; expected %(length)d, one for each response")
+            self.fail(field, message, entries=len(value), length=length)
         return value
 
 
@@ -203,9 +203,9 @@ def wrong(file: Path | str, message: str, line: int | None = None) -> PalateErro
 
 def unknown(name: str, known: Collection[str], *, column: bool) -> str:
     """What is said of a column or field that is not known, with the known one that looks like it."""
-    said = (
+    message = (
         _("unknown column %(name)r; expected %(known)s") if column else _("unknown field %(name)r; expected %(known)s")
     )
     close = difflib.get_close_matches(name, known, n=1)
     hint = _("; did you mean %(name)r?") % {"name": close[0]} if close else ""
-    return said % {"name": name, "known": ", ".join(sorted(known))} + hint
+    return message % {"name": name, "known": ", ".join(sorted(known))} + hint

@@ -40,7 +40,7 @@ SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
 
 @dataclass(frozen=True, slots=True)
-class Damaged(Row):
+class InvalidRow(Row):
     """A row that cannot be read; taking it raises what is wrong."""
 
     error: str = ""
@@ -57,17 +57,17 @@ def rows(path: Path, limits: Limits | None = None, notes: Notes | None = None) -
     limits, notes = limits or Limits(), notes or Notes()
     files = _files(path)
     if unnamed := [file.name for file, split in files if not split] if path.is_dir() else []:
-        said = _("no split in the file name of %(files)s: prompts go to splits by a hash of their group or id")
-        notes.remark(said % {"files": ", ".join(unnamed[:5]) + (" …" if len(unnamed) > 5 else "")})
+        message = _("no split in the file name of %(files)s: prompts go to splits by a hash of their group or id")
+        notes.remark(message % {"files": ", ".join(unnamed[:5]) + (" …" if len(unnamed) > 5 else "")})
     count = 0
     for file, split in files:
         for row in within_seconds(_rows(file, limits, notes), file, limits):
             count += 1
             if error := too_large(row, limits):
-                row = Damaged(file, row.line, {}, error=error)
+                row = InvalidRow(file, row.line, {}, error=error)
             if count > limits.rows:
-                said = _("has more than %(most)d rows; divide it (IMPORT_MAX_ROWS)") % {"most": limits.rows}
-                raise wrong(path.name, said)
+                message = _("has more than %(most)d rows; divide it (IMPORT_MAX_ROWS)") % {"most": limits.rows}
+                raise wrong(path.name, message)
             yield replace(row, values={"split": split, **row.values}) if split else row
     if not count:
         raise wrong(path, _("holds no rows"))
@@ -78,7 +78,7 @@ def known_rows(file: Path, known: Collection[str], limits: Limits | None = None)
     if file.is_dir():
         raise wrong(file, _("is a folder; expected a file"))
     for row in rows(file, limits):
-        if isinstance(row, Damaged):
+        if isinstance(row, InvalidRow):
             row.refuse()
         if other := next((name for name in row.values if name not in known), None):
             column = _kind(file) == "csv"
@@ -131,8 +131,8 @@ def _kind(file: Path) -> str:
 def _rows(file: Path, limits: Limits, notes: Notes) -> Iterator[Row]:
     size = file.stat().st_size
     if size > limits.file_bytes:
-        said = _("has %(size)d MB; at most %(most)d are taken (IMPORT_MAX_MB)")
-        raise wrong(file.name, said % {"size": size // MB, "most": limits.file_bytes // MB})
+        message = _("has %(size)d MB; at most %(most)d are taken (IMPORT_MAX_MB)")
+        raise wrong(file.name, message % {"size": size // MB, "most": limits.file_bytes // MB})
     kind = _kind(file)
     if kind == "parquet":
         yield from read_parquet(file, limits)
@@ -147,8 +147,8 @@ def _rows(file: Path, limits: Limits, notes: Notes) -> Iterator[Row]:
         except UnicodeDecodeError as error:
             raise wrong(file.name, _no_utf8(error.object), text.line) from None
         except (OSError, EOFError, zlib.error) as error:
-            said = _("the gzip data is damaged or cut off: %(error)s") % {"error": error}
-            raise wrong(file.name, said) from None
+            message = _("the gzip data is damaged or cut off: %(error)s") % {"error": error}
+            raise wrong(file.name, message) from None
 
 
 def _no_utf8(data: bytes) -> str:
@@ -158,8 +158,8 @@ def _no_utf8(data: bytes) -> str:
     except UnicodeDecodeError:
         return _("not UTF-8 text; save the file as UTF-8")
     where = next((n for n, char in enumerate(sample) if ord(char) > 127), 0)
-    said = _("not UTF-8 text; as Windows-1252 (cp1252) it reads %(sample)r. Save the file as UTF-8")
-    return said % {"sample": sample[max(0, where - 15) : where + 15].strip()}
+    message = _("not UTF-8 text; as Windows-1252 (cp1252) it reads %(sample)r. Save the file as UTF-8")
+    return message % {"sample": sample[max(0, where - 15) : where + 15].strip()}
 
 
 class _Text:
@@ -174,8 +174,8 @@ class _Text:
         self.most = limits.unpacked(size) if packed else limits.text_bytes
         self.stream: Any = io.BufferedReader(gzip.GzipFile(fileobj=raw) if packed else raw)
         if kind := other_kind(self.stream.peek(64)[:64]):
-            said = _("is %(kind)s; expected UTF-8 text, plain or gzipped") % {"kind": kind}
-            raise wrong(file.name, said, 1)
+            message = _("is %(kind)s; expected UTF-8 text, plain or gzipped") % {"kind": kind}
+            raise wrong(file.name, message, 1)
         if self.stream.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
             self.stream.read(len(BOM_UTF8))
 
@@ -183,8 +183,8 @@ class _Text:
         while line := self.stream.readline(self.limits.line_bytes + 1):
             self.line += 1
             if len(line) > self.limits.line_bytes:
-                said = _("is longer than %(most)d MB") % {"most": self.limits.line_bytes // MB}
-                raise wrong(self.file.name, said, self.line)
+                message = _("is longer than %(most)d MB") % {"most": self.limits.line_bytes // MB}
+                raise wrong(self.file.name, message, self.line)
             self._count(len(line))
             yield line.decode()
 
@@ -206,11 +206,11 @@ class _Text:
     def _count(self, size: int) -> None:
         self.taken += size
         if self.taken > self.most:
-            said = _(
+            message = _(
                 "decompresses to more than %(most)d MB; import it decompressed and in parts (IMPORT_MAX_TEXT_MB, "
                 "IMPORT_MAX_RATIO)"
             )
-            raise wrong(self.file.name, said % {"most": self.most // MB}, self.line or None)
+            raise wrong(self.file.name, message % {"most": self.most // MB}, self.line or None)
 
     def start(self) -> bytes:
         """The first bytes that are no space, unread."""
@@ -265,7 +265,7 @@ def _json_stream(file: Path, stream: Any, text: _Text) -> Iterator[Row]:
             if isinstance(entry, dict):
                 yield Row(file, number, entry)
             else:
-                yield Damaged(file, number, {}, error=_("is not an object; expected an array of objects"))
+                yield InvalidRow(file, number, {}, error=_("is not an object; expected an array of objects"))
     except json_files.Malformed as error:
         raise wrong(file.name, str(error)) from None
 
@@ -274,10 +274,10 @@ def _json_row(file: Path, number: int, line: str | bytes) -> Row:
     try:
         values = json_files.parse_line(line)
     except json_files.Malformed as error:
-        return Damaged(file, number, {}, error=_("%(error)s; expected one object a line") % {"error": error})
+        return InvalidRow(file, number, {}, error=_("%(error)s; expected one object a line") % {"error": error})
     if isinstance(values, dict):
         return Row(file, number, values)
-    return Damaged(file, number, {}, error=_("is not an object; expected one object a line"))
+    return InvalidRow(file, number, {}, error=_("is not an object; expected one object a line"))
 
 
 def _csv(file: Path, text: _Text, notes: Notes) -> Iterator[Row]:
@@ -291,13 +291,13 @@ def _csv(file: Path, text: _Text, notes: Notes) -> Iterator[Row]:
             if len(cells) == len(header):
                 yield Row(file, line, dict(zip(header, cells, strict=True)))
             else:
-                said = _("number of cells: %(cells)d; the header has %(columns)d")
-                yield Damaged(file, line, {}, error=said % {"cells": len(cells), "columns": len(header)})
+                message = _("number of cells: %(cells)d; the header has %(columns)d")
+                yield InvalidRow(file, line, {}, error=message % {"cells": len(cells), "columns": len(header)})
     except Unreadable as error:
         raise wrong(file.name, str(error), error.line) from None
     if missing.as_text:
-        said = _("cells that say “nan” were read as that text: %(columns)s")
-        notes.remark(said % {"columns": ", ".join(f"{name} ({count})" for name, count in missing.as_text.items())})
+        message = _("cells that say “nan” were read as that text: %(columns)s")
+        notes.remark(message % {"columns": ", ".join(f"{name} ({count})" for name, count in missing.as_text.items())})
 
 
 # An estimate reads so much of a file; the rest is taken to be like it.

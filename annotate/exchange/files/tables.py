@@ -70,8 +70,8 @@ def csv_lines(table: Table) -> Iterator[bytes]:
     writer.writerow(table.columns)
     for batch in _batches(table):
         columns = zip(*batch, strict=True)
-        told = [list(map(cell, column)) if cell else column for cell, column in zip(cells, columns, strict=True)]
-        writer.writerows(zip(*told, strict=True))
+        cells_of = [list(map(cell, column)) if cell else column for cell, column in zip(cells, columns, strict=True)]
+        writer.writerows(zip(*cells_of, strict=True))
         yield out.taken()
     yield out.taken()
 
@@ -144,9 +144,9 @@ def _size_of(table: Table) -> Callable[[Row], int]:
     texts, lists, talks = ([n for n, own in enumerate(kinds) if own == kind] for kind in ("text", "texts", "messages"))
 
     def size(row: Row) -> int:
-        told = sum([len(row[n]) for n in texts if row[n]])
-        told += sum(len(text) for n in lists for text in row[n] or ())
-        return told + sum(len(message["content"]) for n in talks for message in row[n] or ())
+        length = sum([len(row[n]) for n in texts if row[n]])
+        length += sum(len(text) for n in lists for text in row[n] or ())
+        return length + sum(len(message["content"]) for n in talks for message in row[n] or ())
 
     return size
 

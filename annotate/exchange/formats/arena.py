@@ -11,7 +11,7 @@ from annotate.exchange.files.rows import Row, is_number, moment_of
 from annotate.exchange.formats.conversations import Message, messages_of, render, split_answer
 from annotate.exchange.formats.fields import mark_read
 from annotate.exchange.formats.prompts import bundle_of
-from annotate.exchange.importers.import_records import Bundle, Said, Written, digest
+from annotate.exchange.importers.import_records import Bundle, ImportedJudgement, ImportedResponse, digest
 
 
 def arena(row: Row) -> list[Bundle]:
@@ -21,9 +21,11 @@ def arena(row: Row) -> list[Bundle]:
     models = [row.name("model_a"), row.name("model_b")]
     if texts[0] == texts[1]:
         row.fail("model_b", _("wrote the same text as model_a, so there is nothing to compare"))
-    responses = [Written(digest(f"{model}\n{text}"), text, model) for model, text in zip(models, texts, strict=True)]
+    responses = [
+        ImportedResponse(digest(f"{model}\n{text}"), text, model) for model, text in zip(models, texts, strict=True)
+    ]
     ranks, neither = _winner(row)
-    said = Said(
+    judgement = ImportedJudgement(
         external_id=_battle(row),
         shown=[response.external_id for response in responses],
         ranks=ranks,
@@ -32,7 +34,7 @@ def arena(row: Row) -> list[Bundle]:
         at=_moment(row),
         order_known=True,
     )
-    return [bundle_of(row, asked, responses, said)]
+    return [bundle_of(row, asked, responses, judgement)]
 
 
 def _battle(row: Row) -> str:
@@ -94,8 +96,8 @@ def _columns(row: Row) -> tuple[list[Message], list[str]]:
     texts = []
     for answer, field in zip(answers, ("response_a", "response_b"), strict=True):
         if len(answer) != len(prompt):
-            said = _("number of turns: %(answers)d; the prompt has %(prompts)d")
-            row.fail(field, said, answers=len(answer), prompts=len(prompt))
+            message = _("number of turns: %(answers)d; the prompt has %(prompts)d")
+            row.fail(field, message, answers=len(answer), prompts=len(prompt))
         turns = [{"role": "assistant", "content": answer[0]}]
         for question, text in zip(prompt[1:], answer[1:], strict=True):
             turns += [{"role": "user", "content": question}, {"role": "assistant", "content": text}]

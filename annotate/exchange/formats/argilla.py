@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from annotate.exchange.files.rows import Row
 from annotate.exchange.formats.fields import TIES, Fields, mark_read, match
-from annotate.exchange.importers.import_records import Bundle, Said, dense, digest, written
+from annotate.exchange.importers.import_records import Bundle, ImportedJudgement, dense, digest, written
 from annotate.exchange.importers.notes import Notes
 
 SUFFIX = ".responses"
@@ -25,7 +25,7 @@ def argilla(row: Row, fields: Fields, notes: Notes) -> list[Bundle]:
     names = fields.responses_of(row, data, prompt)
     texts = {name: written(row, data[name], name, author=name) for name in names}
     mark_read(row, prompt, *names)
-    said, unread = [], []
+    judgements, unread = [], []
     for question, number, answer in _answers(row):
         if answer.get("status", "submitted") != "submitted":
             notes.leave_out("unsubmitted_answers")
@@ -36,21 +36,25 @@ def argilla(row: Row, fields: Fields, notes: Notes) -> list[Bundle]:
             continue
         record = row.name("id", required=False) or row.name("record_id", required=False)
         rater = str(answer.get("user_id") or "") or None
-        said.append(
-            Said(
+        judgements.append(
+            ImportedJudgement(
                 external_id=f"argilla:{record}:{question}:{rater or number}" if record else "",
                 shown=[texts[name].external_id for name in names],
                 ranks=ranks,
                 rater=rater,
             )
         )
-    if unread and not said:
-        wanted = _("its answers are no ranking or choice between %(names)s; leave the question out with --ignore")
-        row.fail(unread[0], wanted, names=", ".join(names))
+    if unread and not judgements:
+        message = _("its answers are no ranking or choice between %(names)s; leave the question out with --ignore")
+        row.fail(unread[0], message, names=", ".join(names))
     notes.ignore(unread)
     text = Row(row.file, row.line, data).text(prompt)
     responses = list({w.external_id: w for w in texts.values()}.values())
-    return [Bundle(row, digest(text), text, responses=responses, said=said, split=row.name("split", required=False))]
+    return [
+        Bundle(
+            row, digest(text), text, responses=responses, judgements=judgements, split=row.name("split", required=False)
+        )
+    ]
 
 
 SKIPPED = {"id", "record_id", "status", "_server_id", "split", "external_id", "metadata", "inserted_at", "updated_at"}
@@ -112,8 +116,8 @@ def _ranks(row: Row, question: str, value: Any, names: list[str]) -> list[int] |
         else:
             places = {match(row, question, entry, names): place for place, entry in enumerate(value)}
         if set(places) != set(names):
-            said = _("ranks %(ranked)s; expected each of %(names)s")
-            row.fail(question, said, ranked=", ".join(places), names=", ".join(names))
+            message = _("ranks %(ranked)s; expected each of %(names)s")
+            row.fail(question, message, ranked=", ".join(places), names=", ".join(names))
         return dense([places[name] for name in names])
     if not isinstance(value, str) or len(names) != 2:
         return None

@@ -55,10 +55,10 @@ def messages_of(row: Row, field: str) -> list[Message]:
 
 
 def _message(row: Row, field: str, number: int, entry: Any) -> Message:
-    said = role = None
+    judgements = role = None
     if isinstance(entry, Mapping):
         role = entry.get("role") or entry.get("from")
-        said = next((entry[name] for name in ("content", "value", "text") if name in entry), None)
+        judgements = next((entry[name] for name in ("content", "value", "text") if name in entry), None)
     if not isinstance(role, str):
         row.fail(field, _("message %(number)d has no role; expected messages with role and content"), number=number)
     if entry.get("tool_calls") or entry.get("function_call") or role.lower() in ("tool", "function", "observation"):
@@ -67,7 +67,7 @@ def _message(row: Row, field: str, number: int, entry: Any) -> Message:
         known = ", ".join(sorted(set(ROLES.values())))
         row.fail(field, _("message %(number)d has the role %(role)r; expected one of %(known)s"),
                  number=number, role=role, known=known)  # fmt: skip
-    content = _content(row, field, number, said)
+    content = _content(row, field, number, judgements)
     text = Row(row.file, row.line, {field: content}).text(field, blank=True)
     return {"role": ROLES[role.lower()], "content": text}
 
@@ -77,8 +77,8 @@ def _content(row: Row, field: str, number: int, content: Any) -> str:
         return content
     if isinstance(content, list) and all(isinstance(part, str | Mapping) for part in content):
         return "\n\n".join(_part(row, field, number, part) for part in content)
-    said = _("message %(number)d has the content %(value)s; expected a text or text parts")
-    return row.fail(field, said, number=number, value=brief(content))
+    message = _("message %(number)d has the content %(value)s; expected a text or text parts")
+    return row.fail(field, message, number=number, value=brief(content))
 
 
 def _part(row: Row, field: str, number: int, part: Any) -> str:
@@ -86,19 +86,19 @@ def _part(row: Row, field: str, number: int, part: Any) -> str:
         return part
     kind, text = part.get("type", "text"), part.get("text")
     if kind != "text" or not isinstance(text, str):
-        said = _("message %(number)d has a part of the type %(kind)r; only text parts can be stored")
-        row.fail(field, said, number=number, kind=kind)
+        message = _("message %(number)d has a part of the type %(kind)r; only text parts can be stored")
+        row.fail(field, message, number=number, kind=kind)
     if held := next((name for name in ("image", "image_url", "audio") if part.get(name)), None):
-        said = _("message %(number)d has a part of the type %(kind)r; only text parts can be stored")
-        row.fail(field, said, number=number, kind=held)
+        message = _("message %(number)d has a part of the type %(kind)r; only text parts can be stored")
+        row.fail(field, message, number=number, kind=held)
     return text
 
 
 def split_answer(row: Row, field: str, messages: Sequence[Message]) -> tuple[list[Message], str]:
     """A conversation as what was asked and the assistant's last answer. Raises PalateError where it ends otherwise."""
     if messages[-1]["role"] != "assistant":
-        said = _("ends with a turn of the %(role)s; expected the assistant's answer last")
-        row.fail(field, said, role=messages[-1]["role"])
+        message = _("ends with a turn of the %(role)s; expected the assistant's answer last")
+        row.fail(field, message, role=messages[-1]["role"])
     return list(messages[:-1]), messages[-1]["content"]
 
 
@@ -115,7 +115,10 @@ def turns_of(text: str) -> list[Message]:
         return []
     pieces = _TURN.split(text)[1:]
     names = {"Human": "user", "Assistant": "assistant"}
-    return [{"role": names[who], "content": said.strip()} for who, said in zip(pieces[::2], pieces[1::2], strict=True)]
+    return [
+        {"role": names[who], "content": judgement.strip()}
+        for who, judgement in zip(pieces[::2], pieces[1::2], strict=True)
+    ]
 
 
 def is_conversation(value: Any) -> bool:

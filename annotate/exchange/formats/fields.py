@@ -24,8 +24,8 @@ class Fields:
     def prompt_of(self, row: Row, data: Mapping[str, Any]) -> str:
         name = self.prompt or next((name for name in PROMPTS if isinstance(data.get(name), str)), "")
         if not name:
-            said = _("no field of %(fields)s is known to hold it; name it with --prompt-field")
-            row.fail("prompt", said, fields=", ".join(data))
+            message = _("no field of %(fields)s is known to hold it; name it with --prompt-field")
+            row.fail("prompt", message, fields=", ".join(data))
         return name
 
     def responses_of(self, row: Row, data: Mapping[str, Any], prompt: str) -> list[str]:
@@ -35,8 +35,8 @@ class Fields:
             return list(self.responses)
         names = [n for n, value in data.items() if n != prompt and isinstance(value, str) and RESPONSES.search(n)]
         if len(names) < 2:
-            said = _("fewer than two fields of %(fields)s look like responses; use --response-fields")
-            row.fail("responses", said, fields=", ".join(data))
+            message = _("fewer than two fields of %(fields)s look like responses; use --response-fields")
+            row.fail("responses", message, fields=", ".join(data))
         return sorted(names)
 
 

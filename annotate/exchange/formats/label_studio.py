@@ -8,7 +8,14 @@ from django.utils.translation import gettext as _
 
 from annotate.exchange.files.rows import Row, brief, is_number, moment_of
 from annotate.exchange.formats.fields import TIES, Fields, mark_read, match
-from annotate.exchange.importers.import_records import Bundle, Said, Written, dense, digest, written
+from annotate.exchange.importers.import_records import (
+    Bundle,
+    ImportedJudgement,
+    ImportedResponse,
+    dense,
+    digest,
+    written,
+)
 from annotate.exchange.importers.notes import Notes
 
 TYPES = ("pairwise", "ranker", "choices")
@@ -22,8 +29,12 @@ def label_studio(row: Row, fields: Fields, notes: Notes) -> list[Bundle]:
         row.fail("data", _("is not an object; expected Label Studio's JSON export"))
     mark_read(row, *HOUSEKEEPING)
     responses = _responses(row, fields, data)
-    said = [told for annotation in _annotations(row, notes) for told in _said(row, annotation, responses, notes)]
-    return [_bundle(row, fields, data, responses, said)]
+    judgements = [
+        judgement
+        for annotation in _annotations(row, notes)
+        for judgement in _judgement(row, annotation, responses, notes)
+    ]
+    return [_bundle(row, fields, data, responses, judgements)]
 
 
 # What Label Studio writes besides data and annotations, of which nothing is a judgement by a rater.
@@ -55,7 +66,7 @@ def flat(row: Row, fields: Fields, notes: Notes) -> list[Bundle]:
         "lead_time": float(seconds) if seconds.replace(".", "", 1).isdecimal() else None,
         "result": [{**result, "from_name": name} for name, result in found.items()],
     }
-    return [_bundle(row, fields, data, responses, list(_said(row, annotation, responses, notes)))]
+    return [_bundle(row, fields, data, responses, list(_judgement(row, annotation, responses, notes)))]
 
 
 def _flat_result(row: Row, name: str, value: Any) -> dict[str, Any] | None:
@@ -74,7 +85,7 @@ def _flat_result(row: Row, name: str, value: Any) -> dict[str, Any] | None:
     return None
 
 
-def _responses(row: Row, fields: Fields, data: dict[str, Any]) -> dict[str, Written]:
+def _responses(row: Row, fields: Fields, data: dict[str, Any]) -> dict[str, ImportedResponse]:
     listed = next((v for v in data.values() if isinstance(v, list) and all(isinstance(i, dict) for i in v) and v), None)
     if listed is not None:
         return {str(item.get("id")): _item(row, item) for item in listed}
@@ -82,13 +93,21 @@ def _responses(row: Row, fields: Fields, data: dict[str, Any]) -> dict[str, Writ
     return {name: written(row, data[name], name, author=name) for name in names}
 
 
-def _bundle(row: Row, fields: Fields, data: dict[str, Any], responses: dict[str, Written], said: list[Said]) -> Bundle:
+def _bundle(
+    row: Row,
+    fields: Fields,
+    data: dict[str, Any],
+    responses: dict[str, ImportedResponse],
+    judgements: list[ImportedJudgement],
+) -> Bundle:
     text = Row(row.file, row.line, data).text(fields.prompt_of(row, data))
     texts = list({w.external_id: w for w in responses.values()}.values())
-    return Bundle(row, digest(text), text, responses=texts, said=said, split=row.name("split", required=False))
+    return Bundle(
+        row, digest(text), text, responses=texts, judgements=judgements, split=row.name("split", required=False)
+    )
 
 
-def _item(row: Row, item: dict[str, Any]) -> Written:
+def _item(row: Row, item: dict[str, Any]) -> ImportedResponse:
     text = "\n\n".join(str(item[part]) for part in ("title", "body") if item.get(part))
     return written(row, text, "body", author=str(item.get("id") or ""))
 
@@ -103,7 +122,9 @@ def _annotations(row: Row, notes: Notes) -> list[dict[str, Any]]:
     return kept
 
 
-def _said(row: Row, annotation: dict[str, Any], responses: dict[str, Written], notes: Notes) -> Iterator[Said]:
+def _judgement(
+    row: Row, annotation: dict[str, Any], responses: dict[str, ImportedResponse], notes: Notes
+) -> Iterator[ImportedJudgement]:
     rater = annotation.get("completed_by")
     rater = rater.get("id") if isinstance(rater, dict) else rater
     seconds: Any = annotation.get("lead_time")
@@ -112,12 +133,12 @@ def _said(row: Row, annotation: dict[str, Any], responses: dict[str, Written], n
     read = [result for result in results if result.get("type") in TYPES]
     others = sorted({f"{result.get('from_name')} ({result.get('type')})" for result in results if result not in read})
     if not read:
-        said = _("annotation %(id)s has results that are not read: %(types)s; expected Pairwise, Ranker or Choices")
-        row.fail("annotations", said, id=annotation.get("id"), types=", ".join(others))
+        message = _("annotation %(id)s has results that are not read: %(types)s; expected Pairwise, Ranker or Choices")
+        row.fail("annotations", message, id=annotation.get("id"), types=", ".join(others))
     notes.ignore(others)
     for result in read:
         shown, ranks = _order(row, result, list(responses))
-        yield Said(
+        yield ImportedJudgement(
             external_id=f"label-studio:{annotation.get('id')}:{result.get('from_name')}"
             if annotation.get("id") is not None
             else "",
@@ -136,8 +157,8 @@ def _order(row: Row, result: dict[str, Any], names: list[str]) -> tuple[list[str
     if result["type"] == "pairwise":
         sides = {"left": [1, 2], "right": [2, 1]}
         if value.get("selected") not in sides or len(names) != 2:
-            said = _("%(value)r of %(count)d responses; expected left or right of two")
-            row.fail("selected", said, value=value.get("selected"), count=len(names))
+            message = _("%(value)r of %(count)d responses; expected left or right of two")
+            row.fail("selected", message, value=value.get("selected"), count=len(names))
         return names, sides[value["selected"]]
     if result["type"] == "choices":
         return names, _chosen(row, result, value.get("choices"), names)
@@ -154,8 +175,8 @@ def _chosen(row: Row, result: dict[str, Any], choices: Any, names: list[str]) ->
     """The ranks that a single choice between two responses makes."""
     name = str(result.get("from_name"))
     if not isinstance(choices, list) or len(choices) != 1 or len(names) != 2:
-        said = _("%(value)s of %(count)d responses; expected one choice of two")
-        row.fail(name, said, value=brief(choices), count=len(names))
+        message = _("%(value)s of %(count)d responses; expected one choice of two")
+        row.fail(name, message, value=brief(choices), count=len(names))
     if str(choices[0]).strip().lower() in TIES:
         return [1, 1]
     return [1, 2] if match(row, name, choices[0], names) == names[0] else [2, 1]
@@ -165,6 +186,6 @@ def _ranked(row: Row, buckets: dict[str, Any]) -> list[Any]:
     """The one bucket that was filled; "_" holds what was left where it lay."""
     filled = [items for name, items in buckets.items() if name != "_" and items]
     if len(filled) > 1:
-        said = _("more than one bucket was filled, and the export does not say which of them is better")
-        row.fail("ranker", said)
+        message = _("more than one bucket was filled, and the export does not say which of them is better")
+        row.fail("ranker", message)
     return filled[0] if filled else buckets.get("_") or []

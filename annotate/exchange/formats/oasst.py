@@ -8,10 +8,10 @@ from django.utils.translation import gettext as _
 from annotate.exchange.files.rows import Row, is_number
 from annotate.exchange.formats.conversations import ROLES, Message, render
 from annotate.exchange.importers.import_records import (
-    MOST_RESPONSES,
+    MAX_RESPONSES,
     Bundle,
-    Said,
-    Written,
+    ImportedJudgement,
+    ImportedResponse,
     dense,
     prompt_id_of,
     written,
@@ -66,9 +66,9 @@ def _talk(row: Row, root: dict[str, Any], tree: str, notes: Notes) -> Iterator[B
             else:
                 replies.append(reply)
         answers = [reply for reply in replies if reply.get("role") == "assistant"]
-        if len(answers) > MOST_RESPONSES:
-            notes.leave_out("surplus_answers", len(answers) - MOST_RESPONSES)
-            answers = answers[:MOST_RESPONSES]
+        if len(answers) > MAX_RESPONSES:
+            notes.leave_out("surplus_answers", len(answers) - MAX_RESPONSES)
+            answers = answers[:MAX_RESPONSES]
         if answers and message.get("role") != "assistant":
             yield _bundle(row, message, talk, answers, tree)
         waiting += [(reply, talk) for reply in reversed(replies)]
@@ -89,25 +89,25 @@ def _bundle(row: Row, message: dict[str, Any], talk: list[Message], answers: lis
         )
         for answer in answers
     ]
-    said = _ranking(named, answers, responses)
+    judgement = _ranking(named, answers, responses)
     return Bundle(
         row=row,
         prompt_id=named or tree or prompt_id_of(talk),
         prompt=render(talk),
         messages=talk if len(talk) > 1 else (),
         responses=responses,
-        said=[said] if said else [],
+        judgements=[judgement] if judgement else [],
         group=tree,
         split=row.name("split", required=False),
     )
 
 
-def _ranking(named: str, answers: list[dict[str, Any]], responses: list[Written]) -> Said | None:
+def _ranking(named: str, answers: list[dict[str, Any]], responses: list[ImportedResponse]) -> ImportedJudgement | None:
     """The order that OpenAssistant agreed on, as one judgement; there is none of fewer than two ranked replies."""
     ranked = [(a["rank"], r.external_id) for a, r in zip(answers, responses, strict=True) if is_number(a.get("rank"))]
     if len(ranked) < 2:
         return None
-    return Said(f"oasst:{named}", [name for _, name in ranked], ranks=dense([rank for rank, _ in ranked]))
+    return ImportedJudgement(f"oasst:{named}", [name for _, name in ranked], ranks=dense([rank for rank, _ in ranked]))
 
 
 def _author(answer: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from annotate.exchange.formats.conversations import (
     turns_of,
 )
 from annotate.exchange.formats.prompts import asked_by, asked_of, bundle_of
-from annotate.exchange.importers.import_records import Bundle, Said, Written, written
+from annotate.exchange.importers.import_records import Bundle, ImportedJudgement, ImportedResponse, written
 
 AUTHORS = ("_model", "_author", "_generator")
 
@@ -91,7 +91,7 @@ def _pair(row: Row, asked: list[Message], good: str, bad: str) -> Bundle:
         row.fail("rejected", _("is the same text as chosen"))
     texts = ((good, "chosen"), (bad, "rejected"))
     pair = [written(row, text, field, author=_author(row, field)) for text, field in texts]
-    return bundle_of(row, asked, pair, Said("", [w.external_id for w in pair], ranks=[1, 2]))
+    return bundle_of(row, asked, pair, ImportedJudgement("", [w.external_id for w in pair], ranks=[1, 2]))
 
 
 def _author(row: Row, field: str) -> str:
@@ -104,10 +104,10 @@ def _unpaired(row: Row) -> Bundle:
     label: Any = row.values.get("label")
     if str(label).lower() not in ("true", "false", "1", "0"):
         row.fail("label", _("%(value)r; expected true or false"), value=label)
-    response: Written = written(row, text, "completion")
+    response: ImportedResponse = written(row, text, "completion")
     good = float(str(label).lower() in ("true", "1"))
-    said = Said("", [response.external_id], scores={"label": [good]})
-    return bundle_of(row, asked_by(row), [response], said, scales={"label": (0.0, 1.0)})
+    judgement = ImportedJudgement("", [response.external_id], scores={"label": [good]})
+    return bundle_of(row, asked_by(row), [response], judgement, scales={"label": (0.0, 1.0)})
 
 
 def _completion(row: Row) -> str:

@@ -12,7 +12,14 @@ from django.utils.translation import gettext as _
 from annotate.exchange.files.rows import Row, brief, is_empty, is_number, moment_of
 from annotate.exchange.formats.fields import TIES
 from annotate.exchange.formats.prompts import asked_by, bundle_of
-from annotate.exchange.importers.import_records import Bundle, Said, Written, dense, digest, written
+from annotate.exchange.importers.import_records import (
+    Bundle,
+    ImportedJudgement,
+    ImportedResponse,
+    dense,
+    digest,
+    written,
+)
 
 SCORE = "score:"
 SIDES = (
@@ -37,11 +44,11 @@ def responses(row: Row) -> list[Bundle]:
     asked = asked_by(row)
     text = row.text("response", blank=True)
     author = row.name("author", required=False) or "unknown"
-    response = Written(row.name("response_id", required=False) or digest(text), text, author)
+    response = ImportedResponse(row.name("response_id", required=False) or digest(text), text, author)
     scores = {name.removeprefix(SCORE): (number,) for name in row.values
               if name.startswith(SCORE) and (number := _number(row, name)) is not None}  # fmt: skip
-    said = [_said(row, (response.external_id,), scores=scores)] if scores else []
-    return [bundle_of(row, asked, (response,), *said)]
+    judgements = [_judgement(row, (response.external_id,), scores=scores)] if scores else []
+    return [bundle_of(row, asked, (response,), *judgements)]
 
 
 def comparisons(row: Row) -> list[Bundle]:
@@ -55,8 +62,8 @@ def comparisons(row: Row) -> list[Bundle]:
     asked = asked_by(row)
     if not row.has("winner"):
         row.fail("winner", _("is missing; expected a, b or tie"))
-    said = _said(row, names, ranks=_ranks(row, texts, authors), strength=_number(row, "strength"))
-    return [bundle_of(row, asked, pair, said)]
+    judgement = _judgement(row, names, ranks=_ranks(row, texts, authors), strength=_number(row, "strength"))
+    return [bundle_of(row, asked, pair, judgement)]
 
 
 def candidates(row: Row) -> list[Bundle]:
@@ -71,20 +78,20 @@ def candidates(row: Row) -> list[Bundle]:
         expected = _("%(ranks)s; expected a number for each response, the lowest for the best")
         row.fail("ranks", expected, ranks=brief(ranks))
     own = [response for response, _rank in pairs]
-    said = [_said(row, [r.external_id for r in own], ranks=dense(ranked))] if len(ranked) > 1 else []
-    return [bundle_of(row, asked_by(row), own, *said)]
+    judgements = [_judgement(row, [r.external_id for r in own], ranks=dense(ranked))] if len(ranked) > 1 else []
+    return [bundle_of(row, asked_by(row), own, *judgements)]
 
 
-def _candidate(row: Row, number: int, entry: Any) -> tuple[Written, Any]:
+def _candidate(row: Row, number: int, entry: Any) -> tuple[ImportedResponse, Any]:
     if isinstance(entry, str):
         return written(row, entry, "responses"), None
     if not isinstance(entry, Mapping):
-        said = _("entry %(number)d is %(value)s; expected a text or an object")
-        row.fail("responses", said, number=number, value=brief(entry))
+        message = _("entry %(number)d is %(value)s; expected a text or an object")
+        row.fail("responses", message, number=number, value=brief(entry))
     name = next((name for name in TEXTS if isinstance(entry.get(name), str)), "")
     if not name:
-        said = _("entry %(number)d has no text under %(names)s")
-        row.fail("responses", said, number=number, names=", ".join(TEXTS))
+        message = _("entry %(number)d has no text under %(names)s")
+        row.fail("responses", message, number=number, names=", ".join(TEXTS))
     author = next((str(entry[name]) for name in AUTHORS if not is_empty(entry.get(name))), "")
     for other, value in entry.items():
         if other not in (*TEXTS, *AUTHORS, "rank", "id") and not is_empty(value):
@@ -93,19 +100,19 @@ def _candidate(row: Row, number: int, entry: Any) -> tuple[Written, Any]:
     return written(row, entry[name], "responses", author=author), entry.get("rank")
 
 
-def _said(
+def _judgement(
     row: Row,
     shown: Sequence[str],
     *,
     ranks: Sequence[int] | None = None,
     scores: Mapping[str, Sequence[float]] | None = None,
     strength: float | None = None,
-) -> Said:
+) -> ImportedJudgement:
     at, seconds = row.text("at", required=False), _number(row, "seconds")
     judgement = row.name("judgement_id", required=False)
     if at and moment_of(at) is None:
         row.fail("at", _("%(text)r is no date and time of the past; expected such as 2026-01-31T16:59:52Z"), text=at)
-    return Said(
+    return ImportedJudgement(
         external_id=f"table:{judgement}" if judgement else "",
         shown=shown,
         ranks=ranks,
@@ -149,8 +156,8 @@ def _ranks(row: Row, texts: Sequence[str], authors: Sequence[str]) -> list[int]:
     number = re.fullmatch(r"(?:.*\D)?(\d+)", word)
     if number and numbers[0] != numbers[1] and number[1] in numbers:
         return [1, 2] if number[1] == numbers[0] else [2, 1]
-    said = _(
+    message = _(
         "%(value)s names neither response; expected a, b or tie, the response itself, or the number in the name of its "
         "column (%(columns)s)"
     )
-    return row.fail("winner", said, value=brief(value), columns=", ".join(columns))
+    return row.fail("winner", message, value=brief(value), columns=", ".join(columns))

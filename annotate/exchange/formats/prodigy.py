@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from annotate.exchange.files.rows import Row, is_number
 from annotate.exchange.formats.fields import mark_read
-from annotate.exchange.importers.import_records import Bundle, Said, Written, digest, written
+from annotate.exchange.importers.import_records import Bundle, ImportedJudgement, ImportedResponse, digest, written
 from annotate.exchange.importers.notes import Notes
 
 
@@ -22,13 +22,17 @@ def prodigy(row: Row, notes: Notes) -> list[Bundle]:
     if unknown := [name for name in accepted if name not in responses]:
         row.fail("accept", _("%(name)r names none of the options"), name=unknown[0])
     mark_read(row, "_input_hash", "_task_hash", "_view_id", "_annotator_id", "_session_id", "_timestamp", "config")
-    said = _said(row, responses, accepted, notes)
+    judgement = _judgement(row, responses, accepted, notes)
     text = row.text("text")
     own = list({response.external_id: response for response in responses.values()}.values())
-    return [Bundle(row, digest(text), text, responses=own, said=said, split=row.name("split", required=False))]
+    return [
+        Bundle(row, digest(text), text, responses=own, judgements=judgement, split=row.name("split", required=False))
+    ]
 
 
-def _said(row: Row, responses: dict[str, Written], accepted: list[str], notes: Notes) -> list[Said]:
+def _judgement(
+    row: Row, responses: dict[str, ImportedResponse], accepted: list[str], notes: Notes
+) -> list[ImportedJudgement]:
     answer = row.values.get("answer")
     if answer != "accept":
         notes.leave_out("ignored_tasks")
@@ -39,7 +43,7 @@ def _said(row: Row, responses: dict[str, Written], accepted: list[str], notes: N
     stamp: Any = row.values.get("_timestamp")
     names = [str(row.values.get(name) or "") for name in ("_annotator_id", "_session_id")]
     return [
-        Said(
+        ImportedJudgement(
             external_id="",
             shown=[response.external_id for response in responses.values()],
             ranks=[1 if name in accepted else 2 for name in responses],

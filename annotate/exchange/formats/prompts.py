@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from annotate.exchange.files.rows import Row
 from annotate.exchange.formats.conversations import Message, asked, is_conversation, messages_of, render, turns_of
-from annotate.exchange.importers.import_records import Bundle, Said, Written, prompt_id_of
+from annotate.exchange.importers.import_records import Bundle, ImportedJudgement, ImportedResponse, prompt_id_of
 
 QUESTIONS = ("question", "instruction", "query")
 CONVERSATIONS = ("conversations", "conversation", "messages", "context", "history")
@@ -72,7 +72,13 @@ def _history(row: Row) -> list[Message]:
     return turns
 
 
-def bundle_of(row: Row, messages: Sequence[Message], responses: Sequence[Written], *said: Said, **rest: Any) -> Bundle:
+def bundle_of(
+    row: Row,
+    messages: Sequence[Message],
+    responses: Sequence[ImportedResponse],
+    *judgements: ImportedJudgement,
+    **rest: Any,
+) -> Bundle:
     """The row's prompt with its responses and judgements, and with the fields that every shape reads."""
     messages = [*messages[:-1], {**messages[-1], "content": messages[-1]["content"].rstrip()}]
     text = Row(row.file, row.line, {"prompt": render(messages)}).text("prompt")
@@ -82,7 +88,7 @@ def bundle_of(row: Row, messages: Sequence[Message], responses: Sequence[Written
         prompt=text,
         messages=messages if len(messages) > 1 else (),
         responses=responses,
-        said=said,
+        judgements=judgements,
         group=row.name("group", required=False),
         split=row.name("split", required=False),
         reference=row.text("reference", required=False),

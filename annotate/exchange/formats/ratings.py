@@ -7,8 +7,8 @@ from pathlib import Path
 from django.utils.translation import gettext as _
 
 from annotate.exchange.files.rows import Row
-from annotate.exchange.files.sources import Damaged, rows
-from annotate.exchange.importers.import_records import Bundle, Said, Written, digest
+from annotate.exchange.files.sources import InvalidRow, rows
+from annotate.exchange.importers.import_records import Bundle, ImportedJudgement, ImportedResponse, digest
 
 PROMPT = "How good is this text?"
 CRITERION, RATER = "rating", "ratings"
@@ -20,16 +20,18 @@ PLACE = "place"
 def placed(rows: Iterable[Row]) -> Iterator[Row]:
     """The rows with their place in the file, from 0 on: a text may take many of its lines."""
     for place, row in enumerate(rows):
-        yield row if isinstance(row, Damaged) else Row(row.file, row.line, {**row.values, PLACE: place})
+        yield row if isinstance(row, InvalidRow) else Row(row.file, row.line, {**row.values, PLACE: place})
 
 
 def ratings(row: Row) -> list[Bundle]:
     """text and rating. Each row is a response of its own, even where texts are equal."""
     text, value = row.text("text"), rating_of(row)
-    response = Written(digest(f"{row.line} {text}"), text)
-    said = Said(response.external_id, (response.external_id,), scores={CRITERION: (value,)}, rater=RATER)
+    response = ImportedResponse(digest(f"{row.line} {text}"), text)
+    judgement = ImportedJudgement(
+        response.external_id, (response.external_id,), scores={CRITERION: (value,)}, rater=RATER
+    )
     prompt = f"texts-{row.values[PLACE] // TOGETHER + 1}"
-    return [Bundle(row=row, prompt_id=prompt, prompt=PROMPT, responses=(response,), said=(said,))]
+    return [Bundle(row=row, prompt_id=prompt, prompt=PROMPT, responses=(response,), judgements=(judgement,))]
 
 
 def rating_of(row: Row) -> float:
@@ -48,6 +50,6 @@ def rating_of(row: Row) -> float:
 def scale_of(path: Path) -> tuple[float, float]:
     """The range of a file's ratings: 0 to 1 where all fit, else the whole numbers around them."""
     # A row that cannot be read is told of when it is imported.
-    values = [rating_of(row) for row in rows(path) if not isinstance(row, Damaged)] or [0.0]
+    values = [rating_of(row) for row in rows(path) if not isinstance(row, InvalidRow)] or [0.0]
     low, high = min(values), max(values)
     return (0.0, 1.0) if low >= 0 and high <= 1 else (math.floor(low), max(math.ceil(high), math.floor(low) + 1))

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from annotate.exchange.files.rows import Row, moment_of
 from annotate.exchange.files.tables import original
 from annotate.exchange.formats.conversations import messages_of
-from annotate.exchange.importers.import_records import Bundle, Said, Written
+from annotate.exchange.importers.import_records import Bundle, ImportedJudgement, ImportedResponse
 from annotate.models.choices import Kind
 
 ROWS = "rows"
@@ -31,37 +31,39 @@ def gather(rows: Iterable[Row]) -> Iterator[Row]:
 def raw(row: Row) -> list[Bundle]:
     rows = sorted((_typed(own) for own in row.list_of(ROWS)), key=lambda own: own.values["position"] or 0)
     first = rows[0]
-    told = first.values
-    scales = told["scales"] or {}
-    said = Said(
-        external_id=f"palate:{told['judgement']}",
+    values = first.values
+    scales = values["scales"] or {}
+    judgement = ImportedJudgement(
+        external_id=f"palate:{values['judgement']}",
         shown=[own.name("response_id") for own in rows],
-        ranks=None if told["rank"] is None else [own.values["rank"] for own in rows],
-        scores={key: [(own.values["scores"] or {}).get(key, nan) for own in rows] for key in told["scores"] or {}},
+        ranks=None if values["rank"] is None else [own.values["rank"] for own in rows],
+        scores={key: [(own.values["scores"] or {}).get(key, nan) for own in rows] for key in values["scores"] or {}},
         rater=first.name("rater"),
-        kind=Kind.SIMULATED if told["rater_kind"] == Kind.SIMULATED else Kind.IMPORTED,
+        kind=Kind.SIMULATED if values["rater_kind"] == Kind.SIMULATED else Kind.IMPORTED,
         status=first.name("rater_status", required=False),
-        strength=told["strength"],
+        strength=values["strength"],
         unacceptable=[bool(own.values["unacceptable"]) for own in rows],
         label=first.name("label", required=False),
-        confidence=told["confidence"],
+        confidence=values["confidence"],
         comment=first.text("comment", required=False),
-        seconds=told["seconds"],
+        seconds=values["seconds"],
         at=_moment(first),
         part=first.name("part"),
         device=first.name("device", required=False),
-        instructions_version=told["instructions_version"] or 0,
-        live=bool(told["live"]),
-        supersedes=f"palate:{told['supersedes']}" if told["supersedes"] else "",
-        order_known=bool(told["order_known"]),
+        instructions_version=values["instructions_version"] or 0,
+        live=bool(values["live"]),
+        supersedes=f"palate:{values['supersedes']}" if values["supersedes"] else "",
+        order_known=bool(values["order_known"]),
     )
     return [
         Bundle(
             row=first,
             prompt_id=first.name("prompt_id"),
             prompt=first.text("prompt"),
-            responses=[Written(o.name("response_id"), o.text("response", blank=True), o.name("author")) for o in rows],
-            said=[said],
+            responses=[
+                ImportedResponse(o.name("response_id"), o.text("response", blank=True), o.name("author")) for o in rows
+            ],
+            judgements=[judgement],
             group=first.name("group", required=False),
             split=first.name("split"),
             purpose=first.name("purpose"),

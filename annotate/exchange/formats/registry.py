@@ -7,7 +7,7 @@ import structlog
 from django.utils.translation import gettext as _
 
 from annotate.exchange.files.rows import Row, wrong
-from annotate.exchange.files.sources import Damaged
+from annotate.exchange.files.sources import InvalidRow
 from annotate.exchange.formats import arena, argilla, label_studio, oasst, pairs, plain, prodigy, ratings, raw
 from annotate.exchange.formats.fields import Fields
 from annotate.exchange.formats.prompts import QUESTIONS
@@ -55,15 +55,15 @@ def parser(shape: str, fields: Fields, notes: Notes) -> Parse:
     parse = parsers[shape]
 
     def sound(row: Row) -> list[Bundle]:
-        if isinstance(row, Damaged):
+        if isinstance(row, InvalidRow):
             row.refuse()
         try:
             return parse(row)
         # JSON may hold a value of any kind anywhere, and a shape looks into many of them.
         except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
             log.warning("row_not_read", shape=shape, line=row.line, exc_info=True)
-            said = _("cannot be read as %(shape)s: a field holds a value of another kind than expected")
-            raise wrong(row.file.name, said % {"shape": shape}, row.line) from None
+            message = _("cannot be read as %(shape)s: a field holds a value of another kind than expected")
+            raise wrong(row.file.name, message % {"shape": shape}, row.line) from None
 
     return sound
 
@@ -76,25 +76,25 @@ def gathered(shape: str, rows: Iterable[Row]) -> Iterator[Row]:
 
 def guess(row: Row) -> str:
     """The shape of a file by its first row. Raises PalateError that lists the shapes when none fits."""
-    if isinstance(row, Damaged):
+    if isinstance(row, InvalidRow):
         row.refuse()
     if _has("message_id", "parent_id", "role", "text")(row):
-        said = _("holds single messages of OpenAssistant; import the file of trees (message_tree_id, prompt)")
-        raise wrong(row.file.name, said)
+        message = _("holds single messages of OpenAssistant; import the file of trees (message_tree_id, prompt)")
+        raise wrong(row.file.name, message)
     for shape, fits in _SIGNS.items():
         if fits(row):
             return shape
     known = ", ".join(SHAPES)
-    said = _(
+    message = _(
         "the fields %(fields)s fit no shape; give them Palate's names with --map, such as --map prompt=COLUMN, or name "
         "one of %(known)s with --shape"
     )
     first = ", ".join(sorted(row.values)[:12]) or _("of the first row")
-    raise wrong(row.file.name, said % {"fields": first, "known": known})
+    raise wrong(row.file.name, message % {"fields": first, "known": known})
 
 
-def _has(*wanted: str) -> Callable[[Row], bool]:
-    return lambda row: set(wanted) <= set(row.values)
+def _has(*names: str) -> Callable[[Row], bool]:
+    return lambda row: set(names) <= set(row.values)
 
 
 def _asks(row: Row) -> bool:

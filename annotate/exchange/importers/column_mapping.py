@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from django.utils.translation import gettext as _
 
 from annotate.exchange.files.rows import Row, Values
-from annotate.exchange.files.sources import Damaged
+from annotate.exchange.files.sources import InvalidRow
 from annotate.exchange.formats.plain import SCORE
 from core.errors import PalateError
 
@@ -66,13 +66,15 @@ class FieldMapping:
 
     def apply(self, row: Row) -> Row:
         """The row under Palate's names, which keeps in mind which of them are read."""
-        if isinstance(row, Damaged):
+        if isinstance(row, InvalidRow):
             return row
         values = {name: value for name, value in row.values.items() if name not in self.ignored}
         moved = {name: values.pop(column) for name, column in self.fields.items() if column in values}
         if taken := next((name for name in moved if name in values), ""):
-            said = _("is mapped from %(column)s, but the row has a field of that name, too; leave it out with --ignore")
-            row.fail(taken, said, column=self.fields[taken])
+            message = _(
+                "is mapped from %(column)s, but the row has a field of that name, too; leave it out with --ignore"
+            )
+            row.fail(taken, message, column=self.fields[taken])
         columns = {name: column for name, column in self.fields.items() if name in moved}
         return Row(row.file, row.line, Values({**values, **moved}), columns)
 
@@ -82,5 +84,5 @@ class FieldMapping:
         flags += [(column, f"--ignore {column}") for column in self.ignored if "[]" not in column]
         for column, flag in flags:
             if column not in row.values:
-                said = _("%(flag)s: the file has no such field; its fields are %(fields)s")
-                raise PalateError(said % {"flag": flag, "fields": ", ".join(row.values)})
+                message = _("%(flag)s: the file has no such field; its fields are %(fields)s")
+                raise PalateError(message % {"flag": flag, "fields": ", ".join(row.values)})

@@ -26,7 +26,7 @@ class _Entry:
 
     row: Row
     ranks: dict[str, int] = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)
+    judgements: dict[str, str] = field(default_factory=dict)
 
 
 @transaction.atomic
@@ -39,15 +39,15 @@ def upload_known_answers(*, study: Study, path: Path) -> int:
     for entry in entries:
         task = _task(study, entry)
         before = KnownAnswer.objects.filter(task=task).first()
-        said = entry.said
+        judgements = entry.judgements
         try:
             set_known_answer(
                 task=task,
-                purpose=said.get("purpose") or (task.purpose if before else Purpose.GOLD),
+                purpose=judgements.get("purpose") or (task.purpose if before else Purpose.GOLD),
                 ranks=_ranks(task, entry) or (before.ranks if before else None),
                 scores=before.scores if before else None,
-                label=said.get("label") or (before.label if before else ""),
-                explanation=said.get("explanation") or (before.explanation if before else ""),
+                label=judgements.get("label") or (before.label if before else ""),
+                explanation=judgements.get("explanation") or (before.explanation if before else ""),
             )
         except PalateError as error:
             raise wrong(path.name, str(error), entry.row.line) from None
@@ -59,7 +59,7 @@ def _entries(path: Path) -> list[_Entry]:
     for row in known_rows(path, COLUMNS, AT_ONCE):
         entry = entries.setdefault(_key(row), _Entry(row))
         for name in ("label", "purpose", "explanation"):
-            if (value := row.text(name, required=False)) and entry.said.setdefault(name, value) != value:
+            if (value := row.text(name, required=False)) and entry.judgements.setdefault(name, value) != value:
                 row.fail(name, _("differs from that of an earlier row of the same task"))
         if response := row.name("response_id", required=False):
             if response in entry.ranks:
@@ -108,8 +108,8 @@ def _ranks(task: Task, entry: _Entry) -> list[int] | None:
         return None
     names = list(task.places.order_by("position").values_list("response__external_id", flat=True))
     if set(names) != set(entry.ranks):
-        said = _("the rows rank %(given)s; the task has the responses %(names)s")
-        message = said % {"given": ", ".join(sorted(entry.ranks)), "names": ", ".join(names)}
+        template = _("the rows rank %(given)s; the task has the responses %(names)s")
+        message = template % {"given": ", ".join(sorted(entry.ranks)), "names": ", ".join(names)}
         raise wrong(entry.row.file.name, message, entry.row.line)
     order = sorted(set(entry.ranks.values()))
     return [order.index(entry.ranks[name]) + 1 for name in names]

@@ -11,11 +11,11 @@ from annotate.exchange.files.rows import Row
 from annotate.exchange.formats.conversations import Message
 from annotate.models.choices import Kind, Part, Purpose
 
-MOST_RESPONSES = 100
+MAX_RESPONSES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class ImportedResponse:
     """A response by its id in the source; `digest` gives one where the source has none."""
 
     external_id: str
@@ -24,7 +24,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ImportedJudgement:
     """One judgement. Everything that is one a response runs in the order of `shown`, which holds response ids.
 
     external_id names the judgement in its source: imported again, it is known. supersedes: such an id.
@@ -64,8 +64,8 @@ class Bundle:
     row: Row
     prompt_id: str
     prompt: str
-    responses: Sequence[Written] = ()
-    said: Sequence[Said] = ()
+    responses: Sequence[ImportedResponse] = ()
+    judgements: Sequence[ImportedJudgement] = ()
     group: str = ""
     split: str = ""
     divided: bool = False
@@ -88,10 +88,10 @@ def prompt_id_of(messages: Sequence[Message]) -> str:
     return digest(messages[0]["content"] if len(messages) == 1 else json.dumps(messages, ensure_ascii=False))
 
 
-def written(row: Row, text: Any, field: str, *, author: str = "", external_id: str = "") -> Written:
+def written(row: Row, text: Any, field: str, *, author: str = "", external_id: str = "") -> ImportedResponse:
     """A response whose text stands in a field of the row."""
     text = Row(row.file, row.line, {field: text}).text(field, blank=True)
-    return Written(external_id or digest(text), text, author or "unknown")
+    return ImportedResponse(external_id or digest(text), text, author or "unknown")
 
 
 def dense(values: Sequence[float]) -> list[int]:

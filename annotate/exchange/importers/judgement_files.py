@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from annotate.exchange.files.rows import Row, brief, moment_of
 from annotate.exchange.files.sources import known_rows
 from annotate.exchange.importers.checks import check
-from annotate.exchange.importers.import_records import Bundle, Said, Written, dense
+from annotate.exchange.importers.import_records import Bundle, ImportedJudgement, ImportedResponse, dense
 
 RESPONSE_FIELDS = {"response_id", "prompt_id", "text", "author"}
 JUDGEMENT_FIELDS = {
@@ -26,13 +26,13 @@ def read_responses(file: Path, prompts: Mapping[str, str]) -> dict[str, Bundle]:
         if prompt not in prompts:
             row.fail("prompt_id", _("%(name)r is no prompt of the prompts file or of the study"), name=prompt)
         author = row.name("author", required=False) or "unknown"
-        response = Written(row.name("response_id"), row.text("text", blank=True), author)
+        response = ImportedResponse(row.name("response_id"), row.text("text", blank=True), author)
         bundle = Bundle(row, prompt, prompts[prompt], [response])
         check(bundle)
         before = responses.setdefault(response.external_id, bundle)
         if (before.prompt_id, *before.responses) != (prompt, response):
-            said = _("%(name)r stands at line %(line)d as another response")
-            row.fail("response_id", said, name=response.external_id, line=before.row.line)
+            message = _("%(name)r stands at line %(line)d as another response")
+            row.fail("response_id", message, name=response.external_id, line=before.row.line)
     return responses
 
 
@@ -47,7 +47,7 @@ def read_judgements(file: Path, responses: Mapping[str, Bundle]) -> Iterator[Bun
 def _judgement(row: Row, responses: Mapping[str, Bundle]) -> Bundle:
     shown = _shown(row, responses)
     flags = row.values.get("unacceptable")
-    said = Said(
+    judgement = ImportedJudgement(
         external_id="",
         shown=shown,
         ranks=_ranks(row, len(shown)) if row.values.get("ranks") is not None else None,
@@ -61,7 +61,7 @@ def _judgement(row: Row, responses: Mapping[str, Bundle]) -> Bundle:
         order_known=True,
     )
     bundle = responses[shown[0]]
-    return Bundle(row, bundle.prompt_id, bundle.prompt, [responses[entry].responses[0] for entry in shown], [said])
+    return Bundle(row, bundle.prompt_id, bundle.prompt, [responses[entry].responses[0] for entry in shown], [judgement])
 
 
 def _shown(row: Row, responses: Mapping[str, Bundle]) -> tuple[str, ...]:
@@ -75,8 +75,8 @@ def _shown(row: Row, responses: Mapping[str, Bundle]) -> tuple[str, ...]:
         if response is None:
             row.fail("shown", _("%(name)r is no response of the responses file"), name=entry)
         if response.prompt_id != prompt:
-            said = _("%(name)r answers prompt %(other)r, not %(prompt)r")
-            row.fail("shown", said, name=entry, other=response.prompt_id, prompt=prompt)
+            message = _("%(name)r answers prompt %(other)r, not %(prompt)r")
+            row.fail("shown", message, name=entry, other=response.prompt_id, prompt=prompt)
     return shown
 
 
@@ -84,15 +84,15 @@ def _ranks(row: Row, k: int) -> list[int]:
     """Dense ranks of a dense ([1, 1, 2]) or competition ([1, 1, 3]) ranking."""
     ranks = row.list_of("ranks")
     whole = len(ranks) == k and all(isinstance(r, int) and not isinstance(r, bool) for r in ranks)
-    told = dense(ranks) if whole else []
+    without_gaps = dense(ranks) if whole else []
     competition = whole and [1 + sum(other < rank for other in ranks) for rank in ranks]
-    if not whole or ranks not in (told, competition):
-        said = _(
+    if not whole or ranks not in (without_gaps, competition):
+        message = _(
             "%(ranks)s is not a ranking of %(k)d responses; expected one whole number a response, 1 the best, equal "
             "numbers for ties"
         )
-        row.fail("ranks", said, ranks=brief(ranks), k=k)
-    return told
+        row.fail("ranks", message, ranks=brief(ranks), k=k)
+    return without_gaps
 
 
 def _scores(row: Row) -> Mapping[str, Any]:
@@ -108,6 +108,6 @@ def _moment(row: Row) -> datetime | None:
     text = row.text("at", required=False)
     moment = moment_of(text) if text else None
     if text and moment is None:
-        said = _("%(text)r is no date and time of the past; expected such as 2026-01-31T16:59:52Z")
-        row.fail("at", said, text=text)
+        message = _("%(text)r is no date and time of the past; expected such as 2026-01-31T16:59:52Z")
+        row.fail("at", message, text=text)
     return moment

@@ -48,7 +48,7 @@ def import_judgements(
     done = 0
     for chunk in chunks(chain(asked, written.values(), judged)):
         writer.take(chunk)
-        done += sum(len(bundle.said) for bundle in chunk)
+        done += sum(len(bundle.judgements) for bundle in chunk)
         if report and done:
             report(done, len(judged))
     names = ("prompts", "responses", "raters", "judgements", "judgements_already_there")
@@ -58,10 +58,10 @@ def import_judgements(
 
 
 def _criteria(judged: Sequence[Bundle]) -> list[str]:
-    return sorted({key for bundle in judged for said in bundle.said for key in said.scores})
+    return sorted({key for bundle in judged for judgement in bundle.judgements for key in judgement.scores})
 
 
 def _method(judged: Sequence[Bundle]) -> str:
-    sizes = Counter(len(said.shown) for bundle in judged for said in bundle.said)
+    sizes = Counter(len(judgement.shown) for bundle in judged for judgement in bundle.judgements)
     most = sizes.most_common(1)[0][0] if sizes else 2
     return Method.SCORE if most == 1 else Method.COMPARE if most == 2 else Method.RANK

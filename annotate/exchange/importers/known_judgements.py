@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from annotate.exchange.importers.import_records import Bundle, Said
+from annotate.exchange.importers.import_records import Bundle, ImportedJudgement
 from annotate.models.choices import Part
 from annotate.models.judgements import Judgement
 from annotate.models.studies import Study
@@ -41,13 +41,14 @@ class KnownJudgements:
         before = self.votes.get((judgement.task_id, judgement.rater_id))
         return before is not None and before != _answered(judgement)[1]
 
-    def known(self, judgement: Judgement, said: Said, bundle: Bundle) -> str:
-        """Where the judgement stands already, empty where nowhere. Raises PalateError when its id names another one.
+    def known(self, judgement: Judgement, imported: ImportedJudgement, bundle: Bundle) -> str:
+        """Return where the judgement is stored already, "" if it is not. Raises PalateError if its id names another.
 
-        One without an id in its source is known by all that the source says of it.
+        One without an id in its source is known by all its fields there.
         """
         answered = _answered(judgement)
-        source = said.external_id or repr((answered, said.at, said.seconds, said.comment, said.strength))
+        details = (answered, imported.at, imported.seconds, imported.comment, imported.strength)
+        source = imported.external_id or repr(details)
         judgement.submission = uuid5(NAMESPACE, source)
         key = (judgement.rater_id, judgement.submission)
         where, before = self.submissions.setdefault(key, ("", answered))
@@ -62,7 +63,7 @@ class KnownJudgements:
                     "the id %(name)r stands in this import already with another judgement; where a field numbers "
                     "something else than judgements, leave it out with --ignore"
                 )
-            row.fail("judgement_id", error, name=said.external_id)
+            row.fail("judgement_id", error, name=imported.external_id)
         self.submissions[key] = (where or IMPORT, answered)
         return where
 

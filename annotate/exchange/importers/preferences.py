@@ -28,12 +28,12 @@ from annotate.exchange.importers.writer import Writer, chunks
 from annotate.models.studies import Method, Study
 from core.errors import PalateError
 
-MOST_TOLD = 10
+MAX_ERRORS_SHOWN = 10
 Scales = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Way:
+class ImportOptions:
     """How an import is done.
 
     shape: one of the registry, or "" to see from the first row. mapping: Palate's names for the file's columns.
@@ -55,14 +55,14 @@ class Way:
 
     def __post_init__(self) -> None:
         if self.shape and self.shape not in registry.SHAPES:
-            said = _("--shape %(shape)s: expected one of %(known)s")
-            raise PalateError(said % {"shape": self.shape, "known": ", ".join(registry.SHAPES)})
+            message = _("--shape %(shape)s: expected one of %(known)s")
+            raise PalateError(message % {"shape": self.shape, "known": ", ".join(registry.SHAPES)})
         if self.dry_run and self.resumable:
             raise PalateError(_("--dry-run and --resumable: a dry run keeps nothing; choose one of them"))
 
 
 class Problems:
-    """Rows that do not fit: the first stops the import, or all are counted and the first few told."""
+    """Rows that do not fit: the first stops the import, or all are counted and the first few summary."""
 
     def __init__(self, *, collect: bool) -> None:
         self.collect, self.count = collect, 0
@@ -72,19 +72,19 @@ class Problems:
         if not self.collect:
             raise error
         self.count += 1
-        if len(self.first) < MOST_TOLD:
+        if len(self.first) < MAX_ERRORS_SHOWN:
             self.first.append(str(error))
 
 
 @seldom_collected()
 def import_preferences(
-    *, slug: str, path: Path, way: Way | None = None, report: Report | None = None
+    *, slug: str, path: Path, way: ImportOptions | None = None, report: Report | None = None
 ) -> dict[str, Any]:
     """Store what a file or folder holds in a study, which is made when it is new.
 
     Returns what was added and what was there already. Raises PalateError that names file, line and field.
     """
-    way, notes = way or Way(), Notes()
+    way, notes = way or ImportOptions(), Notes()
     problems = Problems(collect=way.dry_run or way.skip_bad)
     stream = rows(path, notes=notes)
     first = next(stream)
@@ -128,7 +128,9 @@ def _and_why(notes: Notes) -> str:
     return "".join(f"; {line}" for line in left_out(notes.left_out))
 
 
-def _bundles(shape: str, stream: Iterator[Row], way: Way, problems: Problems, notes: Notes) -> Iterator[Bundle]:
+def _bundles(
+    shape: str, stream: Iterator[Row], way: ImportOptions, problems: Problems, notes: Notes
+) -> Iterator[Bundle]:
     parse = registry.parser(shape, way.fields, notes)
     for raw in registry.gathered(shape, stream):
         row = way.mapping.apply(raw)
@@ -145,9 +147,9 @@ def _bundles(shape: str, stream: Iterator[Row], way: Way, problems: Problems, no
             yield from found
 
 
-def _study(slug: str, chunk: list[Bundle], way: Way) -> tuple[Study, bool]:
+def _study(slug: str, chunk: list[Bundle], way: ImportOptions) -> tuple[Study, bool]:
     """The study; a new one gets the method that the first judgements tell of."""
-    sizes = [len(said.shown) for bundle in chunk for said in bundle.said] or [2]
+    sizes = [len(judgement.shown) for bundle in chunk for judgement in bundle.judgements] or [2]
     scales = {**next((bundle.scales for bundle in chunk if bundle.scales), {}), **way.scales}
     most = max(set(sizes), key=sizes.count)
     method = Method.SCORE if most == 1 and scales else Method.RANK if most > 2 else Method.COMPARE
@@ -155,7 +157,7 @@ def _study(slug: str, chunk: list[Bundle], way: Way) -> tuple[Study, bool]:
     return study_for_import(slug, method, criteria if method == Method.SCORE else ())
 
 
-def told(counts: Mapping[str, Any]) -> str:
+def summary(counts: Mapping[str, Any]) -> str:
     """The result in one line."""
     there = sum(counts[f"{what}_already_there"] for what in ("prompts", "responses", "judgements"))
     added = _("added: prompts %(prompts)d, responses %(responses)d, judgements %(judgements)d, raters %(raters)d, "

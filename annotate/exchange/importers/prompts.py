@@ -52,8 +52,8 @@ def read_prompts(file: Path, *, group_by: str = "") -> Iterator[Bundle]:
             if before is prompt:
                 yield prompt
             elif before.prompt != prompt.prompt:
-                said = _("%(name)r stands at line %(line)d with another text")
-                row.fail("prompt_id", said, name=prompt.prompt_id, line=before.row.line)
+                message = _("%(name)r stands at line %(line)d with another text")
+                row.fail("prompt_id", message, name=prompt.prompt_id, line=before.row.line)
 
 
 def _prompts_of(row: Row, group_by: str) -> list[Bundle]:

@@ -44,11 +44,11 @@ def check_room(*, study: Study, user: int, size: int) -> None:
     of_study = sum(size for (first, *_rest), size in sizes if first == str(study.pk))
     of_user = sum(size for (_study, *rest), size in sizes if len(rest) == 2 and rest[0] == str(user))
     if max(of_study, of_user) + size > settings.UPLOAD_QUOTA_MB * MB:
-        said = _(
+        message = _(
             "Uploads of one member, and of one study, may take %(most)d MB (UPLOAD_QUOTA_MB). They are deleted "
             "%(hours)g hours after their imports; try again then, or upload less."
         )
-        raise PalateError(said % {"most": settings.UPLOAD_QUOTA_MB, "hours": settings.UNUSED_UPLOAD_HOURS})
+        raise PalateError(message % {"most": settings.UPLOAD_QUOTA_MB, "hours": settings.UNUSED_UPLOAD_HOURS})
 
 
 def remove_uploads(*, needed: Collection[Path]) -> int:

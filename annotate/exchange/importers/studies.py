@@ -17,8 +17,8 @@ def study_for_import(
     try:
         validate_slug(slug)
     except ValidationError:
-        said = _("STUDY %(slug)r: a short name has only letters, digits, - and _")
-        raise PalateError(said % {"slug": slug}) from None
+        message = _("STUDY %(slug)r: a short name has only letters, digits, - and _")
+        raise PalateError(message % {"slug": slug}) from None
     study = Study.objects.select_for_update().filter(slug=slug).first()
     if study:
         return study, False

@@ -81,7 +81,7 @@ def note_unread(row: Row, shape: str, bundles: Sequence[Bundle], notes: Notes) -
     unread = _unread(row)
     if not unread:
         return
-    judged = any(bundle.said for bundle in bundles)
+    judged = any(bundle.judgements for bundle in bundles)
     lost = {name: value for name, value in unread.items() if _is_verdict(name, value)}
     if not judged:
         lost |= {name: v for name, v in unread.items() if _is_judgement(name, v) or _is_response(name, v)}
@@ -94,7 +94,7 @@ class Refused(PalateError):
     """An import that would drop responses or judgements without a word; the message says which flags read them."""
 
     def __init__(self, row: Row, shape: str, lost: Mapping[str, Any]) -> None:
-        said = _(
+        message = _(
             "rows read as %(shape)r leave fields unread that look like responses or judgements: %(fields)s. "
             "Nothing was imported. %(proposal)s, or leave them out with --ignore %(names)s"
         )
@@ -104,7 +104,7 @@ class Refused(PalateError):
         if proposal:
             hint = _("Map them: %(flags)s") % {"flags": " ".join(proposal)}
         words = {"fields": names, "shape": shape, "proposal": hint, "names": ",".join(lost)}
-        super().__init__(str(wrong(row.file.name, said % words, row.line)))
+        super().__init__(str(wrong(row.file.name, message % words, row.line)))
 
 
 def proposed_mapping(row: Row, lost: Mapping[str, Any]) -> list[str]:

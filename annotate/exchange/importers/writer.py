@@ -12,7 +12,7 @@ from annotate.collection.leases import create_tasks
 from annotate.collection.response_sets import response_sets
 from annotate.exchange.importers.analyze_tables import Growth
 from annotate.exchange.importers.bulk_copy import copy_in
-from annotate.exchange.importers.import_records import Bundle, Said
+from annotate.exchange.importers.import_records import Bundle, ImportedJudgement
 from annotate.exchange.importers.known_judgements import IMPORT, KnownJudgements, submission_of
 from annotate.models.choices import Kind, Part, RaterStatus
 from annotate.models.judgements import Device, Judgement
@@ -23,7 +23,7 @@ from annotate.models.tasks import Task, TaskResponse
 from annotate.studies.operations import add_criterion
 from core.errors import PalateError
 
-AT_A_TIME, MOST_AT_A_TIME = 2000, 50_000
+AT_A_TIME, MAX_AT_A_TIME = 2000, 50_000
 DEFAULT_SCALE = (0.0, 100.0)
 Problem = Callable[[PalateError], None]
 
@@ -33,7 +33,7 @@ def chunks(bundles: Iterable[Bundle]) -> Iterator[list[Bundle]]:
     chunk: list[Bundle] = []
     for bundle in bundles:
         full = len(chunk) >= AT_A_TIME and chunk[-1].prompt_id != bundle.prompt_id
-        if full or len(chunk) >= MOST_AT_A_TIME:
+        if full or len(chunk) >= MAX_AT_A_TIME:
             yield chunk
             chunk = []
         chunk.append(bundle)
@@ -76,7 +76,9 @@ class Writer:
         """Write a chunk. Conflicts with what is there go to `problem`, which may raise."""
         prompts, bundles = self._prompts(bundles)
         ids, new = self._responses(bundles, prompts)
-        judged = [(bundle, said) for bundle in bundles if bundle.prompt_id in prompts for said in bundle.said]
+        judged = [
+            (bundle, judgement) for bundle in bundles if bundle.prompt_id in prompts for judgement in bundle.judgements
+        ]
         if judged:
             self._judgements(judged, prompts, ids)
         if self.make_tasks:
@@ -128,8 +130,8 @@ class Writer:
                 test_share=0 if bundle.divided else self.study.test_share,
             )
         if bundle.group and splits.setdefault(bundle.group, split) != split:
-            said = _("%(split)r, but group %(group)r is in %(other)r")
-            bundle.row.fail("split", said, split=split, group=bundle.group, other=splits[bundle.group])
+            message = _("%(split)r, but group %(group)r is in %(other)r")
+            bundle.row.fail("split", message, split=split, group=bundle.group, other=splits[bundle.group])
         return Prompt(
             study=self.study,
             external_id=bundle.prompt_id,
@@ -168,8 +170,8 @@ class Writer:
                         ))  # fmt: skip
                         before = made.text
                     if before != response.text:
-                        said = _("%(name)r stands there already with another text")
-                        bundle.row.fail("response", said, name=response.external_id)
+                        message = _("%(name)r stands there already with another text")
+                        bundle.row.fail("response", message, name=response.external_id)
             except PalateError as error:
                 self.problem(error)
                 bundles.remove(bundle)
@@ -180,27 +182,32 @@ class Writer:
         return {**ids, **{key: response.pk for key, response in new.items()}}, list(new.values())
 
     def _judgements(
-        self, judged: list[tuple[Bundle, Said]], prompts: Mapping[str, int], ids: Mapping[tuple[int, str], int]
+        self,
+        judged: list[tuple[Bundle, ImportedJudgement]],
+        prompts: Mapping[str, int],
+        ids: Mapping[tuple[int, str], int],
     ) -> None:
-        shown = [[ids[prompts[bundle.prompt_id], name] for name in said.shown] for bundle, said in judged]
+        shown = [[ids[prompts[bundle.prompt_id], name] for name in imported.shown] for bundle, imported in judged]
         tasks = self._tasks(judged, prompts, shown)
-        names = [self._rater_name(said, pks) for (_, said), pks in zip(judged, shown, strict=True)]
-        self._know_raters({(said.kind, name): said.status for (_, said), name in zip(judged, names, strict=True)})
+        names = [self._rater_name(imported, pks) for (_, imported), pks in zip(judged, shown, strict=True)]
+        self._know_raters(
+            {(imported.kind, name): imported.status for (_, imported), name in zip(judged, names, strict=True)}
+        )
         waiting: list[tuple[Judgement, str]] = []
-        answers = KnownJudgements(self.study, set(tasks.values()), {said.external_id for _, said in judged})
-        for (bundle, said), pks, name in sorted(zip(judged, shown, names, strict=True), key=_when):
+        answers = KnownJudgements(self.study, set(tasks.values()), {imported.external_id for _, imported in judged})
+        for (bundle, imported), pks, name in sorted(zip(judged, shown, names, strict=True), key=_when):
             try:
-                scores = self._scores(bundle, said)
-                judgement = _judgement(said, tasks[task_key(pks)], self.raters[said.kind, name], pks, scores)
-                while said.rater is None and answers.contradicts(judgement):
-                    # Whom the source does not name is another rater than one who said something else.
+                scores = self._scores(bundle, imported)
+                judgement = _judgement(imported, tasks[task_key(pks)], self.raters[imported.kind, name], pks, scores)
+                while imported.rater is None and answers.contradicts(judgement):
+                    # Whom the source does not name is another rater than one who gave another answer.
                     name = self._next_anonymous(name)
-                    judgement.rater_id = self.raters[said.kind, name]
-                if before := answers.known(judgement, said, bundle):
+                    judgement.rater_id = self.raters[imported.kind, name]
+                if before := answers.known(judgement, imported, bundle):
                     self.counts["duplicate_judgements" if before == IMPORT else "judgements_already_there"] += 1
                     continue
                 self.counts["repeats"] += answers.add(judgement)
-                waiting.append((judgement, said.supersedes))
+                waiting.append((judgement, imported.supersedes))
             except PalateError as error:
                 self.problem(error)
         self._insert(waiting)
@@ -209,9 +216,10 @@ class Writer:
         """What supersedes another judgement is written after it."""
         added: Counter[int] = Counter()
         while waiting:
-            wanted = {(j.rater_id, submission_of(name)) for j, name in waiting if name}
+            superseded = {(j.rater_id, submission_of(name)) for j, name in waiting if name}
             found = Judgement.objects.filter(
-                rater__in={rater for rater, _ in wanted}, submission__in={submission for _, submission in wanted}
+                rater__in={rater for rater, _ in superseded},
+                submission__in={submission for _, submission in superseded},
             )
             pks = {(rater, submission): pk for pk, rater, submission in found.values_list("pk", "rater", "submission")}
             ready = [(j, name) for j, name in waiting if not name or (j.rater_id, submission_of(name)) in pks]
@@ -229,14 +237,14 @@ class Writer:
         count_slots(added)
 
     def _tasks(
-        self, judged: list[tuple[Bundle, Said]], prompts: Mapping[str, int], shown: list[list[int]]
+        self, judged: list[tuple[Bundle, ImportedJudgement]], prompts: Mapping[str, int], shown: list[list[int]]
     ) -> dict[str, int]:
         """Task key to primary key, one task for each set of responses; new ones are full from the start."""
-        wanted = {
+        tasks_by_key = {
             task_key(pks): (prompts[bundle.prompt_id], bundle, pks)
             for (bundle, _), pks in zip(judged, shown, strict=True)
         }
-        tasks = dict(self.study.tasks.filter(key__in=wanted).values_list("key", "pk"))
+        tasks = dict(self.study.tasks.filter(key__in=tasks_by_key).values_list("key", "pk"))
         made = [
             Task(
                 study=self.study,
@@ -246,7 +254,7 @@ class Writer:
                 purpose=bundle.purpose,
                 chosen_by=bundle.chosen_by,
             )
-            for key, (prompt, bundle, _) in wanted.items()
+            for key, (prompt, bundle, _) in tasks_by_key.items()
             if key not in tasks
         ]
         copy_in(made)
@@ -254,16 +262,16 @@ class Writer:
             [
                 TaskResponse(task=task, response_id=pk, position=position)
                 for task in made
-                for position, pk in enumerate(wanted[task.key][2])
+                for position, pk in enumerate(tasks_by_key[task.key][2])
             ]
         )
         self.counts["tasks"] += len(made)
         return {**tasks, **{task.key: task.pk for task in made}}
 
-    def _rater_name(self, said: Said, shown: list[int]) -> str:
+    def _rater_name(self, judgement: ImportedJudgement, shown: list[int]) -> str:
         """A source that names no raters: each further answer on the same responses is another's."""
-        if said.rater is not None:
-            return said.rater
+        if judgement.rater is not None:
+            return judgement.rater
         key = bytes.fromhex(task_key(shown))[:8]
         self.anonymous[key] += 1
         return f"{self.shape}#{self.anonymous[key]}"
@@ -274,14 +282,14 @@ class Writer:
         self._know_raters({(Kind.IMPORTED, name): ""})
         return name
 
-    def _know_raters(self, wanted: Mapping[tuple[str, str], str]) -> None:
-        missing = {key: standing for key, standing in wanted.items() if key not in self.raters}
+    def _know_raters(self, statuses: Mapping[tuple[str, str], str]) -> None:
+        missing = {key: status for key, status in statuses.items() if key not in self.raters}
         if not missing:
             return
         Membership.objects.bulk_create(
             (
-                Membership(study=self.study, external_id=name, kind=kind, status=standing or RaterStatus.GOOD)
-                for (kind, name), standing in sorted(missing.items())
+                Membership(study=self.study, external_id=name, kind=kind, status=status or RaterStatus.GOOD)
+                for (kind, name), status in sorted(missing.items())
             ),
             ignore_conflicts=True,
         )
@@ -289,8 +297,8 @@ class Writer:
         self.raters.update({(kind, str(name)): pk for kind, name, pk in found.values_list("kind", "external_id", "pk")})
         self.counts["raters"] = len(self.raters)
 
-    def _scores(self, bundle: Bundle, said: Said) -> dict[str, list[float]]:
-        for key, values in said.scores.items():
+    def _scores(self, bundle: Bundle, judgement: ImportedJudgement) -> dict[str, list[float]]:
+        for key, values in judgement.scores.items():
             if key not in self.scales:
                 scale = self.asked_scales.get(key) or bundle.scales.get(key)
                 if scale is None:
@@ -301,45 +309,47 @@ class Writer:
                 self.scales[key] = (low, high)
             low, high = self.scales[key]
             if wrong := [value for value in values if not low <= value <= high]:
-                told = _("%(value)r is not a number from %(low)g to %(high)g")
-                bundle.row.fail(f"scores.{key}", told, value=wrong[0], low=low, high=high)
-        return {key: [float(value) for value in values] for key, values in said.scores.items()}
+                message = _("%(value)r is not a number from %(low)g to %(high)g")
+                bundle.row.fail(f"scores.{key}", message, value=wrong[0], low=low, high=high)
+        return {key: [float(value) for value in values] for key, values in judgement.scores.items()}
 
     def _make_tasks(self, bundles: Sequence[Bundle], new: list[Response]) -> None:
         by_prompt: dict[int, list[Response]] = {}
         for response in new:
             by_prompt.setdefault(response.prompt_id, []).append(response)
         sets = response_sets(self.study.method, list(by_prompt.values()), self.study.rank_size)
-        if sets and not any(bundle.said for bundle in bundles):
+        if sets and not any(bundle.judgements for bundle in bundles):
             self.counts["tasks"] += create_tasks(study=self.study, response_sets=sets)
 
 
-def _when(judged: tuple[tuple[Bundle, Said], list[int], str]) -> float:
+def _when(judged: tuple[tuple[Bundle, ImportedJudgement], list[int], str]) -> float:
     """Judgements in the order of time, so that the earlier of two by one rater is the vote; those without one first."""
     at = judged[0][1].at
     return at.timestamp() if at else 0.0
 
 
-def _judgement(said: Said, task: int, rater: int, shown: list[int], scores: dict[str, list[float]]) -> Judgement:
+def _judgement(
+    judgement: ImportedJudgement, task: int, rater: int, shown: list[int], scores: dict[str, list[float]]
+) -> Judgement:
     return Judgement(
         task_id=task,
         rater_id=rater,
-        part=said.part,
-        instructions_version=said.instructions_version,
+        part=judgement.part,
+        instructions_version=judgement.instructions_version,
         shown=shown,
-        ranks=list(said.ranks) if said.ranks is not None else None,
+        ranks=list(judgement.ranks) if judgement.ranks is not None else None,
         scores=scores,
-        strength=said.strength,
-        unacceptable=list(said.unacceptable) or [False] * len(shown),
-        label=said.label,
-        confidence=said.confidence,
-        comment=said.comment,
-        seconds=said.seconds,
-        device=said.device if said.device in Device.values else "",
-        submission=submission_of(said.external_id),
-        live=said.live,
-        order_known=said.order_known,
-        made_at=said.at or timezone.now(),
+        strength=judgement.strength,
+        unacceptable=list(judgement.unacceptable) or [False] * len(shown),
+        label=judgement.label,
+        confidence=judgement.confidence,
+        comment=judgement.comment,
+        seconds=judgement.seconds,
+        device=judgement.device if judgement.device in Device.values else "",
+        submission=submission_of(judgement.external_id),
+        live=judgement.live,
+        order_known=judgement.order_known,
+        made_at=judgement.at or timezone.now(),
     )
 
 

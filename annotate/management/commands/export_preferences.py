@@ -61,14 +61,14 @@ class Command(PalateCommand):
             texts="conversational" if options["conversational"] else "plain",
             prompt="implicit" if options["implicit_prompt"] else "explicit",
         )
-        told = {"study": study.slug, "format": options["format"]}
+        summary = {"study": study.slug, "format": options["format"]}
         file_type = options["file_type"] or Path(options["output"]).suffix.removeprefix(".")
         if file_type == "folder":
             check_writable(str(Path(options["output"]).absolute()) + ".partial", flag="--output")
             folder = Folder(study, options["format"], policy=policy, style=style)
             rows = write_folder(folder, Path(options["output"]))
-            self.stderr.write(_told(sum(rows.values()), policy))
-            return {**told, "rows": sum(rows.values()), "splits": rows, "sha256": folder.hashes}
+            self.stderr.write(_counts_line(sum(rows.values()), policy))
+            return {**summary, "rows": sum(rows.values()), "splits": rows, "sha256": folder.hashes}
         table = exports.table(study, options["format"], split=options["split"], policy=policy, style=style)
         counted = Counted(table.rows)
         stream = FILE_TYPES.get(file_type, FILE_TYPES["csv"])(Table(table.columns, counted))
@@ -80,8 +80,8 @@ class Command(PalateCommand):
             check_writable(options["output"], flag="--output")
             with _whole(Path(options["output"])) as file:
                 file.writelines(stream)
-        self.stderr.write(_told(counted.count, policy))
-        return {**told, "rows": counted.count, "left_out": dict(policy.left_out)}
+        self.stderr.write(_counts_line(counted.count, policy))
+        return {**summary, "rows": counted.count, "left_out": dict(policy.left_out)}
 
 
 def _policy(options: Mapping[str, Any]) -> Policy:
@@ -95,7 +95,7 @@ def _policy(options: Mapping[str, Any]) -> Policy:
     )
 
 
-def _told(rows: int, policy: Policy) -> str:
+def _counts_line(rows: int, policy: Policy) -> str:
     left_out = ", ".join(f"{n} {why}" for why, n in sorted(policy.left_out.items()))
     return f"{rows} rows" + (f"; left out: {left_out}" if left_out else "")
 

@@ -10,7 +10,7 @@ from annotate.exchange.formats.fields import Fields
 from annotate.exchange.formats.registry import SHAPES
 from annotate.exchange.importers.column_mapping import parse_mapping
 from annotate.exchange.importers.notes import details
-from annotate.exchange.importers.preferences import Way, import_preferences, told
+from annotate.exchange.importers.preferences import ImportOptions, import_preferences, summary
 from annotate.management.arguments import ImportCommand, scale_argument
 
 
@@ -27,7 +27,7 @@ class Command(ImportCommand):
             "--shape",
             choices=list(SHAPES),
             default="",
-            help="default: seen from the first row. " + "; ".join(f"{name}: {told}" for name, told in SHAPES.items()),
+            help="default: seen from the first row. " + "; ".join(f"{name}: {label}" for name, label in SHAPES.items()),
         )
         parser.add_argument(
             "--map",
@@ -68,7 +68,7 @@ class Command(ImportCommand):
 
     def fill(self, **options: Any) -> Mapping[str, Any]:
         names = tuple(name.strip() for name in options["response_fields"].split(",") if name.strip())
-        way = Way(
+        way = ImportOptions(
             shape=options["shape"],
             mapping=parse_mapping(options["map"], options["ignore"].split(",")),
             fields=Fields(options["prompt_field"], names),
@@ -82,7 +82,7 @@ class Command(ImportCommand):
                 bar.update(step - bar.n)
 
             counts = import_preferences(slug=options["study"], path=options["file"], way=way, report=report)
-        self.stdout.write(told(counts))
+        self.stdout.write(summary(counts))
         for line in details(counts):
             self.stdout.write(f"  {line}")
         for error in counts["errors"]:

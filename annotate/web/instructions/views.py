@@ -14,7 +14,7 @@ from annotate.studies.consent import agree, must_agree
 from annotate.studies.instructions import confirm_reading, must_read
 from annotate.web.rating.forms import letter
 
-MOST_EXAMPLES = 10
+MAX_EXAMPLES = 10
 
 
 def instructions(request: HttpRequest, slug: str) -> HttpResponse:
@@ -55,5 +55,5 @@ def _examples(tasks: TaskQuerySet) -> list[dict[str, Any]]:
             "texts": [(letter(n), place.response.text) for n, place in enumerate(task.places.all())],
             "known": task.known_answer,
         }
-        for task in rows.order_by("id")[:MOST_EXAMPLES]
+        for task in rows.order_by("id")[:MAX_EXAMPLES]
     ]

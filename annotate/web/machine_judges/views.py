@@ -15,7 +15,7 @@ from annotate.analytics.machine_judges.agreement import (
     prediction_powered,
     side_pull,
 )
-from annotate.analytics.machine_judges.pairs import Beside, beside
+from annotate.analytics.machine_judges.pairs import PairedVotes, paired_votes
 from annotate.analytics.selection import default_selection
 from annotate.audit.operations import record
 from annotate.exchange.files.tables import Table, csv_lines
@@ -37,7 +37,7 @@ def machines(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _judge(rater: Membership, who: str) -> dict[str, Any]:
-    found = beside(rater, who)
+    found = paired_votes(rater, who)
     people = found.with_people
     clear = people & (found.people != 0.5) & (found.chance != 0.5)
     bins, error = calibration(found.chance[people], found.people[people])
@@ -64,7 +64,7 @@ def machines_file(request: HttpRequest, slug: str, file_type: str) -> HttpRespon
     who = default_selection(study).who
     judges = [_judge(judge, who) for judge in study.memberships.filter(kind=Kind.MACHINE).order_by("pk")]
     if file_type == "csv":
-        lines = [[j["name"], b.low, b.high, b.said, b.people, b.n] for j in judges for b in j["bins"]]
+        lines = [[j["name"], b.low, b.high, b.predicted, b.people, b.n] for j in judges for b in j["bins"]]
         body, kind = b"".join(csv_lines(Table(COLUMNS, lines))), "text/csv"
     elif file_type == "svg":
         asked = request.GET.get("judge", "1")
@@ -81,7 +81,7 @@ def machines_file(request: HttpRequest, slug: str, file_type: str) -> HttpRespon
     return response
 
 
-def figures(found: Beside, kappa: Estimate, error: float | None) -> list[Figure]:
+def figures(found: PairedVotes, kappa: Estimate, error: float | None) -> list[Figure]:
     both, pull = both_ways(found.forward, found.backward), side_pull(found.forward, found.backward)
     pairs, by_pair = _("pairs"), _("bootstrap of pairs")
     source = _("pairs that the machine judged in both orders, beside people's votes on them")
@@ -121,5 +121,5 @@ def figures(found: Beside, kappa: Estimate, error: float | None) -> list[Figure]
 
 
 def plot(bins: list[Bin]) -> Cloud | None:
-    points = [Point(b.said, b.people, label=f"{b.n}") for b in bins]
+    points = [Point(b.predicted, b.people, label=f"{b.n}") for b in bins]
     return cloud(points, x_axis=_("the machine's chance"), y_axis=_("people's share"))

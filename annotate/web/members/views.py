@@ -107,7 +107,7 @@ def tags(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-def let_go_on(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def reinstate_member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Let a rater go on who was stopped by known answers or the quiz."""
     member = _member(request, slug, pk)
     with recorded(

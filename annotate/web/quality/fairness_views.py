@@ -11,27 +11,27 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from annotate.analytics.agreement.power import Enough, need_of_agreement
+from annotate.analytics.agreement.power import SampleSizeEstimate, agreement_sample_size
 from annotate.analytics.fairness import Preference, labels, preferences, shown_groups
 from annotate.analytics.figure_labels import figure
 from annotate.analytics.ranking import davidson
 from annotate.analytics.ranking.graph import connection, ties_keep_the_order
-from annotate.analytics.ranking.power import TARGET, Need, needs
+from annotate.analytics.ranking.power import TARGET, VotesNeeded, needs
 from annotate.analytics.ranking.table import not_yet
-from annotate.analytics.ranking.votes_of_study import Ballot, Selection, ballot_of
-from annotate.analytics.reports.study_data import Evidence
+from annotate.analytics.ranking.votes_of_study import RankingInput, Selection, ranking_input
+from annotate.analytics.reports.study_data import StudyData
 from annotate.audit.operations import recorded
 from annotate.members.queries import rating_memberships_of
 from annotate.members.rater_groups import declare_group, set_groups
 from annotate.models.audit import Action
 from annotate.models.studies import Study
 from annotate.web.access import managed_study
-from annotate.web.quality.quality_views import evidence_for
+from annotate.web.quality.quality_views import study_data_for
 from core.errors import PalateError
 from core.figures import Figure
 
-MOST_AUTHORS = 12
-MOST_GROUPS = 26
+MAX_AUTHORS = 12
+MAX_GROUPS = 26
 
 
 class GroupsForm(forms.Form):
@@ -63,7 +63,7 @@ def fairness(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             messages.success(request, _("Saved. Raters find the question beside the instructions."))
             return redirect("fairness", slug)
-    evidence = evidence_for(request, study)
+    evidence = study_data_for(request, study)
     context: dict[str, Any] = {
         "study": study,
         "tab": "quality",
@@ -75,12 +75,12 @@ def fairness(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "manage/fairness.html", context, status=422 if form.errors else 200)
 
 
-def _results(evidence: Evidence) -> dict[str, Any]:
+def _results(evidence: StudyData) -> dict[str, Any]:
     study, selection = evidence.study, Selection(judgements=evidence.selection)
-    ballot = ballot_of(study, selection, evidence.comparisons)
+    ballot = ranking_input(study, selection, evidence.comparisons)
     known = {"power": _of_agreement(evidence), "judgements": evidence.judgements}
     missing = not_yet(ballot.votes, ballot.names)
-    if missing or len(ballot.names) > MOST_AUTHORS:
+    if missing or len(ballot.names) > MAX_AUTHORS:
         many = _("More authors than can be shown by group: %(n)d.") % {"n": len(ballot.names)}
         return {**known, "missing": missing or many}
     by_rater, hidden = _by_raters(study, ballot)
@@ -98,13 +98,13 @@ def _results(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _of_agreement(evidence: Evidence) -> tuple[Figure, Enough] | None:
+def _of_agreement(evidence: StudyData) -> tuple[Figure, SampleSizeEstimate] | None:
     """Agreement as it is known now, and how many more judgements it needs; None while it has no interval."""
-    enough = need_of_agreement(evidence.comparisons, evidence.judgements, target=TARGET)
+    enough = agreement_sample_size(evidence.comparisons, evidence.judgements, target=TARGET)
     return (figure("alpha-nominal", enough.now, source=evidence.source), enough) if enough else None
 
 
-def _by_raters(study: Study, ballot: Ballot) -> tuple[list[Preference], bool]:
+def _by_raters(study: Study, ballot: RankingInput) -> tuple[list[Preference], bool]:
     declared = dict(study.memberships.values_list("pk", "declared_group"))
     raters = np.unique(ballot.comparisons.rater).tolist()
     shown = shown_groups(declared, raters, study.group_minimum)
@@ -115,9 +115,9 @@ def _by_raters(study: Study, ballot: Ballot) -> tuple[list[Preference], bool]:
     return found, shown.hidden
 
 
-def _by_prompts(evidence: Evidence, ballot: Ballot) -> list[Preference]:
+def _by_prompts(evidence: StudyData, ballot: RankingInput) -> list[Preference]:
     names, number = evidence.prompt_group
-    if not 1 < len(names) <= MOST_GROUPS:
+    if not 1 < len(names) <= MAX_GROUPS:
         return []
     votes, label = ballot.votes, [number.get(prompt, -1) for prompt in ballot.comparisons.prompt.tolist()]
     return preferences(
@@ -141,7 +141,7 @@ def _figures(found: Preference, method: str) -> tuple[Figure, Figure]:
     )  # fmt: skip
 
 
-def _needs(ballot: Ballot, judgements: int) -> tuple[list[tuple[str, str, Need, int]], str]:
+def _needs(ballot: RankingInput, judgements: int) -> tuple[list[tuple[str, str, VotesNeeded, int]], str]:
     """For each pair of authors, how many more judgements its interval needs; or why that cannot be told."""
     linked = connection(ballot.votes)
     if linked.parts > 1:

@@ -11,10 +11,10 @@ from django.utils.translation import gettext as _
 from annotate.analytics.agreement import breakdowns
 from annotate.analytics.agreement.labels import confusions
 from annotate.analytics.figure_labels import Table as Lines
-from annotate.analytics.figure_labels import told
+from annotate.analytics.figure_labels import describe_check
 from annotate.analytics.reports import quality_report
 from annotate.analytics.reports.second_opinion import widest_gaps
-from annotate.analytics.reports.study_data import Evidence
+from annotate.analytics.reports.study_data import StudyData
 from annotate.audit.operations import record
 from annotate.exchange.files.tables import Row, Table, csv_lines
 from annotate.models.audit import Action
@@ -26,7 +26,7 @@ from core.charts.plots import Cloud, Forest, Point, cloud, forest
 from core.figures import Figure
 
 # Each is a table of the page with a plot of its own.
-TABLES: dict[str, Callable[[Evidence], Lines]] = {
+TABLES: dict[str, Callable[[StudyData], Lines]] = {
     "criteria": quality_report.criteria_table,
     "groups": breakdowns.group_table,
     "audience": breakdowns.audience_table,
@@ -40,14 +40,14 @@ COLUMNS = {
 }
 
 
-def evidence_for(request: HttpRequest, study: Study) -> Evidence:
+def study_data_for(request: HttpRequest, study: Study) -> StudyData:
     """The judgements that the address asks for."""
-    return Evidence(study, requested_selection(request, study))
+    return StudyData(study, requested_selection(request, study))
 
 
 def quality(request: HttpRequest, slug: str) -> HttpResponse:
     study = managed_study(request, slug)
-    evidence = evidence_for(request, study)
+    evidence = study_data_for(request, study)
     context: dict[str, Any] = {"study": study, "tab": "quality", "selection": evidence.selection}
     context["missing"] = quality_report.not_yet(evidence)
     if len(evidence.comparisons) or evidence.criteria:
@@ -58,14 +58,14 @@ def quality(request: HttpRequest, slug: str) -> HttpResponse:
             "confusions": confusions(evidence.labelled),
             "opinion": quality_report.opinion_table(evidence),
             "gaps": gaps(evidence),
-            "checks": [told(check, source=evidence.source) for check in quality_report.all_checks(evidence)],
+            "checks": [describe_check(check, source=evidence.source) for check in quality_report.all_checks(evidence)],
             **tables,
             **{f"{key}_plot": plot_of(table) for key, table in tables.items()},
         }
     return render(request, "manage/quality.html", context)
 
 
-def gaps(evidence: Evidence) -> list[tuple[Response, float, float]]:
+def gaps(evidence: StudyData) -> list[tuple[Response, float, float]]:
     """Responses on whose first scale raters and chrF part most, with mean score and chrF."""
     if not evidence.criteria:
         return []
@@ -94,7 +94,7 @@ def by_week_plot(table: Lines) -> Cloud | None:
 def quality_file(request: HttpRequest, slug: str, file_type: str) -> HttpResponse:
     """Every figure of the page as CSV, or one of its plots as SVG: `?plot=groups`, `criteria`, `audience`, `weeks`."""
     study = managed_study(request, slug)
-    evidence = evidence_for(request, study)
+    evidence = study_data_for(request, study)
     if file_type == "csv":
         body, kind = b"".join(csv_lines(Table(COLUMNS, rows(evidence)))), "text/csv"
     elif file_type == "svg":
@@ -107,7 +107,7 @@ def quality_file(request: HttpRequest, slug: str, file_type: str) -> HttpRespons
     return response
 
 
-def _picture(evidence: Evidence, key: str) -> bytes:
+def _picture(evidence: StudyData, key: str) -> bytes:
     if key not in TABLES or (plot := plot_of(TABLES[key](evidence))) is None:
         raise Http404
     template = "plots/forest.svg" if isinstance(plot, Forest) else "plots/cloud.svg"
@@ -120,14 +120,14 @@ def _picture(evidence: Evidence, key: str) -> bytes:
     return render_to_string(template, {"plot": plot, "title": titles[key], "standalone": True}).encode()
 
 
-def rows(evidence: Evidence) -> list[Row]:
+def rows(evidence: StudyData) -> list[Row]:
     """One row a figure of the page."""
     found = [_row("agreement", f.name, f) for f in quality_report.agreement_figures(evidence)]
     for of in (*TABLES.values(), quality_report.label_table, quality_report.opinion_table):
         table = of(evidence)
         found += [_row(table.key, line.name, number) for line in table.lines for number in line.figures]
     for check in quality_report.all_checks(evidence):
-        words = told(check, source=evidence.source)
+        words = describe_check(check, source=evidence.source)
         found.append(_row("checks", words.name, words.figure))
     return found
 

@@ -10,14 +10,14 @@ from django.utils.translation import gettext as _
 from annotate.analytics.bias.habits import RaterRow, rows
 from annotate.analytics.reliability import Reliability, reliability
 from annotate.analytics.reports.rater_report import figures, report
-from annotate.analytics.reports.study_data import Evidence
+from annotate.analytics.reports.study_data import StudyData
 from annotate.audit.operations import record
 from annotate.exchange.files.tables import Table, csv_lines
 from annotate.models.audit import Action
 from annotate.models.members import Membership
 from annotate.models.selection import KINDS, JudgementSelection
 from annotate.web.access import managed_study
-from annotate.web.quality.quality_views import evidence_for
+from annotate.web.quality.quality_views import study_data_for
 from annotate.web.selection_form import requested_selection
 
 A_PAGE = 50
@@ -32,7 +32,7 @@ COLUMNS = {
 def raters(request: HttpRequest, slug: str) -> HttpResponse:
     """Every rater with votes in the study, the busiest first."""
     study = managed_study(request, slug)
-    evidence = evidence_for(request, study)
+    evidence = study_data_for(request, study)
     table, trust = _table(evidence)
     page = Paginator(table, A_PAGE).get_page(request.GET.get("page"))
     members = Membership.objects.select_related("user").in_bulk([row.rater for row in page])
@@ -47,7 +47,7 @@ def raters(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "manage/quality_raters.html", context)
 
 
-def _table(evidence: Evidence) -> tuple[list[RaterRow], Reliability]:
+def _table(evidence: StudyData) -> tuple[list[RaterRow], Reliability]:
     table = rows(evidence.comparisons, evidence.given, evidence.longer_first)
     return table, reliability(evidence.comparisons)
 
@@ -55,7 +55,7 @@ def _table(evidence: Evidence) -> tuple[list[RaterRow], Reliability]:
 def raters_file(request: HttpRequest, slug: str) -> HttpResponse:
     """The table of all raters as CSV, under their pseudonyms."""
     study = managed_study(request, slug)
-    table, trust = _table(evidence_for(request, study))
+    table, trust = _table(study_data_for(request, study))
     lines = [
         [
             *(f"r{row.rater}", row.answers, row.agreement, *(trust.of(row.rater) or (None, None, None))),
@@ -74,7 +74,7 @@ def rater(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     study = managed_study(request, slug)
     member = get_object_or_404(study.memberships.select_related("user"), pk=pk)
     own = next(who for who, kinds in KINDS.items() if member.kind in kinds)
-    evidence = Evidence(study, requested_selection(request, study, default=JudgementSelection(own)))
+    evidence = StudyData(study, requested_selection(request, study, default=JudgementSelection(own)))
     found = report(evidence, member)
     context = {
         "study": study,

@@ -17,7 +17,7 @@ from annotate.models.review import FlagKind
 from annotate.models.studies import Criterion, Study
 
 # Longer scales than this get a number input and a slider in place of one button a step.
-MOST_BUTTONS = 11
+MAX_BUTTONS = 11
 
 # The steps of a comparison, and the way out: value -> (ranks, strength, both unacceptable).
 PREFERENCES: dict[str, tuple[tuple[int, int], int | None, bool]] = {
@@ -159,8 +159,8 @@ def fields_of(judgement: Judgement) -> dict[str, Any]:
         for key, values in judgement.scores.items():
             fields[f"score_{position}_{key}"] = f"{values[position]:.12g}"
     if judgement.ranks and len(judgement.ranks) == 2:
-        said = (tuple(judgement.ranks), judgement.strength, all(judgement.unacceptable))
-        fields["preference"] = next((value for value, means in PREFERENCES.items() if means == said), "")
+        value_of_judgement = (tuple(judgement.ranks), judgement.strength, all(judgement.unacceptable))
+        fields["preference"] = next((value for value, means in PREFERENCES.items() if means == value_of_judgement), "")
     return fields
 
 
@@ -230,7 +230,7 @@ def _place_field(k: int, name: str) -> forms.TypedChoiceField:
 def _score_field(criterion: Criterion) -> forms.Field:
     missing = {"required": _("Score “%(name)s” for every response.") % {"name": criterion.name}}
     steps = int((criterion.maximum - criterion.minimum) / criterion.step + 1e-9) + 1
-    if steps <= MOST_BUTTONS:
+    if steps <= MAX_BUTTONS:
         values = [f"{criterion.minimum + step * criterion.step:.12g}" for step in range(steps)]
         return forms.TypedChoiceField(
             label=criterion.name,

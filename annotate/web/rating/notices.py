@@ -12,17 +12,17 @@ from annotate.models.selection import JudgementSelection
 def notices(judgement: Judgement, *, before: Membership) -> list[str]:
     """Sentences about an answer that was just stored; `before` is the rater as it was before it."""
     now = judgement.rater
-    said = []
+    messages = []
     if now.status != before.status and now.status == RaterStatus.WARNED:
-        said.append(_("Several of your last answers differ from known ones. Please read the instructions again."))
-    said += quiz_notices(before, now)
+        messages.append(_("Several of your last answers differ from known ones. Please read the instructions again."))
+    messages += quiz_notices(before, now)
     if before.study.show_agreement and (others := _others(judgement)):
         same, n = others
-        said.append(
+        messages.append(
             ngettext("%(same)d of %(n)d other rater said the same.", "%(same)d of %(n)d other raters said the same.", n)
             % {"same": same, "n": n}
         )
-    return said
+    return messages
 
 
 def quiz_notices(before: Membership, now: Membership) -> list[str]:

@@ -80,10 +80,10 @@ def judge(request: HttpRequest, pk: int) -> HttpResponse:
         judgement = judgements.submit(assignment=assignment, answer=form.answer(seconds=wall_seconds))
     except PalateError as error:
         return _problem(request, assignment, form, skip_form, [str(error)], _status(error))
-    said = notices(judgement, before=assignment.rater)
+    messages_shown = notices(judgement, before=assignment.rater)
     if _in_background(request):
-        return JsonResponse({"notices": said})
-    for notice in said:
+        return JsonResponse({"notices": messages_shown})
+    for notice in messages_shown:
         messages.info(request, notice)
     return _next(assignment)
 
@@ -116,7 +116,7 @@ def skip(request: HttpRequest, pk: int) -> HttpResponse:
     return _next(assignment)
 
 
-def give_back(request: HttpRequest, pk: int) -> HttpResponse:
+def release_lease(request: HttpRequest, pk: int) -> HttpResponse:
     """Return the task unjudged and leave."""
     assignment = _own(request, pk)
     if request.method != "POST":
@@ -125,9 +125,9 @@ def give_back(request: HttpRequest, pk: int) -> HttpResponse:
         # A page that was closed returns the task that it had fetched ahead.
         with suppress(ValueError, OverflowError):
             assignment.expires_at = parse_datetime(request.POST.get("expires", "")) or assignment.expires_at
-        leases.give_back(assignment=assignment, unless_renewed=True)
+        leases.release_lease(assignment=assignment, unless_renewed=True)
         return JsonResponse({})
-    leases.give_back(assignment=assignment)
+    leases.release_lease(assignment=assignment)
     messages.success(request, _("The task is open to everybody again."))
     return SeeOther(reverse("studies"))
 

@@ -16,7 +16,7 @@ from annotate.analytics.reports.disputes import disputes
 from annotate.audit.operations import recorded
 from annotate.collection.feedback import newest
 from annotate.collection.flags import resolve
-from annotate.collection.gold import choosable, set_known_answer, take_out, untouched
+from annotate.collection.gold import choosable, retire_gold, set_known_answer, untouched
 from annotate.collection.judgements import adjudicate
 from annotate.exchange.importers.gold import upload_known_answers
 from annotate.models.audit import Action
@@ -126,8 +126,8 @@ def upload_known(request: HttpRequest, slug: str) -> HttpResponse:
         except PalateError as error:
             form.add_error("file", str(error))
         else:
-            said = ngettext("%(n)d task has a known answer now.", "%(n)d tasks have a known answer now.", count)
-            messages.success(request, said % {"n": count})
+            message = ngettext("%(n)d task has a known answer now.", "%(n)d tasks have a known answer now.", count)
+            messages.success(request, message % {"n": count})
             return redirect("review", slug)
     return _choose_known(request, study, form)
 
@@ -172,11 +172,11 @@ def known_answer(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-def take_out_known(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def retire_gold_task(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Show a task with a known answer no more."""
     task = get_object_or_404(managed_study(request, slug).tasks.exclude(purpose=Purpose.COLLECT), pk=pk)
     with recorded(study=task.study, user=request.user, action=Action.REMOVED, subject="known answer", task=task.pk):
-        take_out(task=task)
+        retire_gold(task=task)
     messages.success(request, _("The task is shown no more."))
     return redirect("review", slug)
 

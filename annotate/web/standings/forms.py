@@ -16,7 +16,7 @@ MODELS = [
 ]
 WORDS = {"length": _("length"), "style": _("lists, headings, bold"), "position": _("place on the screen")}
 # More prompts than this are not offered one by one.
-MOST_PROMPTS = 200
+MAX_PROMPTS = 200
 
 
 class SelectionForm(JudgementSelectionForm):
@@ -51,12 +51,12 @@ class SelectionForm(JudgementSelectionForm):
         # The switch at the head of the page chooses them; the form keeps what was chosen.
         self.fields["who"].widget = self.fields["answers"].widget = forms.HiddenInput()
         groups = study.prompts.exclude(group="").order_by("group").values_list("group", flat=True).distinct()
-        prompts = study.prompts.order_by("pk").values_list("pk", "text")[: MOST_PROMPTS + 1]
+        prompts = study.prompts.order_by("pk").values_list("pk", "text")[: MAX_PROMPTS + 1]
         criteria = [(PREFERENCE, _("preference")), *((c.key, c.name) for c in study.criteria.all())]
         usual = usual_criterion(study)
         choices: dict[str, list[tuple[str, Any]]] = {
             "criterion": sorted(criteria, key=lambda choice: choice[0] != usual),
-            "group": [("", _("all groups")), *((group, group) for group in groups[:MOST_PROMPTS])],
+            "group": [("", _("all groups")), *((group, group) for group in groups[:MAX_PROMPTS])],
             "prompt": [
                 ("", _("the authors")),
                 *((str(pk), _("responses to: %(text)s") % {"text": text[:60]}) for pk, text in prompts),

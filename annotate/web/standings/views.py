@@ -7,8 +7,8 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotate.analytics.ranking.table import Part, Place, Standings
-from annotate.analytics.ranking.votes_of_study import Selection, ballot_of, read, standings_of
+from annotate.analytics.ranking.table import Part, RankedItem, Standings
+from annotate.analytics.ranking.votes_of_study import Selection, ranking_input, read, standings_of
 from annotate.audit.operations import record
 from annotate.exchange.files.tables import Table
 from annotate.models.audit import Action
@@ -24,7 +24,7 @@ COLUMNS = {
     **dict.fromkeys(("strength", "low", "high", "chance_against_average", "votes", "wins"), "float"),
 }
 # The matrix of more authors than this is left to the file.
-MOST_IN_MATRIX = 12
+MAX_IN_MATRIX = 12
 
 
 def page(request: HttpRequest, slug: str) -> HttpResponse:
@@ -34,7 +34,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     if form.is_bound and not form.is_valid():
         return render(request, "manage/standings.html", context, status=422)
     selection = selection_of(form)
-    ballot = ballot_of(study, selection, read(study, selection))
+    ballot = ranking_input(study, selection, read(study, selection))
     found = standings_of(study, selection, ballot)
     context |= {
         "found": found,
@@ -55,10 +55,10 @@ def selection_of(form: SelectionForm) -> Selection:
 
 
 def _part_context(part: Part, selection: Selection) -> dict[str, Any]:
-    few = len(part.places) <= MOST_IN_MATRIX
+    few = len(part.places) <= MAX_IN_MATRIX
     return {
         "part": part,
-        "rows": [(place, *place_figures(place, part, selection)) for place in part.places],
+        "rows": [(place, *item_figures(place, part, selection)) for place in part.places],
         "plot": strengths_plot(part),
         "effects": [
             Figure(
@@ -90,7 +90,7 @@ def method_of(selection: Selection) -> str:
     return "; ".join(item for item in items if item)
 
 
-def place_figures(place: Place, part: Part, selection: Selection) -> tuple[Figure, Figure]:
+def item_figures(place: RankedItem, part: Part, selection: Selection) -> tuple[Figure, Figure]:
     """The strength and the chance against an average opponent, explained."""
     method = method_of(selection)
     on_tasks = ngettext("on %(tasks)d task", "on %(tasks)d tasks", part.tasks) % {"tasks": part.tasks}
@@ -143,7 +143,7 @@ def download(request: HttpRequest, slug: str, file_type: str) -> HttpResponse:
     if chosen.is_bound and not chosen.is_valid():
         return HttpResponse(str(chosen.errors.as_text()), status=422, content_type="text/plain; charset=utf-8")
     selection = selection_of(chosen)
-    found = standings_of(study, selection, ballot_of(study, selection, read(study, selection)))
+    found = standings_of(study, selection, ranking_input(study, selection, read(study, selection)))
     made = strengths_file(found, request.GET.get("part", "1"))
     response = file_response(made, file_type, name=f"{study.slug}-standings")
     record(study=study, user=request.user, action=Action.EXPORTED, subject=f"{study.slug}-standings.{file_type}")

@@ -190,6 +190,6 @@ def _criteria_initial(template: StudyTemplate | None) -> list[dict[str, Any]]:
         low, high = scale.get("minimum", 1), scale.get("maximum", 5)
         labels = scale.get("labels", {})
         ends = {"lowest": labels.get(f"{low:g}", ""), "highest": labels.get(f"{high:g}", "")}
-        said = {"name": scale["name"], "description": scale.get("description", "")}
-        rows.append({**said, "minimum": low, "maximum": high, **ends})
+        labels = {"name": scale["name"], "description": scale.get("description", "")}
+        rows.append({**labels, "minimum": low, "maximum": high, **ends})
     return rows

@@ -73,8 +73,8 @@ def open_imported_tasks(request: HttpRequest, slug: str) -> HttpResponse:
         study=study, user=request.user, action=Action.CHANGED, subject="imported tasks opened", raters=raters
     ) as details:
         details["tasks"] = tasks = open_imported(study=study, raters=raters)
-    said = ngettext("%(n)d task asks for more raters now.", "%(n)d tasks ask for more raters now.", tasks)
-    messages.success(request, said % {"n": tasks})
+    message = ngettext("%(n)d task asks for more raters now.", "%(n)d tasks ask for more raters now.", tasks)
+    messages.success(request, message % {"n": tasks})
     return redirect("study-settings", slug)
 
 

@@ -28,7 +28,7 @@ def test_numbers_that_are_none_are_passed_over(client, number):
     rater = MembershipFactory(study=StudyFactory(slug="shop"))
     TaskFactory(study=rater.study)
     client.force_login(rater.user)
-    assert client.post("/studies/shop/rate/ahead/", {"beyond": number}).status_code == 200
+    assert client.post("/studies/shop/rate/prefetch/", {"beyond": number}).status_code == 200
     assert client.get(f"/studies/shop/practice/?n={number}").status_code < 400
 
 
@@ -38,7 +38,7 @@ def test_a_moment_that_is_none_changes_nothing(client, moment):
     TaskFactory(study=rater.study)
     client.force_login(rater.user)
     assignment = lease_next(rater=rater)
-    address = reverse("give-back", args=[assignment.pk])
+    address = reverse("release", args=[assignment.pk])
     answer = client.post(address, {"expires": moment}, headers={"Accept": "application/json"})
     assert answer.status_code == 200
     assert Assignment.objects.get().state == AssignmentState.RETURNED

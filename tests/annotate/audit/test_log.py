@@ -40,8 +40,8 @@ NOT_LOGGED = {
         *("openid_connect_login", "openid_connect_callback"),
     },
     "a rater's own work, which has a history of its own": {
-        *("judge", "skip", "give-back", "draft", "correct", "undo", "practice", "instructions", "about-me"),
-        "rate-ahead",
+        *("judge", "skip", "release", "draft", "correct", "undo", "practice", "instructions", "about-me"),
+        "rate-prefetch",
     },
     "written by signals of allauth, tested in test_what_allauth_does_is_logged": {
         *("account_set_password", "socialaccount_connections", "mfa_activate_totp", "mfa_deactivate_totp"),
@@ -127,7 +127,7 @@ CHANGES = {
     "study-open-imported": (lambda w: {"slug": "shop"}, lambda w: {"raters": 2}),
     "study-members": (lambda w: {"slug": "shop"}, lambda w: {"username": UserFactory().username, "role": "rater"}),
     "study-member-tags": (lambda w: {"slug": "shop", "pk": w.rater.pk}, lambda w: {"tags": "de"}),
-    "study-member-let-go-on": (lambda w: {"slug": "shop", "pk": w.rater.pk}, lambda w: {}),
+    "study-member-reinstate": (lambda w: {"slug": "shop", "pk": w.rater.pk}, lambda w: {}),
     "study-member-remove": (lambda w: {"slug": "shop", "pk": w.rater.pk}, lambda w: {}),
     "study-member-erase": (lambda w: {"slug": "shop", "pk": w.rater.pk}, lambda w: {}),
     "study-member-password": (lambda w: {"slug": "shop", "pk": w.rater.pk}, lambda w: {}),
@@ -136,11 +136,11 @@ CHANGES = {
     "fairness": (lambda w: {"slug": "shop"}, lambda w: {"groups": "a\nb", "minimum": 5}),
     "resolve-flags": (lambda w: {"slug": "shop", "pk": w.flagged()}, lambda w: {"decision": "keep-out"}),
     "decide": (lambda w: {"slug": "shop", "pk": w.tasks[1].pk}, lambda w: {"preference": "a2"}),
-    "known-answer": (
+    "gold": (
         lambda w: {"slug": "shop", "pk": w.tasks[2].pk}, lambda w: {"purpose": "gold", "preference": "a2"},
     ),
-    "known-answer-take-out": (lambda w: {"slug": "shop", "pk": w.known()}, lambda w: {}),
-    "known-answer-upload": (
+    "gold-retire": (lambda w: {"slug": "shop", "pk": w.known()}, lambda w: {}),
+    "gold-upload": (
         lambda w: {"slug": "shop"}, lambda w: {"file": upload(known_answers(w.tasks[3]))},
     ),
     "run-start": (lambda w: {"slug": "shop", "kind": "simulate_raters"}, lambda w: {"judgements": 1}),
@@ -235,7 +235,7 @@ def test_every_address_that_takes_a_post_is_spoken_of(client, world):
 
 READ_ONLY = {
     *("account", "all-tokens", "sessions", "studies", "study-overview", "study-report", "work", "history", "rate"),
-    *("exchange", "machines", "quality", "quality-rater", "quality-raters", "standings", "review", "known-answer-new"),
+    *("exchange", "machines", "quality", "quality-rater", "quality-raters", "standings", "review", "gold-new"),
     *("models", "model", "model-rewards", "model-why", "runs", "run", "run-live"),
 }
 

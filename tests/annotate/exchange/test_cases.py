@@ -3,7 +3,7 @@
 import pytest
 
 from annotate.exchange.importers.column_mapping import parse_mapping
-from annotate.exchange.importers.preferences import Way, import_preferences
+from annotate.exchange.importers.preferences import ImportOptions, import_preferences
 from annotate.models.judgements import Judgement
 from annotate.models.prompts import Prompt, Response
 from core.errors import PalateError
@@ -16,7 +16,7 @@ HELPFUL = ["helpfulness", "correctness", "coherence", "complexity", "verbosity"]
 @pytest.fixture
 def load(shared):
     def load(case, *fields, ignore=(), scales=None):
-        way = Way(mapping=parse_mapping(fields, ignore), scales=scales or {})
+        way = ImportOptions(mapping=parse_mapping(fields, ignore), scales=scales or {})
         return import_preferences(slug="case", path=shared / "cases" / case, way=way)
 
     return load

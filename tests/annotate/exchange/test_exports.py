@@ -126,13 +126,13 @@ class TestPairs:
                     pair.votes = [replace(vote, votes=0.7) for vote in pair.votes]
                     yield pair
 
-        def told(policy):
+        def figures(policy):
             lines = b"".join(csv_lines(exports.table(study, "pairs", policy=policy))).decode().splitlines()
             (row,) = csv.DictReader(lines)
             return [row[name] for name in ("votes_for", "votes_against", "ties", "margin", "agreement", "raters")]
 
-        assert told(Policy()) == ["2", "1", "0", "1", "0.666667", "3"]
-        assert told(Trusted()) == ["1.4", "0.7", "0", "0.7", "0.666667", "3"]
+        assert figures(Policy()) == ["2", "1", "0", "1", "0.666667", "3"]
+        assert figures(Trusted()) == ["1.4", "0.7", "0", "0.7", "0.666667", "3"]
 
     @pytest.mark.parametrize(
         ("policy", "why"),

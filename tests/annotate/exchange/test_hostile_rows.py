@@ -18,7 +18,7 @@ from annotate.exchange.files.tables import json_lines
 from annotate.exchange.formats.fields import Fields
 from annotate.exchange.formats.registry import gathered, parser
 from annotate.exchange.importers.notes import Notes
-from annotate.exchange.importers.preferences import Way, import_preferences
+from annotate.exchange.importers.preferences import ImportOptions, import_preferences
 from annotate.exchange.importers.prompts import import_prompts
 from annotate.exchange.importers.unread_fields import note_unread
 from core.errors import PalateError
@@ -52,7 +52,7 @@ def imported(path, shape):
     """Import the file and forget it; PalateError is an answer, too."""
     with transaction.atomic():
         with suppress(PalateError):
-            import_preferences(slug="into", path=path, way=Way(shape=shape))
+            import_preferences(slug="into", path=path, way=ImportOptions(shape=shape))
         transaction.set_rollback(True)
 
 

@@ -18,7 +18,7 @@ from annotate.exchange.files import sources
 from annotate.exchange.files.sources import Limits, rows
 from annotate.exchange.importers import writer
 from annotate.exchange.importers.column_mapping import parse_mapping
-from annotate.exchange.importers.preferences import Way, import_preferences
+from annotate.exchange.importers.preferences import ImportOptions, import_preferences
 from annotate.models.judgements import Judgement
 from annotate.models.prompts import Prompt, Response
 from annotate.models.studies import Study
@@ -126,18 +126,18 @@ class TestImport:
         with pytest.raises(PalateError, match=r"a\.jsonl line 9, field prompt: 'p0' stands there already"):
             import_preferences(slug="s", path=file)
         assert not Study.objects.exists()
-        counts = import_preferences(slug="s", path=file, way=Way(skip_bad=True))
+        counts = import_preferences(slug="s", path=file, way=ImportOptions(skip_bad=True))
         assert (counts["responses"], counts["bad_rows"]) == (8, 1)
 
     def test_a_resumable_import_keeps_what_was_done_before_it_broke(self, tmp_path, monkeypatch):
         monkeypatch.setattr(writer, "AT_A_TIME", 2)
         file = write(tmp_path / "a.jsonl", *responses(8), {"prompt": "broken"})
         with pytest.raises(PalateError, match="line 9"):
-            import_preferences(slug="s", path=file, way=Way(resumable=True))
+            import_preferences(slug="s", path=file, way=ImportOptions(resumable=True))
         kept = Response.objects.count()
         assert 0 < kept <= 8
         write(file, *responses(9))
-        counts = import_preferences(slug="s", path=file, way=Way(resumable=True))
+        counts = import_preferences(slug="s", path=file, way=ImportOptions(resumable=True))
         assert counts["responses"] == 9 - kept
 
     def test_raters_whom_the_source_does_not_name_stay_apart(self, tmp_path):
@@ -170,12 +170,12 @@ class TestImport:
         import_preferences(slug="s", path=write(tmp_path / "b.jsonl", rows[0]))
         with pytest.raises(PalateError, match="in the study already with another judgement"):
             import_preferences(slug="s", path=write(tmp_path / "c.jsonl", rows[1]))
-        way = Way(mapping=parse_mapping([], ["question_id"]))
+        way = ImportOptions(mapping=parse_mapping([], ["question_id"]))
         assert import_preferences(slug="t", path=file, way=way)["judgements"] == 2
 
     def test_a_criterion_without_a_range_is_refused(self, tmp_path):
         file = write(tmp_path / "a.jsonl", {"prompt": "Q", "response": "A", "fluency": 3})
-        way = Way(mapping=parse_mapping(["score:fluency=fluency"], []))
+        way = ImportOptions(mapping=parse_mapping(["score:fluency=fluency"], []))
         with pytest.raises(PalateError, match="--scale fluency:MIN:MAX"):
             import_preferences(slug="s", path=file, way=way)
         import_preferences(slug="s", path=file, way=replace(way, scales={"fluency": (1, 5)}))
@@ -183,8 +183,8 @@ class TestImport:
 
     def test_responses_become_tasks(self, tmp_path):
         file = write(tmp_path / "a.jsonl", *responses(8, per_prompt=4))
-        assert import_preferences(slug="s", path=file, way=Way(make_tasks=True))["tasks"] == 8
-        assert import_preferences(slug="s", path=file, way=Way(make_tasks=True))["tasks"] == 0
+        assert import_preferences(slug="s", path=file, way=ImportOptions(make_tasks=True))["tasks"] == 8
+        assert import_preferences(slug="s", path=file, way=ImportOptions(make_tasks=True))["tasks"] == 0
         assert lease_next(rater=MembershipFactory(study=Study.objects.get())) is not None
 
     def test_scores_need_to_lie_on_the_scale(self, tmp_path):
@@ -286,5 +286,5 @@ def test_nothing_is_left_of_a_judgement_without_its_predecessor(tmp_path):
 def test_eight_rated_texts_share_a_prompt_however_many_lines_they_take(tmp_path):
     file = tmp_path / "ratings.csv"
     file.write_text("text,rating\n" + "".join(f'"one\ntwo {n}",{n % 2}\n' for n in range(17)))
-    import_preferences(slug="rated", path=file, way=Way(scales={"rating": (0, 1)}))
+    import_preferences(slug="rated", path=file, way=ImportOptions(scales={"rating": (0, 1)}))
     assert [prompt.responses.count() for prompt in Prompt.objects.order_by("pk")] == [8, 8, 1]

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from annotate.exchange.files.limits import AT_ONCE, MB, Limits
-from annotate.exchange.files.sources import SAMPLE_BYTES, Damaged, rows, rows_about
+from annotate.exchange.files.sources import SAMPLE_BYTES, InvalidRow, rows, rows_about
 from annotate.exchange.importers.notes import Notes
 from core.errors import PalateError
 
@@ -30,7 +30,7 @@ def read(path, limits=SMALL):
     """The rows of a file, up to the first that is refused."""
     taken = []
     for row in rows(path, limits, Notes()):
-        if isinstance(row, Damaged):
+        if isinstance(row, InvalidRow):
             row.refuse()
         taken.append(row)
     return taken

@@ -23,7 +23,7 @@ def read(values, shape="", fields=None, notes=None):
 def told(bundle):
     """The prompt, and for each judgement its rater and the texts with their ranks."""
     texts = {response.external_id: response.text for response in bundle.responses}
-    said = [(s.rater, dict(zip((texts[i] for i in s.shown), s.ranks or (), strict=False))) for s in bundle.said]
+    said = [(s.rater, dict(zip((texts[i] for i in s.shown), s.ranks or (), strict=False))) for s in bundle.judgements]
     return bundle.prompt, said
 
 
@@ -119,13 +119,13 @@ def test_is_seen_and_read(shape, row, expected):
 def test_both_bad_marks_both_responses():
     row = {"model_a": "m", "model_b": "n", "winner": "tie (bothbad)", "prompt": "Q", "response_a": "A"}
     (bundle,) = read({**row, "response_b": "B"})
-    assert bundle.said[0].unacceptable == [True, True]
+    assert bundle.judgements[0].unacceptable == [True, True]
     assert [response.author for response in bundle.responses] == ["m", "n"]
 
 
 def test_a_label_is_a_score():
     (bundle,) = read({"prompt": "Q", "completion": "A", "label": False})
-    assert (bundle.said[0].scores, bundle.scales) == ({"label": [0.0]}, {"label": (0.0, 1.0)})
+    assert (bundle.judgements[0].scores, bundle.scales) == ({"label": [0.0]}, {"label": (0.0, 1.0)})
 
 
 def test_a_tree_gives_a_ranking_at_every_place_where_assistants_answered():
@@ -196,7 +196,7 @@ def test_a_winner_is_a_side_a_text_an_author_or_the_number_of_its_column(value, 
     columns = {"response_a": "response_1", "response_b": "response_2"}
     row = Row(Path("f"), 1, Values({"prompt": "Q", "winner": value, **fields}), columns)
     (bundle,) = parser("comparisons", Fields(), Notes())(row)
-    assert bundle.said[0].ranks == ranks
+    assert bundle.judgements[0].ranks == ranks
 
 
 def test_a_conversation_keeps_its_roles():
@@ -215,7 +215,7 @@ def test_the_turn_that_was_judged_is_the_last_one_read():
     (first,), (talk,) = read({**battle, "turn": 1}), read({**battle, "turn": 2})
     assert told(first) == ("Q", [("j", {"a": 1, "b": 2})])
     assert talk.responses[0].text == "Assistant: a\n\nUser: R\n\nAssistant: aa"
-    assert first.said[0].external_id == talk.said[0].external_id == ""
+    assert first.judgements[0].external_id == talk.judgements[0].external_id == ""
 
 
 def test_deleted_and_rejected_messages_are_left_out_and_counted():

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 
 from annotate.exchange.importers.column_mapping import parse_mapping
 from annotate.exchange.importers.notes import details
-from annotate.exchange.importers.preferences import Way, import_preferences
+from annotate.exchange.importers.preferences import ImportOptions, import_preferences
 from annotate.models.judgements import Judgement
 from annotate.models.studies import Study
 from core.errors import PalateError
@@ -42,7 +42,9 @@ def write(path, *values):
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_responses_and_judgements_are_never_passed_over(tmp_path, row, words, dry_run):
     with pytest.raises(PalateError) as error:
-        import_preferences(slug="s", path=write(tmp_path / "a.jsonl", row), way=Way(dry_run=dry_run, skip_bad=True))
+        import_preferences(
+            slug="s", path=write(tmp_path / "a.jsonl", row), way=ImportOptions(dry_run=dry_run, skip_bad=True)
+        )
     assert "leave fields unread" in str(error.value)
     assert words in str(error.value)
     assert not Study.objects.exists()
@@ -64,8 +66,10 @@ def test_a_mapping_reads_any_table(tmp_path):
     fields = ["prompt=ask", "response_a=response_0", "response_b=response_1", "winner=better_response_id", "rater=who"]
     # A second verdict is not dropped in silence.
     with pytest.raises(PalateError, match=r"safer_response_id\. Nothing was imported\. .* --ignore safer_response_id"):
-        import_preferences(slug="s", path=file, way=Way(mapping=parse_mapping(fields, [])))
-    counts = import_preferences(slug="s", path=file, way=Way(mapping=parse_mapping(fields, ["safer_response_id"])))
+        import_preferences(slug="s", path=file, way=ImportOptions(mapping=parse_mapping(fields, [])))
+    counts = import_preferences(
+        slug="s", path=file, way=ImportOptions(mapping=parse_mapping(fields, ["safer_response_id"]))
+    )
     judgement = Judgement.objects.select_related("rater", "task__prompt").get()
     assert (judgement.ranks, judgement.rater.external_id, judgement.task.prompt.text) == ([2, 1], "r", "Q")
     assert (counts["ignored_fields"], judgement.order_known) == ([], False)
@@ -86,7 +90,7 @@ def test_a_mapping_that_does_not_fit_is_refused(tmp_path, flags, words):
 def test_an_error_names_the_column_of_the_file(tmp_path):
     file = write(tmp_path / "a.jsonl", {"ask": 1.5, "chosen": "A", "rejected": "B"})
     with pytest.raises(PalateError, match=r"line 1, field ask: 1.5 is not a text"):
-        import_preferences(slug="s", path=file, way=Way(mapping=parse_mapping(["prompt=ask"], [])))
+        import_preferences(slug="s", path=file, way=ImportOptions(mapping=parse_mapping(["prompt=ask"], [])))
 
 
 def test_what_was_left_out_is_told(tmp_path):

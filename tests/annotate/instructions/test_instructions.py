@@ -55,7 +55,7 @@ class TestReading:
     def test_comes_before_the_first_task_and_again_after_a_change(self, client, study, rater):
         rate, read = (reverse(name, args=["shop"]) for name in ("rate", "instructions"))
         assert client.get(rate).url == read
-        assert client.post(reverse("rate-ahead", args=["shop"])).status_code == 204
+        assert client.post(reverse("rate-prefetch", args=["shop"])).status_code == 204
         page = client.get(read)
         assert "Read <em>well</em>" in page.content.decode()
         assert client.post(read, {"version": page.context["study"].instructions_version}).url == rate

@@ -5,7 +5,7 @@ from django.db import IntegrityError, transaction
 
 from annotate.analytics.agreement.labels import confusions
 from annotate.analytics.reports.quality_report import label_table
-from annotate.analytics.reports.study_data import Evidence
+from annotate.analytics.reports.study_data import StudyData
 from annotate.collection.gold import set_known_answer
 from annotate.collection.judgements import Answer, submit
 from annotate.collection.leases import lease_next
@@ -58,7 +58,7 @@ def test_agreement_class_by_class_by_hand(study):
     say(study, ["yes", "no", "yes"], confidence=1)
     say(study, ["yes", "no", "no"], confidence=3)
     say(study, ["yes", "perhaps", "no"], confidence=2)
-    evidence = Evidence(study)
+    evidence = StudyData(study)
     lines = {line.name: line.figures for line in label_table(evidence).lines}
     # yes: prompts with 3, 0 and 1 of 3 votes: (6 + 0) of (6 + 2). no: (2 + 2) of (4 + 4). perhaps: none of 2.
     assert lines["yes"][0].value == pytest.approx(6 / 8)
@@ -78,12 +78,12 @@ def test_known_labels_are_met_class_by_class(study):
     study.save()
     for _ in range(2):
         say(study, ["yes"] * 4)
-    lines = {line.name: line.figures[-1] for line in label_table(Evidence(study)).lines}
+    lines = {line.name: line.figures[-1] for line in label_table(StudyData(study)).lines}
     assert (lines["yes"].value, lines["yes"].n) == (1, 2)
     # Nobody chose it of the ordinary task, and still it stands there: raters miss it.
     assert (lines["no"].value, lines["no"].n) == (0, 4)
     # Known answers are no part of the agreement on labels.
-    assert len(Evidence(study).labelled) == 2
+    assert len(StudyData(study).labelled) == 2
 
 
 def test_a_rater_counts_once_for_a_prompt_with_the_newest_label(study):
@@ -91,7 +91,7 @@ def test_a_rater_counts_once_for_a_prompt_with_the_newest_label(study):
     TaskFactory(study=study, prompt=task.prompt)
     say(study, ["yes", "no"])
     say(study, ["no", "no"])
-    assert len(Evidence(study).labelled) == 2
+    assert len(StudyData(study).labelled) == 2
     table = exports.table(study, "labels")
     (row,) = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     assert (row["label"], row["votes"], row["share"], row["raters"]) == ("no", {"no": 2}, 1, 2)

@@ -8,8 +8,8 @@ from annotate.collection.gold import (
     is_right,
     reinstate,
     results_of,
+    retire_gold,
     set_known_answer,
-    take_out,
     untouched,
 )
 from annotate.collection.judgements import Answer, submit
@@ -100,7 +100,7 @@ class TestSetKnownAnswer:
     def test_taken_out_it_is_shown_no_more_and_its_answers_stay(self, study, rater):
         task = known(study)
         answer(rater, WRONG)
-        take_out(task=task)
+        retire_gold(task=task)
         assert lease_next(rater=MembershipFactory(study=study)) is None
         assert Judgement.objects.filter(task=task).count() == 1
 
@@ -287,7 +287,7 @@ class TestQuiz:
 
     def test_a_question_taken_out_after_the_others_were_answered_locks_nobody_out(self, quiz, rater):
         answer(rater, RIGHT)
-        take_out(task=quiz[1])
+        retire_gold(task=quiz[1])
         assert lease_next(rater=rater).task.purpose == Purpose.COLLECT
         rater.refresh_from_db()
         assert rater.quiz_passed is True

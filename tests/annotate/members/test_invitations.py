@@ -213,6 +213,6 @@ class TestMembers:
 
     def test_a_stopped_rater_may_go_on(self, client, study, manager):
         member = MembershipFactory(study=study, status=RaterStatus.PAUSED, quiz_passed=False)
-        client.post(reverse("study-member-let-go-on", args=["shop", member.pk]))
+        client.post(reverse("study-member-reinstate", args=["shop", member.pk]))
         member.refresh_from_db()
         assert (member.status, member.quiz_passed, member.blocked) == (RaterStatus.GOOD, True, False)

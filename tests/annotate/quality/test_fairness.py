@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from annotate.analytics.agreement.power import need_of_agreement
+from annotate.analytics.agreement.power import agreement_sample_size
 from annotate.analytics.fairness import preferences, shown_groups
 from annotate.analytics.ranking import davidson
 from annotate.analytics.ranking.power import TARGET, needs
@@ -63,13 +63,13 @@ def test_how_many_more_judgements_until_agreement_is_known():
     truth = rng.integers(2, size=200)[task]
     said = np.where(rng.random(400) < 0.75, truth, 1 - truth)
     of = comparisons(task, np.tile([0, 1], 200), said)
-    enough = need_of_agreement(of, 400, target=0.05)
+    enough = agreement_sample_size(of, 400, target=0.05)
     half = 1.96 * 2 * np.sqrt(5 / 8 * 3 / 8 / 200)
     assert enough.now.value == pytest.approx(0.25, abs=2 * half)
     assert enough.half_width == pytest.approx(half, rel=0.2)
     assert enough.more == pytest.approx(400 * ((half / 0.05) ** 2 - 1), rel=0.4)
-    assert need_of_agreement(of, 400, target=0.5).more == 0
-    assert need_of_agreement(of[:2], 2, target=0.05) is None
+    assert agreement_sample_size(of, 400, target=0.5).more == 0
+    assert agreement_sample_size(of[:2], 2, target=0.05) is None
 
 
 def test_how_many_more_votes_by_simulation():

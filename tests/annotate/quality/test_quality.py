@@ -2,7 +2,7 @@ import pytest
 
 from annotate.analytics.agreement.pairwise import agreement
 from annotate.analytics.reports.progress import Counts, counts_of, judgements_by_day, progress_of_study
-from annotate.analytics.reports.study_data import Evidence
+from annotate.analytics.reports.study_data import StudyData
 from annotate.collection.judgements import Answer, submit
 from annotate.collection.leases import lease_next
 from annotate.models.selection import JudgementSelection
@@ -29,10 +29,10 @@ def test_win_rate_by_hand():
 def test_agreement_by_hand(db):
     study = StudyFactory(replication=3)
     TaskFactory(study=study)
-    assert agreement(Evidence(study).comparisons).value is None
+    assert agreement(StudyData(study).comparisons).value is None
     for wins in (True, True, False):
         judge(study, wins)
-    found = agreement(Evidence(study).comparisons)
+    found = agreement(StudyData(study).comparisons)
     assert (found.value, found.n) == (pytest.approx(1 / 3), 3)
 
 

@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from annotate.analytics.reports.quality_report import opinion_table
 from annotate.analytics.reports.second_opinion import opinion_of, widest_gaps
-from annotate.analytics.reports.study_data import Evidence
+from annotate.analytics.reports.study_data import StudyData
 from annotate.collection.judgements import Answer, submit
 from annotate.collection.leases import lease_next
 from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, TaskFactory
@@ -27,7 +27,7 @@ def scored(scores):
 
 
 def test_it_follows_raters_or_not():
-    evidence = Evidence(scored([5, 4, 2, 1]))
+    evidence = StudyData(scored([5, 4, 2, 1]))
     assert evidence.opinion.chrf.max() == 100
     (line,) = opinion_table(evidence).lines
     assert line.figures[0].value == pytest.approx(1)
@@ -36,7 +36,7 @@ def test_it_follows_raters_or_not():
 
 def test_where_they_part_most_comes_first(client):
     study = scored([1, 4, 3, 5])
-    evidence = Evidence(study)
+    evidence = StudyData(study)
     assert opinion_table(evidence).lines[0].figures[0].value < 0
     first, *_rest = widest_gaps(evidence.opinion, evidence.scores("adequacy"))
     assert first[1:] == (1, pytest.approx(100))
@@ -61,7 +61,7 @@ def test_it_prefers_what_is_closer_to_the_reference():
         closer = min(assignment.shown)
         ranks = [1 if (pk == closer) == closer_wins else 2 for pk in assignment.shown]
         submit(assignment=assignment, answer=Answer(ranks=ranks))
-    (line,) = opinion_table(Evidence(study)).lines
+    (line,) = opinion_table(StudyData(study)).lines
     assert (line.figures[0].value, line.figures[0].n) == (0.5, 2)
 
 
@@ -70,4 +70,4 @@ def test_without_references_there_is_none():
     TaskFactory(study=study)
     submit(assignment=lease_next(rater=MembershipFactory(study=study)), answer=Answer(ranks=[1, 2]))
     assert not len(opinion_of(study))
-    assert opinion_table(Evidence(study)).lines == []
+    assert opinion_table(StudyData(study)).lines == []

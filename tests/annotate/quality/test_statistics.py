@@ -271,7 +271,7 @@ def test_the_same_answer_is_the_same_at_every_place():
     value = np.array([1, 2, 2, 1, 2, 2, 2, 1, 2, 1], float)
     place = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0])
     zero = np.zeros(10)
-    said = given(zero, place, zero, zero, value, zero, zero + 1).said
+    said = given(zero, place, zero, zero, value, zero, zero + 1).answer
     assert said[0] == said[1]
     assert len(set(said.tolist())) == 3
 

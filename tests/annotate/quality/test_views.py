@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from annotate.analytics.agreement import breakdowns
 from annotate.analytics.reports import quality_report
-from annotate.analytics.reports.study_data import Evidence
+from annotate.analytics.reports.study_data import StudyData
 from annotate.collection.judgements import Answer, adjudicate, submit
 from annotate.collection.leases import lease_next
 from tests.annotate import nasty
@@ -47,7 +47,7 @@ def manager(client, study):
 
 
 def figures(study):
-    return {number.name: number for number in quality_report.agreement_figures(Evidence(study))}
+    return {number.name: number for number in quality_report.agreement_figures(StudyData(study))}
 
 
 def test_the_page_tells_agreement_and_where_it_is_missing(manager, study):
@@ -59,9 +59,9 @@ def test_the_page_tells_agreement_and_where_it_is_missing(manager, study):
 
 
 def test_by_group_and_week(study):
-    groups = breakdowns.group_table(Evidence(study))
+    groups = breakdowns.group_table(StudyData(study))
     assert [(line.name, line.figures[0].n) for line in groups.lines] == [("soup", 6), ("tea", 9)]
-    weeks = breakdowns.week_table(Evidence(study))
+    weeks = breakdowns.week_table(StudyData(study))
     monday = timezone.now().date()
     monday -= timedelta(days=monday.weekday())
     assert [line.name for line in weeks.lines] == [str(monday)]
@@ -102,7 +102,7 @@ def test_rankings_and_scores_have_their_own_coefficients(client):
         judge(study, MembershipFactory(study=study), says, scores={"clear": [5.0, 3.0, 1.0]})
     assert figures(study)["Kendall's W"].value == pytest.approx(1)
     assert figures(study)["Krippendorff's α, ranks"].value == pytest.approx(1)
-    (line,) = quality_report.criteria_table(Evidence(study)).lines
+    (line,) = quality_report.criteria_table(StudyData(study)).lines
     assert (line.name, line.figures[0].value) == ("Clear", pytest.approx(1))
     client.force_login(MembershipFactory(study=study, role="owner").user)
     assert client.get("/studies/rank/quality/").status_code == 200

@@ -9,7 +9,7 @@ from django.utils import timezone
 from annotate.collection.flags import flag, resolve
 from annotate.collection.gold import set_known_answer
 from annotate.collection.judgements import Answer, submit
-from annotate.collection.leases import give_back, lease_next, skip
+from annotate.collection.leases import lease_next, release_lease, skip
 from annotate.collection.limits import FREE_FLAGS, FREE_FLAGS_OF_ALL, FREE_SKIPS
 from annotate.models.choices import AssignmentState, Purpose
 from annotate.models.review import Flag
@@ -63,7 +63,7 @@ class TestSkips:
             skip(assignment=assignment, reason="unclear")
         assignment.refresh_from_db()
         assert assignment.state == AssignmentState.LEASED
-        give_back(assignment=assignment)
+        release_lease(assignment=assignment)
         judge(rater, 1)
 
     def test_the_next_day_it_begins_anew(self, rater):
@@ -74,7 +74,7 @@ class TestSkips:
     def test_one_that_ran_out_counts_when_it_is_skipped(self, rater):
         skip_all(rater, FREE_SKIPS - 1)
         assignment = lease_next(rater=rater)
-        give_back(assignment=assignment)
+        release_lease(assignment=assignment)
         skip(assignment=assignment, reason="unclear")
         with pytest.raises(LimitReached):
             skip_all(rater, 1)

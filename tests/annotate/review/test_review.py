@@ -140,7 +140,7 @@ class TestReviewPage:
 
     def test_only_the_studys_own_tasks_are_there(self, client, study, manager):
         foreign = TaskFactory()
-        for name in ("resolve-flags", "decide", "known-answer", "known-answer-take-out"):
+        for name in ("resolve-flags", "decide", "gold", "gold-retire"):
             assert client.post(reverse(name, args=["shop", foreign.pk])).status_code == 404, name
 
 
@@ -189,8 +189,8 @@ class TestAdjudication:
 class TestKnownAnswers:
     def test_are_made_changed_and_taken_out_on_the_pages(self, client, study, manager):
         task = TaskFactory(study=study)
-        address = reverse("known-answer", args=["shop", task.pk])
-        assert address in client.get(reverse("known-answer-new", args=["shop"])).content.decode()
+        address = reverse("gold", args=["shop", task.pk])
+        assert address in client.get(reverse("gold-new", args=["shop"])).content.decode()
         page = client.post(address, {"purpose": "gold", "explanation": "It is right."})
         assert page.status_code == 422
         client.post(address, {"preference": "b1", "purpose": "gold", "explanation": "It is right."})
@@ -200,19 +200,19 @@ class TestKnownAnswers:
         task.refresh_from_db()
         assert (task.purpose, task.known_answer.ranks) == (Purpose.PRACTICE, [1, 2])
         assert client.get(reverse("review", args=["shop"])).context["known"].count() == 1
-        client.post(reverse("known-answer-take-out", args=["shop", task.pk]))
+        client.post(reverse("gold-retire", args=["shop", task.pk]))
         assert client.get(reverse("review", args=["shop"])).context["known"].count() == 0
 
     def test_a_task_that_was_begun_is_refused_in_words(self, client, study, manager):
         task = TaskFactory(study=study)
         vote(study, [1, 2])
         data = {"preference": "b1", "purpose": "gold"}
-        page = client.post(reverse("known-answer", args=["shop", task.pk]), data)
+        page = client.post(reverse("gold", args=["shop", task.pk]), data)
         assert page.status_code == 422
         assert "votes would be lost" in page.content.decode()
 
     def test_without_an_untouched_task_the_page_says_so(self, client, study, manager):
-        page = client.get(reverse("known-answer-new", args=["shop"]))
+        page = client.get(reverse("gold-new", args=["shop"]))
         assert "Every task has been begun" in page.content.decode()
 
     def test_is_no_dispute(self, client, study, manager):
@@ -235,7 +235,7 @@ class TestKnownAnswers:
         scores = {"clear": [4.0, 2.0, 1.0][:k], "sure": [50.5, 0.0, 7.0][:k]}
         said = {"ranks": ranks, "scores": scores, "label": "bad", "explanation": "Because <b>so</b>."}
         set_known_answer(task=task, purpose=Purpose.PRACTICE, **said)
-        address = reverse("known-answer", args=["shop", task.pk])
+        address = reverse("gold", args=["shop", task.pk])
         page = client.get(address)
         assert "Because &lt;b&gt;so&lt;/b&gt;." in page.content.decode()
         sent = {
@@ -257,7 +257,7 @@ class TestKnownAnswers:
         study.save()
         task = TaskFactory(study=study)
         set_known_answer(task=task, purpose=Purpose.GOLD, label="good")
-        client.post(reverse("known-answer", args=["shop", task.pk]), {"label": "bad", "purpose": "gold"})
+        client.post(reverse("gold", args=["shop", task.pk]), {"label": "bad", "purpose": "gold"})
         task.refresh_from_db()
         assert (task.known_answer.label, task.known_answer.ranks) == ("bad", None)
 
@@ -272,7 +272,7 @@ class TestKnownAnswers:
     def test_half_an_answer_is_refused(self, client, study, manager, data, words):
         CriterionFactory(study=study, key="clear", name="Clear")
         task = TaskFactory(study=study, k=3)
-        page = client.post(reverse("known-answer", args=["shop", task.pk]), {**data, "purpose": "gold"})
+        page = client.post(reverse("gold", args=["shop", task.pk]), {**data, "purpose": "gold"})
         assert page.status_code == 422
         assert words in page.content.decode()
 
@@ -280,7 +280,7 @@ class TestKnownAnswers:
 class TestChoosing:
     @pytest.fixture
     def address(self, manager):
-        return reverse("known-answer-new", args=["shop"])
+        return reverse("gold-new", args=["shop"])
 
     def found(self, client, address, query):
         return [task.pk for task in client.get(address, {"q": query}).context["found"]]
@@ -299,7 +299,7 @@ class TestChoosing:
 
     def upload(self, client, text, name="answers.csv"):
         file = SimpleUploadedFile(name, text.encode())
-        return client.post(reverse("known-answer-upload", args=["shop"]), {"file": file})
+        return client.post(reverse("gold-upload", args=["shop"]), {"file": file})
 
     def test_a_file_gives_many_tasks_their_answers(self, client, study, manager):
         study.labels = ["good", "bad"]

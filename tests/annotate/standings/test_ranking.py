@@ -117,7 +117,7 @@ def test_a_ranking_with_a_tie_by_hand():
 
 
 def test_whole_rankings_with_ties_are_the_maximum_of_their_likelihood():
-    """Written down choice by choice, over all sets that might have been chosen, without derivatives."""
+    """ImportedResponse down choice by choice, over all sets that might have been chosen, without derivatives."""
     rng = np.random.default_rng(2)
     # Now and then an item stands in a ranking twice: two responses by one author.
     items = [rng.permutation(5)[:4] if k % 5 else rng.integers(5, size=4) for k in range(80)]

@@ -9,7 +9,7 @@ import pytest
 from annotate.analytics.columns import comparisons_of, ranks_of, scores_of
 from annotate.analytics.comparisons import compared
 from annotate.analytics.ranking import bradley_terry
-from annotate.analytics.ranking.votes_of_study import Selection, ballot_of, read, standings_of
+from annotate.analytics.ranking.votes_of_study import Selection, ranking_input, read, standings_of
 from annotate.collection.judgements import Answer, submit
 from annotate.collection.leases import lease_next
 from annotate.exchange.importers.judgements import import_judgements
@@ -79,7 +79,7 @@ def test_votes_weigh_as_much_as_their_raters_are_reliable(client, db):
     strengths = []
     for reliability in (False, True):
         selection = Selection(reliability=reliability)
-        ballot = ballot_of(study, selection, read(study, selection))
+        ballot = ranking_input(study, selection, read(study, selection))
         strengths.append(standings_of(study, selection, ballot).parts[0].places[0].strength)
     assert strengths[1] > strengths[0] + 0.3
     weights = sorted(ballot.rater_weight.values())
@@ -144,7 +144,7 @@ def test_summaries_equal_choix(shared):
     choix = pytest.importorskip("choix")
     study = shared_study(shared, "summaries")
     selection = Selection(model="bradley-terry")
-    ballot = ballot_of(study, selection, read(study, selection))
+    ballot = ranking_input(study, selection, read(study, selection))
     found = standings_of(study, selection, ballot)
     assert [place.name for place in found.parts[0].places] == ["human", "bart-dpr", "bart"]
     decided = ballot.comparisons.decided

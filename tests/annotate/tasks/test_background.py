@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotate.collection.judgements import Answer, correct
-from annotate.collection.leases import MOST_HELD, give_back, lease_next
+from annotate.collection.leases import MAX_HELD, lease_next, release_lease
 from annotate.models.choices import AssignmentState
 from annotate.models.judgements import Judgement
 from annotate.models.tasks import Assignment, Task
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 class TestAhead:
     def ask(self, client, rater, *held):
-        return client.post(reverse("rate-ahead", args=[rater.study.slug]), {"beyond": [a.pk for a in held]})
+        return client.post(reverse("rate-prefetch", args=[rater.study.slug]), {"beyond": [a.pk for a in held]})
 
     def test_leases_another_task_than_those_held(self, client, rater):
         TaskFactory.create_batch(3, study=rater.study)
@@ -40,7 +40,7 @@ class TestAhead:
         held = []
         while (page := self.ask(client, rater, *held)).status_code == 200:
             held.append(page.context["assignment"])
-        assert len(held) == MOST_HELD
+        assert len(held) == MAX_HELD
 
     def test_the_time_of_what_is_on_the_screen_begins_when_it_is_shown(self, client, rater):
         """The screen asks ahead when it shows a task, which may have been fetched long before."""
@@ -80,15 +80,15 @@ class TestInTheBackground:
     def test_a_lost_lease_is_409(self, client, rater):
         assignment = leased(rater)
         Task.objects.update(withdrawn=True)
-        give_back(assignment=assignment)
+        release_lease(assignment=assignment)
         assert self.send(client, "judge", assignment, {"preference": "a1"}).status_code == 409
 
     def test_a_task_fetched_ahead_goes_back_unless_another_page_shows_it(self, client, rater):
         assignment = leased(rater)
         stale = {"expires": (assignment.expires_at - timedelta(seconds=5)).isoformat()}
-        self.send(client, "give-back", assignment, stale)
+        self.send(client, "release", assignment, stale)
         assert Assignment.objects.get().state == AssignmentState.LEASED
-        self.send(client, "give-back", assignment, {"expires": assignment.expires_at.isoformat()})
+        self.send(client, "release", assignment, {"expires": assignment.expires_at.isoformat()})
         assert Assignment.objects.get().state == AssignmentState.RETURNED
 
 

@@ -13,7 +13,7 @@ from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
 from annotate.collection.judgements import Answer, submit
-from annotate.collection.leases import give_back, lease_next, skip
+from annotate.collection.leases import lease_next, release_lease, skip
 from annotate.models.choices import AssignmentState
 from annotate.models.judgements import Judgement
 from annotate.models.tasks import Assignment, Task
@@ -124,7 +124,7 @@ def test_leases_that_run_out_in_between_lose_nothing_and_add_nothing():
             if fate < 0.15:
                 continue
             if fate > 0.8:
-                give_back(assignment=assignment)
+                release_lease(assignment=assignment)
             # LeaseLost, or the rater's other tab was faster.
             with contextlib.suppress(PalateError):
                 if fate > 0.97:

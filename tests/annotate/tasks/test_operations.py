@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from annotate.collection.judgements import Answer, submit
-from annotate.collection.leases import LeaseLost, create_tasks, give_back, lease_next, skip
+from annotate.collection.leases import LeaseLost, create_tasks, lease_next, release_lease, skip
 from annotate.models.choices import AssignmentState
 from annotate.models.judgements import Judgement
 from annotate.models.tasks import Assignment, Task
@@ -104,15 +104,15 @@ class TestGiveBack:
     def test_frees_the_slot_once(self, study):
         TaskFactory(study=study)
         assignment = lease_next(rater=rater_of(study))
-        give_back(assignment=assignment)
-        give_back(assignment=assignment)
+        release_lease(assignment=assignment)
+        release_lease(assignment=assignment)
         assert slots(assignment) == 0
 
     def test_a_judged_task_stays_judged(self, study):
         TaskFactory(study=study)
         assignment = lease_next(rater=rater_of(study))
         submit(assignment=assignment, answer=Answer(ranks=[1, 1]))
-        give_back(assignment=assignment)
+        release_lease(assignment=assignment)
         assert slots(assignment) == 1
         assert Assignment.objects.get().state == AssignmentState.JUDGED
 
@@ -130,7 +130,7 @@ class TestSkip:
         TaskFactory(study=study)
         rater = rater_of(study)
         assignment = lease_next(rater=rater)
-        give_back(assignment=assignment)
+        release_lease(assignment=assignment)
         skip(assignment=assignment, reason="unclear")
         assert slots(assignment) == 0
         assert lease_next(rater=rater) is None
@@ -148,7 +148,7 @@ class TestALateAnswer:
     def test_is_taken_while_there_is_a_slot(self, study):
         TaskFactory(study=study)
         assignment = lease_next(rater=rater_of(study))
-        give_back(assignment=assignment)
+        release_lease(assignment=assignment)
         submit(assignment=assignment, answer=Answer(ranks=[2, 1]))
         assert slots(assignment) == 1
         assert Assignment.objects.get().state == AssignmentState.JUDGED
@@ -172,7 +172,7 @@ class TestALateAnswer:
     def test_is_refused_when_the_task_was_withdrawn(self, study):
         task = TaskFactory(study=study)
         assignment = lease_next(rater=rater_of(study))
-        give_back(assignment=assignment)
+        release_lease(assignment=assignment)
         Task.objects.filter(pk=task.pk).update(withdrawn=True)
         with pytest.raises(LeaseLost):
             submit(assignment=assignment, answer=Answer(ranks=[2, 1]))

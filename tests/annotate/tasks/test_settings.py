@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from annotate.collection.judgements import Answer, submit
-from annotate.collection.leases import REPEAT_AFTER, create_tasks, give_back, lease_next, skip
+from annotate.collection.leases import REPEAT_AFTER, create_tasks, lease_next, release_lease, skip
 from annotate.exchange.importers.prompts import import_prompts
 from annotate.members.operations import set_tags
 from annotate.models.choices import Part
@@ -59,7 +59,7 @@ class TestRepeats:
         for _ in range(REPEAT_AFTER + 1):
             answer(rater)
         repeat = lease_next(rater=rater)
-        give_back(assignment=repeat)
+        release_lease(assignment=repeat)
         assert lease_next(rater=rater).pk == repeat.pk
         skip(assignment=repeat, reason="seen it")
         assert Task.objects.get(pk=repeat.task_id).slots_taken == 1

@@ -87,7 +87,7 @@ class TestRate:
         assert page.url.startswith(reverse("account_login"))
 
 
-@pytest.mark.parametrize("name", ["judge", "skip", "give-back"])
+@pytest.mark.parametrize("name", ["judge", "skip", "release"])
 class TestEveryAssignmentAddress:
     def test_another_raters_assignment_is_404(self, client, rater, name):
         other = leased(MembershipFactory(study=rater.study))
@@ -296,7 +296,7 @@ class TestSkip:
 class TestGiveBack:
     def test_frees_the_task_and_leaves(self, client, rater):
         assignment = leased(rater)
-        page = client.post(url("give-back", assignment))
+        page = client.post(url("release", assignment))
         assert (page.status_code, page.url) == (303, reverse("studies"))
         assignment.task.refresh_from_db()
         assert assignment.task.slots_taken == 0

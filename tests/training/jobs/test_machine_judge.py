@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from annotate.analytics.machine_judges.pairs import beside
+from annotate.analytics.machine_judges.pairs import paired_votes
 from annotate.analytics.reports.progress import progress_of_study
 from annotate.collection.judgements import Answer, submit
 from annotate.collection.leases import lease_next
@@ -84,7 +84,7 @@ def test_an_endpoint_judges_both_orders_and_stays_apart(study, endpoint):
     path, key, body = endpoint.asked[0]
     assert (path, key, body["max_tokens"]) == ("/v1/chat/completions", "Bearer key", 1)
     machine = Membership.objects.get(kind="machine", external_id="judge")
-    found = beside(machine)
+    found = paired_votes(machine)
     assert found.forward.tolist() == pytest.approx([0.9] * 3)
     assert found.backward.tolist() == pytest.approx([0.3] * 3)
     assert found.chance.tolist() == pytest.approx([0.8] * 3)
@@ -99,7 +99,7 @@ def test_an_endpoint_judges_both_orders_and_stays_apart(study, endpoint):
 
 def test_an_endpoint_without_log_probabilities(study, endpoint):
     run(study, endpoint_model="plain", limit=1)
-    found = beside(Membership.objects.get(kind="machine"))
+    found = paired_votes(Membership.objects.get(kind="machine"))
     assert (found.forward.tolist(), found.backward.tolist()) == ([1.0], [0.0])
 
 
@@ -124,7 +124,7 @@ def test_a_causal_model_judges_by_log_probability(study, tmp_path, client):
     documents = [Document(prompt, (response,)) for prompt, response in corpus.documents(50)]
     pretrain(documents, output=tmp_path / "policy", config=config)
     run(study, model=str(tmp_path / "policy"))
-    found = beside(Membership.objects.get(kind="machine"))
+    found = paired_votes(Membership.objects.get(kind="machine"))
     assert len(found.task) == 4
     assert ((found.forward > 0) & (found.forward < 1)).all()
     client.force_login(MembershipFactory(study=study, role="owner").user)

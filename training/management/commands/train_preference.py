@@ -7,7 +7,7 @@ from django.utils.text import slugify
 
 from annotate.exchange.formats.ratings import CRITERION, scale_of
 from annotate.exchange.importers.notes import details
-from annotate.exchange.importers.preferences import Way, import_preferences, told
+from annotate.exchange.importers.preferences import ImportOptions, import_preferences, summary
 from core.errors import PalateError
 from training.management.run_command import RunCommand
 from training.models import RunKind
@@ -32,8 +32,8 @@ class Command(RunCommand):
             raise PalateError("--study is needed: the short name of a study; or --ratings, a file")
         if ratings is not None:
             flags["study"] = flags["study"] or slugify(ratings.stem) or CRITERION
-            way = Way(shape="ratings", scales={CRITERION: scale_of(ratings)})
+            way = ImportOptions(shape="ratings", scales={CRITERION: scale_of(ratings)})
             counts = import_preferences(slug=flags["study"], path=ratings, way=way)
-            for line in (told(counts), *details(counts)):
+            for line in (summary(counts), *details(counts)):
                 self.stdout.write(line)
         return super().perform(**flags)
