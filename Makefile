@@ -25,7 +25,7 @@ lint: $(VENV)/.installed-dev  ## linters, types, architecture, migrations
 bench: $(VENV)/.installed-dev  ## measurements; see bench/README.md
 	@$(BIN)/python bench/hand_out.py
 
-lock: $(VENV)/.installed-dev  ## requirements.lock and docs/licences.md anew, after a change of requirements.txt
+lock: $(VENV)/.installed-dev  ## requirements.lock and docs/reference/licences.md anew, after a change of requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --output-file requirements.lock requirements.txt
 	$(BIN)/python .ci/licences.py

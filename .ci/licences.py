@@ -1,4 +1,4 @@
-"""Write docs/licences.md: every package of requirements.lock with the licence that its own metadata states.
+"""Write docs/reference/licences.md: every package of requirements.lock with the licence that its own metadata states.
 
 Metadata comes from the installed packages, else from the index; a package that states none ends this with an error.
 """
@@ -23,7 +23,7 @@ INDEX = "https://pypi.org/simple"
 STATED_ELSEWHERE = {"cuda-toolkit": "NVIDIA CUDA Toolkit End User License Agreement (docs.nvidia.com/cuda/eula)"}
 HEAD = """# Licences
 
-Each package of [requirements.lock](../requirements.lock) with the licence that its metadata states; written by
+Each package of [requirements.lock](../../requirements.lock) with the licence that its metadata states; written by
 `python .ci/licences.py`. Packages of the `nvidia-` and `cuda-` families come with CUDA builds of torch only.
 
 | package | version | licence |
@@ -79,7 +79,7 @@ def main() -> None:
     if unknown := [name for name, _, stated in rows if not stated]:
         sys.exit(f"no licence stated: {', '.join(unknown)}")
     lines = (f"| {name} | {version} | {stated.replace('|', '/')} |\n" for name, version, stated in rows)
-    (ROOT / "docs/licences.md").write_text(HEAD + "".join(lines))
+    (ROOT / "docs/reference/licences.md").write_text(HEAD + "".join(lines))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""data.csv and preferences.csv of docs/article.md, made of film reviews.
+"""data.csv and preferences.csv of docs/explanation/article.md, made of film reviews.
 
     .venv/bin/python bench/article_files.py movie_reviews.zip [--output FOLDER]
 

@@ -1,4 +1,4 @@
-"""Pictures for docs/ from what the benches wrote with --json.
+"""Pictures for docs/pictures/ from what the benches wrote with --json.
 
     .venv/bin/python bench/plots.py frontier FIGURES.json PICTURE.svg MEASURE=WORDS [MEASURE=WORDS …] [--kl 10]
     .venv/bin/python bench/plots.py objectives FIGURES.json PICTURE.svg

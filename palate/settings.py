@@ -1,4 +1,4 @@
-"""Settings. Every choice a deployment may want to make is an environment variable; docs/settings.md lists them."""
+"""Settings. Every choice of a deployment is an environment variable; docs/reference/settings.md lists them."""
 
 import os
 from pathlib import Path

@@ -209,7 +209,7 @@ class Export(ApiView):
         },
     )
     def get(self, request: Request, slug: str, form: str, file_type: str) -> HttpResponseBase:
-        """The same files as from the page, streamed. docs/exchange.md tells what they hold."""
+        """The same files as from the page, streamed. docs/reference/file-formats.md lists their columns."""
         study = self.study(slug)
         asked = ExportForm({**request.query_params.dict(), "format": form, "file_type": file_type})
         if not asked.is_valid():

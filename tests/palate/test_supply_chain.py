@@ -41,7 +41,9 @@ def test_every_requirement_is_locked_with_hashes():
 
 
 def test_every_locked_package_has_its_licence_on_the_page():
-    rows = re.findall(r"^\| ([^ ]+) \| ([^ ]+) \| (.+) \|$", (ROOT / "docs/licences.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| ([^ ]+) \| ([^ ]+) \| (.+) \|$", (ROOT / "docs/reference/licences.md").read_text(), re.MULTILINE
+    )
     assert [row[:2] for row in rows[1:]] == [entry[:2] for entry in entries()], "run: make lock"
     assert all(licence.strip() for _, _, licence in rows)
 

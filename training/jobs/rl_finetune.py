@@ -136,7 +136,7 @@ class Options:
         choices=("auto", "float32", "bfloat16"), advanced="Update",
     )  # fmt: skip
     sampler: str = option(
-        "transformers", help="who samples: this process, or a vLLM server (docs/policy-optimisation.md)",
+        "transformers", help="who samples: this process, or a vLLM server (docs/guides/tune.md)",
         choices=("transformers", "vllm"), commands_only=True, advanced="Sampling",
     )  # fmt: skip
     sampler_address: str = option(

@@ -1,4 +1,4 @@
-"""What a file that is imported may take: bytes, rows, columns, cells and time. docs/settings.md lists the settings."""
+"""Limits of an imported file: bytes, rows, columns, cells and time. docs/reference/settings.md lists the settings."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ from core.command import PalateCommand
 
 
 class Command(PalateCommand):
-    help = "Delete what is older than it may be kept (docs/security.md). The scheduler does it daily."
+    help = "Delete what is older than it may be kept (docs/guides/secure.md). The scheduler does it daily."
 
     def perform(self, **options: Any) -> Mapping[str, Any]:
         counts = apply_retention()

@@ -17,7 +17,7 @@ from annotate.management.arguments import ImportCommand, scale_argument
 class Command(ImportCommand):
     help = (
         "Import prompts, responses or judgements of other tools from CSV, JSON lines, Parquet or a datasets folder "
-        "(docs/exchange.md). Importing again adds nothing."
+        "(docs/reference/file-formats.md). Importing again adds nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -35,7 +35,7 @@ class Command(ImportCommand):
             default=[],
             metavar="FIELD=COLUMN",
             help="read a column as one of Palate's fields: prompt=question, winner=preference, score:fluency=fluency "
-            "(docs/exchange.md lists them); repeat the flag for each",
+            "(docs/reference/file-formats.md lists them); repeat the flag for each",
         )
         parser.add_argument(
             "--ignore", default="", metavar="A,B", help="columns to leave out, also where they hold judgements"

@@ -10,7 +10,7 @@ from core.command import PalateCommand
 
 
 class Command(PalateCommand):
-    help = "Forget the failed sign-ins of an account, so that its owner need not wait (docs/security.md)."
+    help = "Forget the failed sign-ins of an account, so that its owner need not wait (docs/guides/secure.md)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)

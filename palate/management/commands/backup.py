@@ -8,7 +8,7 @@ from palate.backups import backup
 
 
 class Command(PalateCommand):
-    help = "Back up the database into a new folder, with a fingerprint of every table (docs/operations.md)."
+    help = "Back up the database into a new folder, with a fingerprint of every table (docs/guides/back-up.md)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)

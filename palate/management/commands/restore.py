@@ -8,7 +8,7 @@ from palate.backups import restore
 
 
 class Command(PalateCommand):
-    help = "Fill an empty database from a backup and compare every table with its fingerprint (docs/operations.md)."
+    help = "Fill an empty database from a backup and compare every table with its fingerprint (docs/guides/back-up.md)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)

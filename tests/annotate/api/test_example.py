@@ -1,4 +1,4 @@
-"""The example in docs/api.md, run against a real server as it stands there."""
+"""The example in docs/reference/api.md, run against a real server as it stands there."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from annotate.collection.judgements import Answer, submit
 from annotate.collection.leases import lease_next
 from tests.factories import MembershipFactory, UserFactory
 
-PAGE = Path(__file__).parents[3] / "docs" / "api.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "api.md"
 
 
 @pytest.mark.django_db(transaction=True)

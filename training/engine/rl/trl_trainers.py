@@ -101,7 +101,7 @@ class TrlSteps:
             raise RuntimeError("TRL's reference is not the policy before the first step, so every KL would be wrong")
 
     def _arguments(self, folder: Path, steps: int) -> Any:
-        """TRL's settings, with the formulas that docs/policy-optimisation.md gives for the algorithm."""
+        """TRL's settings, with the formulas that docs/reference/algorithms.md gives for the algorithm."""
         from trl import GRPOConfig, RLOOConfig
 
         config = self.config

@@ -5,7 +5,7 @@ oneDNN instead once it may lower the precision; but oneDNN makes use of that lea
 computes in float32 elsewhere. Both, the speed and that nothing is lost, are tried on the processor at hand.
 
 A pass whose gradient is wanted may have these products alone in bfloat16. All else, such as attention,
-stays float32, and the whole is faster than under autocast (docs/decisions.md, 50).
+stays float32, and the whole is faster than under autocast (docs/decisions/0050-bfloat16-in-products-only.md).
 """
 
 import functools
