@@ -3,13 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test loop lint bench lock supply-chain
+.PHONY: run test test-all loop lint bench lock supply-chain
 
 run: $(VENV)/.installed  ## the app with its demo on this machine, until Ctrl-C
 	@$(BIN)/python manage.py up
 
-test: $(VENV)/.installed-dev  ## all tests
-	@$(BIN)/python -m pytest -q -rs -n auto --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -q -rs -n auto --dist worksteal
+
+test: $(VENV)/.installed-dev  ## the tests, without those that take long
+	@$(PYTEST) -m "not slow"
+	@$(BIN)/python -m pytest -q --collect-only -m slow | tail -n 1 | \
+		sed -E 's/^([0-9]+)\/.*/\1 slow tests were left out; make test-all runs them, too/'
+
+test-all: $(VENV)/.installed-dev  ## all tests
+	@$(PYTEST)
 
 loop: $(VENV)/.installed  ## the whole loop without hands, with simulated raters
 	@$(BIN)/python manage.py migrate --verbosity 0

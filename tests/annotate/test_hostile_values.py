@@ -115,6 +115,7 @@ def owner_of_all(study, django_user_model):
     return user
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["rater", "manager"])
 def test_every_field_of_every_form(client, study, rater, owner_of_all, who):
     mine = RATERS | {"correct"} if who == "rater" else MANAGERS | {"study-create", "tokens", "account_change_password"}

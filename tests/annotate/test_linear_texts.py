@@ -24,6 +24,7 @@ def as_(text_format):
     return lambda text: as_text_of(text, Study(text_format=text_format))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("work", "units"),
     [
@@ -39,6 +40,7 @@ def test_repetition(work, units):
     assert slow_units(work, units) == []
 
 
+@pytest.mark.slow
 def test_repetition_that_is_shortened():
     template = Template("{% load texts %}{{ text|shorten:120 }}")
     assert slow_units(lambda text: template.render(Context({"text": text}))) == []
@@ -51,6 +53,7 @@ def test_no_template_takes_a_filter_that_is_quadratic():
     assert [str(path) for path in templates if slow.search(path.read_text())] == []
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.parametrize("unit", ["\n", " \n", "- ", "1", "1.", "#", "# ", "#\n", "**a", "__", "** ", "**\n"])
 def test_marks_that_the_database_counts(unit):
@@ -65,6 +68,7 @@ def test_marks_that_the_database_counts(unit):
     assert too_slow(seconds, SIZES) is False, seconds
 
 
+@pytest.mark.slow
 def test_repetition_in_markdown():
     """As long as Markdown may be, and far longer."""
     assert slow_units(sanitised, sizes=(MAX_MARKDOWN // 5, MAX_MARKDOWN, 1_000_000)) == []

@@ -47,6 +47,7 @@ def test_sign_in(open_page, transactional_db):
     check(page)
 
 
+@pytest.mark.slow
 def test_studies_and_the_rating_screen(open_page, user):
     studies = {}
     for k in (1, 2, 4):

@@ -21,7 +21,7 @@ from tests.factories import CriterionFactory, MembershipFactory, StudyFactory, T
 from tests.hostile import NAME, WHOLE
 from training.models import ModelKind, ModelVersion, Round, Run, RunKind
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 # Elements, handlers and links that only a hostile text could have made; the preview's frame has no scripts.
 STRANGE = """() => {
     const inside = [...document.querySelectorAll("main *")];

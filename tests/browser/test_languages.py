@@ -10,6 +10,7 @@ from tests.factories import MembershipFactory, TaskFactory
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_a_rater_changes_to_chinese_and_judges(open_page, user):
     owner = MembershipFactory(user=user, role="owner", study__require_reading=False)
     TaskFactory.create_batch(2, study=owner.study)

@@ -46,6 +46,7 @@ def a_run(study):
     return run
 
 
+@pytest.mark.slow
 def test_axe_on_every_page(open_page, client, user, study):
     """As the owner, who rates, too. A page that is new is looked at without being named here."""
     owner = user.memberships.get()

@@ -123,6 +123,7 @@ def test_an_invited_rater_comes_from_the_link_to_the_first_task(open_page, user)
     assert study.invitations.get().joined == 1
 
 
+@pytest.mark.slow
 def test_axe_on_the_raters_other_pages(open_page, user):
     study = study_of(user, k=2, tasks=2, text_format="markdown")
     change_study(

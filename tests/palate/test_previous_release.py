@@ -12,6 +12,8 @@ from django.db import connection
 
 from tests.training.real_worker import environment
 
+pytestmark = pytest.mark.slow
+
 # A release moves this to its predecessor.
 PREVIOUS = "d10c8a21ab1d157653c8b19b090ccaa8e1f6588f"
 REQUIRED_COLUMNS = """

@@ -88,6 +88,7 @@ def environment(folder):
     return {**kept, "PALATE_VAR": str(folder / "var"), "LANG": "C.UTF-8"}
 
 
+@pytest.mark.slow
 def test_it_starts_killed_processes_again_and_refuses_a_second_one(tmp_path):
     running = Running(tmp_path)
     try:

@@ -16,6 +16,7 @@ from training.rounds.win_rate_diagnosis import agreement
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.slow
 def test_one_turn_of_the_loop(settings, tmp_path):
     settings.MODELS_DIR = tmp_path / "models"
     settings.RUNS_DIR = tmp_path / "runs"

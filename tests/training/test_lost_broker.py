@@ -11,7 +11,7 @@ from tests.training.real_worker import wait_for
 from training.models import Run, RunState
 from training.runs import operations, queue
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.factories import StudyFactory
 from tests.training.real_worker import wait_for
 from training.runs import operations
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.skipif(

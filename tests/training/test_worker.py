@@ -45,6 +45,7 @@ def test_an_upload_does_not_wait_behind_a_training(start_worker, tmp_path):
     assert training.state == RunState.QUEUED
 
 
+@pytest.mark.slow
 def test_the_run_of_a_killed_worker_is_queued_again_and_done_by_the_next(start_worker, settings):
     study = StudyFactory(replication=12)
     TaskFactory.create_batch(40, study=study)

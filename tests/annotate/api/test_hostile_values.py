@@ -43,6 +43,7 @@ def bodies(study):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(7))
 def test_every_field_of_every_body(client, bearer, owner, number):
     owner.study.labels, owner.study.ask_confidence = ["yes"], True

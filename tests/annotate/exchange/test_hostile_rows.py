@@ -27,6 +27,8 @@ from tests.annotate.exchange import test_shapes
 from tests.factories import MembershipFactory, StudyFactory, TaskFactory
 from tests.hostile import with_each_value
 
+pytestmark = pytest.mark.slow
+
 VALUES = [
     *("null", "true", "[]", '"\\u0000"', '"\\ud800"', "-1", "1e308", "NaN", "9223372036854775808", "9" * 5000),
     *('"²"', '"0001-01-01T00:00:00+14:00"', "[" * 5000),

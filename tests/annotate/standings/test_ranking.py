@@ -116,6 +116,7 @@ def test_a_ranking_with_a_tie_by_hand():
     assert np.exp(fit.tie) == pytest.approx(best, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_whole_rankings_with_ties_are_the_maximum_of_their_likelihood():
     """ImportedResponse down choice by choice, over all sets that might have been chosen, without derivatives."""
     rng = np.random.default_rng(2)

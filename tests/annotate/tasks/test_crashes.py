@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = ["--raters=8", "--tasks=40", "--replication=3", "--seconds=15", "--pause=0.8", "--broker=pgmq"]
 

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.slow
 def test_the_bench_runs_at_small_size(tmp_path):
     options = ["--sizes", "200", "--raters", "4", "--seconds", "3", "--thought", "0.5", "--data", str(tmp_path)]
     environment = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}

@@ -52,6 +52,7 @@ class TestGrammars:
             assert bool(asked.context) == (template in ("writing", "service"))
 
 
+@pytest.mark.slow
 def test_a_study_in_chinese_has_its_demo_in_chinese(client, settings, tmp_path, db):
     settings.MODELS_DIR, settings.RUNS_DIR = tmp_path / "models", tmp_path / "runs"
     options = {"demo": True, "demo_language": "zh", "demo_prompts": 6, "demo_steps": 4}
@@ -126,6 +127,7 @@ LOOKS = {
 SAYS = {"en": ("By label", "A second opinion"), "zh": ("按标签", "第二意见")}
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.parametrize("language", cases.LANGUAGES)
 @pytest.mark.parametrize("key", cases.CASES)

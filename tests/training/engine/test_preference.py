@@ -342,6 +342,7 @@ def losses_of_two(base, folder, stop=0):
     return [json.loads(process.communicate(timeout=300)[0].splitlines()[-1]) for process in processes]
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_loss_curve_of_one_also_after_a_break(policy_folder, tmp_path):
     one = Curve()
     train(tmp_path / "one", policy_folder, reporter=one, config={"precision": "float32"})

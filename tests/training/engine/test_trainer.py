@@ -42,6 +42,7 @@ def in_two_processes(launcher, *arguments):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.slow
 def test_two_processes_with_the_whole_model_each_have_the_losses_of_one(own, policy_folder, tmp_path):
     losses, _metrics, _model = own
     in_two_processes(TORCHRUN, policy_folder, tmp_path)
@@ -51,6 +52,7 @@ def test_two_processes_with_the_whole_model_each_have_the_losses_of_one(own, pol
     assert first["sharded"] == []
 
 
+@pytest.mark.slow
 def test_two_processes_that_share_the_weights_have_the_losses_of_one_also_after_a_break(own, policy_folder, tmp_path):
     losses, metrics, _model = own
     in_two_processes(ACCELERATE, policy_folder, tmp_path, 14)

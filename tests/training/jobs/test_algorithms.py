@@ -10,7 +10,7 @@ from training.engine.rl import ALGORITHMS
 from training.models import ModelVersion, Run, RunState
 from training.runs import operations
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 ENDLESS = {
     "steps": 5000, "prompts_per_step": 4, "samples_per_prompt": 2, "max_new_tokens": 16, "look_every": 2, "best_of": 1,
     "checkpoint_every": 1,

@@ -19,7 +19,7 @@ from training.models import ModelVersion, Run, RunKind, RunState
 from training.runs import operations, queue
 from training.runs.reporting import run_folder
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

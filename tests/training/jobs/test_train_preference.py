@@ -21,6 +21,7 @@ def train(study, **options):
     return ModelVersion.objects.latest("pk")
 
 
+@pytest.mark.slow
 def test_the_folder_tells_what_it_was_made_from_and_the_same_again_gives_the_same(study, tmp_path):
     options = {"kind": "cnn", "ensemble": 2, "reliability": True, "seed": 3, "track": "tensorboard"}
     options |= {"epochs": 1, "min_steps": 25, "max_length": 32, "explain": 0}
@@ -42,6 +43,7 @@ def test_the_folder_tells_what_it_was_made_from_and_the_same_again_gives_the_sam
     assert list((tmp_path / "runs" / str(first.run_id) / "tracked").glob("events*"))
 
 
+@pytest.mark.slow
 def test_what_it_was_made_from_is_no_model_of_another_study(study, encoder_folder):
     foreign = {"study": StudyFactory(), "kind": ModelKind.POLICY, "path": str(encoder_folder)}
     ModelVersion.objects.create(name="theirs", **foreign)

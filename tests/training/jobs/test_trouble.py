@@ -70,6 +70,7 @@ def test_a_broken_model_folder(lamps, damage, words, client, sent):
         score()
 
 
+@pytest.mark.slow
 def test_a_full_disk(lamps, start_worker, settings, client):
     """The system refuses files of more than 200 kB: a pretrained model's weights, a checkpoint; a linear model fits."""
     start_worker(file_bytes=200_000)
@@ -86,6 +87,7 @@ def test_a_full_disk(lamps, start_worker, settings, client):
     assert ended("train_preference", lamps, LINEAR).state == RunState.DONE
 
 
+@pytest.mark.slow
 def test_memory_that_runs_out(lamps, start_worker, client):
     """The worker gets so little more memory than it has that a batch of long texts does not fit."""
     worker = start_worker()
@@ -112,6 +114,7 @@ def judge_long_texts(study):
         submit(assignment=assignment, answer=Answer(ranks=[2, 1], scores={"helpful": [20, 80]}))
 
 
+@pytest.mark.slow
 def test_a_process_that_the_kernel_kills(lamps, start_worker, settings):
     """A worker of processes goes on with a new one, which takes the run that was queued again."""
     lamps.replication = 12

@@ -40,6 +40,7 @@ def test_the_reward_of_a_look_leaves_out_the_term_that_changes():
     assert total.tolist() != [8.0, 8.0]
 
 
+@pytest.mark.slow
 def test_the_policy_gets_harder_to_tell_and_its_variety_is_told(tune):
     learns = {"steps": 12, "learning_rate": 1e-3, "beta": 0.0, "prompts_per_step": 8, "look_every": 4, "best_of": 1}
     metrics = tune(config=dataclasses.replace(CONFIG, algorithm="ppo", **learns), **GAN)
@@ -50,6 +51,7 @@ def test_the_policy_gets_harder_to_tell_and_its_variety_is_told(tune):
     assert metrics["before"]["discriminator_accuracy"] > 0.6
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_and_resumed_equals_an_unbroken_one(tune, tmp_path):
     checkpoint = tmp_path / "checkpoint.pt"
     with pytest.raises(Cancelled):

@@ -8,6 +8,8 @@ import pytest
 
 from tests.training.engine.policy import two_processes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def of_two(policy_folder, tmp_path_factory):

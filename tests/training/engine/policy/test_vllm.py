@@ -68,6 +68,7 @@ def server(policy_folder):
     server.server_close()
 
 
+@pytest.mark.slow
 def test_a_policy_is_tuned_on_samples_of_the_server_which_has_each_steps_adapter(tune, server, tmp_path, monkeypatch):
     handler, address = server
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
