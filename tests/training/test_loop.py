@@ -49,7 +49,15 @@ def test_one_turn_of_the_loop(settings, tmp_path):
     assert bool(figures["why_not"]) == (figures["win_rate"]["interval"][0] <= 0.5)
 
     # A further round pairs the policy with its start's best of three as well, under an author's name of its own.
-    call_command("next_round", study=study.slug, policy=tuned.path, best_of=3, per_prompt=1, limit=4, max_new_tokens=24)
+    call_command(
+        "next_round",
+        study=study.slug,
+        policy=tuned.path,
+        best_of=3,
+        pairs_per_prompt=1,
+        limit=4,
+        max_completion_length=24,
+    )
     plain, best = study.rounds.order_by("number")[1:]
     assert (plain.best_of, best.best_of) == (1, 3)
     chosen = Response.objects.filter(places__task__round=best, author_model=None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotate.exchange.exporters.records import records_of
 from annotate.models.judgements import Judgement
@@ -21,8 +22,17 @@ from training.runs.options import PRECISION, option
 
 @dataclass(frozen=True)
 class Options:
-    model: str = option(help="the preference model", of_model="preference")
-    split: str = option("test", help="which prompts", choices=SPLITS)
+    model: str = option(
+        label=gettext_lazy("Model"),
+        help=gettext_lazy("the preference model"),
+        of_model="preference",
+    )
+    split: str = option(
+        "test",
+        label=gettext_lazy("Split"),
+        help=gettext_lazy("which prompts"),
+        choices=SPLITS,
+    )
     precision: str = PRECISION
 
 
@@ -76,5 +86,5 @@ JOB = Job(
     Options,
     check,
     perform,
-    "Evaluate a preference model on a study's judgements, with baselines and intervals.",
+    gettext_lazy("Evaluate a preference model on a study's judgements, with baselines and intervals."),
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db.models import Count
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from annotate.collection.machine_judgements import machine_rater, store_verdicts, unjudged_pairs
 from annotate.models.choices import Kind
@@ -32,9 +32,24 @@ Judge = Callable[[Sequence[str]], list[float]]  # questions to the chance of A
 
 @dataclass(frozen=True)
 class Options:
-    model: str = option("", help="the judge, a causal model", of_model="policy")
-    endpoint_model: str = option("", help="instead: a model's name at the endpoint of JUDGE_URL", setting="JUDGE_URL")
-    limit: int = option(500, help="at most this many pairs; those that people judged come first", minimum=1)
+    model: str = option(
+        "",
+        label=gettext_lazy("Model"),
+        help=gettext_lazy("the judge, a causal model"),
+        of_model="policy",
+    )
+    endpoint_model: str = option(
+        "",
+        label=gettext_lazy("Endpoint model"),
+        help=gettext_lazy("alternatively the name of a model at the endpoint JUDGE_URL"),
+        setting="JUDGE_URL",
+    )
+    limit: int = option(
+        500,
+        label=gettext_lazy("Maximum number of pairs"),
+        help=gettext_lazy("maximum number of pairs; those that people judged come first"),
+        minimum=1,
+    )
 
 
 def check(study: Study | None, options: Options) -> None:
@@ -78,12 +93,12 @@ def _judge(study: Study, options: Options) -> "tuple[Judge, str, Policy | None]"
     """Who judges, its name, and the model where it is one of this machine."""
     if options.endpoint_model:
         return lambda asked: [ask(options.endpoint_model, text) for text in asked], options.endpoint_model, None
-    from training.engine.generation.judging import first_better
+    from training.engine.generation.judging import prefer_first
     from training.engine.generation.sampling import load_policy
 
     path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
     policy = load_policy(path)
-    return lambda asked: first_better(policy, asked), options.model, policy
+    return lambda asked: prefer_first(policy, asked), options.model, policy
 
 
 def ask(model: str, text: str) -> float:
@@ -126,4 +141,9 @@ def _chance(choice: Mapping[str, Any]) -> float:
     return {"A": 1.0, "B": 0.0}.get(said, 0.5)
 
 
-JOB = Job(Options, check, perform, "Let a machine judge the study's pairs in both orders, apart from people's votes.")
+JOB = Job(
+    Options,
+    check,
+    perform,
+    gettext_lazy("Judge the study's pairs by machine in both orders, separately from people's votes."),
+)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Max
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from annotate.audit.operations import record
 from annotate.collection.leases import create_tasks
@@ -34,18 +34,65 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    policy: str = option(help="the tuned policy", of_model="policy")
-    against: str = option("", help="the policy to compare with (default: the one it was tuned from)", of_model="policy")
-    split: str = option("test", help="which prompts; test prompts were never tuned on", choices=SPLITS)
-    per_prompt: int = option(2, help="pairs for each prompt", minimum=1, maximum=64)
+    policy: str = option(
+        label=gettext_lazy("Policy"),
+        help=gettext_lazy("the tuned policy"),
+        of_model="policy",
+    )
+    against: str = option(
+        "",
+        label=gettext_lazy("Opponent policy"),
+        help=gettext_lazy("the policy to compare with (default: the one it was tuned from)"),
+        of_model="policy",
+    )
+    split: str = option(
+        "test",
+        label=gettext_lazy("Split"),
+        help=gettext_lazy("which prompts; the policy was never tuned on test prompts"),
+        choices=SPLITS,
+    )
+    pairs_per_prompt: int = option(
+        2,
+        label=gettext_lazy("Pairs per prompt"),
+        help=gettext_lazy("number of pairs per prompt"),
+        minimum=1,
+        maximum=64,
+    )
     best_of: int = option(
-        0, help="also pair the policy with the best of so many samples of the other, chosen by the preference model it "
-        "was tuned on; 0 leaves this out", minimum=0, maximum=64,
-    )  # fmt: skip
-    limit: int = option(0, help="at most this many prompts; 0 takes all", minimum=0)
-    max_new_tokens: int = option(64, help="longest response, in tokens", minimum=1, maximum=4096)
-    temperature: float = option(1.0, help="sampling temperature; 0 is greedy decoding", minimum=0, maximum=10)
-    seed: int = option(0, help="seed of the sampling")
+        0,
+        label=gettext_lazy("Best of n"),
+        help=gettext_lazy(
+            "also compare the policy with the best of this many samples of the other policy, selected by the "
+            "preference model it was tuned on; 0 omits this"
+        ),
+        minimum=0,
+        maximum=64,
+    )
+    limit: int = option(
+        0,
+        label=gettext_lazy("Maximum number of prompts"),
+        help=gettext_lazy("maximum number of prompts; 0 uses all"),
+        minimum=0,
+    )
+    max_completion_length: int = option(
+        64,
+        label=gettext_lazy("Maximum response length (tokens)"),
+        help=gettext_lazy("maximum length of a response, in tokens"),
+        minimum=1,
+        maximum=4096,
+    )
+    temperature: float = option(
+        1.0,
+        label=gettext_lazy("Temperature"),
+        help=gettext_lazy("sampling temperature; 0 is greedy decoding"),
+        minimum=0,
+        maximum=10,
+    )
+    seed: int = option(
+        0,
+        label=gettext_lazy("Random seed"),
+        help=gettext_lazy("seed of the sampling"),
+    )
 
 
 def check(study: Study | None, options: Options) -> None:
@@ -68,7 +115,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     paths = _pair(study, options)
     prompts = chosen_prompts(study, options.split, options.limit)
     decoding = {
-        "max_new_tokens": options.max_new_tokens,
+        "max_completion_length": options.max_completion_length,
         "temperature": options.temperature,
         "top_p": 1.0,
         "seed": options.seed + run.pk,
@@ -82,12 +129,12 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         truncated.append(cut)
         return texts
 
-    mine = written(paths[0], options.per_prompt)
-    others = {1: written(paths[1], options.per_prompt)}
+    mine = written(paths[0], options.pairs_per_prompt)
+    others = {1: written(paths[1], options.pairs_per_prompt)}
     chooser = _chooser(study, paths[0])
     model = _loaded(chooser) if chooser and (options.best_of or Path(chooser.path).is_dir()) else None
     if options.best_of:
-        drawn = written(paths[1], options.best_of * options.per_prompt)
+        drawn = written(paths[1], options.best_of * options.pairs_per_prompt)
         others[options.best_of] = _best(model, prompts, drawn, options)
     with transaction.atomic():
         versions = [model_versions.register(study=study, kind=ModelKind.POLICY, path=path) for path in paths]
@@ -134,12 +181,12 @@ def _loaded(chooser: ModelVersion) -> "PreferenceModel":
 def _best(
     model: "PreferenceModel | None", prompts: Sequence[Prompt], drawn: Sequence[Sequence[str]], options: Options
 ) -> list[list[str]]:
-    """For each prompt `per_prompt` texts, each the best of `best_of` draws of its own."""
+    """For each prompt `pairs_per_prompt` texts, each the best of `best_of` draws of its own."""
     assert model is not None  # checked before the run began
     chosen = []
     for prompt, texts in zip(prompts, drawn, strict=True):
         rewards = dict(zip(texts, model.score([(engine_prompt(prompt), text) for text in texts]), strict=True))
-        draws = [texts[n :: options.per_prompt] for n in range(options.per_prompt)]
+        draws = [texts[n :: options.pairs_per_prompt] for n in range(options.pairs_per_prompt)]
         chosen.append([max(of_one, key=rewards.__getitem__) for of_one in draws if of_one])
     return chosen
 
@@ -177,5 +224,5 @@ JOB = Job(
     Options,
     check,
     perform,
-    "Make the tuned policy's responses new tasks, paired blind with its predecessor's.",
+    gettext_lazy("Create tasks that compare the tuned policy's responses blind with its predecessor's."),
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotate.collection.prioritization import put_forward
 from annotate.exchange.exporters.records import engine_prompt, records_of
@@ -35,31 +36,60 @@ CHUNK = 256
 @dataclass(frozen=True)
 class Options:
     by: str = option(
-        help="uncertainty: where the members of an ensemble contradict each other; disagreement: where raters do; "
-        "information: what the comparisons so far leave open; random: by chance alone",
+        label=gettext_lazy("Selection rule"),
+        help=gettext_lazy(
+            "uncertainty: where ensemble members disagree; disagreement: where raters disagree; information: where "
+            "the comparisons so far are least informative; random: at random"
+        ),
         choices=("uncertainty", "disagreement", "information", "random"),
     )
-    count: int = option(100, help="how many open tasks to put forward", minimum=0, maximum=10_000)
+    count: int = option(
+        100,
+        label=gettext_lazy("Number of open tasks"),
+        help=gettext_lazy("number of open tasks to prioritize"),
+        minimum=0,
+        maximum=10_000,
+    )
     new: int = option(
-        0, help="how many tasks to make of two responses that no task compares yet", minimum=0, maximum=10_000
+        0,
+        label=gettext_lazy("Number of new tasks"),
+        help=gettext_lazy("number of tasks to create from two responses that no task compares yet"),
+        minimum=0,
+        maximum=10_000,
     )
     random_share: float = option(
-        0.2, help="share of them that chance draws instead, as a sample for statistics", minimum=0, maximum=1
+        0.2,
+        label=gettext_lazy("Random share"),
+        help=gettext_lazy("share of them that is drawn at random, as a sample for statistics"),
+        minimum=0,
+        maximum=1,
     )
     model: str = option(
-        "", help="the preference model, an ensemble (default: the study's newest)", of_model="preference"
+        "",
+        label=gettext_lazy("Model"),
+        help=gettext_lazy("the preference model, an ensemble (default: the study's newest)"),
+        of_model="preference",
     )
     split: str = option(
-        "train", help="which prompts; a rule on test prompts would bend what is measured there", choices=SPLITS
+        "train",
+        label=gettext_lazy("Split"),
+        help=gettext_lazy("which prompts; a rule on test prompts would bias the measurements there"),
+        choices=SPLITS,
     )
     pool: int = option(
         10_000,
-        help="look at no more tasks than this, drawn by chance",
+        label=gettext_lazy("Candidate pool size"),
+        help=gettext_lazy("maximum number of tasks to consider, sampled at random"),
         minimum=1,
         maximum=1_000_000,
-        advanced="Cost and order",
+        advanced=gettext_lazy("Cost and order"),
     )
-    seed: int = option(0, help="seed of the order among equals", advanced="Cost and order")
+    seed: int = option(
+        0,
+        label=gettext_lazy("Random seed"),
+        help=gettext_lazy("seed of the order of equally good tasks"),
+        advanced=gettext_lazy("Cost and order"),
+    )
 
 
 def check(study: Study | None, options: Options) -> None:
@@ -133,7 +163,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         f"{len(by_rule)} tasks put forward by {options.by}, {len(at_random)} drawn at random; {tasks} of them are new"
     )
     return {
-        "put_forward": len(by_rule) + len(at_random),
+        "prioritized": len(by_rule) + len(at_random),
         "by_rule": len(by_rule),
         "at_random": len(at_random),
         "tasks_made": tasks,
@@ -255,4 +285,4 @@ def _responses(chosen: Sequence[Candidate]) -> list[list[Response]]:
     return [[rows[pk] for pk in candidate.responses] for candidate in chosen]
 
 
-JOB = Job(Options, check, perform, "Choose what raters judge next: the tasks that teach most, and a random share.")
+JOB = Job(Options, check, perform, gettext_lazy("Prioritize the tasks that teach most, and a random share."))

@@ -52,27 +52,27 @@ def report_on(
     compared there. curve: points of the learning curve; explain: prompts whose rewards are told word by word."""
     from training.engine.evaluation.explanations import explanations
     from training.engine.evaluation.metrics import evaluate
-    from training.engine.evaluation.report import Remembered, report
+    from training.engine.evaluation.report import CachedRewards, report
     from training.engine.models.reward import PreferenceModel
 
     records = list(records_of(Judgement.objects.counted().of_study(trained.study).in_split(Split.TEST)))
     if not pairs_of(records):
         return None, {}
     model = PreferenceModel.load(trained.folder)
-    remembered = Remembered(model)
+    cached = CachedRewards(model)
     with tempfile.TemporaryDirectory(prefix="palate-report-") as parent:
         beside = Beside(trained, Path(parent), reporter)
         found = report(
-            remembered,
+            cached,
             records,
             calibration=list(trained.records(Split.VALIDATION)),
             linear=beside.linear(),
             seed=trained.config.seed,
         )
-        found["counterfactuals"] = _counterfactuals(remembered, records, trained.config.seed)
+        found["counterfactuals"] = _counterfactuals(cached, records, trained.config.seed)
         found["learning_curve"] = beside.curve(curve, records, found["overall"]) if curve else []
     found["explained"] = explanations(model, records, found["errors"], prompts=explain, seed=trained.config.seed)
-    return evaluate(remembered, records), found
+    return evaluate(cached, records), found
 
 
 def _counterfactuals(model: Any, records: list[Record], seed: int) -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ class Beside:
 
         try:
             # Trainer would wait for the other processes, which have left.
-            with distributed.alone():
+            with distributed.single_process():
                 train_preference(
                     records,
                     validation,

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotate.collection.judgements import Answer, submit
 from annotate.collection.leases import lease_next
@@ -27,13 +28,31 @@ from training.runs.options import option
 
 @dataclass(frozen=True)
 class Options:
-    judgements: int = option(help="how many judgements to make, as far as tasks are open", minimum=1)
-    raters: int = option(12, help="how many simulated raters take part", minimum=1, maximum=1000)
+    judgements: int = option(
+        label=gettext_lazy("Number of judgements"),
+        help=gettext_lazy("number of judgements to make, as long as tasks are open"),
+        minimum=1,
+    )
+    raters: int = option(
+        12,
+        label=gettext_lazy("Number of raters"),
+        help=gettext_lazy("number of simulated raters"),
+        minimum=1,
+        maximum=1000,
+    )
     taste: str = option(
-        "", help="a preference model that says how good a response is to them, instead of the demo's rules, which fit "
-        "the demo alone", of_model="preference",
-    )  # fmt: skip
-    seed: int = option(0, help="seed of the raters' habits and errors")
+        "",
+        label=gettext_lazy("Taste model"),
+        help=gettext_lazy(
+            "a preference model that determines their judgements, instead of the demo's rules, which fit only the demo"
+        ),
+        of_model="preference",
+    )
+    seed: int = option(
+        0,
+        label=gettext_lazy("Random seed"),
+        help=gettext_lazy("seed of the raters' habits and errors"),
+    )
 
 
 def check(study: Study | None, options: Options) -> None:
@@ -117,5 +136,5 @@ JOB = Job(
     Options,
     check,
     perform,
-    "Let simulated raters with a stated hidden preference judge a study's open tasks.",
+    gettext_lazy("Judge a study's open tasks with simulated raters that follow a stated hidden preference."),
 )

@@ -15,8 +15,8 @@ from core.command import PalateCommand
 from training.engine.runtime.progress import Cancelled
 from training.runs.execution import execute_run
 from training.runs.job import JOBS
-from training.runs.operations import assist_run, create_run, killed_run
-from training.runs.options import add_arguments
+from training.runs.operations import assist_run, create_run, resumable_run
+from training.runs.options import add_arguments, in_english
 
 
 class RunCommand(PalateCommand):
@@ -27,7 +27,7 @@ class RunCommand(PalateCommand):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.job = JOBS[self.kind]
-        self.help = self.job.summary
+        self.help = in_english(self.job.summary)
         super().__init__(*args, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -42,7 +42,7 @@ class RunCommand(PalateCommand):
             assist_run(kind=self.kind, study=study, values=values)
             return {}
         asked: dict[str, Any] = {"kind": self.kind, "study": study, "values": values}
-        run = killed_run(**asked) or create_run(**asked)
+        run = resumable_run(**asked) or create_run(**asked)
         try:
             run = execute_run(run=run, terminal=sys.stderr, reraise=True)
         except ValueError as error:

@@ -1,5 +1,5 @@
-"""The form of send_topic that PGMQ's Python client calls and its SQL lacks: without it, each heartbeat of a worker is an
-error in PostgreSQL's log."""
+"""The form of send_topic that PGMQ's Python client calls and its SQL lacks: without it, each heartbeat of a worker is
+an error in PostgreSQL's log."""
 
 from django.db import migrations
 

@@ -12,7 +12,7 @@ from training.models.choices import RunState
 
 
 class RunQuerySet(models.QuerySet[Any]):
-    def silent(self) -> "RunQuerySet":
+    def stale(self) -> "RunQuerySet":
         """Running ones that have not been heard of for RUN_LOST_AFTER_SECONDS."""
         limit = timezone.now() - timedelta(seconds=settings.RUN_LOST_AFTER_SECONDS)
         return self.filter(state=RunState.RUNNING, heartbeat_at__lt=limit)
@@ -26,7 +26,7 @@ class RunQuerySet(models.QuerySet[Any]):
 
     def lost(self) -> "RunQuerySet":
         """Runs whose worker has died."""
-        return self.silent().filter(in_worker=True)
+        return self.stale().filter(in_worker=True)
 
     def unsent(self) -> "RunQuerySet":
         """Queued runs for a worker whose message the broker did not take, or may have lost since."""
@@ -40,6 +40,6 @@ class RunQuerySet(models.QuerySet[Any]):
         values = (value for config in waiting.values_list("config", flat=True) for value in config.values())
         return {Path(value).parent for value in values if isinstance(value, str) and value.startswith("/")}
 
-    def unheard(self) -> "RunQuerySet":
+    def stale_cli(self) -> "RunQuerySet":
         """Runs of commands that were killed, it seems: no worker will take them up."""
-        return self.silent().filter(in_worker=False)
+        return self.stale().filter(in_worker=False)

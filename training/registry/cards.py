@@ -150,7 +150,7 @@ A policy tuned for the study “{study.name}” by {metrics["algorithm"]}.
 
 - tuned from: {shown(policy)}
 - reward: {reward}
-- steps: {metrics["steps"]}, the policy of step {metrics["kept_step"]} was kept{_why(metrics["stopped"])}
+- steps: {metrics["steps"]}, the policy of step {metrics["best_step"]} was kept{_why(metrics["stopped"])}
 {truncated(metrics)}
 Means over {metrics["held_out_prompts"]} validation prompts, none of which selected the step. A higher reward is not yet
 better text: see the blind win rate of its round.

@@ -75,11 +75,11 @@ def _from_run(run: Run) -> Iterator[str]:
             "model rewards what they do not."
         ) % {"gain": _told(gain)}
     if why := stop_sentence(result):
-        yield _("The run stopped at step %(step)d, and step %(kept)d was kept: %(why)s.") % {
-            "step": result["steps"], "kept": result["kept_step"], "why": why,
+        yield _("The run stopped at step %(step)d, and the checkpoint of step %(best)d was restored: %(why)s.") % {
+            "step": result["steps"], "best": result["best_step"], "why": why,
         }  # fmt: skip
     before, after = result.get("before", {}), result.get("after", {})
-    budget = run.config.get("kl_budget") or 0.0
+    budget = run.config.get("max_kl") or 0.0
     if budget and after.get("kl", 0.0) > budget / 2:
         yield _("It used %(kl).1f of the %(budget)g nats that it was allowed.") % {"kl": after["kl"], "budget": budget}
     if after.get("kl", NEAR) < NEAR:

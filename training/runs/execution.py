@@ -19,7 +19,7 @@ from training.models import Run, RunState
 from training.runs.job import JOBS
 from training.runs.options import parse
 from training.runs.reporting import RunReporter, forget_checkpoints
-from training.runs.run_errors import told
+from training.runs.run_errors import format_error
 
 logger = structlog.get_logger("palate.runs")
 
@@ -70,7 +70,7 @@ def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = Fal
         if reraise:
             raise
     except Exception as error:
-        ended = end_attempt(run, RunState.FAILED, error=told(error))
+        ended = end_attempt(run, RunState.FAILED, error=format_error(error))
         if reraise:
             raise
     else:

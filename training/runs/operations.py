@@ -51,7 +51,7 @@ def _begun(kind: str, study: Study | None, values: Mapping[str, Any]) -> Run | N
     return next(filter(has_checkpoint, same.filter(state__in=[RunState.QUEUED, RunState.RUNNING])), None)
 
 
-def killed_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> Run | None:
+def resumable_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> Run | None:
     """The run of the very same command that was killed after a checkpoint, if there is one, queued to go on from it.
 
     Raises PalateError when it was heard of a moment ago: it may be alive.
@@ -59,7 +59,7 @@ def killed_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> 
     run = _begun(kind, study, values)
     if run is None:
         return None
-    if not Run.objects.silent().filter(pk=run.pk).update(state=RunState.QUEUED):
+    if not Run.objects.stale().filter(pk=run.pk).update(state=RunState.QUEUED):
         raise PalateError(
             f"{run} does the same and was heard of a moment ago; if it was killed, this command goes on from its "
             f"checkpoint once it has been silent for {settings.RUN_LOST_AFTER_SECONDS} s"
@@ -92,7 +92,7 @@ def cancel_run(*, run: Run, by: Actor = None) -> None:
     locked = Run.objects.select_for_update(of=("self",)).select_related("study").get(pk=run.pk)
     if not locked.ended:
         record(study=locked.study, user=by, action=Action.CHANGED, subject=f"{locked} cancelled")
-    if locked.state == RunState.QUEUED or Run.objects.unheard().filter(pk=run.pk).exists():
+    if locked.state == RunState.QUEUED or Run.objects.stale_cli().filter(pk=run.pk).exists():
         end_run(locked, RunState.CANCELLED)
     elif locked.state == RunState.RUNNING:
         Run.objects.filter(pk=run.pk).update(cancel_requested=True)

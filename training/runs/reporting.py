@@ -54,7 +54,7 @@ class RunReporter:
         self._written_at = 0.0
         self._cancel_seen = False
         # The newest row of each kind that holds: of this attempt, or of those before it that it goes on from.
-        self._told = {"points": 0, "samples": 0}
+        self._position = {"points": 0, "samples": 0}
         self._begun: set[str] = set()
         self._stop = threading.Event()
         self._bar = tqdm(desc=run.get_kind_display(), file=terminal, dynamic_ncols=True) if terminal else None
@@ -120,11 +120,11 @@ class RunReporter:
             before_reward=before_reward, changes={"before": _plain(changes[0]), "after": _plain(changes[1])},
         ))  # fmt: skip
 
-    def told(self) -> dict[str, int]:
-        return dict(self._told)
+    def position(self) -> dict[str, int]:
+        return dict(self._position)
 
-    def going_on(self, told: dict[str, int]) -> None:
-        self._told = dict(told)
+    def resume_at(self, position: dict[str, int]) -> None:
+        self._position = dict(position)
 
     def cancelled(self) -> bool:
         self._write_now_and_then()
@@ -137,9 +137,9 @@ class RunReporter:
             raise StaleAttempt
         if kind not in self._begun:
             self._begun.add(kind)
-            getattr(self.run, kind).filter(pk__gt=self._told[kind]).delete()
+            getattr(self.run, kind).filter(pk__gt=self._position[kind]).delete()
         row.save()
-        self._told[kind] = row.pk
+        self._position[kind] = row.pk
 
     def _write_now_and_then(self) -> None:
         if time.monotonic() - self._written_at >= SECONDS_BETWEEN_WRITES:

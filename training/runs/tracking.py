@@ -34,7 +34,7 @@ class _Tracked:
 def check(tracker: str) -> None:
     """Raises PalateError when the tracker's package is not installed. Imports nothing: pages ask this, too."""
     if tracker != "none" and importlib.util.find_spec(tracker) is None:
-        said = gettext("--track %(tracker)s: the package is not installed; pip install %(tracker)s")
+        said = gettext("--report-to %(tracker)s: the package is not installed; pip install %(tracker)s")
         raise PalateError(said % {"tracker": tracker})
 
 

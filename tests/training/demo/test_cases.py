@@ -166,7 +166,7 @@ def test_a_demo_is_made_judged_exported_and_learned(key, language, client, setti
         assert {row["label"] for row in labels} == set(study.labels[:2])
         assert {row["confidence"] for row in labels} == ({"2.0"} if study.ask_confidence else {""})
 
-    call_command("train_preference", study="demo", kind="linear", epochs=2)
+    call_command("train_preference", study="demo", kind="linear", num_epochs=2)
     model = ModelVersion.objects.get(kind="preference")
     assert set(model.snapshot.judgement_ids) <= set(Judgement.objects.values_list("pk", flat=True))
     assert json.loads((Path(model.path) / "training.json").read_text())["evaluation"]
@@ -221,7 +221,7 @@ def test_a_press_on_a_page_makes_a_study_and_the_run_that_fills_it(client, setti
         assert answer.url == reverse("run", args=[run.pk])
         assert (run.study.slug, run.kind, sent()[-1]) == (slug, "make_demo", run.pk)
         assert run.study.memberships.get().user.username == "ada"
-        Run.objects.filter(pk=run.pk).update(config={"template": "classification", "prompts": 12, "steps": 4})
+        Run.objects.filter(pk=run.pk).update(config={"template": "classification", "prompts": 12, "max_steps": 4})
         run.refresh_from_db()
         execute_run(run=run, reraise=True)
         assert (run.state, run.percent, run.result["prompts"]) == ("done", 100, 12)

@@ -27,36 +27,38 @@ def criteria(model: Judge, records: Sequence[Record], seed: int = 0) -> list[dic
     others'. accuracy: share of the pairs within a prompt whose unlike mean scores the output puts in the same order.
     reward: Spearman's correlation of the criterion's mean score with the reward: what the total listens to.
     """
-    said: dict[str, dict[Item, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
+    observations: dict[str, dict[Item, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
     group: dict[Item, str] = {}
     for record in records:
         for name, values in record.scores.items():
             for text, value in zip(record.responses, values, strict=True):
-                said[name][record.prompt, text].append((record.rater, value))
+                observations[name][record.prompt, text].append((record.rater, value))
                 group[record.prompt, text] = record.group
     items = list(group)
     outputs = {name: dict(zip(items, found, strict=True)) for name, found in model.criteria(items).items()}
     rewards = dict(zip(items, model.score(items), strict=True))
-    return [_criterion(name, said[name], outputs.get(name), rewards, group, seed) for name in sorted(said)]
+    return [
+        _criterion(name, observations[name], outputs.get(name), rewards, group, seed) for name in sorted(observations)
+    ]
 
 
 def _criterion(
     name: str,
-    said: Mapping[Item, Sequence[tuple[str, float]]],
+    observations: Mapping[Item, Sequence[tuple[str, float]]],
     output: Mapping[Item, float] | None,
     rewards: Mapping[Item, float],
     group: Mapping[Item, str],
     seed: int,
 ) -> dict[str, Any]:
-    items = list(said)
-    means = np.array([np.mean([value for _, value in said[item]]) for item in items])
+    items = list(observations)
+    means = np.array([np.mean([value for _, value in observations[item]]) for item in items])
     clusters = numbered([group[item] for item in items])
     found = np.array([output[item] for item in items]) if output else None
-    own, others, rows = _one_against_others(said)
+    own, others, rows = _one_against_others(observations)
     return {
         "name": name,
         "responses": len(items),
-        "scores": sum(map(len, said.values())),
+        "scores": sum(map(len, observations.values())),
         "correlation": _spearman(found, means, clusters, seed) if found is not None else None,
         "accuracy": _order(items, found, means, clusters, seed).to_json() if found is not None else None,
         "rater_vs_others": _spearman(own, others, numbered([group[item] for item in rows]), seed),
@@ -68,10 +70,10 @@ def _spearman(x: Floats, y: Floats, cluster: NDArray[np.int64], seed: int) -> di
     return Clusters(cluster, seed=seed).correlation(rankdata(x), rankdata(y)).to_json() if len(x) > 1 else None
 
 
-def _one_against_others(said: Mapping[Item, Sequence[tuple[str, float]]]) -> tuple[Floats, Floats, list[Item]]:
+def _one_against_others(observations: Mapping[Item, Sequence[tuple[str, float]]]) -> tuple[Floats, Floats, list[Item]]:
     """One row for each score of a response that several raters scored: it, the mean of the others', the response."""
     own, others, rows = [], [], []
-    for item, scores in said.items():
+    for item, scores in observations.items():
         total = sum(value for _, value in scores)
         for _, value in scores if len(scores) > 1 else ():
             own.append(value)

@@ -14,16 +14,16 @@ from torch import Tensor
 from training.engine.data.formatting import PromptIds, prompt_ids, text_ids
 from training.engine.data.observations import Item
 from training.engine.models.trees import Tree, check_trees, read_trees
-from training.engine.runtime.onednn import hastened
+from training.engine.runtime.onednn import with_onednn
 
 # Rows of one pass through the model: padded to the longest, so they are sorted by length first.
 ROWS = 16
 # A row of a tree costs its length squared.
-LONGEST_ROW = 1024
+MAX_ROW_LENGTH = 1024
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
-class Reader:
+class Encoder:
     """Items in, outputs (N, H) out, with gradient when grad is enabled.
 
     `causal` models read prompt, response and end token; encoders the text pair of their pretraining. A text that is
@@ -34,11 +34,11 @@ class Reader:
     or is put there by somebody else.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, max_length: int, *, placed: bool = False) -> None:
-        self.model = model if placed else hastened(model.to(device()))
+    def __init__(self, model: Any, tokenizer: Any, max_length: int, *, on_device: bool = False) -> None:
+        self.model = model if on_device else with_onednn(model.to(device()))
         self.tokenizer, self.max_length = tokenizer, max_length
         self.causal = not hasattr(tokenizer, "sep_token_id") or tokenizer.sep_token_id is None
-        self.trees = self.narrow = False
+        self.trees = self.last_layer_only = False
         self.truncated: set[Item] = set()
         self._rows: dict[Item, dict[str, list[int]]] = {}
         self._prompts: dict[str, PromptIds] = {}
@@ -74,10 +74,14 @@ class Reader:
         distinct = list(dict.fromkeys(items))
         trees, rest = self._trees(distinct) if self.trees else ([], distinct)
         with torch.autocast(device().type, torch.bfloat16) if bfloat16 else contextlib.nullcontext():
-            found = dict(itertools.chain(self._read_padded(rest), read_trees(self.model, trees, narrow=self.narrow)))
+            found = dict(
+                itertools.chain(
+                    self._read_padded(rest), read_trees(self.model, trees, last_layer_only=self.last_layer_only)
+                )
+            )
         return torch.stack([found[item] for item in items])
 
-    def try_trees(self, items: Sequence[Item]) -> float | None:
+    def enable_trees(self, items: Sequence[Item]) -> float | None:
         """Share prompts from now on if the model reads the items' trees as it reads their rows, and narrow its last
         layer if that changes nothing either; the largest difference, or None where trees do not apply."""
         self.prepare(items)
@@ -91,10 +95,10 @@ class Reader:
         with torch.no_grad():
             alone = dict(self._read_padded(items))
             # A layer whose activations are computed twice is given no cache.
-            for narrow in dict.fromkeys((not self.model.is_activation_checkpointing, False)):
-                difference = check_trees(self.model, trees, alone, narrow=narrow)
+            for last_layer_only in dict.fromkeys((not self.model.is_activation_checkpointing, False)):
+                difference = check_trees(self.model, trees, alone, last_layer_only=last_layer_only)
                 self.trees = difference is not None and difference < 1e-4
-                self.narrow = self.trees and narrow
+                self.last_layer_only = self.trees and last_layer_only
                 if self.trees:
                     break
         return difference
@@ -117,7 +121,9 @@ class Reader:
         trees = []
         for prompt, group in by_prompt.items():
             head = self._prompts[prompt].whole
-            for part in _rows_within(group, [self.length(item) - len(head) for item in group], LONGEST_ROW - len(head)):
+            for part in _rows_within(
+                group, [self.length(item) - len(head) for item in group], MAX_ROW_LENGTH - len(head)
+            ):
                 if len(part) == 1:
                     rest += part
                 else:
@@ -180,7 +186,7 @@ def device() -> torch.device:
     return torch.device("cpu")
 
 
-def autocast_pays(precision: str) -> bool:
+def resolve_bfloat16(precision: str) -> bool:
     """Whether to train in bfloat16: as told, or with "auto" where the processor multiplies it natively."""
     if precision not in PRECISIONS:
         raise ValueError(f"precision: expected {', '.join(PRECISIONS)}, not {precision!r}")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from training.engine.data.observations import Item
 from training.engine.models import small_models
-from training.engine.models.encoder import Reader
+from training.engine.models.encoder import Encoder
 from training.engine.models.quantised import quantised
 
 SETTINGS = "palate"
@@ -42,8 +42,8 @@ class Settings:
 class PreferenceModel:
     """A trained preference model: rewards on the real line, quality in (0, 1). Members are heads or whole models."""
 
-    def __init__(self, readers: Sequence[Reader], settings: Settings) -> None:
-        self.readers, self.settings = list(readers), settings
+    def __init__(self, encoders: Sequence[Encoder], settings: Settings) -> None:
+        self.encoders, self.settings = list(encoders), settings
 
     @classmethod
     def load(cls, path: str | Path, precision: str = "float32") -> "PreferenceModel":
@@ -58,11 +58,11 @@ class PreferenceModel:
             raise ValueError(f"{path} is not a preference model: expected a folder that train_preference saved")
         settings = Settings(**found)
         tokenizer = AutoTokenizer.from_pretrained(path)
-        readers = []
+        encoders = []
         for folder in [Path(path), *(Path(path) / f"copy-{n}" for n in range(2, settings.copies + 1))]:
             model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
-            readers.append(Reader(quantised(model, precision), tokenizer, settings.max_length))
-        return cls(readers, settings)
+            encoders.append(Encoder(quantised(model, precision), tokenizer, settings.max_length))
+        return cls(encoders, settings)
 
     @property
     def temperature(self) -> float:
@@ -74,16 +74,16 @@ class PreferenceModel:
 
     @property
     def tokenizer(self) -> Any:
-        return self.readers[0].tokenizer
+        return self.encoders[0].tokenizer
 
     @property
     def causal(self) -> bool:
-        return self.readers[0].causal
+        return self.encoders[0].causal
 
     def outputs(self, items: Sequence[Item]) -> Tensor:
         """All outputs (N, M, H): M members, H outputs of each. With gradient when grad is enabled."""
         shape = (len(items), self.settings.heads, len(self.settings.outputs))
-        return torch.cat([reader.outputs(items).view(shape) for reader in self.readers], dim=1)
+        return torch.cat([encoder.outputs(items).view(shape) for encoder in self.encoders], dim=1)
 
     def rewards(self, items: Sequence[Item]) -> Tensor:
         """Rewards (N,): the mean over members of the weighted outputs."""
@@ -96,16 +96,16 @@ class PreferenceModel:
     @torch.no_grad()
     def score_members(self, items: Sequence[Item], batch: int = 256) -> list[list[float]]:
         """One row an item, one reward for each member of the ensemble."""
-        for reader in self.readers:
-            reader.model.eval()
+        for encoder in self.encoders:
+            encoder.model.eval()
         # In one order always: in int8 a batch has one scale, so that the rounding depends on what is read together.
         distinct = sorted(set(items), key=lambda item: (item[0], len(item[1]), item[1]))
         found: dict[Item, list[float]] = {}
         for start in range(0, len(distinct), batch):
             part = distinct[start : start + batch]
             found.update(zip(part, self._members(part).tolist(), strict=True))
-        for reader in self.readers:
-            reader.forget()
+        for encoder in self.encoders:
+            encoder.forget()
         return [found[item] for item in items]
 
     @torch.no_grad()
@@ -133,9 +133,9 @@ class PreferenceModel:
 
     def save(self, output: Path) -> None:
         """A folder that `AutoModelForSequenceClassification.from_pretrained` opens; further copies lie below it."""
-        for number, reader in enumerate(self.readers, start=1):
-            setattr(reader.model.config, SETTINGS, asdict(self.settings))
-            reader.model.save_pretrained(output if number == 1 else output / f"copy-{number}")
+        for number, encoder in enumerate(self.encoders, start=1):
+            setattr(encoder.model.config, SETTINGS, asdict(self.settings))
+            encoder.model.save_pretrained(output if number == 1 else output / f"copy-{number}")
         self.tokenizer.save_pretrained(output)
 
     def _members(self, items: Sequence[Item]) -> Tensor:

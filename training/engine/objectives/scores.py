@@ -13,7 +13,7 @@ from training.engine.data.observations import Group, Item, Score
 from training.engine.objectives.losses import ordinal, squared_error
 
 LIKELIHOODS = ("squared", "ordinal", "none")
-MOST_LEVELS = 11
+MAX_LEVELS = 11
 # A rater's own mean and spread count in full once they have given many more scores than this.
 SHRINKAGE = 5
 # The spread of raters' strictness before their scores are seen, in standard deviations of the criterion.
@@ -141,9 +141,9 @@ def _values(scores: Sequence[Score]) -> dict[str, list[float]]:
 def _levels(values: Sequence[float]) -> np.ndarray:
     """The edges between levels: between all distinct values, or MOST_LEVELS parts of like size of a finer scale."""
     distinct = np.unique(values)
-    if len(distinct) <= MOST_LEVELS:
+    if len(distinct) <= MAX_LEVELS:
         return (distinct[:-1] + distinct[1:]) / 2
-    return np.unique(np.quantile(values, np.arange(1, MOST_LEVELS) / MOST_LEVELS))
+    return np.unique(np.quantile(values, np.arange(1, MAX_LEVELS) / MAX_LEVELS))
 
 
 def _even_cuts(levels: int) -> Tensor:

@@ -21,9 +21,9 @@ from training.engine.objectives.losses import (
 
 TIES = ("davidson", "half")
 # Ties of up to this many responses in one whole ranking.
-MOST_TIED = 10
+MAX_TIED = 10
 # Before the votes are seen: raters are right in 0.9 of their votes, with a spread of 1 in log odds.
-USUAL, SPREAD = math.log(0.9 / 0.1), 1.0
+MEAN_LOG_ODDS, SPREAD = math.log(0.9 / 0.1), 1.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class VoteOptions:
     """How votes are read.
 
     ties: Davidson's model, Rao and Kupper's, or half a win for each side. reliability: learn how often each rater
-    is right. position: learn how much the response shown first is favoured. smoothing: labels drawn towards one
+    is right. position: learn how much the response shown first is favoured. label_smoothing: labels drawn towards one
     half. margin: how much further apart each step of strength puts two rewards (Touvron et al. 2023, eq. 2).
     by_prompt: each prompt counts the same, however many votes it has. whole_rankings: three or more responses that
     were ranked together are one observation (Firth, Kosmidis & Turner 2019) instead of pairs. majority: only the
@@ -41,7 +41,7 @@ class VoteOptions:
     ties: str = "davidson"
     reliability: bool = False
     position: bool = False
-    smoothing: float = 0.0
+    label_smoothing: float = 0.0
     margin: float = 0.0
     by_prompt: bool = False
     whole_rankings: bool = False
@@ -58,7 +58,7 @@ class Votes:
     a: Tensor
     b: Tensor
     outcome: Tensor
-    first: Tensor
+    shown_first: Tensor
     rater: Tensor
     strength: Tensor
     weight: Tensor
@@ -80,14 +80,14 @@ class VoteModel(torch.nn.Module):
         self.options = options
         self.number = {rater: n for n, rater in enumerate(raters, start=1)}
         self.tie = torch.nn.Parameter(torch.tensor(-1.0))
-        self.first = torch.nn.Parameter(torch.zeros(()))
-        self.usual = torch.nn.Parameter(torch.tensor(USUAL))
+        self.position_bias = torch.nn.Parameter(torch.zeros(()))
+        self.mean_reliability = torch.nn.Parameter(torch.tensor(MEAN_LOG_ODDS))
         self.rater = torch.nn.Parameter(torch.zeros(len(raters) + 1))
-        self.ties = torch.nn.Parameter(torch.full((MOST_TIED - 1,), -1.0))
+        self.ties = torch.nn.Parameter(torch.full((MAX_TIED - 1,), -1.0))
 
     def reliability(self) -> dict[str, float]:
         """Each rater's probability to say what a reliable one would, shrunk towards the usual one."""
-        alpha = torch.sigmoid(self.usual + self.rater).tolist()
+        alpha = torch.sigmoid(self.mean_reliability + self.rater).tolist()
         return {rater: alpha[n] for rater, n in self.number.items()}
 
     def trust(self) -> dict[str, float]:
@@ -99,7 +99,7 @@ class VoteModel(torch.nn.Module):
         """Summed negative log-likelihood of the votes, given the rewards (N,) of the items."""
         loss = self._pairs(rewards[votes.a] - rewards[votes.b], votes)
         for places, ranks, weights in votes.rankings:
-            largest = min(ranks.shape[1], MOST_TIED)
+            largest = min(ranks.shape[1], MAX_TIED)
             loss = loss + (weights * davidson_luce(rewards[places], ranks, self.ties[: largest - 1])).sum()
         return loss
 
@@ -118,7 +118,7 @@ class VoteModel(torch.nn.Module):
             a=torch.tensor(a, dtype=torch.long),
             b=torch.tensor(b, dtype=torch.long),
             outcome=torch.tensor(outcome, dtype=torch.float32),
-            first=torch.tensor(first, dtype=torch.float32),
+            shown_first=torch.tensor(first, dtype=torch.float32),
             rater=torch.tensor(rater, dtype=torch.long),
             strength=torch.tensor(strength, dtype=torch.float32),
             weight=torch.tensor(weight, dtype=torch.float32),
@@ -133,30 +133,30 @@ class VoteModel(torch.nn.Module):
 
     def prior(self) -> Tensor:
         """Negative log of normal priors, up to a constant: of raters, the usual rater, and the first place."""
-        spread = (self.rater**2).sum() + (self.usual - USUAL) ** 2
-        return spread / (2 * SPREAD**2) + self.first**2 / 2
+        spread = (self.rater**2).sum() + (self.mean_reliability - MEAN_LOG_ODDS) ** 2
+        return spread / (2 * SPREAD**2) + self.position_bias**2 / 2
 
     def _pairs(self, d: Tensor, votes: Votes) -> Tensor:
         """The summed negative log-likelihood of votes with these differences (V,)."""
         if self.options.position:
-            d = d + self.first * votes.first
-        log_a, log_b, log_tie = self._said(d - self.options.margin * votes.strength, votes)
-        target = smoothed(votes.outcome, self.options.smoothing)
-        said = target * log_a + (1 - target) * log_b
+            d = d + self.position_bias * votes.shown_first
+        log_a, log_b, log_tie = self._rater_log_probs(d - self.options.margin * votes.strength, votes)
+        target = smoothed(votes.outcome, self.options.label_smoothing)
+        observations = target * log_a + (1 - target) * log_b
         if self.options.ties != "half":
-            said = torch.where(votes.outcome == 0.5, log_tie, said)
-        return -(votes.weight * said).sum()
+            observations = torch.where(votes.outcome == 0.5, log_tie, observations)
+        return -(votes.weight * observations).sum()
 
     def _reliable(self, d: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         nothing = torch.tensor(-math.inf) if self.options.ties == "half" else self.tie
         return davidson_log_probs(d, nothing)
 
-    def _said(self, d: Tensor, votes: Votes) -> tuple[Tensor, Tensor, Tensor]:
-        said = self._reliable(d)
+    def _rater_log_probs(self, d: Tensor, votes: Votes) -> tuple[Tensor, Tensor, Tensor]:
+        observations = self._reliable(d)
         if not self.options.reliability:
-            return said
-        alpha = torch.sigmoid(self.usual + self.rater[votes.rater])
-        return crowd_log_probs(said, alpha)
+            return observations
+        alpha = torch.sigmoid(self.mean_reliability + self.rater[votes.rater])
+        return crowd_log_probs(observations, alpha)
 
     def _rows(self, pair: Pair) -> list[tuple[float, float, int, float, float]]:
         """(outcome, first, rater, strength, weight) of each vote on a pair."""
@@ -194,7 +194,7 @@ def _stacked(rankings: Sequence[Ranking], place: Mapping[Item, int]) -> list[tup
     return stacks
 
 
-def trusted(pair: Pair, trust: Mapping[str, float]) -> Pair:
+def reweighted(pair: Pair, trust: Mapping[str, float]) -> Pair:
     """The pair with each vote weighed and counted by how far its rater is trusted, 1 where that is not said."""
 
     def heard(vote: Vote) -> Vote:

@@ -12,11 +12,11 @@ from typing import Any
 from core.records import Record
 from training.engine.data.observations import Group, Item, Score
 from training.engine.models.reward import OVERALL, PreferenceModel, Settings
-from training.engine.preference.training import PreferenceConfig, calibrate, checked, fitted
+from training.engine.preference.training import PreferenceConfig, calibrate, checked, fit_model
 from training.engine.runtime.progress import Reporter, SilentReporter, advance
 
 KINDS = ("linear", "cnn", "rnn")
-AT_ONCE = 256
+BATCH_SIZE = 256
 
 
 def distil(
@@ -47,9 +47,9 @@ def distil(
         raise ValueError(f"the teacher gives all {len(rewards)} texts the same reward, so there is nothing to learn")
     groups = _groups(train, rewards[: len(train)]), _groups(validation, rewards[len(train) :])
     settings = Settings(max_length=config.max_length, outputs=[OVERALL], weights=[1.0])
-    found = fitted(*groups, "", settings, config, reporter)
+    found = fit_model(*groups, "", settings, config, reporter)
     student, (state,) = found.model, found.states
-    calibrate(student, pairs, found.foretold)
+    calibrate(student, pairs, found.out_of_fold)
     student.save(output)
     reporter.log(f"temperature {settings.temperature:.2f}, validation loss {state.best:.4f}")
     return {
@@ -67,8 +67,8 @@ def distil(
 def _scored(teacher: PreferenceModel, items: Sequence[Item], reporter: Reporter) -> list[float]:
     reporter.log(f"the teacher scores {len(items)} texts")
     rewards: list[float] = []
-    for start in range(0, len(items), AT_ONCE):
-        rewards += teacher.score(items[start : start + AT_ONCE])
+    for start in range(0, len(items), BATCH_SIZE):
+        rewards += teacher.score(items[start : start + BATCH_SIZE])
         advance(reporter, len(rewards), len(items))
     return rewards
 

@@ -58,7 +58,7 @@ class Command(PalateCommand):
             help="language of its texts and of the template's words (default: en)",
         )
         demo.add_argument("--demo-prompts", type=int, default=60, help="prompts to make (default: 60)")
-        demo.add_argument("--demo-steps", type=int, default=200, help="optimiser steps of the model (default: 200)")
+        demo.add_argument("--demo-max-steps", type=int, default=200, help="optimiser steps of the model (default: 200)")
 
     def perform(self, **options: Any) -> Mapping[str, Any]:
         demo = _demo(options) if options["demo"] else None
@@ -76,7 +76,7 @@ def _demo(options: Mapping[str, Any]) -> dict[str, Any]:
     if options["template"] not in CASES:
         told = options["template"] or "nothing"
         raise PalateError(f"the template {told} has no demo; these have one: {', '.join(CASES)}")
-    names = ("language", "prompts", "steps")
+    names = ("language", "prompts", "max_steps")
     demo = {"template": options["template"], **{name: options[f"demo_{name}"] for name in names}}
     try:
         make_demo.asked(parse(make_demo.Options, demo))

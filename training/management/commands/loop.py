@@ -61,15 +61,15 @@ class Command(BaseCommand):
 
 def turned(study: Study, *, rounds: int, pretrain_steps: int, rl_steps: int, seed: int) -> dict[str, Any]:
     """The figures of the last turn; those of the ones before in "earlier"."""
-    policy = run_job(RunKind.PRETRAIN, study, {"steps": pretrain_steps, "seed": seed}).result["model"]
-    run_job(RunKind.GENERATE, study, {"model": policy, "per_prompt": 4, "seed": seed})
+    policy = run_job(RunKind.PRETRAIN, study, {"max_steps": pretrain_steps, "seed": seed}).result["model"]
+    run_job(RunKind.GENERATE, study, {"model": policy, "num_generations": 4, "seed": seed})
     judge_all(study, seed)
     turns = []
     for number in range(rounds):
         if number:
             # What the preference model knows is of the policy before; people judge some of what this one writes.
             for split, limit in JUDGED_AGAIN.items():
-                again = {"model": policy, "per_prompt": 2, "split": split, "limit": limit, "seed": seed + number}
+                again = {"model": policy, "num_generations": 2, "split": split, "limit": limit, "seed": seed + number}
                 run_job(RunKind.GENERATE, study, again)
             judge_all(study, seed + number)
         policy, figures = turn(study, policy, rl_steps=rl_steps, seed=seed + number)
@@ -80,7 +80,7 @@ def turned(study: Study, *, rounds: int, pretrain_steps: int, rl_steps: int, see
 def turn(study: Study, policy: str, *, rl_steps: int, seed: int) -> tuple[str, dict[str, Any]]:
     """One turn of the loop from a policy whose responses are judged: the next policy, and the turn's figures."""
     preference = run_job(RunKind.TRAIN_PREFERENCE, study, {"base_model": policy, "seed": seed}).result
-    values = {"policy": policy, "reward": preference["model"], "steps": rl_steps, "seed": seed}
+    values = {"policy": policy, "reward": preference["model"], "max_steps": rl_steps, "seed": seed}
     tuned = run_job(RunKind.RL_FINETUNE, study, values).result
     number = run_job(RunKind.NEXT_ROUND, study, {"policy": tuned["model"], "seed": seed}).result["round"]
     # Other raters than those whose judgements the preference model learned from.

@@ -26,15 +26,15 @@ def no_calls():
     calls.clear()
 
 
-SLOW = dataclasses.replace(CONFIG, steps=9, look_every=2, best_of=1, learning_rate=1e-4)
+SLOW = dataclasses.replace(CONFIG, max_steps=9, eval_steps=2, best_of=1, learning_rate=1e-4)
 REWARD = RewardConfig(function=f"{__name__}.growing_to_nan")
 
 
 def test_the_last_good_checkpoint_is_saved_and_the_step_is_named(tune, tmp_path):
     reporter = Remembering()
     metrics = tune(config=SLOW, reward=REWARD, reporter=reporter)
-    assert metrics["steps"] == metrics["kept_step"] == 4
-    assert metrics["stop"]["reason"] == "non_finite"
+    assert metrics["steps"] == metrics["best_step"] == 4
+    assert metrics["stop_reason"]["reason"] == "non_finite"
     assert "training diverged after step 4" in metrics["stopped"]
     assert "gave nan to text 1" in metrics["stopped"]
     assert any("training diverged after step 4" in line for line in reporter.lines)
@@ -74,4 +74,4 @@ def test_weights_that_are_not_finite_are_neither_tuned_nor_saved(policy_folder, 
 
 def test_a_single_reward_is_not_whitened():
     with pytest.raises(ValueError, match="whiten_rewards needs at least 2 samples a step"):
-        PolicyConfig(algorithm="reinforce", prompts_per_step=1, samples_per_prompt=1, whiten_rewards=True)
+        PolicyConfig(algorithm="reinforce", prompts_per_step=1, num_generations=1, whiten_rewards=True)

@@ -115,11 +115,13 @@ def test_a_round_that_nobody_scored_leaves_the_preference_model_out(play):
 
 def test_what_the_tuning_tells(play):
     result = {
-        "stopped": "KL 9.10 is above the budget of 9 nats", "steps": 30, "kept_step": 20,
+        "stopped": "KL 9.10 exceeds the limit of 9 nats", "steps": 30, "best_step": 20,
         "before": {"self_bleu": 0.7, "kl": 0.0}, "after": {"self_bleu": 0.95, "kl": 8.2},
     }  # fmt: skip
-    said = told(play(won=4, result=result, config={"kl_budget": 9.0}))
-    assert "stopped at step 30, and step 20 was kept: KL 9.10 is above the budget of 9 nats." in said
+    said = told(play(won=4, result=result, config={"max_kl": 9.0}))
+    assert (
+        "stopped at step 30, and the checkpoint of step 20 was restored: KL 9.10 exceeds the limit of 9 nats." in said
+    )
     assert "It used 8.2 of the 9 nats" in said
     assert "self-BLEU 0.95, before 0.70" in said
     assert "most of its texts" not in said
