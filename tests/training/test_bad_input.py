@@ -99,7 +99,7 @@ def test_options_out_of_range(policy, flag, value, words):
         ({"terms": "length", "sampler": "vllm"}, "--lora-r must be at least 1 with --sampler vllm"),
         (
             {"terms": "length", "num_mini_batches": 17},
-            r"--num_mini_batches must be at most --prompts-per-step (16), not 17",
+            r"--num-mini-batches must be at most --prompts-per-step (16), not 17",
         ),
         ({"terms": "length", "algorithm": "grpo", "kl_estimator": "k1"}, "no gradient in grpo's loss"),
         (

@@ -98,11 +98,11 @@ def check(study: Study | None, options: Options) -> None:
     if options.corpus:
         check_corpus(study, options.corpus)
     elif not _responses(study, Split.TRAIN).exists():
-        said = _("study %(study)s has no responses to prompts of its train split; give texts by --corpus")
-        raise PalateError(said % {"study": study.slug})
+        message = _("study %(study)s has no responses to prompts of its train split; give texts by --corpus")
+        raise PalateError(message % {"study": study.slug})
     if not Judgement.objects.counted().of_study(study).in_split(Split.VALIDATION).exists():
-        said = _("study %(study)s has no judgements in its validation split, on which the student is calibrated")
-        raise PalateError(said % {"study": study.slug})
+        message = _("study %(study)s has no judgements in its validation split, on which the student is calibrated")
+        raise PalateError(message % {"study": study.slug})
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
@@ -138,13 +138,13 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         )
         student = PreferenceModel.load(folder)
         tested = list(records_of(Judgement.objects.counted().of_study(study).in_split(Split.TEST)))
-        beside = compare(student, teacher, tested, held_out, clusters, seed=options.seed)
-        beside["speed"] = speeds(student, teacher, [*held_out, *train])
+        comparison = compare(student, teacher, tested, held_out, clusters, seed=options.seed)
+        comparison["speed"] = speeds(student, teacher, [*held_out, *train])
         trained = Trained(study, snapshot, "", folder, config, learned_from_votes=False)
         metrics["evaluation"], report = report_on(trained, reporter, curve=0, explain=options.explain)
         if report:
-            report["teacher"] = beside
-        metrics |= {"teacher": beside, "snapshot": snapshot.sha256, "revision": revision()}
+            report["teacher"] = comparison
+        metrics |= {"teacher": comparison, "snapshot": snapshot.sha256, "revision": revision()}
         card = cards.student_card(options.name or output.name, study, snapshot, parent.name, options.kind, metrics)
         facts = cards.preference_facts(study, snapshot, "", metrics)
         card_files.write(folder, options.name or output.name, card, facts)
@@ -161,7 +161,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         report=report,
         card=card,
     )
-    reporter.log(cards.beside("teacher", beside))
+    reporter.log(cards.format_comparison("teacher", comparison))
     return {"model": str(output), "model_version": version.pk, **metrics}
 
 

@@ -87,14 +87,14 @@ class Options:
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     if not chosen_prompts(study, options.split, options.limit):
-        said = _("study %(study)s has no prompts in the split %(split)s; import some first")
-        raise PalateError(said % {"study": study.slug, "split": options.split})
+        message = _("study %(study)s has no prompts in the split %(split)s; import some first")
+        raise PalateError(message % {"study": study.slug, "split": options.split})
     size = options.rank_size or study.rank_size
     if size < 3:
         raise PalateError(_("--rank-size %(size)d: a ranking has 3 responses or more") % {"size": size})
     if study.method == Method.RANK and options.num_generations < size:
-        said = _("--num-generations %(given)d: a ranking of %(size)d needs %(size)d responses or more")
-        raise PalateError(said % {"given": options.num_generations, "size": size})
+        message = _("--num-generations %(given)d: a ranking of %(size)d needs %(size)d responses or more")
+        raise PalateError(message % {"given": options.num_generations, "size": size})
     model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
 
 
@@ -102,12 +102,12 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     study = study_of(run)
     prompts = chosen_prompts(study, options.split, options.limit)
     path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
-    written, truncated = write(
+    texts, truncated = write(
         prompts, path, per_prompt=options.num_generations, options=_decoding(options), run=run, reporter=reporter
     )
     with transaction.atomic():
         version = model_versions.register(study=study, kind=ModelKind.POLICY, path=path)
-        responses = save(run, version, prompts, written, _decoding(options))
+        responses = save(run, version, prompts, texts, _decoding(options))
         tasks = create_tasks(
             study=study, response_sets=response_sets(study.method, responses, options.rank_size or study.rank_size)
         )
@@ -132,11 +132,11 @@ def write(
     from training.engine.generation.sampling import generate, load_policy
 
     policy = load_policy(path)
-    asked = [engine_prompt(prompt) for prompt in prompts]
-    completions = generate(policy, asked, per_prompt=per_prompt, reporter=reporter, **options)
-    truncated = sum(text in policy.truncated for text in asked)
-    if said := truncation(truncated, len(asked), policy.room(options["max_completion_length"]), "prompts"):
-        reporter.log(said)
+    texts = [engine_prompt(prompt) for prompt in prompts]
+    completions = generate(policy, texts, per_prompt=per_prompt, reporter=reporter, **options)
+    truncated = sum(text in policy.truncated for text in texts)
+    if message := truncation(truncated, len(texts), policy.room(options["max_completion_length"]), "prompts"):
+        reporter.log(message)
     return [list(dict.fromkeys(c.text.replace("\0", "").strip() for c in row)) for row in completions], truncated
 
 
@@ -144,7 +144,7 @@ def save(
     run: Run,
     version: ModelVersion,
     prompts: Sequence[Prompt],
-    written: Sequence[Sequence[str]],
+    texts_by_prompt: Sequence[Sequence[str]],
     decoding: Mapping[str, Any],
     *,
     best_of: int = 1,
@@ -164,7 +164,7 @@ def save(
             )
             for number, text in enumerate(texts)
         ]
-        for prompt, texts in zip(prompts, written, strict=True)
+        for prompt, texts in zip(prompts, texts_by_prompt, strict=True)
     ]
     Response.objects.bulk_create([row for of_prompt in rows for row in of_prompt], batch_size=1000)
     return rows

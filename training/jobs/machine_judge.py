@@ -57,13 +57,13 @@ def check(study: Study | None, options: Options) -> None:
     if bool(options.model) == bool(options.endpoint_model):
         raise PalateError(gettext("give either --model or --endpoint-model, not both and not neither"))
     if options.endpoint_model and not settings.JUDGE_URL:
-        said = gettext("--endpoint-model needs the setting JUDGE_URL: the address of an OpenAI-compatible server")
-        raise PalateError(said)
+        message = gettext("--endpoint-model needs the setting JUDGE_URL: the address of an OpenAI-compatible server")
+        raise PalateError(message)
     if options.model:
         model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
     if not Task.objects.filter(study=study).annotate(size=Count("places")).filter(size=2).exists():
-        said = gettext("study %(study)s has no tasks of two responses")
-        raise PalateError(said % {"study": study.slug})
+        message = gettext("study %(study)s has no tasks of two responses")
+        raise PalateError(message % {"study": study.slug})
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
@@ -79,8 +79,8 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         if reporter.cancelled():
             raise Cancelled
         a, b = (place.response for place in task.places.all())
-        asked = [question(study.instructions, task.prompt.text, x.text, y.text) for x, y in ((a, b), (b, a))]
-        forward, backward = judge(asked)
+        questions = [question(study.instructions, task.prompt.text, x.text, y.text) for x, y in ((a, b), (b, a))]
+        forward, backward = judge(questions)
         store_verdicts(rater=rater, task=task, shown=[a.pk, b.pk], forward=forward, backward=backward)
         reporter.progress(done, len(tasks))
     truncated = len(policy.truncated) if policy else 0
@@ -124,8 +124,8 @@ def ask(model: str, text: str) -> float:
     except (urllib.error.URLError, TimeoutError, OSError) as error:
         raise PalateError(f"JUDGE_URL {address}: {error}") from None
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        said = gettext("JUDGE_URL %(address)s: the answer is no chat completion")
-        raise PalateError(said % {"address": address}) from None
+        message = gettext("JUDGE_URL %(address)s: the answer is no chat completion")
+        raise PalateError(message % {"address": address}) from None
 
 
 def _chance(choice: Mapping[str, Any]) -> float:
@@ -137,8 +137,8 @@ def _chance(choice: Mapping[str, Any]) -> float:
             weight[letter] += math.exp(float(token["logprob"]))
     if total := sum(weight.values()):
         return weight["A"] / total
-    said = (choice["message"]["content"] or "").strip().upper()[:1]
-    return {"A": 1.0, "B": 0.0}.get(said, 0.5)
+    letter_answer = (choice["message"]["content"] or "").strip().upper()[:1]
+    return {"A": 1.0, "B": 0.0}.get(letter_answer, 0.5)
 
 
 JOB = Job(

@@ -54,8 +54,8 @@ def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     asked(options)
     if study.prompts.exclude(external_id__startswith="demo-").exists():
-        said = gettext("study %(study)s has prompts of its own; a demo is for a study without any")
-        raise PalateError(said % {"study": study.slug})
+        message = gettext("study %(study)s has prompts of its own; a demo is for a study without any")
+        raise PalateError(message % {"study": study.slug})
 
 
 def asked(options: Options) -> list[Asked]:

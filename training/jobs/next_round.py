@@ -103,11 +103,11 @@ def check(study: Study | None, options: Options) -> None:
     if options.best_of and not options.temperature:
         raise PalateError(gettext("--best-of needs a --temperature above 0: greedy decoding gives one response"))
     if options.best_of and _chooser(study, path) is None:
-        said = gettext("--best-of: nothing is known of a preference model that %(policy)s was tuned on")
-        raise PalateError(said % {"policy": options.policy})
+        message = gettext("--best-of: nothing is known of a preference model that %(policy)s was tuned on")
+        raise PalateError(message % {"policy": options.policy})
     if not chosen_prompts(study, options.split, options.limit):
-        said = gettext("--split %(split)s: study %(study)s has no prompts in this split")
-        raise PalateError(said % {"split": options.split, "study": study.slug})
+        message = gettext("--split %(split)s: study %(study)s has no prompts in this split")
+        raise PalateError(message % {"split": options.split, "study": study.slug})
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
@@ -134,22 +134,22 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     chooser = _chooser(study, paths[0])
     model = _loaded(chooser) if chooser and (options.best_of or Path(chooser.path).is_dir()) else None
     if options.best_of:
-        drawn = written(paths[1], options.best_of * options.pairs_per_prompt)
-        others[options.best_of] = _best(model, prompts, drawn, options)
+        candidates = written(paths[1], options.best_of * options.pairs_per_prompt)
+        others[options.best_of] = _best(model, prompts, candidates, options)
     with transaction.atomic():
         versions = [model_versions.register(study=study, kind=ModelKind.POLICY, path=path) for path in paths]
         tuned = save(run, versions[0], prompts, mine, decoding)
         responses = [*tuned]
         rounds = []
         for best_of, texts in others.items():
-            turn = _open_round(study, *versions, best_of=best_of, by=run.created_by)
+            round_ = _open_round(study, *versions, best_of=best_of, by=run.created_by)
             theirs = save(run, versions[1], prompts, texts, decoding, best_of=best_of)
-            rounds.append((turn, _make_tasks(study, turn, tuned, theirs)))
+            rounds.append((round_, _make_tasks(study, round_, tuned, theirs)))
             responses += theirs
         if chooser and model:  # a round's page says whether it orders these texts as the raters do
             score(chooser, model, [response for of_prompt in responses for response in of_prompt])
-    for turn, tasks in rounds:
-        reporter.log(f"round {turn.number}: {tasks} tasks wait for the raters")
+    for round_, tasks in rounds:
+        reporter.log(f"round {round_.number}: {tasks} tasks wait for the raters")
     first, tasks = rounds[0]
     return {
         "round": first.number,
@@ -161,7 +161,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     }
 
 
-def _make_tasks(study: Study, turn: Round, mine: list[list[Response]], theirs: list[list[Response]]) -> int:
+def _make_tasks(study: Study, round_: Round, mine: list[list[Response]], theirs: list[list[Response]]) -> int:
     # The same words from both policies would be a task without a question.
     sets = [
         [a, b]
@@ -169,7 +169,7 @@ def _make_tasks(study: Study, turn: Round, mine: list[list[Response]], theirs: l
         for a, b in zip(of_mine, of_theirs, strict=False)
         if a.text != b.text
     ]
-    return create_tasks(study=study, response_sets=sets, round=turn, priority=ROUND_PRIORITY)
+    return create_tasks(study=study, response_sets=sets, round=round_, priority=ROUND_PRIORITY)
 
 
 def _loaded(chooser: ModelVersion) -> "PreferenceModel":
@@ -200,12 +200,12 @@ def _chooser(study: Study, path: str) -> ModelVersion | None:
 def _open_round(study: Study, policy: ModelVersion, against: ModelVersion, *, best_of: int, by: User | None) -> Round:
     Study.objects.select_for_update().get(pk=study.pk)  # two rounds at once must not take one number
     last = study.rounds.aggregate(last=Max("number"))["last"] or 0
-    turn = Round.objects.create(
+    round_ = Round.objects.create(
         study=study, number=last + 1, policy=policy, against=against, best_of=best_of, preference=policy.reward
     )
-    record(study=study, user=by, action=Action.PROMOTED, subject=str(turn), policy=policy.pk, against=against.pk)
-    announce(study_id=study.pk, event=Event.ROUND, round=turn.number, policy=policy.pk, against=against.pk)
-    return turn
+    record(study=study, user=by, action=Action.PROMOTED, subject=str(round_), policy=policy.pk, against=against.pk)
+    announce(study_id=study.pk, event=Event.ROUND, round=round_.number, policy=policy.pk, against=against.pk)
+    return round_
 
 
 def _pair(study: Study, options: Options) -> tuple[str, str]:
@@ -215,8 +215,8 @@ def _pair(study: Study, options: Options) -> tuple[str, str]:
         return path, model_versions.locate(study, options.against, flag="--against", kind=ModelKind.POLICY)
     version = ModelVersion.objects.filter(study=study, kind=ModelKind.POLICY, path=path).first()
     if version is None or version.parent is None:
-        said = gettext("--against is needed: nothing is known of what %(policy)s was tuned from")
-        raise PalateError(said % {"policy": options.policy})
+        message = gettext("--against is needed: nothing is known of what %(policy)s was tuned from")
+        raise PalateError(message % {"policy": options.policy})
     return path, version.parent.path
 
 

@@ -98,35 +98,35 @@ def check(study: Study | None, options: Options) -> None:
         raise PalateError(_("--count and --new are both 0: nothing would be chosen"))
     prompts = candidates.prompts_of(study, options.split)
     if not options.new and not Task.objects.with_free_slot().filter(study=study, prompt__in=prompts).exists():
-        said = _(
+        message = _(
             "study %(study)s has no open tasks on its %(split)s prompts; --new N makes tasks of responses that were "
             "not compared yet"
         )
-        raise PalateError(said % {"study": study.slug, "split": options.split})
+        raise PalateError(message % {"study": study.slug, "split": options.split})
     if options.new and options.by == ChosenBy.DISAGREEMENT:
         raise PalateError(_("--new: nobody has judged these yet, so nobody disagrees; take uncertainty or information"))
     if options.by == ChosenBy.UNCERTAINTY:
         _ensemble(study, options.model)
     elif options.by != ChosenBy.RANDOM and not Judgement.objects.counted().of_study(study).exists():
-        said = _("study %(study)s has no judgements yet, which --by %(by)s asks; take random")
-        raise PalateError(said % {"study": study.slug, "by": options.by})
+        message = _("study %(study)s has no judgements yet, which --by %(by)s asks; take random")
+        raise PalateError(message % {"study": study.slug, "by": options.by})
 
 
-def _ensemble(study: Study, wanted: str) -> str:
+def _ensemble(study: Study, model: str) -> str:
     """The path of a preference model with two members or more."""
-    if not wanted:
+    if not model:
         newest = ModelVersion.objects.filter(study=study, kind=ModelKind.PREFERENCE).order_by("-pk").first()
         if newest is None:
-            said = _("--model is needed: study %(study)s has no preference model yet")
-            raise PalateError(said % {"study": study.slug})
-        wanted = str(newest.pk)
-    path = model_versions.locate(study, wanted, flag="--model", kind=ModelKind.PREFERENCE)
+            message = _("--model is needed: study %(study)s has no preference model yet")
+            raise PalateError(message % {"study": study.slug})
+        model = str(newest.pk)
+    path = model_versions.locate(study, model, flag="--model", kind=ModelKind.PREFERENCE)
     if model_versions.members(path) < 2:
-        said = _(
+        message = _(
             "--model %(model)s: one model alone cannot say how sure it is; train one with --ensemble 4, or take "
             "another rule"
         )
-        raise PalateError(said % {"model": wanted})
+        raise PalateError(message % {"model": model})
     return path
 
 
@@ -150,8 +150,8 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     new = _choose(study, pairs, pairs, options.new, options, rng, reporter)
     by_rule, at_random = [*there.by_rule, *new.by_rule], [*there.at_random, *new.at_random]
     if not by_rule + at_random:
-        said = _("study %(study)s: no task with responses that differ is open; --new N makes some")
-        raise PalateError(said % {"study": study.slug})
+        message = _("study %(study)s: no task with responses that differ is open; --new N makes some")
+        raise PalateError(message % {"study": study.slug})
     tasks = put_forward(
         study=study,
         order=[candidate.key for candidate in mixed(by_rule, at_random)],
@@ -192,11 +192,11 @@ def _choose(
     if options.by in (ChosenBy.DISAGREEMENT, ChosenBy.INFORMATION):
         rest = [candidate for candidate in rest if len(candidate.responses) > 1]
     rest = [rest[n] for n in rng.permutation(len(rest))[: options.pool]]
-    wanted = min(count - len(at_random), len(rest))
+    count_by_rule = min(count - len(at_random), len(rest))
     by_rule: list[Candidate] = []
-    if wanted and options.by != ChosenBy.RANDOM:
+    if count_by_rule and options.by != ChosenBy.RANDOM:
         rule = _RULES[options.by](study, rest, options, reporter)
-        by_rule = [rest[n] for n in selection.best(rule, [candidate.twin for candidate in rest], wanted, rng)]
+        by_rule = [rest[n] for n in selection.best(rule, [candidate.twin for candidate in rest], count_by_rule, rng)]
     return Chosen(by_rule, at_random, [candidate.key for candidate in inside])
 
 
@@ -216,27 +216,27 @@ def _uncertainty(study: Study, rest: Sequence[Candidate], options: Options, repo
         probability = expit(np.array([a - b for a, b in pairs]) / model.temperature)
         scores[n] = model_information(probability).mean()
     if not scores.max(initial=0.0) > 1e-12:
-        said = _(
+        message = _(
             "the members of the model agree in everything, so none of them is in doubt; linear models differ only "
             "when they are trained with --ensemble-of heads"
         )
-        raise PalateError(said)
+        raise PalateError(message)
     return Scores(scores, [candidate.prompt for candidate in rest])
 
 
 def _rewards(model: Any, rest: Sequence[Candidate], reporter: Reporter) -> dict[int, np.ndarray]:
     """The members' rewards (M,) of each response that the candidates mention."""
     prompts = {prompt.pk: engine_prompt(prompt) for prompt in Prompt.objects.filter(pk__in={c.prompt for c in rest})}
-    wanted = sorted({pk for candidate in rest for pk in candidate.responses})
-    found: dict[int, np.ndarray] = {}
-    for start in range(0, len(wanted), CHUNK):
+    responses = sorted({pk for candidate in rest for pk in candidate.responses})
+    rewards: dict[int, np.ndarray] = {}
+    for start in range(0, len(responses), CHUNK):
         if reporter.cancelled():
             raise Cancelled
-        part = Response.objects.filter(pk__in=wanted[start : start + CHUNK]).values_list("pk", "prompt", "text")
+        part = Response.objects.filter(pk__in=responses[start : start + CHUNK]).values_list("pk", "prompt", "text")
         rows = model.score_members([(prompts[prompt], text) for _, prompt, text in part])
-        found.update((pk, np.array(row)) for (pk, *_), row in zip(part, rows, strict=True))
-        reporter.progress(min(start + CHUNK, len(wanted)), len(wanted))
-    return found
+        rewards.update((pk, np.array(row)) for (pk, *_), row in zip(part, rows, strict=True))
+        reporter.progress(min(start + CHUNK, len(responses)), len(responses))
+    return rewards
 
 
 def _disagreement(study: Study, rest: Sequence[Candidate], options: Options, reporter: Reporter) -> "selection.Rule":

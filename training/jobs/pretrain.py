@@ -148,16 +148,16 @@ def check(study: Study | None, options: Options) -> None:
     if options.base_model:
         model_versions.locate(study, options.base_model, flag="--base-model", kind=ModelKind.POLICY)
     if options.objective != "mle" and not options.reward:
-        said = _("--reward is needed: objective %(objective)s learns from a preference model's scores")
-        raise PalateError(said % {"objective": options.objective})
+        message = _("--reward is needed: objective %(objective)s learns from a preference model's scores")
+        raise PalateError(message % {"objective": options.objective})
     if options.policy_kind == "vae" and options.objective != "mle":
-        said = _("--objective must be mle with --policy-kind vae, not %(objective)s")
-        raise PalateError(said % {"objective": options.objective})
+        message = _("--objective must be mle with --policy-kind vae, not %(objective)s")
+        raise PalateError(message % {"objective": options.objective})
     if options.reward:
         model_versions.locate(study, options.reward, flag="--reward", kind=ModelKind.PREFERENCE)
     if 0 < options.vocab_size < SMALLEST_VOCABULARY:
-        said = _("--vocab-size must be 0 or at least %(least)d, not %(given)d")
-        raise PalateError(said % {"least": SMALLEST_VOCABULARY, "given": options.vocab_size})
+        message = _("--vocab-size must be 0 or at least %(least)d, not %(given)d")
+        raise PalateError(message % {"least": SMALLEST_VOCABULARY, "given": options.vocab_size})
     check_corpus(study, options.corpus)
 
 

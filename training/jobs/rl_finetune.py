@@ -370,21 +370,21 @@ def check(study: Study | None, options: Options) -> None:
     if options.algorithm in DIRECT:
         snapshots.check_trainable(study)
     elif not (options.reward or options.more_rewards or options.terms or options.reward_function):
-        said = gettext("--reward is needed: %(algorithm)s learns from a preference model or other rewards")
-        raise PalateError(said % {"algorithm": options.algorithm})
+        message = gettext("--reward is needed: %(algorithm)s learns from a preference model or other rewards")
+        raise PalateError(message % {"algorithm": options.algorithm})
     if options.algorithm in ("rloo", "grpo", "expert-iteration") and options.num_generations < 2:
-        said = gettext(
+        message = gettext(
             "--num-generations must be at least 2 for %(algorithm)s, which compares a prompt's samples, not "
             "%(given)d; reinforce and ppo work with one"
         )
-        raise PalateError(said % {"algorithm": options.algorithm, "given": options.num_generations})
+        raise PalateError(message % {"algorithm": options.algorithm, "given": options.num_generations})
     if options.algorithm == "grpo" and options.kl_estimator == "k1":
         raise PalateError(gettext("--kl-estimator k1 has no gradient in grpo's loss; expected k2 or k3"))
     if options.algorithm in KL_IN_REWARD and options.kl_estimator in ("k2", "k3"):
-        said = gettext(
+        message = gettext(
             "--kl-estimator %(estimator)s in the reward of %(algorithm)s pushes away from the start; expected k1"
         )
-        raise PalateError(said % {"estimator": options.kl_estimator, "algorithm": options.algorithm})
+        raise PalateError(message % {"estimator": options.kl_estimator, "algorithm": options.algorithm})
     named = {name for name, _ in terms_of(options.terms)}
     if "discriminator" in named:
         check_corpus(study, options.discriminator_corpus, flag="--discriminator-corpus")
@@ -403,15 +403,15 @@ def check(study: Study | None, options: Options) -> None:
     if options.sampler == "vllm" and not options.lora_r:
         raise PalateError("--lora-r must be at least 1 with --sampler vllm, which is given an adapter each step")
     if options.algorithm in ON_POLICY and not options.temperature:
-        said = gettext(
+        message = gettext(
             "--temperature must be above 0 for %(algorithm)s, which learns from samples that differ; dpo and kto take 0"
         )
-        raise PalateError(said % {"algorithm": options.algorithm})
+        raise PalateError(message % {"algorithm": options.algorithm})
     if options.whiten_rewards and options.prompts_per_step * options.num_generations < 2:
         raise PalateError(gettext("--whiten-rewards needs at least 2 samples a step: a single reward has no variance"))
     if options.num_mini_batches > options.prompts_per_step:
-        said = gettext("--num_mini_batches must be at most --prompts-per-step (%(most)d), not %(given)d")
-        raise PalateError(said % {"most": options.prompts_per_step, "given": options.num_mini_batches})
+        message = gettext("--num-mini-batches must be at most --prompts-per-step (%(most)d), not %(given)d")
+        raise PalateError(message % {"most": options.prompts_per_step, "given": options.num_mini_batches})
     for name, wrong in unsupported(options):
         raise PalateError(f"--{name.replace('_', '-')} {wrong}")
     if options.engine == "trl" and "discriminator" in named:
@@ -485,15 +485,15 @@ def terms_of(text: str) -> list[tuple[str, float]]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, weight = part.partition("=")
         if name.strip() not in TERMS:
-            said = gettext("--terms %(part)s: expected NAME=WEIGHT with a name among %(names)s")
-            raise PalateError(said % {"part": part, "names": ", ".join(TERMS)})
+            message = gettext("--terms %(part)s: expected NAME=WEIGHT with a name among %(names)s")
+            raise PalateError(message % {"part": part, "names": ", ".join(TERMS)})
         try:
             value = float(weight or 1)
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            said = gettext("--terms %(part)s: the weight must be a finite number, not %(weight)s")
-            raise PalateError(said % {"part": part, "weight": repr(weight)})
+            message = gettext("--terms %(part)s: the weight must be a finite number, not %(weight)s")
+            raise PalateError(message % {"part": part, "weight": repr(weight)})
         terms[name.strip()] = value
     return list(terms.items())
 
@@ -567,27 +567,27 @@ def _guard_path(study: Study, options: Options) -> str:
         return ""
     path = model_versions.locate(study, options.guard, flag="--guard", kind=ModelKind.PREFERENCE)
     if path in _preference_paths(study, options):
-        said = gettext("--guard %(guard)s: the policy is tuned on this very model, so it can guard nothing")
-        raise PalateError(said % {"guard": options.guard})
+        message = gettext("--guard %(guard)s: the policy is tuned on this very model, so it can guard nothing")
+        raise PalateError(message % {"guard": options.guard})
     return path
 
 
 def _check_splits(study: Study) -> None:
     for split in (Split.TRAIN, Split.VALIDATION):
         if not study.prompts.filter(split=split).exists():
-            said = gettext("study %(study)s has no prompts in its %(split)s split; import more prompts")
-            raise PalateError(said % {"study": study.slug, "split": split.label})
+            message = gettext("study %(study)s has no prompts in its %(split)s split; import more prompts")
+            raise PalateError(message % {"study": study.slug, "split": split.label})
 
 
 def _check_references(study: Study, names: set[str]) -> None:
     wanted = sorted(names & NEEDS_REFERENCES)
     bare = study.prompts.filter(split__in=(Split.TRAIN, Split.VALIDATION), reference="").first()
     if wanted and bare:
-        said = gettext(
+        message = gettext(
             "--terms %(term)s compares with a prompt's reference, but prompt '%(prompt)s' has none; import the prompts "
             "with the field reference"
         )
-        raise PalateError(said % {"term": wanted[0], "prompt": bare.external_id})
+        raise PalateError(message % {"term": wanted[0], "prompt": bare.external_id})
 
 
 JOB = Job(

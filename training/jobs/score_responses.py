@@ -45,8 +45,8 @@ def check(study: Study | None, options: Options) -> None:
     path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.PREFERENCE)
     model_versions.check_precision(path, options.precision)
     if not _responses(study, options.split).exists():
-        said = _("study %(study)s has no responses in the split %(split)s")
-        raise PalateError(said % {"study": study.slug, "split": options.split})
+        message = _("study %(study)s has no responses in the split %(split)s")
+        raise PalateError(message % {"study": study.slug, "split": options.split})
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:

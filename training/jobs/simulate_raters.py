@@ -58,20 +58,20 @@ class Options:
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     if not Task.objects.filter(study=study).with_free_slot().exists():
-        said = _("study %(study)s has no open tasks; generate responses first")
-        raise PalateError(said % {"study": study.slug})
+        message = _("study %(study)s has no open tasks; generate responses first")
+        raise PalateError(message % {"study": study.slug})
     if options.taste:
         model_versions.locate(study, options.taste, flag="--taste", kind=ModelKind.PREFERENCE)
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
     study = study_of(run)
-    told, worth = _taste(study, options.taste)
-    reporter.log(f"hidden preference: {told}")
+    description, worth = _taste(study, options.taste)
+    reporter.log(f"hidden preference: {description}")
     crowd = {_member(study, rater.name): rater for rater in raters.crowd(options.raters, options.seed, worth)}
     criteria, rng = list(study.criteria.all()), random.Random(f"{options.seed} {run.pk}")
-    waiting, made = list(crowd), 0
-    while waiting and made < options.judgements:
+    waiting, count = list(crowd), 0
+    while waiting and count < options.judgements:
         if reporter.cancelled():
             raise Cancelled
         member = rng.choice(waiting)
@@ -79,11 +79,11 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
             waiting.remove(member)
             continue
         submit(assignment=assignment, answer=_answer(crowd[member], assignment, criteria, rng))
-        made += 1
-        reporter.progress(made, options.judgements)
-    if made < options.judgements:
-        reporter.log(f"stopped after {made} judgements: no open tasks are left for these raters")
-    return {"judgements": made, "raters": len(crowd)}
+        count += 1
+        reporter.progress(count, options.judgements)
+    if count < options.judgements:
+        reporter.log(f"stopped after {count} judgements: no open tasks are left for these raters")
+    return {"judgements": count, "raters": len(crowd)}
 
 
 def _taste(study: Study, model: str) -> tuple[str, raters.Worth]:

@@ -319,30 +319,32 @@ def check(study: Study | None, options: Options) -> None:
     tracking.check(options.report_to)
     _check_memory_options(options)
     if options.position and not Judgement.objects.counted().of_study(study).with_known_order().exists():
-        said = gettext(
+        message = gettext(
             "--position: the study has no comparison whose order shown is known; imports of chosen and rejected "
             "responses do not tell it"
         )
-        raise PalateError(said)
+        raise PalateError(message)
     if options.base_model:
         if options.kind in ("cnn", "rnn"):
-            said = gettext("--base-model: a model of kind %(kind)s starts from nothing; leave it out")
-            raise PalateError(said % {"kind": options.kind})
+            message = gettext("--base-model: a model of kind %(kind)s starts from nothing; leave it out")
+            raise PalateError(message % {"kind": options.kind})
         model_versions.locate(study, options.base_model, flag="--base-model")
     elif options.kind not in FROM_NOTHING:
-        said = gettext("--base-model is needed for --kind %(kind)s; linear, cnn and rnn need none")
-        raise PalateError(said % {"kind": options.kind})
+        message = gettext("--base-model is needed for --kind %(kind)s; linear, cnn and rnn need none")
+        raise PalateError(message % {"kind": options.kind})
 
 
 def _check_memory_options(options: Options) -> None:
     if options.engine == "trainer" and options.kind in FROM_NOTHING:
-        said = gettext("--engine trainer trains encoders and causal models; leave it out for --kind %(kind)s")
-        raise PalateError(said % {"kind": options.kind})
+        message = gettext("--engine trainer trains encoders and causal models; leave it out for --kind %(kind)s")
+        raise PalateError(message % {"kind": options.kind})
     if not options.load_in_4bit:
         return
     if not options.lora_r:
-        said = gettext("--load-in-4bit: a base of 4 bits learns nothing itself; add adapters by --lora-r, such as 16")
-        raise PalateError(said)
+        message = gettext(
+            "--load-in-4bit: a base of 4 bits learns nothing itself; add adapters by --lora-r, such as 16"
+        )
+        raise PalateError(message)
     if options.engine == "trainer" or options.kind in FROM_NOTHING:
         raise PalateError(gettext("--load-in-4bit goes with --engine palate and an encoder or a causal model"))
     if importlib.util.find_spec("bitsandbytes") is None:
@@ -381,7 +383,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         report=report,
         card=card,
     )
-    reporter.log(cards.told(metrics["evaluation"]))
+    reporter.log(cards.format_evaluation(metrics["evaluation"]))
     return {"model": str(output), "model_version": version.pk, **metrics}
 
 
@@ -452,13 +454,13 @@ def _criterion_weights(study: Study, text: str) -> dict[str, float]:
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
         if key not in known:
-            said = gettext("--criteria %(part)s: no such criterion; the study has %(known)s")
-            raise PalateError(said % {"part": part.strip(), "known": ", ".join(known) or "–"})
+            message = gettext("--criteria %(part)s: no such criterion; the study has %(known)s")
+            raise PalateError(message % {"part": part.strip(), "known": ", ".join(known) or "–"})
         try:
             weights[key] = float(value)
         except ValueError:
-            said = gettext("--criteria %(part)s: expected %(key)s=NUMBER")
-            raise PalateError(said % {"part": part.strip(), "key": key}) from None
+            message = gettext("--criteria %(part)s: expected %(key)s=NUMBER")
+            raise PalateError(message % {"part": part.strip(), "key": key}) from None
         if not 0 <= weights[key] < float("inf"):
             raise PalateError(gettext("--criteria %(part)s: a weight is 0 or more") % {"part": part.strip()})
     return dict.fromkeys(known, 0.0) | weights

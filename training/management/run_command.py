@@ -41,8 +41,8 @@ class RunCommand(PalateCommand):
         if int(os.environ.get("RANK", "0")):
             assist_run(kind=self.kind, study=study, values=values)
             return {}
-        asked: dict[str, Any] = {"kind": self.kind, "study": study, "values": values}
-        run = resumable_run(**asked) or create_run(**asked)
+        request: dict[str, Any] = {"kind": self.kind, "study": study, "values": values}
+        run = resumable_run(**request) or create_run(**request)
         try:
             run = execute_run(run=run, terminal=sys.stderr, reraise=True)
         except ValueError as error:

@@ -94,7 +94,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     if shown.study and (rounds := list(_rounds(version))):
         selection = requested_selection(request, shown.study)
         rates = win_rates(rounds, selection)
-        context["rounds"] = [(turn, rates[turn.pk]) for turn in rounds]
+        context["rounds"] = [(round_, rates[round_.pk]) for round_ in rounds]
         context |= {"selection": selection, "standings": _standings(shown.study, selection)}
     return render(request, "manage/run.html", context)
 
@@ -110,8 +110,8 @@ def run_compare(request: HttpRequest, pk: int, other: int) -> HttpResponse:
 def _standings(study: Study, judgements: JudgementSelection) -> list[Place]:
     """All policies and other authors that raters have compared with each other, the best first."""
     selection = replace(selection_of(SelectionForm(None, study=study)), judgements=judgements)
-    found = standings_of(study, selection, ballot_of(study, selection, read(study, selection)))
-    return [place for part in found.parts for place in part.places][:SHOWN_PLACES]
+    standings = standings_of(study, selection, ballot_of(study, selection, read(study, selection)))
+    return [place for part in standings.parts for place in part.places][:SHOWN_PLACES]
 
 
 def _rounds(version: ModelVersion | None) -> Iterable[Round]:

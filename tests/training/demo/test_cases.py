@@ -14,8 +14,8 @@ from django.utils import translation
 from annotate.models.judgements import Judgement
 from annotate.models.prompts import Response
 from annotate.models.studies import Study
+from annotate.rounds import rounds
 from annotate.studies.templates import BY_KEY
-from annotate.turns import turns
 from core.errors import PalateError
 from tests.annotate.studies.test_views import filled_in
 from tests.factories import TaskFactory, UserFactory
@@ -58,7 +58,7 @@ def test_a_study_in_chinese_has_its_demo_in_chinese(client, settings, tmp_path, 
     call_command("create_study", "kefu", template="service", **options, owner=UserFactory(username="ada").username)
     study = Study.objects.get()
     assert "规定" in study.instructions
-    assert all(turns(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
+    assert all(rounds(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
     assert set(Response.objects.values_list("author_model__name", flat=True)) == {"demo-policy-service-zh"}
     # A page in Chinese asks for the same; where there is no such grammar the English one is used.
     assert cases.grammar("service", "zh") == "service-zh"
@@ -79,7 +79,7 @@ def test_a_chinese_terminal_gets_its_demo_in_chinese(settings, tmp_path, monkeyp
     study = Study.objects.exclude(slug="kefu").get()
     assert study.name == "客户服务（演示）"
     assert "规定" in study.instructions
-    assert all(turns(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
+    assert all(rounds(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
     assert study.tasks.exists()
     assert set(study.memberships.values_list("user__username", flat=True)) == {"manager", "rater", "rater2"}
     assert study.runs.count() == 1

@@ -145,7 +145,7 @@ def test_the_same_command_goes_on_where_a_killed_one_was(study, settings, tmp_pa
         dying.setattr(fitting, "advance", killed_at)
         with pytest.raises(SystemExit):
             call_command("train_preference", **flags)
-    with pytest.raises(CommandError, match="does the same and was heard of a moment ago"):
+    with pytest.raises(CommandError, match="has the same options and a recent heartbeat"):
         call_command("train_preference", **flags)
     settings.RUN_LOST_AFTER_SECONDS = 0
     go_on_collecting(Study.objects.get(slug=study))

@@ -65,14 +65,14 @@ def response_spans(encoder: Encoder, item: Item) -> tuple[list[Span], slice]:
     """Where each of the response's tokens stands in the response, and where in the item's row."""
     encoder.prepare([item])
     row = encoder.batch([item])["input_ids"][0].tolist()
-    found = text_ids(encoder.tokenizer, item[1], return_offsets_mapping=True)
-    ids, spans = found["input_ids"], [tuple(span) for span in found["offset_mapping"]]
+    tokenized = text_ids(encoder.tokenizer, item[1], return_offsets_mapping=True)
+    ids, spans = tokenized["input_ids"], [tuple(span) for span in tokenized["offset_mapping"]]
     after = _tokens_after(encoder)
-    kept = min(len(ids), len(row) - after)
+    count = min(len(ids), len(row) - after)
     # A response that was too long lost its end.
-    while kept and row[len(row) - after - kept : len(row) - after] != ids[:kept]:
-        kept -= 1
-    return spans[:kept], slice(len(row) - after - kept, len(row) - after)
+    while count and row[len(row) - after - count : len(row) - after] != ids[:count]:
+        count -= 1
+    return spans[:count], slice(len(row) - after - count, len(row) - after)
 
 
 def _tokens_after(encoder: Encoder) -> int:

@@ -72,9 +72,9 @@ class PairTable:
 
     def _tau(self, where: Mask) -> Estimate:
         pairs = [self.pairs[n] for n in np.flatnonzero(where).tolist()]
-        found = taus(pairs, self.rewards)
+        values = taus(pairs, self.rewards)
         groups = list({pair.prompt_id: pair.group for pair in pairs}.values())
-        return Clusters(numbered(groups), seed=self.seed).mean(found, np.isfinite(found))
+        return Clusters(numbered(groups), seed=self.seed).mean(values, np.isfinite(values))
 
     def reliability(self) -> list[dict[str, Any]]:
         """The reliability diagram: pairs by tenths of the likelier winner's probability."""

@@ -147,10 +147,10 @@ def _with_length(table: PairTable, *, of_votes: bool) -> dict[str, Any] | None:
         group[pair.prompt_id] = pair.group
     prompts = numbered([prompt for prompt, _ in rows])
     lengths = np.log1p([len(item[1]) for _, item in rows])
-    found = [won / votes for won, votes in rows.values()] if of_votes else [table.rewards[item] for _, item in rows]
+    values = [won / votes for won, votes in rows.values()] if of_votes else [table.rewards[item] for _, item in rows]
     clusters = numbered([group[prompt] for prompt, _ in rows])
     draw = Clusters(clusters, seed=table.seed)
-    return draw.correlation(_centred(lengths, prompts), _centred(np.array(found), prompts)).to_json()
+    return draw.correlation(_centred(lengths, prompts), _centred(np.array(values), prompts)).to_json()
 
 
 def _centred(values: Floats, cluster: NDArray[np.int64]) -> Floats:

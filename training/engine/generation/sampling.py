@@ -58,13 +58,13 @@ class Policy:
         """Return token ids of a prompt, at most `limit`; a prompt that is too long loses its beginning."""
         if self.encoder_decoder:
             ids = self.tokenizer(prompt, split_special_tokens=True, verbose=False)["input_ids"]
-            kept = ids[-limit:] or [self.tokenizer.eos_token_id]
+            truncated_ids = ids[-limit:] or [self.tokenizer.eos_token_id]
         else:
             (ids_of_parts,) = prompt_ids(self.tokenizer, [prompt])
-            ids, kept = ids_of_parts.whole, ids_of_parts.within(limit)
-        if len(kept) < len(ids):
+            ids, truncated_ids = ids_of_parts.whole, ids_of_parts.within(limit)
+        if len(truncated_ids) < len(ids):
             self.truncated.add(prompt)
-        return kept
+        return truncated_ids
 
     def response_ids(self, text: str, limit: int) -> list[int]:
         """Return token ids of a given response with the end token, at most `limit` (1 or more). A response that is too

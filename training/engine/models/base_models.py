@@ -40,13 +40,13 @@ def pretrained(
     config = AutoConfig.from_pretrained(base)
     if type(config) not in AutoModelForSequenceClassification._model_mapping:
         raise ValueError(f"{base}: a model of type {config.model_type} has no form that gives a text a number")
-    kept = {"num_hidden_layers": layers} if layers else {}
+    depth = {"num_hidden_layers": layers} if layers else {}
     if layers > config.num_hidden_layers:
         raise ValueError(f"{base} has {config.num_hidden_layers} layers, not {layers}")
     options = {
         "num_labels": outputs,
         "dtype": torch.float32,
-        **kept,
+        **depth,
         **(_load_in_4bit_options(config) if load_in_4bit else {}),
     }
     model = with_fresh_head(AutoModelForSequenceClassification, base, cut=bool(layers), **options)

@@ -39,20 +39,20 @@ def last_layer_at(body: nn.Module, layers: int, places: Tensor) -> Iterator[None
 def _select_inputs(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], places: Tensor) -> Any:
     """The arguments of a call of the layer on the states at the places alone."""
     names = list(inspect.signature(layer.forward).parameters)
-    given = {**dict(zip(names, args, strict=False)), **named}
-    cache = next((name for name in CACHES if name in given), CACHES[0])
-    given[cache] = lent = _CaptureCache()
+    arguments = {**dict(zip(names, args, strict=False)), **named}
+    cache = next((name for name in CACHES if name in arguments), CACHES[0])
+    arguments[cache] = capture = _CaptureCache()
     with suppress(_Captured):
-        layer.forward(**given)
-    if lent.held is None:
+        layer.forward(**arguments)
+    if capture.states is None:
         raise ValueError("the model's last layer asks no cache for keys and values")
-    given[names[0]] = _gather(given[names[0]], places, 1)
-    given["attention_mask"] = _gather(given["attention_mask"], places, 2)
-    if given.get("position_ids") is not None:
-        given["position_ids"] = _gather(given["position_ids"], places, 1)
-    if given.get("position_embeddings") is not None:
-        given["position_embeddings"] = tuple(_gather(part, places, 1) for part in given["position_embeddings"])
-    return (), given
+    arguments[names[0]] = _gather(arguments[names[0]], places, 1)
+    arguments["attention_mask"] = _gather(arguments["attention_mask"], places, 2)
+    if arguments.get("position_ids") is not None:
+        arguments["position_ids"] = _gather(arguments["position_ids"], places, 1)
+    if arguments.get("position_embeddings") is not None:
+        arguments["position_embeddings"] = tuple(_gather(part, places, 1) for part in arguments["position_embeddings"])
+    return (), arguments
 
 
 class _Captured(Exception):
@@ -64,13 +64,13 @@ class _CaptureCache:
     back."""
 
     def __init__(self) -> None:
-        self.held: tuple[Tensor, Tensor] | None = None
+        self.states: tuple[Tensor, Tensor] | None = None
 
     def update(self, keys: Tensor, values: Tensor, *args: Any, **named: Any) -> tuple[Tensor, Tensor]:
-        if self.held is None:
-            self.held = keys, values
+        if self.states is None:
+            self.states = keys, values
             raise _Captured
-        return self.held
+        return self.states
 
 
 def _gather(values: Tensor, places: Tensor, dim: int) -> Tensor:

@@ -23,11 +23,11 @@ def with_fresh_head(kind: Any, base: str, *, cut: bool = False, **options: Any) 
     logger.addFilter(is_other_message)
     expected = False
     try:
-        model, found = kind.from_pretrained(base, output_loading_info=True, **options)
-        unexpected = [] if cut else found["unexpected_keys"]
+        model, info = kind.from_pretrained(base, output_loading_info=True, **options)
+        unexpected = [] if cut else info["unexpected_keys"]
         expected = not (
-            found["mismatched_keys"]
-            or any(_of_body(model, found["missing_keys"], whole=model.base_model is model))
+            info["mismatched_keys"]
+            or any(_of_body(model, info["missing_keys"], whole=model.base_model is model))
             or any(_of_body(model, unexpected, whole=False))
         )
     finally:

@@ -56,10 +56,10 @@ def check_trees(
     """The largest difference between the trees' outputs and those of rows of their own (Bloom, whose positions are
     part of its attention, fails); None where the model does not take trees at all."""
     try:
-        found = dict(read_trees(model, trees, last_layer_only=last_layer_only))
+        outputs = dict(read_trees(model, trees, last_layer_only=last_layer_only))
     except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError):
         return None
-    return max(float((found[item] - alone[item]).abs().max()) for item in found)
+    return max(float((outputs[item] - alone[item]).abs().max()) for item in outputs)
 
 
 def head_of(model: Any) -> Any:

@@ -1,5 +1,5 @@
-"""What raters say of one response on a criterion, given its output: squared error or an ordinal scale, and raters who
-are stricter or milder than others."""
+"""The likelihood of raters' scores of a response on a criterion given its output: squared error or an ordinal scale,
+with the strictness of raters."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ class ScoreModel(torch.nn.Module):
         )
 
     def forward(self, outputs: Tensor, scores: Sequence[Scores]) -> Tensor:
-        """Summed loss of the scores, given the outputs (N, H) of the items."""
+        """Return the summed loss of the scores given the outputs (N, H) of the items."""
         loss = outputs.new_zeros(())
         for same in scores:
             rows = outputs[same.place, self.outputs[same.criterion]] - self.strictness[same.rater]
@@ -73,7 +73,7 @@ class ScoreModel(torch.nn.Module):
         return loss
 
     def prepare(self, groups: Sequence[Group], place: Mapping[Item, int]) -> list[Scores]:
-        """The groups' scores by criterion; place: where each item stands among the outputs."""
+        """Return the groups' scores by criterion. place: the index of each item among the outputs."""
         if self.options.likelihood == "none":
             return []
         by_criterion: dict[str, list[Score]] = defaultdict(list)

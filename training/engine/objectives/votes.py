@@ -1,6 +1,6 @@
-"""What raters say of two or more responses, given their rewards: ties, reliability, strength, pull of the first place.
+"""The likelihood of votes on two or more responses given their rewards: ties, reliability, strength, position bias.
 
-The parameters here are learned with the rewards and dropped afterwards: they explain the votes, not the texts.
+The parameters are learned together with the rewards and dropped afterwards: they explain the votes, not the texts.
 """
 
 import math
@@ -22,7 +22,7 @@ from training.engine.objectives.losses import (
 TIES = ("davidson", "half")
 # Ties of up to this many responses in one whole ranking.
 MAX_TIED = 10
-# Before the votes are seen: raters are right in 0.9 of their votes, with a spread of 1 in log odds.
+# The prior: raters are right in 0.9 of their votes, with a standard deviation of 1 in log odds.
 MEAN_LOG_ODDS, SPREAD = math.log(0.9 / 0.1), 1.0
 
 
@@ -86,17 +86,17 @@ class VoteModel(torch.nn.Module):
         self.ties = torch.nn.Parameter(torch.full((MAX_TIED - 1,), -1.0))
 
     def reliability(self) -> dict[str, float]:
-        """Each rater's probability to say what a reliable one would, shrunk towards the usual one."""
+        """Return each rater's probability of agreeing with a reliable rater, shrunk towards the mean."""
         alpha = torch.sigmoid(self.mean_reliability + self.rater).tolist()
         return {rater: alpha[n] for rater, n in self.number.items()}
 
     def trust(self) -> dict[str, float]:
-        """How much each rater's votes tell of a reliable one's: 2α - 1, the slope of their chance to say a in that of a
-        reliable rater (losses.crowd_log_probs), and nothing for an α below one half."""
+        """Return the information in each rater's votes: 2α - 1, the slope of the probability of choosing a against that
+        of a reliable rater (losses.crowd_log_probs), and 0 for an α below one half."""
         return {rater: max(0.0, 2 * alpha - 1) for rater, alpha in self.reliability().items()}
 
     def forward(self, rewards: Tensor, votes: Votes) -> Tensor:
-        """Summed negative log-likelihood of the votes, given the rewards (N,) of the items."""
+        """Return the summed negative log-likelihood of the votes given the rewards (N,) of the items."""
         loss = self._pairs(rewards[votes.a] - rewards[votes.b], votes)
         for places, ranks, weights in votes.rankings:
             largest = min(ranks.shape[1], MAX_TIED)
@@ -104,7 +104,7 @@ class VoteModel(torch.nn.Module):
         return loss
 
     def prepare(self, groups: Sequence[Group], place: Mapping[Item, int]) -> Votes:
-        """The votes of the groups; place: where each item stands among the rewards."""
+        """Return the votes of the groups. place: the index of each item among the rewards."""
         pairs = [pair for group in groups for pair in group.pairs]
         shares = _prompt_weights(pairs) if self.options.by_prompt else {}
         rows = [
@@ -127,12 +127,12 @@ class VoteModel(torch.nn.Module):
 
     @torch.no_grad()
     def share(self, d: Tensor) -> Tensor:
-        """The share of reliable votes that a has at these differences (N,), a tie counting half."""
+        """Return the share of reliable votes for a at these differences (N,), with ties as half."""
         log_a, _, log_tie = self._reliable(d)
         return log_a.exp() + log_tie.exp() / 2
 
     def prior(self) -> Tensor:
-        """Negative log of normal priors, up to a constant: of raters, the usual rater, and the first place."""
+        """Return the negative log of the normal priors, up to a constant: of raters, their mean, and position bias."""
         spread = (self.rater**2).sum() + (self.mean_reliability - MEAN_LOG_ODDS) ** 2
         return spread / (2 * SPREAD**2) + self.position_bias**2 / 2
 
@@ -195,15 +195,15 @@ def _stacked(rankings: Sequence[Ranking], place: Mapping[Item, int]) -> list[tup
 
 
 def reweighted(pair: Pair, trust: Mapping[str, float]) -> Pair:
-    """The pair with each vote weighed and counted by how far its rater is trusted, 1 where that is not said."""
+    """Return the pair with each vote weighted by its rater's weight, by default 1."""
 
-    def heard(vote: Vote) -> Vote:
+    def weighted(vote: Vote) -> Vote:
         share = trust.get(vote.rater, 1.0)
         return replace(vote, weight=vote.weight * share, votes=vote.votes * share)
 
-    return replace(pair, votes=[heard(vote) for vote in pair.votes])
+    return replace(pair, votes=[weighted(vote) for vote in pair.votes])
 
 
 def raters_of(groups: Sequence[Group]) -> list[str]:
-    """Everybody who voted on a pair of the groups."""
+    """Return all raters who voted on a pair of the groups."""
     return sorted({vote.rater for group in groups for pair in group.pairs for vote in pair.votes})

@@ -1,4 +1,4 @@
-"""The training loop of a preference model: batches of items read once, one likelihood, the best state kept."""
+"""The training loop of a preference model, which keeps the weights with the best validation loss."""
 
 import copy
 import math
@@ -44,7 +44,7 @@ class FitOptions:
 
 @dataclass
 class State:
-    """Where the loop stands; with the tensors of a checkpoint all that a resumed run needs to go on exactly."""
+    """The progress of the loop; together with a checkpoint's tensors it is sufficient to resume the run exactly."""
 
     epoch: int = 0
     batch: int = 0
@@ -57,7 +57,7 @@ class State:
 
 @dataclass
 class Weights:
-    """Trainable parameters by name: of the model and of the likelihood."""
+    """The trainable parameters of the model and of the likelihood, by name."""
 
     model: dict[str, Tensor] = field(default_factory=dict)
     likelihood: dict[str, Tensor] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Fit:
         self._saved_at = time.monotonic()
 
     def run(self, train: Sequence[Group], validation: Sequence[Group]) -> State:
-        """Train, leave the best weights in the model, return how it went."""
+        """Train, load the best weights into the model, and return the state."""
         self.encoder.prepare(items_of([*train, *validation]))
         epochs, total = self._schedule_length(train)
         schedule = warmup_schedule(self.optimizer, total)
@@ -103,13 +103,13 @@ class Fit:
         return self.state
 
     def _restore_best(self) -> None:
-        """Raises ValueError where no evaluation gave weights to keep."""
+        """Load the best weights. Raises ValueError where no evaluation had a finite loss."""
         if math.isinf(self.state.best):
             raise ValueError("the validation loss is not finite at any evaluation; try a smaller learning rate")
         self._restore(self.best)
 
     def _schedule_length(self, train: Sequence[Group]) -> tuple[int, int]:
-        """Epochs, and about how many steps they take."""
+        """Return the number of epochs, and the approximate number of steps."""
         steps_an_epoch = math.ceil(len(self._batches(train, 0)) / self.options.gradient_accumulation_steps)
         epochs = max(self.options.num_epochs, math.ceil(self.options.min_steps / steps_an_epoch))
         return epochs, epochs * steps_an_epoch
@@ -141,7 +141,7 @@ class Fit:
             advance(self.reporter, min(self.state.step, total), total)
 
     def _step(self, batches: Sequence[Sequence[Group]]) -> float:
-        """One step of the optimiser; returns the loss, and takes no step where it or its gradient is not finite."""
+        """Take one optimizer step, unless the loss or its gradient is not finite; return the loss."""
         torch.manual_seed(self.options.seed * 1_000_003 + self.state.step)
         losses = 0.0
         for groups in batches:
@@ -161,13 +161,13 @@ class Fit:
         return losses if finite else math.nan
 
     def _outputs(self, items: Sequence[Item], bfloat16: bool) -> Tensor:
-        """Outputs (N, M, H): each worker reads its share of the items."""
+        """Return outputs (N, M, H); each process encodes its share of the items."""
         mine = distributed.local_share(items)
         outputs = distributed.gather_outputs(self.encoder.outputs(mine, bfloat16=bfloat16), len(items))
         return outputs.view(len(items), self.likelihood.settings.heads, -1)
 
     def update_ema(self) -> None:
-        """Move the running mean of the weights; it forgets faster while there is little to remember."""
+        """Update the exponential moving average of the weights; its decay is smaller in the first steps."""
         if not self.options.ema_decay:
             return
         decay = min(self.options.ema_decay, (1 + self.state.step) / (10 + self.state.step))
@@ -178,7 +178,7 @@ class Fit:
                 self.ema[name] = parameter.detach().clone()
 
     def _evaluate(self, validation: Sequence[Group], epochs: int) -> None:
-        """Measure the validation split, keep the weights if they are the best so far, and tell whether to go on."""
+        """Evaluate on the validation split, copy the weights if they are the best so far, and stop early if due."""
         last = self._weights()
         if self.ema:
             self._restore(Weights(self.ema, last.likelihood))
@@ -198,7 +198,7 @@ class Fit:
 
     @torch.no_grad()
     def validation_loss(self, groups: Sequence[Group]) -> float:
-        """Mean negative log-likelihood an observation, without penalties."""
+        """Return the mean negative log-likelihood per observation, without penalties."""
         self.encoder.model.eval()
         items = items_of(groups)
         parts = [
@@ -257,7 +257,7 @@ class Fit:
 
 
 def warmup_schedule(optimizer: torch.optim.Optimizer, total: int, done: int = 0) -> LambdaLR:
-    """Warm-up over a tenth of `total` steps, then half a cosine; `done` steps are behind already."""
+    """Return a schedule with warm-up over a tenth of `total` steps, then half a cosine, starting at step `done`."""
     return LambdaLR(optimizer, lambda step: warmup_cosine(done + step, total, warmup_share=0.1))
 
 
@@ -268,7 +268,7 @@ def should_evaluate(epoch: int, epochs: int) -> bool:
 
 
 def body_and_head(model: Any, trainable: Mapping[str, Tensor], options: FitOptions) -> list[dict[str, Any]]:
-    """Parameter groups of an optimiser: the fresh head learns faster than what was pretrained."""
+    """Return an optimizer's parameter groups: the new head has a higher learning rate than the pretrained body."""
     prefix = model.base_model_prefix and f"{model.base_model_prefix}."
     body: list[Tensor] = []
     head: list[Tensor] = []
@@ -282,5 +282,5 @@ def body_and_head(model: Any, trainable: Mapping[str, Tensor], options: FitOptio
 
 
 def likelihood_group(likelihood: Likelihood) -> dict[str, Any]:
-    """The parameter group of what explains the raters, which learns fastest."""
+    """Return the parameter group of the raters' parameters, which has the highest learning rate."""
     return {"params": list(likelihood.parameters()), "lr": 2e-2, "weight_decay": 0.0}

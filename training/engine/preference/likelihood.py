@@ -1,4 +1,5 @@
-"""All that raters said, given a model's outputs: votes on the reward, scores on the criteria, and the penalties."""
+"""The likelihood of all observations given a model's outputs: votes on the reward, scores on the criteria,
+penalties."""
 
 import zlib
 from collections.abc import Sequence
@@ -13,20 +14,20 @@ from training.engine.objectives.losses import centre_penalty, correlation
 from training.engine.objectives.scores import ScoreModel, ScoreOptions, Scores
 from training.engine.objectives.votes import VoteModel, VoteOptions, Votes, raters_of
 
-# Each head of an ensemble leaves out one pair in so many, another one than the other heads.
+# Each head of an ensemble leaves out one in this many pairs, different ones for each head.
 LEFT_OUT = 5
 
 
 @dataclass(frozen=True)
 class Observations:
-    """What was said of some items: for each member of the ensemble its votes and scores, and the items' lengths."""
+    """Observations of items: the votes and scores of each ensemble member, and the items' lengths."""
 
     members: list[tuple[Votes, list[Scores]]]
     log_length: Tensor  # (N,)
 
     @property
     def total(self) -> float:
-        """The weight of all observations of one member."""
+        """The total weight of the observations of one member."""
         return sum(v.total + sum(float(s.weight.sum()) for s in scores) for v, scores in self.members) / len(
             self.members
         )
@@ -55,14 +56,14 @@ class Likelihood(torch.nn.Module):
         self.votes = VoteModel(votes, raters_of(groups) if votes.reliability else [])
         column = {name: n for n, name in enumerate(settings.outputs)}
         self.scores = ScoreModel(scores, column, [score for group in groups for score in group.scores])
-        # In training the reward of a debiased model has a part of its own for length, which is left off afterwards.
+        # During training the reward of a debiased model has a separate length component, which is dropped afterwards.
         training = [1.0 if name == LENGTH else w for name, w in zip(settings.outputs, settings.weights, strict=True)]
         self.register_buffer("training_weights", torch.tensor(training))
         self.register_buffer("weights", torch.tensor(settings.weights))
         self.total = self.prepare(groups, [item for group in groups for item in group.items]).total
 
     def prepare(self, groups: Sequence[Group], items: Sequence[Item], *, whole: bool = False) -> Observations:
-        """The observations as tensors. whole: no head leaves anything out, as in validation."""
+        """Return the observations as tensors. whole: no head leaves anything out, as in validation."""
         place = places(items)
         members = [
             (self.votes.prepare(part, place), self.scores.prepare(part, place))
@@ -74,7 +75,7 @@ class Likelihood(torch.nn.Module):
         return Observations(members, torch.tensor([len(response) for _, response in items]).float().log1p())
 
     def forward(self, outputs: Tensor, observations: Observations) -> Tensor:
-        """Mean loss an observation, penalties and priors included. outputs: (N, M, H) of the items."""
+        """Return the mean loss per observation, including penalties and priors. outputs: (N, M, H) of the items."""
         loss = self.observed(outputs, observations, self.training_weights)
         loss = loss + (self.votes.prior() + self.scores.prior()) / max(self.total, 1.0)
         rewards = outputs @ self.weights  # (N, M)
@@ -88,7 +89,7 @@ class Likelihood(torch.nn.Module):
         return loss
 
     def observed(self, outputs: Tensor, observations: Observations, weights: Tensor | None = None) -> Tensor:
-        """Mean negative log-likelihood an observation of what was said."""
+        """Return the mean negative log-likelihood per observation."""
         rewards = outputs @ (self.weights if weights is None else weights)  # (N, M)
         loss = outputs.new_zeros(())
         for member, (votes, scores) in enumerate(observations.members):
@@ -97,7 +98,7 @@ class Likelihood(torch.nn.Module):
 
 
 def _without(groups: Sequence[Group], head: int) -> list[Group]:
-    """The groups without the pairs that this head does not see."""
+    """Return the groups without the pairs that this head leaves out."""
     return [
         Group(
             items=group.items,

@@ -30,7 +30,7 @@ from training.engine.runtime.progress import advance
 
 
 class ShardedFit(Fit):
-    """A fit whose steps Trainer makes. If the model is sharded, `whole` has its best weights in the first process."""
+    """A fit with Trainer's loop. If the model is sharded, `whole` has its best weights in the main process."""
 
     model: Any = None  # the reader's, as Trainer wrapped it
     loss = 0.0
@@ -48,7 +48,7 @@ class ShardedFit(Fit):
         self.checkpoint = distributed.broadcast(self.checkpoint)
         checkpoint = shards.read(self.checkpoint) if self.checkpoint else None
         self.state = State(**checkpoint["state"]) if checkpoint else State()
-        self.trainable = {}  # sharding replaces the parameters: nobody may hold the old ones
+        self.trainable = {}  # sharding replaces the parameters: no reference to the old ones may remain
         trainer = _Trainer(self, batches[self.state.step * self.options.gradient_accumulation_steps :], total)
 
         def evaluate() -> None:
@@ -65,10 +65,10 @@ class ShardedFit(Fit):
         return self.state
 
     def training_loss(self, groups: Sequence[Group]) -> Tensor:
-        """The loss of a batch, its gradient made so that the mean over processes is that of one process."""
+        """Return the loss of a batch, with a gradient whose mean over processes is that of a single process."""
         items = items_of(groups)
         outputs = self._outputs(items, self.options.bfloat16)
-        # A process knows the gradient of its own share alone: the sum is wanted, Trainer takes the mean.
+        # Each process has the gradient of its own share only: the sum is needed, and Trainer takes the mean.
         outputs = outputs.detach() + distributed.world_size() * (outputs - outputs.detach())
         loss = self.likelihood(outputs, self.likelihood.prepare(groups, items))
         self.loss = loss.item()
@@ -77,7 +77,7 @@ class ShardedFit(Fit):
         return loss
 
     def restore_checkpoint(self, checkpoint: Mapping[str, Any], optimizer: Any) -> None:
-        """Go on from what `_write` wrote."""
+        """Resume from a checkpoint written by `_write`."""
         for values in (checkpoint["last"]["model"], checkpoint["best"]["model"], checkpoint["ema"]):
             values.update({name: shards.as_shard(value, self.trainable[name]) for name, value in values.items()})
         self._restore(Weights(**checkpoint["last"]))
@@ -106,11 +106,11 @@ class ShardedFit(Fit):
         shards.write(self.checkpoint, checkpoint)
 
     def _optimizer(self) -> Optimizer:
-        """Of the likelihood, which all processes have whole and give the same gradient; Trainer has the model's."""
+        """Return the likelihood's optimizer, equal in all processes; Trainer has the model's optimizer."""
         return AdamW([likelihood_group(self.likelihood)])
 
     def _outputs(self, items: Sequence[Item], bfloat16: bool) -> Tensor:
-        """Outputs (N, M, H). Every process makes as many passes as the others, since each pass gathers all shards."""
+        """Return outputs (N, M, H). All processes run the same number of passes, since each pass gathers all shards."""
         mine = distributed.local_share(items)
         order = sorted(range(len(mine)), key=lambda n: self.encoder.length(mine[n]))
         passes = []
@@ -127,7 +127,7 @@ class ShardedFit(Fit):
 
 
 class _EachStep(TrainerCallback):
-    """What belongs to a step beside the model's weights."""
+    """Runs Palate's part of each step: likelihood, average of the weights, evaluation and progress."""
 
     def __init__(
         self,
@@ -173,7 +173,7 @@ class _Trainer(Trainer):
     def __init__(self, fit: ShardedFit, batches: list[list[Group]], total: int) -> None:
         self.fit, self.total = fit, total
         arguments = TrainingArguments(
-            output_dir=tempfile.gettempdir(),  # nothing is written there: ShardedFit keeps the weights
+            output_dir=tempfile.gettempdir(),  # unused: ShardedFit saves the weights
             num_train_epochs=1,
             per_device_train_batch_size=1,
             gradient_accumulation_steps=fit.options.gradient_accumulation_steps,
@@ -192,7 +192,7 @@ class _Trainer(Trainer):
         self.remove_callback(PrinterCallback)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """The batches as they were dealt, all of them in every process, which reads its share of the items."""
+        """Return the batches unchanged; every process iterates over all of them and encodes its share of the items."""
         return DataLoader(self.train_dataset, batch_size=1, collate_fn=lambda batches: {"groups": batches[0]})
 
     def create_optimizer(self, model: Any = None) -> Optimizer:
@@ -208,4 +208,4 @@ class _Trainer(Trainer):
         return self.fit.training_loss(inputs["groups"]).to(self.args.device)
 
     def floating_point_ops(self, inputs: Any) -> int:
-        return 0  # else it looks for tokens among the inputs
+        return 0  # Trainer would otherwise look for tokens in the inputs

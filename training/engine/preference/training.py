@@ -104,12 +104,12 @@ def _train(
     raters = config.votes.reliability
     groups, held_out = checked(train, "train", raters), checked(validation, "validation", raters)
     settings = _settings(groups, config)
-    found = fit_model(groups, held_out, base_model, settings, config, reporter, checkpoints)
-    model, states, likelihood = found.model, found.states, found.likelihood
+    result = fit_model(groups, held_out, base_model, settings, config, reporter, checkpoints)
+    model, states, likelihood = result.model, result.states, result.likelihood
     if distributed.is_main():
-        unseen = [*groups, *held_out] if found.out_of_fold else held_out
+        unseen = [*groups, *held_out] if result.out_of_fold else held_out
         votes = likelihood.votes if OVERALL in settings.outputs else None
-        calibrate(model, [pair for group in unseen for pair in group.pairs], found.out_of_fold, votes)
+        calibrate(model, [pair for group in unseen for pair in group.pairs], result.out_of_fold, votes)
         model.save(output)
     read = items_of([*groups, *held_out])
     if truncation_note := truncation(len(model.encoders[0].truncated), len(read), settings.max_length, "examples"):
@@ -363,8 +363,8 @@ def _out_of_fold_rewards(
     items: Sequence[Item], out_of_fold: Sequence[Mapping[Item, Tensor]], weights: Tensor
 ) -> dict[Item, float]:
     """The mean over heads, and over the copies that were asked."""
-    found = {item: [outputs[item] for outputs in out_of_fold if item in outputs] for item in items}
-    return {item: float((torch.cat(told) @ weights).mean()) for item, told in found.items() if told}
+    outputs_by_item = {item: [outputs[item] for outputs in out_of_fold if item in outputs] for item in items}
+    return {item: float((torch.cat(rows) @ weights).mean()) for item, rows in outputs_by_item.items() if rows}
 
 
 def _raters(likelihood: Likelihood) -> dict[str, Any]:

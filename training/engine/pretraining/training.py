@@ -93,8 +93,8 @@ def pretrain(
     training.run()
     after = training.perplexity()
     reporter.log(f"held-out perplexity {after:.2f}")
-    if observations := training.truncation():
-        reporter.log(observations)
+    if truncation_note := training.truncation():
+        reporter.log(truncation_note)
     training.save(output)
     return {
         "perplexity": after,
@@ -102,7 +102,7 @@ def pretrain(
         "parameters": training.parameters,
         "tokens": training.tokens,
         "objective": config.objective,
-        "truncation": [observations] if observations else [],
+        "truncation": [truncation_note] if truncation_note else [],
         **training.figures(),
     }
 
@@ -291,9 +291,9 @@ def scored(documents: Iterable[Document], score: Any, batch: int = 4096) -> list
 def vocabulary_for(texts: Iterable[str]) -> int:
     """How many tokens a tokenizer of a small model should have: of scripts with thousands of characters, which take
     three bytes each, the common ones should be tokens of their own."""
-    found = Counter(script_of(text) for text in texts)
-    many = found["Han"] + found["Kana (Japanese)"] + found["Hangul"]
-    return 4096 if many > found.total() / 2 else 1024
+    scripts = Counter(script_of(text) for text in texts)
+    many = scripts["Han"] + scripts["Kana (Japanese)"] + scripts["Hangul"]
+    return 4096 if many > scripts.total() / 2 else 1024
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, context: int) -> Any:

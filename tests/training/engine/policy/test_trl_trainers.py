@@ -121,7 +121,7 @@ class TestRefusals:
             by_trl(**changes)
         assert not list(unsupported(dataclasses.replace(TRAINED, **changes)))
 
-    @pytest.mark.parametrize(("found", "words"), [(None, "there is none here"), ("1.17.0", "here is 1.17.0")])
+    @pytest.mark.parametrize(("found", "words"), [(None, "it is not installed"), ("1.17.0", "1.17.0 is installed")])
     def test_another_version_of_trl_or_none(self, here, found, words):
         assert by_trl().engine == "trl"
         here(found)
