@@ -394,7 +394,10 @@ def check(study: Study | None, options: Options) -> None:
         )
     if options.target_quality and (not options.reward or options.more_rewards):
         raise PalateError(
-            gettext("--target-quality is told by one preference model: give --reward and no --more-rewards")
+            gettext(
+                "--target-quality needs the calibration of exactly one preference model: set --reward and no "
+                "--more-rewards"
+            )
         )
     if not options.vllm_server_base_url.startswith(("http://", "https://")):
         raise PalateError(
@@ -408,7 +411,9 @@ def check(study: Study | None, options: Options) -> None:
         )
         raise PalateError(message % {"algorithm": options.algorithm})
     if options.whiten_rewards and options.prompts_per_step * options.num_generations < 2:
-        raise PalateError(gettext("--whiten-rewards needs at least 2 samples a step: a single reward has no variance"))
+        raise PalateError(
+            gettext("--whiten-rewards needs at least 2 samples per step: a single reward has no variance")
+        )
     if options.num_mini_batches > options.prompts_per_step:
         message = gettext("--num-mini-batches must be at most --prompts-per-step (%(most)d), not %(given)d")
         raise PalateError(message % {"most": options.prompts_per_step, "given": options.num_mini_batches})
@@ -416,7 +421,9 @@ def check(study: Study | None, options: Options) -> None:
         raise PalateError(f"--{name.replace('_', '-')} {wrong}")
     if options.engine == "trl" and "discriminator" in named:
         raise PalateError(
-            gettext("--terms discriminator learns beside the policy, which --engine trl does not wait for")
+            gettext(
+                "--terms discriminator is not supported by --engine trl, because the discriminator learns during tuning"
+            )
         )
     _check_references(study, named)
 
@@ -567,7 +574,7 @@ def _guard_path(study: Study, options: Options) -> str:
         return ""
     path = model_versions.locate(study, options.guard, flag="--guard", kind=ModelKind.PREFERENCE)
     if path in _preference_paths(study, options):
-        message = gettext("--guard %(guard)s: the policy is tuned on this very model, so it can guard nothing")
+        message = gettext("--guard %(guard)s: the policy is tuned on this model, so it cannot serve as its guard")
         raise PalateError(message % {"guard": options.guard})
     return path
 

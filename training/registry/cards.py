@@ -121,7 +121,8 @@ def format_comparison(name: str, result: Mapping[str, Any]) -> str:
     """A model beside its teacher or its own float32 (training.engine.evaluation.comparison) in one line for a log."""
     return (
         f"accuracy {_interval(result['model']['accuracy'])}, {name} {_interval(result['reference']['accuracy'])}, "
-        f"difference {_interval(result['accuracy_difference'])} on {result['pairs']} held-out pairs; correlation of rewards "
+        f"difference {_interval(result['accuracy_difference'])} on {result['pairs']} held-out pairs; "
+        f"correlation of rewards "
         f"{_interval(result['pearson'])}; {result['speed']['ratio']:.1f} times as fast"
     )
 

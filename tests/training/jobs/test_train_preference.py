@@ -75,7 +75,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(study, options, 
 
 
 def test_asking_for_a_tracker_imports_nothing_heavy():
-    code = "import sys, django; django.setup(); from training import tracking; tracking.check('tensorboard'); "
+    code = "import sys, django; django.setup(); from training.runs import tracking; tracking.check('tensorboard'); "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0
 

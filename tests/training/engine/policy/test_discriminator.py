@@ -64,7 +64,10 @@ def test_a_run_that_was_stopped_and_resumed_equals_an_unbroken_one(tune, tmp_pat
     [
         ({"data": TuningData(PROMPTS, PROMPTS, {}, real=REAL[:5])}, "at least 20 real responses, not 5"),
         ({"config": dataclasses.replace(CONFIG, algorithm="pathwise")}, "a discriminator learns in one process, with"),
-        ({"config": dataclasses.replace(CONFIG, target_quality=0.9)}, "target_quality is told by a preference model"),
+        (
+            {"config": dataclasses.replace(CONFIG, target_quality=0.9)},
+            "target_quality needs the calibration of exactly one preference model",
+        ),
     ],
 )
 def test_bad_input(tune, changes, message):

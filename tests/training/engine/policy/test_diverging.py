@@ -73,5 +73,5 @@ def test_weights_that_are_not_finite_are_neither_tuned_nor_saved(policy_folder, 
 
 
 def test_a_single_reward_is_not_whitened():
-    with pytest.raises(ValueError, match="whiten_rewards needs at least 2 samples a step"):
+    with pytest.raises(ValueError, match="whiten_rewards needs at least 2 samples per step"):
         PolicyConfig(algorithm="reinforce", prompts_per_step=1, num_generations=1, whiten_rewards=True)
