@@ -91,13 +91,13 @@ def features(items: Sequence[Item], base: str, cache: Path) -> np.ndarray:
     if not kept.exists():
         from training.engine.models.base_models import probe
 
-        began, reader, found = time.perf_counter(), probe(base, outputs=1, max_length=256), {}
-        reader.prepare(items)
-        by_length = sorted(items, key=reader.length)
+        began, encoder, found = time.perf_counter(), probe(base, outputs=1, max_length=256), {}
+        encoder.prepare(items)
+        by_length = sorted(items, key=encoder.length)
         for start in range(0, len(items), 32):
             part = by_length[start : start + 32]
-            batch = reader.batch(part)
-            rows = reader.model.features(batch.pop("input_ids"), batch.pop("attention_mask"), **batch)
+            batch = encoder.batch(part)
+            rows = encoder.model.features(batch.pop("input_ids"), batch.pop("attention_mask"), **batch)
             found.update(zip(part, rows.numpy(), strict=True))
         cache.mkdir(parents=True, exist_ok=True)
         np.save(kept, np.stack([found[item] for item in items]))
@@ -141,7 +141,7 @@ class CachedReader:
         return self.score(self.features(self.batch(items)["input_ids"], None)).detach().numpy()
 
 
-def fitted(data: Data, train: Sequence[Record], validation: Sequence[Record]) -> tuple[CachedReader, float]:
+def fit_model(data: Data, train: Sequence[Record], validation: Sequence[Record]) -> tuple[CachedReader, float]:
     """The model of these judgements, and its temperature."""
     from training.engine.models.reward import Settings
     from training.engine.objectives.scores import ScoreOptions
@@ -152,20 +152,20 @@ def fitted(data: Data, train: Sequence[Record], validation: Sequence[Record]) ->
     from training.engine.runtime.progress import SilentReporter
 
     groups, held_out = groups_of(train), groups_of(validation)
-    reader = CachedReader(data)
+    encoder = CachedReader(data)
     both = [*groups, *held_out]
     likelihood = Likelihood(Settings(max_length=256, heads=HEADS), both, VoteOptions(), ScoreOptions())
-    foretold = fit_linear(reader, likelihood, groups, held_out, SilentReporter()).foretold  # type: ignore[arg-type]
-    pairs = [pair for group in both for pair in group.pairs if (pair.prompt, pair.a) in foretold]
-    difference = np.array([float((foretold[p.prompt, p.a] - foretold[p.prompt, p.b]).mean()) for p in pairs])
+    out_of_fold = fit_linear(encoder, likelihood, groups, held_out, SilentReporter()).out_of_fold  # type: ignore[arg-type]
+    pairs = [pair for group in both for pair in group.pairs if (pair.prompt, pair.a) in out_of_fold]
+    difference = np.array([float((out_of_fold[p.prompt, p.a] - out_of_fold[p.prompt, p.b]).mean()) for p in pairs])
     share, weight = (np.array([getattr(pair, name) for pair in pairs]) for name in ("share_a", "votes_weight"))
-    return reader, fit_temperature(difference, share, weight)
+    return encoder, fit_temperature(difference, share, weight)
 
 
-def difference_of(reader: CachedReader, pairs: Sequence[Pair]) -> np.ndarray:
+def difference_of(encoder: CachedReader, pairs: Sequence[Pair]) -> np.ndarray:
     """Reward of a minus reward of b by member, (P, M)."""
-    a = reader.members([(pair.prompt, pair.a) for pair in pairs])
-    return a - reader.members([(pair.prompt, pair.b) for pair in pairs])
+    a = encoder.members([(pair.prompt, pair.a) for pair in pairs])
+    return a - encoder.members([(pair.prompt, pair.b) for pair in pairs])
 
 
 @dataclass
@@ -219,7 +219,7 @@ def replay(data: Data, rule: str, seed: int, fold: int, most: int, share: float)
     have, curve = BEGIN, []
     numbers = np.random.default_rng([seed, fold])
     while True:
-        model, temperature = fitted(data, [record for one in pool for record in one.records()], validation)
+        model, temperature = fit_model(data, [record for one in pool for record in one.records()], validation)
         curve.append((have, *figures(model, temperature, test)))
         if have >= most:
             return curve

@@ -119,7 +119,7 @@ def trl(python, base, train, test, folder, *, threads, options):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     from core.records import pairs_of
-    from training.engine.models.encoder import Reader
+    from training.engine.models.encoder import Encoder
     from training.engine.models.reward import PreferenceModel, Settings
 
     pairs = [p for p in pairs_of(train) if p.margin]
@@ -139,8 +139,8 @@ def trl(python, base, train, test, folder, *, threads, options):
 
     for mark in done["marks"]:
         model = AutoModelForSequenceClassification.from_pretrained(mark["folder"], dtype=torch.float32).eval()
-        reader = Reader(model, tokenizer, 256)
-        figures = evaluate(PreferenceModel([reader], Settings(256)), test)
+        encoder = Encoder(model, tokenizer, 256)
+        figures = evaluate(PreferenceModel([encoder], Settings(256)), test)
         yield mark["seconds"], figures
     yield done["seconds"], None
 
@@ -184,7 +184,7 @@ def main():
                 rows.append([])
                 for seed in range(seeds):
                     folder = Path(parent) / f"{name}-{k}-{seed}"
-                    options = {"epochs": args.epochs, "ensemble": args.ensemble}
+                    options = {"num_epochs": args.epochs, "ensemble": args.ensemble}
                     seconds.append(fit(train, validation, folder, variant, args.base_model, seed=seed, **options))
                     rows[-1].append(measure(folder, test))
                     told = " ".join(f"{rows[-1][-1][figure]:.3f}" for figure in FIGURES)

@@ -78,12 +78,12 @@ def turn(folder: Path, options: argparse.Namespace):
     taste = done("train_preference", folder, ratings=folder / "taste.csv", kind="linear", output=str(folder / TASTE))
     yield "taste of the raters, on labels", judged(taste)
     pretrained = done(
-        "pretrain", folder, corpus=str(folder / "reviews.jsonl"), steps=options.pretrain_steps, output=writer
+        "pretrain", folder, corpus=str(folder / "reviews.jsonl"), max_steps=options.pretrain_steps, output=writer
     )
     yield "writer", pretrained["metrics"] | by_character(writer, folder / "reviews.jsonl", pretrained["metrics"])
     done("create_study", folder, STUDY)
     done("import_prompts", folder, STUDY, str(folder / "prompts.csv"))
-    done("generate_responses", folder, study=STUDY, model=writer, per_prompt=4, max_new_tokens=TOKENS)
+    done("generate_responses", folder, study=STUDY, model=writer, num_generations=4, max_completion_length=TOKENS)
     simulated(folder, seed=0)
     for name, how in (
         ("linear", {"kind": "linear"}),
@@ -93,17 +93,17 @@ def turn(folder: Path, options: argparse.Namespace):
     started = time.perf_counter()
     result = done(
         "rl_finetune", folder, study=STUDY, policy=writer, reward=str(folder / "probe"), output=tuned,
-        guard=str(folder / "linear"), steps=options.rl_steps, prompts_per_step=8,
-        learning_rate=5e-4, look_every=20, max_new_tokens=TOKENS, kl_budget=12, best_of=4,
+        guard=str(folder / "linear"), max_steps=options.rl_steps, prompts_per_step=8,
+        learning_rate=5e-4, eval_steps=20, max_completion_length=TOKENS, max_kl=12, best_of=4,
     )  # fmt: skip
     yield (
         "tuning",
-        {name: result[name] for name in ("before", "after", "kept_step", "stopped", "best_of")}
+        {name: result[name] for name in ("before", "after", "best_step", "stopped", "best_of")}
         | {"seconds": time.perf_counter() - started},
     )
-    whole = {"kind": "encoder", "base_model": options.encoder, "epochs": options.encoder_epochs, "min_steps": 1}
+    whole = {"kind": "encoder", "base_model": options.encoder, "num_epochs": options.encoder_epochs, "min_steps": 1}
     yield "preference model, encoder", learned(folder, "encoder", whole)
-    done("next_round", folder, study=STUDY, policy=tuned, max_new_tokens=TOKENS)
+    done("next_round", folder, study=STUDY, policy=tuned, max_completion_length=TOKENS)
     simulated(folder, seed=1)
     yield "win rate", won()
 

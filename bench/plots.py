@@ -55,7 +55,7 @@ def frontier(rows: list[dict], measures: dict[str, str], budget: float) -> plt.F
     for panel, (measure, words) in zip(panels[0], measures.items(), strict=True):
         for row in rows:
             panel.plot(_roots(row["frontier"]), _values(row["frontier"], measure), color=TUNED, alpha=0.35, lw=1)
-            kept = next(look for look in row["frontier"] if look["step"] == row["kept_step"])
+            kept = next(look for look in row["frontier"] if look["step"] == row["best_step"])
             panel.plot(_roots([kept]), _values([kept], measure), "o", color=TUNED, ms=5)
         roots, mean, spread = over_seeds(rows, measure)
         panel.plot(roots, mean, color=TUNED, lw=2.5, label=f"tuned, mean of {len(rows)} seeds; dots: kept")

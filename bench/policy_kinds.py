@@ -7,8 +7,8 @@ A plain policy is pretrained on the demo's corpus and carried on as one with a l
 simulated rater compares pairs of the plain one's responses; a causal preference model made from it is the reward, a
 linear one on another rater's pairs is the held-out reward that no policy is tuned on. Then each kind is tuned from its
 own start with the same prompts and number of samples; a discriminator takes the corpus for real. Printed are means
-before and after over prompts that neither tuning nor its looks have met, the hidden quality that no model ever sees
-among them, and the seeds in which the held-out reward rose and distinct-2 stayed above 80 % of the start's. With --work
+before and after over prompts that neither tuning nor its evaluations used, the hidden quality that no model sees among
+them, and the seeds in which the held-out reward rose and distinct-2 stayed above 80 % of the start's. With --work
 what was pretrained and judged is kept for the next call.
 """
 
@@ -32,8 +32,10 @@ from training.engine.generation.sampling import generate, load_policy
 from training.engine.models.reward import PreferenceModel
 from training.engine.preference.training import PreferenceConfig, train_preference
 from training.engine.pretraining.training import PretrainConfig, pretrain
-from training.engine.rl import Material, PolicyConfig, RewardConfig, rl_finetune
+from training.engine.rl.config import PolicyConfig
 from training.engine.rl.evaluator import distinct, self_bleu
+from training.engine.rl.finetune import TuningData, rl_finetune
+from training.engine.rl.rewards import RewardConfig
 
 TOKENS, PER_PROMPT = 48, 4
 # name: (the start, changes of the tuning, further terms)
@@ -100,7 +102,7 @@ def one_seed(folder: Path, arguments: argparse.Namespace, seed: int):
 
 def pretrained(folder: Path, arguments: argparse.Namespace, texts: list[tuple[str, str]], seed: int) -> None:
     documents = [Document(prompt, (text,)) for prompt, text in texts]
-    config = PretrainConfig(steps=arguments.pretrain_steps, seed=seed)
+    config = PretrainConfig(max_steps=arguments.pretrain_steps, seed=seed)
     onward = replace(config, policy_kind="vae", base=str(folder / "plain"), learning_rate=1e-3)
     for kind, settings in (("plain", config), ("vae", onward)):
         started = time.perf_counter()
@@ -129,7 +131,7 @@ def judges(folder: Path, prompts: list[str], seed: int) -> None:
 def judgements(model: str, prompts: list[str], seed: int) -> list[Record]:
     """Rankings of a prompt's responses by one simulated rater."""
     rater, rng = crowd(1, seed)[0], random.Random(seed)
-    samples = generate(load_policy(model), prompts, per_prompt=PER_PROMPT, max_new_tokens=TOKENS, seed=seed)
+    samples = generate(load_policy(model), prompts, per_prompt=PER_PROMPT, max_completion_length=TOKENS, seed=seed)
     records = []
     for prompt, written in zip(prompts, samples, strict=True):
         texts = tuple(dict.fromkeys(one.text for one in written if one.text))
@@ -144,13 +146,14 @@ def tuned(folder: Path, arguments: argparse.Namespace, name: str, asked: Asked, 
     start, changes, terms = KINDS[name]
     started = time.perf_counter()
     config = PolicyConfig(
-        steps=arguments.steps, max_new_tokens=TOKENS, beta=arguments.beta, look_every=5, best_of=1, seed=seed,
+        max_steps=arguments.steps, max_completion_length=TOKENS, beta=arguments.beta, eval_steps=5, best_of=1,
+        seed=seed,
         distinct_floor=arguments.distinct_floor,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as output:
         metrics = rl_finetune(
             policy=str(folder / start), reward=RewardConfig((str(folder / "reward"),), terms=terms),
-            guard=str(folder / "guard"), material=Material(asked.train, asked.held_out, {}, real=asked.texts),
+            guard=str(folder / "guard"), data=TuningData(asked.train, asked.held_out, {}, real=asked.texts),
             output=Path(output), config=replace(config, **changes),
         )  # fmt: skip
         seconds = time.perf_counter() - started
@@ -158,13 +161,18 @@ def tuned(folder: Path, arguments: argparse.Namespace, name: str, asked: Asked, 
     row = {key: [figures[key] for figures in both] for key in both[0]}
     for key in ("kl", "perplexity_of_start", *(["discriminator_accuracy"] if terms else [])):
         row[key] = [metrics[place][key] for place in ("before", "after")]
-    looks = [{key: look[key] for key in ("step", "guard_reward", "distinct_2")} for look in metrics["frontier"]]
-    return row | {"kept_step": metrics["kept_step"], "stopped": metrics["stopped"], "looks": looks, "seconds": seconds}
+    evaluations = [{key: look[key] for key in ("step", "guard_reward", "distinct_2")} for look in metrics["frontier"]]
+    return row | {
+        "best_step": metrics["best_step"],
+        "stopped": metrics["stopped"],
+        "evaluations": evaluations,
+        "seconds": seconds,
+    }
 
 
 def measured(folder: Path, policy: str, prompts: list[str], seed: int) -> dict[str, float]:
     """What a policy writes to prompts that no choice was made by: one sample each."""
-    samples = generate(load_policy(policy), prompts, max_new_tokens=TOKENS, seed=seed + 1)
+    samples = generate(load_policy(policy), prompts, max_completion_length=TOKENS, seed=seed + 1)
     items = [(prompt, one.text) for prompt, (one,) in zip(prompts, samples, strict=True)]
     texts = [text for _, text in items]
     rewards = {name: PreferenceModel.load(folder / name).score(items) for name in ("reward", "guard")}

@@ -27,8 +27,10 @@ from pretraining_objectives import accuracy, passage, read, sentence_pairs
 
 from training.engine.models.reward import PreferenceModel
 from training.engine.preference.training import PreferenceConfig, train_preference
-from training.engine.rl import Material, PolicyConfig, RewardConfig, rl_finetune
+from training.engine.rl.config import PolicyConfig
+from training.engine.rl.finetune import TuningData, rl_finetune
 from training.engine.rl.frontiers import at_kl
+from training.engine.rl.rewards import RewardConfig
 from training.engine.runtime.progress import SilentReporter
 
 WORDS, PAIRS, HELD_OUT = 8, 4000, 48
@@ -88,21 +90,21 @@ def tuned(work, args, prompts, seed):
     started = time.process_time()
     metrics = rl_finetune(
         policy=args.model, reward=RewardConfig((str(work / "judge-0"),)), guard=str(work / "judge-1"),
-        material=Material(prompts[HELD_OUT:], prompts[:HELD_OUT], {}, [], []), output=work / f"tuned-{seed}",
+        data=TuningData(prompts[HELD_OUT:], prompts[:HELD_OUT], {}, [], []), output=work / f"tuned-{seed}",
         reporter=Telling(), checkpoint=work / f"run-{seed}.pt",
         config=PolicyConfig(
-            steps=args.steps, prompts_per_step=16, samples_per_prompt=4, max_new_tokens=32, kl_budget=10.0,
-            beta=0.02, unfinished_penalty=0.0, look_every=2, lora_rank=8, learning_rate=args.learning_rate,
-            best_of=8, checkpoint_every=2, seed=seed,
+            max_steps=args.steps, prompts_per_step=16, num_generations=4, max_completion_length=32, max_kl=10.0,
+            beta=0.02, missing_eos_penalty=0.0, eval_steps=2, lora_r=8, learning_rate=args.learning_rate,
+            best_of=8, save_steps=2, seed=seed,
         ),
     )  # fmt: skip
-    row = {name: metrics[name] for name in ("before", "after", "kept_step", "stopped", "best_of", "frontier")}
+    row = {name: metrics[name] for name in ("before", "after", "best_step", "stopped", "best_of", "frontier")}
     row |= {
         "processor_seconds": time.process_time() - started,
         "peak_gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
     result.write_text(json.dumps(row, indent=2))
-    print(f"seed {seed}: step {row['kept_step']} kept; {row['stopped']}", flush=True)
+    print(f"seed {seed}: step {row['best_step']} kept; {row['stopped']}", flush=True)
     return row
 
 

@@ -24,8 +24,9 @@ from over_seeds import told
 from core.records import Record
 from training.engine.generation.sampling import generate, load_policy
 from training.engine.preference.training import PreferenceConfig, train_preference
-from training.engine.rl import ALGORITHMS, Material, PolicyConfig, RewardConfig, rl_finetune
-from training.engine.rl.rewards import TERMS
+from training.engine.rl.config import ALGORITHMS, PolicyConfig
+from training.engine.rl.finetune import TuningData, rl_finetune
+from training.engine.rl.rewards import TERMS, RewardConfig
 
 KIND = {
     "happy", "smiled", "smile", "love", "loved", "loves", "kind", "nice", "friend", "friends", "fun", "laughed",
@@ -51,7 +52,7 @@ def quality(text: str) -> float:
 
 
 # A term of weight nothing: looked at, and never a reason for a step.
-TERMS[TRUTH] = lambda written: [quality(text) for text in written.texts]
+TERMS[TRUTH] = lambda completions: [quality(text) for text in completions.texts]
 
 
 def main() -> None:
@@ -85,7 +86,7 @@ def all_prompts() -> list[str]:
 def judgements(model: str, prompts: list[str], seed: int) -> list[Record]:
     """Pairs of stories to each prompt, the kinder one preferred by nine raters in ten."""
     rng = random.Random(seed)
-    samples = generate(load_policy(model), prompts, per_prompt=2 * PAIRS, max_new_tokens=TOKENS, seed=seed)
+    samples = generate(load_policy(model), prompts, per_prompt=2 * PAIRS, max_completion_length=TOKENS, seed=seed)
     pairs = [
         (prompt, told[i].text, told[i + 1].text)
         for prompt, told in zip(prompts, samples, strict=True)
@@ -118,17 +119,17 @@ def tuned(
     metrics = rl_finetune(
         policy=arguments.model, guard=str(folder / "judge2") if watched else "",
         reward=RewardConfig((str(folder / "judge1"),), terms=((TRUTH, 0.0),)),
-        material=Material(train, held_out, {}, records[50:], records[:50]), output=folder / f"tuned{seed}",
+        data=TuningData(train, held_out, {}, records[50:], records[:50]), output=folder / f"tuned{seed}",
         config=PolicyConfig(
-            algorithm=arguments.algorithm, steps=arguments.steps, max_new_tokens=TOKENS,
-            beta=arguments.beta if watched else 0.0, kl_budget=10.0 if watched else 0.0,
-            unfinished_penalty=0.0, look_every=2 if watched else 5, seed=seed,
+            algorithm=arguments.algorithm, max_steps=arguments.steps, max_completion_length=TOKENS,
+            beta=arguments.beta if watched else 0.0, max_kl=10.0 if watched else 0.0,
+            missing_eos_penalty=0.0, eval_steps=2 if watched else 5, seed=seed,
         ),
     )  # fmt: skip
     before, after = metrics["before"], metrics["after"]
     row = {
         "seconds": time.perf_counter() - started,
-        "kept_step": metrics["kept_step"],
+        "best_step": metrics["best_step"],
         "stopped": metrics["stopped"],
         "best_of": metrics["best_of"],
         "frontier": metrics["frontier"],

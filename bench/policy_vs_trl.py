@@ -148,7 +148,9 @@ def prompts_of(model: str, tokens: int, count: int, seed: int) -> list[str]:
 
 
 def palate(job: dict) -> list[float]:
-    from training.engine.rl import Material, PolicyConfig, RewardConfig, rl_finetune
+    from training.engine.rl.config import PolicyConfig
+    from training.engine.rl.finetune import TuningData, rl_finetune
+    from training.engine.rl.rewards import RewardConfig
     from training.engine.runtime.progress import SilentReporter
 
     class Clock(SilentReporter):
@@ -163,11 +165,11 @@ def palate(job: dict) -> list[float]:
     # One step more than is compared: the last one's time holds the final look at the held-out prompts.
     rl_finetune(
         policy=job["model"], reward=RewardConfig(function="bench.policy_vs_trl.of_pairs"),
-        material=Material(prompts, prompts[:1], {}), output=Path(job["output"]), reporter=clock,
+        data=TuningData(prompts, prompts[:1], {}), output=Path(job["output"]), reporter=clock,
         config=PolicyConfig(
-            steps=job["steps"], prompts_per_step=job["prompts"], samples_per_prompt=job["samples"],
-            max_new_tokens=NEW_TOKENS, learning_rate=RATE, beta=BETA, unfinished_penalty=0.0, best_of=1,
-            look_every=10**9, precision=job["precision"], seed=job["seed"],
+            max_steps=job["steps"], prompts_per_step=job["prompts"], num_generations=job["samples"],
+            max_completion_length=NEW_TOKENS, learning_rate=RATE, beta=BETA, missing_eos_penalty=0.0, best_of=1,
+            eval_steps=10**9, precision=job["precision"], seed=job["seed"],
         ),
     )  # fmt: skip
     return [b - a for a, b in zip(clock.at, clock.at[1:], strict=False)]
@@ -211,18 +213,18 @@ def trl(job: dict) -> list[float]:
 
 def measured(base: str, tuned: str, prompt: int) -> dict[str, float]:
     """Reward and KL to the start of a saved policy, on 32 prompts of its own with 8 samples each."""
-    from training.engine.generation.decoding import Sampling, prompt_seeds
+    from training.engine.generation.decoding import SamplingParams, prompt_seeds
     from training.engine.generation.rows import Group
     from training.engine.generation.sampling import load_policy, sample
-    from training.engine.rl.log_probs import Passes
+    from training.engine.rl.log_probs import LogProbs
 
     policy, start = load_policy(tuned), load_policy(base)
     prompts = prompts_of(base, prompt, 32, 2)
     inputs = [policy.prompt_ids(text, NEW_TOKENS) for text in prompts]
-    _, drawn = sample(policy, inputs, 8, Sampling(NEW_TOKENS), seeds=prompt_seeds("measured", len(inputs)))
+    _, drawn = sample(policy, inputs, 8, SamplingParams(NEW_TOKENS), seeds=prompt_seeds("measured", len(inputs)))
     groups = [Group(ids, [d.tokens for d in drawn[8 * n : 8 * n + 8]]) for n, ids in enumerate(inputs)]
-    passes = Passes(start.model, pad_id=start.tokenizer.pad_token_id, temperature=1.0, precision="float32")
-    log_reference = passes.table(groups, NEW_TOKENS)
+    logps = LogProbs(start.model, pad_id=start.tokenizer.pad_token_id, temperature=1.0, precision="float32")
+    log_reference = logps.table(groups, NEW_TOKENS)
     kl = sum(sum(d.log_probs) for d in drawn) - log_reference.sum().item()
     rewards = reward([policy.text(d.tokens) for d in drawn])
     return {"reward": statistics.fmean(rewards), "kl": kl / len(drawn)}

@@ -89,7 +89,7 @@ def by_palate(base, output, train, validation, *, tokens, seed, bfloat16):
     from training.engine.preference.training import PreferenceConfig, train_preference
 
     config = PreferenceConfig(
-        epochs=1, min_steps=1, learning_rate=LEARNING_RATE, tokens_per_step=tokens, max_length=512, seed=seed,
+        num_epochs=1, min_steps=1, learning_rate=LEARNING_RATE, tokens_per_step=tokens, max_length=512, seed=seed,
         precision="bfloat16" if bfloat16 else "float32",
     )  # fmt: skip
     clock, started = Clock(), time.process_time()
@@ -143,13 +143,13 @@ def accuracy(folder, records):
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from training.engine.models.encoder import Reader
+    from training.engine.models.encoder import Encoder
 
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
-    reader = Reader(model, AutoTokenizer.from_pretrained(folder), 512)
+    encoder = Encoder(model, AutoTokenizer.from_pretrained(folder), 512)
     items = [(record.prompt, text) for record in records for text in record.responses]
     with torch.no_grad():
-        rewards = dict(zip(items, reader.outputs(items).flatten().tolist(), strict=True))
+        rewards = dict(zip(items, encoder.outputs(items).flatten().tolist(), strict=True))
     hits = [
         (rewards[r.prompt, r.responses[i]] > rewards[r.prompt, r.responses[j]]) == (r.ranks[i] < r.ranks[j])
         for r in records

@@ -68,7 +68,7 @@ def compare(folder: Path, reviews: dict[str, list[str]], arguments: argparse.Nam
     judged = {kind: texts[: half[kind]] for kind, texts in reviews.items()}
     corpus = [Document("", (text,)) for kind, texts in reviews.items() for text in texts[half[kind] :]]
     random.Random(0).shuffle(corpus)
-    config = replace(BASE, steps=arguments.steps)
+    config = replace(BASE, max_steps=arguments.steps)
     teacher, judge = (train_judge(folder / f"judge{n}", judged, arguments.judgements, seed=n) for n in (1, 2))
     print(
         f"judges on held-out sentences: {accuracy(teacher, judged):.3f} and {accuracy(judge, judged):.3f}", flush=True
@@ -154,7 +154,7 @@ def written(folder: Path, teacher: PreferenceModel, judge: PreferenceModel) -> d
     """Mean standardised rewards of SAMPLES texts: by the model that scored the corpus, and by the one that did not."""
     torch.manual_seed(0)
     samples = generate(
-        load_policy(str(folder)), [""], per_prompt=SAMPLES, max_new_tokens=48, seed=5, batch_size=SAMPLES
+        load_policy(str(folder)), [""], per_prompt=SAMPLES, max_completion_length=48, seed=5, batch_size=SAMPLES
     )
     items = [("", completion.text or " ") for completion in samples[0]]
     judges = {"quality": teacher, "held_out_quality": judge}

@@ -149,7 +149,7 @@ def killed_worker(instance: Instance) -> None:
 def full_disk(instance: Instance) -> None:
     """A training that may write no file larger than 300 kB, as on a disk that fills up."""
     study = instance.study()
-    shell = f"ulimit -f 300; exec {sys.executable} manage.py pretrain --study {study.slug} --corpus demo --steps 4"
+    shell = f"ulimit -f 300; exec {sys.executable} manage.py pretrain --study {study.slug} --corpus demo --max-steps 4"
     ended = subprocess.run(
         ["bash", "-c", shell], cwd=ROOT, env=instance.environment(), capture_output=True, text=True, timeout=300
     )

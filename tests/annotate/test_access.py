@@ -59,13 +59,13 @@ MANAGERS = {
     *("study-report", "model-rewards"),
     *("review", "resolve-flags", "decide", "gold-new", "gold", "gold-retire"),
     "gold-upload",
-    *("runs", "run-start", "run", "run-live", "run-beside", "run-cancel", "run-resend"),
+    *("runs", "run-start", "run", "run-live", "run-compare", "run-cancel", "run-resend"),
     *("models", "model", "model-promote", "model-why", "round", "rounds-file"),
     *("audit", "audit-file", "study-member-erase", "study-member-password"),
     *("exchange", "export", "export-choose", "import-prompts", "import-judgements", "import-preferences"),
 }
 
-RUN_ADDRESSES = ("run", "run-live", "run-beside", "run-cancel", "run-resend", "api-run", "api-run-cancel")
+RUN_ADDRESSES = ("run", "run-live", "run-compare", "run-cancel", "run-resend", "api-run", "api-run-cancel")
 MODEL_ADDRESSES = ("model", "model-promote", "model-why", "model-rewards", "api-rewards", "api-preference")
 
 

@@ -16,8 +16,6 @@ from django.utils.formats import date_format
 
 from tests.factories import MembershipFactory, StudyFactory
 from tests.tools import program
-from training.jobs.registry import words
-from training.jobs.words import WORDS
 
 ROOT = Path(settings.BASE_DIR)
 CHINESE = ROOT / "locale/zh_Hans/LC_MESSAGES"
@@ -50,10 +48,6 @@ def test_no_word_is_untranslated(collected):
 def test_the_compiled_file_is_that_of_the_translations(collected, tmp_path):
     subprocess.run(["msgfmt", "--check", "-o", tmp_path / "now.mo", CHINESE / "django.po"], check=True)
     assert told("msgunfmt", str(tmp_path / "now.mo")) == told("msgunfmt", str(CHINESE / "django.mo"))
-
-
-def test_pages_have_the_words_of_all_jobs():
-    assert words() == WORDS, "run locale/update.py"
 
 
 def test_translations_keep_their_placeholders_and_are_chinese():

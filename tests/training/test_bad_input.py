@@ -71,8 +71,8 @@ def test_a_split_without_judgements(policy):
 @pytest.mark.parametrize(
     ("flag", "value", "words"),
     [
-        ("per_prompt", "many", "--per-prompt must be a whole number"),
-        ("per_prompt", "0", "at least 1"),
+        ("num_generations", "many", "--num-generations must be a whole number"),
+        ("num_generations", "0", "at least 1"),
         ("temperature", "nan", "finite"),
         ("top_p", "2", "at most 1"),
     ],
@@ -90,11 +90,17 @@ def test_options_out_of_range(policy, flag, value, words):
         ({"terms": "kindness=1"}, "--terms kindness=1: expected NAME=WEIGHT with a name among fluency"),
         ({"terms": "length=much"}, "the weight must be a finite number, not 'much'"),
         ({"terms": "length=nan"}, "the weight must be a finite number, not 'nan'"),
-        ({"terms": "length", "sampler_address": "vllm:8000"}, "--sampler-address must be an address such as http://"),
+        (
+            {"terms": "length", "vllm_server_base_url": "vllm:8000"},
+            "--vllm-server-base-url must be an address such as http://",
+        ),
         ({"terms": "chrf=1"}, "compares with a prompt's reference, but prompt"),
-        ({"terms": "length", "samples_per_prompt": 1}, "--samples-per-prompt must be at least 2 for rloo"),
-        ({"terms": "length", "sampler": "vllm"}, "--lora-rank must be at least 1 with --sampler vllm"),
-        ({"terms": "length", "minibatches": 17}, r"--minibatches must be at most --prompts-per-step (16), not 17"),
+        ({"terms": "length", "num_generations": 1}, "--num-generations must be at least 2 for rloo"),
+        ({"terms": "length", "sampler": "vllm"}, "--lora-r must be at least 1 with --sampler vllm"),
+        (
+            {"terms": "length", "num_mini_batches": 17},
+            r"--num-mini-batches must be at most --prompts-per-step (16), not 17",
+        ),
         ({"terms": "length", "algorithm": "grpo", "kl_estimator": "k1"}, "no gradient in grpo's loss"),
         (
             {"terms": "length", "kl_estimator": "k3"},

@@ -16,7 +16,7 @@ def looks(gain, *roots):
 
 
 FRONTIER = [
-    {"kept_step": 10, "frontier": looks(gain, 0, 1, 3), "best_of": [{"n": n, **looks(1, n)[0]} for n in (1, 2)]}
+    {"best_step": 10, "frontier": looks(gain, 0, 1, 3), "best_of": [{"n": n, **looks(1, n)[0]} for n in (1, 2)]}
     for gain in (1.0, 2.0)
 ]
 OBJECTIVES = {

@@ -31,7 +31,7 @@ def test_nothing_before_the_second_look(run):
 def test_looks_and_best_of_n_share_their_axes(run):
     look(run, 0, kl=-0.001, reward=1.0, guard_reward=0.0)
     look(run, 10, kl=4.0, reward=3.0, guard_reward=-1.0)
-    run.result = {"kept_step": 0, "stopped": "over-optimisation", "best_of": [
+    run.result = {"best_step": 0, "stopped": "over-optimisation", "best_of": [
         {"n": 1, "kl": 0.0, "reward": 1.0, "guard_reward": 0.0},
         {"n": 4, "kl": 1.0, "reward": 2.0, "guard_reward": 1.0},
     ]}  # fmt: skip
@@ -43,11 +43,11 @@ def test_looks_and_best_of_n_share_their_axes(run):
     assert guard.tuned == "0.0,60.0 600.0,117.0"
     # Best of 4 has a KL of 1, which this run passed half way to √4.
     assert [(chart.top, chart.equal) for chart in (reward, guard)] == [("2", "2"), ("1", "-0.5")]
-    assert [row["kept"] for row in shown["looks"]] == [True, False]
-    assert [shown["kept"], reward.value, guard.value] == [True, "1", "0"]  # of the policy that was saved
+    assert [row["best"] for row in shown["evaluations"]] == [True, False]
+    assert [shown["ended_at_best"], reward.value, guard.value] == [True, "1", "0"]  # of the policy that was saved
     run.result = {}
     unended = frontier(run)
-    assert [unended["kept"], *(chart.value for chart in unended["charts"])] == [False, "3", "-1"]
+    assert [unended["ended_at_best"], *(chart.value for chart in unended["charts"])] == [False, "3", "-1"]
 
 
 def test_the_prompt_that_lost_most_comes_first_and_training_samples_are_left_out(run):

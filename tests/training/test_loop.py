@@ -30,12 +30,12 @@ def test_one_turn_of_the_loop(settings, tmp_path):
     assert all(task.judgements.count() == task.replication for task in study.tasks.all())
 
     # Lineage: the tuned policy knows its start, its reward and, through it, the snapshot without test prompts.
-    turn = Round.objects.get(study=study)
-    tuned = turn.policy
-    assert (tuned.parent, tuned.reward.kind) == (turn.against, ModelKind.PREFERENCE)
+    round_ = Round.objects.get(study=study)
+    tuned = round_.policy
+    assert (tuned.parent, tuned.reward.kind) == (round_.against, ModelKind.PREFERENCE)
     learned = Judgement.objects.filter(pk__in=tuned.reward.snapshot.judgement_ids)
     assert set(learned.values_list("task__prompt__split", flat=True)) == {"train", "validation"}
-    assert set(turn.tasks.values_list("prompt__split", flat=True)) == {"test"}
+    assert set(round_.tasks.values_list("prompt__split", flat=True)) == {"test"}
     compared = tuned.run.samples.filter(before__isnull=False)
     assert compared
     for sample in compared:
@@ -45,16 +45,26 @@ def test_one_turn_of_the_loop(settings, tmp_path):
     assert 0 <= figures["win_rate"]["value"] <= 1
 
     # What the round's policy and its start wrote is scored by the preference model, and the figures say why not.
-    assert tuned.reward.response_rewards.filter(response__places__task__round=turn).count() == 2 * turn.tasks.count()
-    assert agreement(turn, default_selection(turn.study)) is not None
-    assert bool(figures["why_not"]) == (figures["win_rate"]["interval"][0] <= 0.5)
+    assert (
+        tuned.reward.response_rewards.filter(response__places__task__round=round_).count() == 2 * round_.tasks.count()
+    )
+    assert agreement(round_, default_selection(round_.study)) is not None
+    assert bool(figures["diagnosis"]) == (figures["win_rate"]["interval"][0] <= 0.5)
 
     # A further round pairs the policy with its start's best of three as well, under an author's name of its own.
-    call_command("next_round", study=study.slug, policy=tuned.path, best_of=3, per_prompt=1, limit=4, max_new_tokens=24)
+    call_command(
+        "next_round",
+        study=study.slug,
+        policy=tuned.path,
+        best_of=3,
+        pairs_per_prompt=1,
+        limit=4,
+        max_completion_length=24,
+    )
     plain, best = study.rounds.order_by("number")[1:]
     assert (plain.best_of, best.best_of) == (1, 3)
     chosen = Response.objects.filter(places__task__round=best, author_model=None)
-    assert set(chosen.values_list("author_name", flat=True)) == {f"{turn.against.name}, best of 3"}
+    assert set(chosen.values_list("author_name", flat=True)) == {f"{round_.against.name}, best of 3"}
     assert set(best.tasks.values_list("responses__author_model", flat=True)) == {tuned.pk, None}
     with pytest.raises(CommandError, match="at least 2"):
         call_command("next_round", study=study.slug, policy=tuned.path, best_of=1)

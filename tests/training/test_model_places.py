@@ -43,7 +43,7 @@ def test_pages_offer_what_the_settings_name_to_start_from_and_nothing_else(folde
     manager = MembershipFactory(role="manager")
     client.force_login(manager.user)
     address = reverse("run-start", args=[manager.study.slug, "pretrain"])
-    values = {"corpus": "demo", "documents": "200", "steps": "3", "seed": "1", "base_model": str(folder)}
+    values = {"corpus": "demo", "documents": "200", "max_steps": "3", "seed": "1", "base_model": str(folder)}
     assert "base_model" in client.post(address, values).context["form"].errors
     settings.BASE_MODELS = [str(folder), "some/writer"]
     page = client.get(address).content.decode()

@@ -28,8 +28,8 @@ pytestmark = pytest.mark.django_db
 class Count:
     """A job small enough to watch: it counts to `top`, and stumbles where it is told to."""
 
-    top: int = option(3, help="how far", minimum=1)
-    stumble_at: int = option(0, help="where to fail")
+    top: int = option(3, label="Top", help="how far", minimum=1)
+    stumble_at: int = option(0, label="Stumble at", help="where to fail")
 
 
 def count(run, options, reporter):

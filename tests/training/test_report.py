@@ -43,7 +43,7 @@ def manager(settings, tmp_path):
 
 
 def trained(study, **values):
-    config = {"kind": "cnn", "epochs": 1, "min_steps": 25, "max_length": 32, **values}
+    config = {"kind": "cnn", "num_epochs": 1, "min_steps": 25, "max_length": 32, **values}
     run = execute_run(run=create_run(kind="train_preference", study=study, values=config), reraise=True)
     return ModelVersion.objects.get(run=run)
 

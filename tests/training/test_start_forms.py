@@ -51,11 +51,11 @@ class TestStart:
         with django_capture_on_commit_callbacks(execute=True):
             page = client.post(
                 reverse("run-start", args=[manager.study.slug, "pretrain"]),
-                {"name": "small", "documents": "200", "steps": "3", "seed": "1", "base_model": ""},
+                {"name": "small", "documents": "200", "max_steps": "3", "seed": "1", "base_model": ""},
             )
         run = Run.objects.get()
         assert page.url == reverse("run", args=[run.pk])
-        assert run.config == {"name": "small", "documents": 200, "steps": 3, "seed": 1}
+        assert run.config == {"name": "small", "documents": 200, "max_steps": 3, "seed": 1}
         assert (run.state, run.created_by, run.in_worker) == (RunState.QUEUED, manager.user, True)
         assert sent() == [run.pk]
 
@@ -72,8 +72,8 @@ class TestStart:
     @pytest.mark.parametrize(
         ("language", "choice", "words"),
         [
-            ("en", ">joint</option>", "“Reward” is needed: objective rwr"),
-            ("zh-hans", ">联合训练 (joint)</option>", "需要“奖励”：训练目标 rwr"),
+            ("en", ">joint</option>", "“Reward model” is needed: objective rwr"),
+            ("zh-hans", ">联合训练 (joint)</option>", "需要“奖励模型”：训练目标 rwr"),
         ],
     )
     def test_choices_and_refusals_speak_the_language_of_the_page(self, language, choice, words, client, manager):
@@ -82,7 +82,7 @@ class TestStart:
         address = reverse("run-start", args=[manager.study.slug, "pretrain"])
         assert choice in client.get(address).content.decode()
         page = client.post(
-            address, {"corpus": "demo", "documents": "200", "steps": "3", "seed": "1", "objective": "rwr"}
+            address, {"corpus": "demo", "documents": "200", "max_steps": "3", "seed": "1", "objective": "rwr"}
         )
         assert page.context["form"].non_field_errors()[0].startswith(words)
 
@@ -96,7 +96,7 @@ class TestStart:
     def test_files_of_the_server_cannot_be_named(self, client, manager):
         client.force_login(manager.user)
         address = reverse("run-start", args=[manager.study.slug, "pretrain"])
-        values = {"output": "/etc/x", "documents": "200", "steps": "3", "seed": "1"}
+        values = {"output": "/etc/x", "documents": "200", "max_steps": "3", "seed": "1"}
         assert "corpus" in client.post(address, values | {"corpus": "/etc/passwd"}).context["form"].errors
         assert not Run.objects.exists()
         client.post(address, values | {"corpus": "study"})

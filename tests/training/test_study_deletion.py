@@ -50,8 +50,8 @@ def filled(slug):
         snapshot=snapshot,
         run=run,
     )
-    turn = Round.objects.create(study=study, number=1, policy=policy, against=start)
-    tasks = TaskFactory.create_batch(5, study=study, round=turn)
+    round_ = Round.objects.create(study=study, number=1, policy=policy, against=start)
+    tasks = TaskFactory.create_batch(5, study=study, round=round_)
     for response in tasks[0].responses.all():
         ResponseReward.objects.create(version=policy, response=response, reward=0.5, log_odds=0.1)
     set_known_answer(task=tasks[-1], purpose="practice", ranks=[1, 2])

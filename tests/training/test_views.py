@@ -66,8 +66,8 @@ def study(manager):
         run=run,
         metrics={"before": {"reward": 0.1, "kl": 0.0}, "after": {"reward": 0.9, "kl": 2.0}},
     )
-    turn = Round.objects.create(study=study, number=1, policy=tuned, against=base, preference=reward)
-    Task.objects.filter(pk=task.pk).update(round=turn)
+    round_ = Round.objects.create(study=study, number=1, policy=tuned, against=base, preference=reward)
+    Task.objects.filter(pk=task.pk).update(round=round_)
     first, second = task.responses.order_by("pk")
     for response, author in ((first, tuned), (second, base)):
         response.author_model = author

@@ -59,15 +59,15 @@ def documents_in_chinese(count: int, seed: int = 0) -> list[tuple[str, str]]:
 
 def prompts(key: str, count: int, seed: int = 0) -> list[Asked]:
     """`count` prompts of a grammar, with different texts. Raises ValueError where the grammar has no more of them."""
-    found: dict[str, Asked] = {}
+    prompts_by_text: dict[str, Asked] = {}
     rng, idle = random.Random(seed), 0
-    while len(found) < count:
+    while len(prompts_by_text) < count:
         asked = GRAMMARS[key].ask(rng)
-        idle = idle + 1 if asked.text in found else 0
+        idle = idle + 1 if asked.text in prompts_by_text else 0
         if idle > PATIENCE:
-            raise ValueError(f"the demo of {key} has about {len(found)} prompts, not {count}")
-        found[asked.text] = asked
-    return list(found.values())
+            raise ValueError(f"the demo of {key} has about {len(prompts_by_text)} prompts, not {count}")
+        prompts_by_text[asked.text] = asked
+    return list(prompts_by_text.values())
 
 
 def documents(key: str, count: int, seed: int = 0) -> list[tuple[str, str]]:

@@ -1,2 +1,2 @@
-"""What a Run can do. One module a job: its options (one dataclass, from which the command's flags, the
-page's form and their validation all come), its checks, and the work itself."""
+"""The jobs of runs. Each module defines a job's options (one dataclass, from which the command's flags, the page's form
+and their validation are derived), its checks, and its work."""

@@ -35,8 +35,8 @@ def check_corpus(study: Study | None, named: str, flag: str = "--corpus") -> Non
     """Raises PalateError when there is nothing to read. flag: the option that names it."""
     if named == STUDY:
         if study is None or not _responses(study).exists():
-            said = gettext("%(flag)s study: the study has no responses to prompts of its train split")
-            raise PalateError(said % {"flag": flag})
+            message = gettext("%(flag)s study: the study has no responses to prompts of its train split")
+            raise PalateError(message % {"flag": flag})
     elif named.startswith(f"{DEMO}:"):
         if _case(named) not in cases.GRAMMARS:
             raise PalateError(f"{flag} {named}: expected {DEMO}: and one of {', '.join(cases.GRAMMARS)}")
@@ -72,8 +72,8 @@ class Corpus:
             empty = False
             yield Document(prompt, (text,))
         if empty:
-            said = gettext("%(flag)s %(corpus)s: holds no text")
-            raise PalateError(said % {"flag": self.flag, "corpus": self.named})
+            message = gettext("%(flag)s %(corpus)s: holds no text")
+            raise PalateError(message % {"flag": self.flag, "corpus": self.named})
 
 
 def _case(named: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotate.exchange.exporters.records import items_of, records_of
 from annotate.models.judgements import Judgement
@@ -25,29 +26,69 @@ from training.runs.options import option
 
 @dataclass(frozen=True)
 class Options:
-    teacher: str = option(help="the preference model to learn from", of_model="preference")
-    kind: str = option("linear", help="what the student is", choices=("linear", "cnn", "rnn"))
+    teacher: str = option(
+        label=gettext_lazy("Teacher model"),
+        help=gettext_lazy("the preference model to learn from"),
+        of_model="preference",
+    )
+    kind: str = option(
+        "linear",
+        label=gettext_lazy("Student type"),
+        help=gettext_lazy("type of the student"),
+        choices=("linear", "cnn", "rnn"),
+    )
     corpus: str = option(
         "",
-        help="further texts for the teacher to score, beside the study's responses: files, separated by commas, as "
-        "--corpus of pretrain takes them",
+        label=gettext_lazy("Corpus"),
+        help=(
+            "additional texts for the teacher to score, besides the study's responses: files, separated by commas, as"
+            " for --corpus of pretrain"
+        ),
         commands_only=True,
     )
     texts: int = option(
-        20_000, help="at most so many texts to learn from, drawn at random", minimum=2, maximum=1_000_000
+        20_000,
+        label=gettext_lazy("Maximum number of texts"),
+        help=gettext_lazy("maximum number of texts to learn from, sampled at random"),
+        minimum=2,
+        maximum=1_000_000,
     )
-    epochs: int = option(8, help="passes over the texts, of kinds cnn and rnn", minimum=1)
-    max_length: int = option(256, help="tokens of prompt and response together", minimum=8, maximum=8192)
-    seed: int = option(0, help="seed of the draw, the weights and the batches")
+    num_epochs: int = option(
+        8,
+        label=gettext_lazy("Number of epochs"),
+        help=gettext_lazy("passes over the texts, for the kinds cnn and rnn"),
+        minimum=1,
+    )
+    max_length: int = option(
+        256,
+        label=gettext_lazy("Maximum length (tokens)"),
+        help=gettext_lazy("maximum length of prompt and response together, in tokens"),
+        minimum=8,
+        maximum=8192,
+    )
+    seed: int = option(
+        0,
+        label=gettext_lazy("Random seed"),
+        help=gettext_lazy("seed of the sample, the weights and the batches"),
+    )
     explain: int = option(
         8,
-        help="held-out prompts whose rewards the report explains word by word",
+        label=gettext_lazy("Explained prompts"),
+        help=gettext_lazy("number of held-out prompts whose rewards the report explains word by word"),
         minimum=0,
         maximum=200,
-        advanced="Report",
+        advanced=gettext_lazy("Report"),
     )
-    output: str = option("", help="folder to save the model in (default: one under var/models)")
-    name: str = option("", help="name of the model version")
+    output: str = option(
+        "",
+        label=gettext_lazy("Output folder"),
+        help="folder to save the model in (default: one under var/models)",
+    )
+    name: str = option(
+        "",
+        label=gettext_lazy("Name"),
+        help=gettext_lazy("name of the model version"),
+    )
 
 
 def check(study: Study | None, options: Options) -> None:
@@ -57,11 +98,11 @@ def check(study: Study | None, options: Options) -> None:
     if options.corpus:
         check_corpus(study, options.corpus)
     elif not _responses(study, Split.TRAIN).exists():
-        said = _("study %(study)s has no responses to prompts of its train split; give texts by --corpus")
-        raise PalateError(said % {"study": study.slug})
+        message = _("study %(study)s has no responses to prompts of its train split; give texts by --corpus")
+        raise PalateError(message % {"study": study.slug})
     if not Judgement.objects.counted().of_study(study).in_split(Split.VALIDATION).exists():
-        said = _("study %(study)s has no judgements in its validation split, on which the student is calibrated")
-        raise PalateError(said % {"study": study.slug})
+        message = _("study %(study)s has no judgements in its validation split, on which the student is calibrated")
+        raise PalateError(message % {"study": study.slug})
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
@@ -78,7 +119,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     train = _train(study, options, held_out)
     config = PreferenceConfig(
         kind=options.kind,
-        epochs=options.epochs,
+        num_epochs=options.num_epochs,
         max_length=options.max_length,
         seed=options.seed,
         criterion_weights={criterion.key: criterion.weight for criterion in study.criteria.all()},
@@ -97,13 +138,13 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         )
         student = PreferenceModel.load(folder)
         tested = list(records_of(Judgement.objects.counted().of_study(study).in_split(Split.TEST)))
-        beside = compare(student, teacher, tested, held_out, clusters, seed=options.seed)
-        beside["speed"] = speeds(student, teacher, [*held_out, *train])
+        comparison = compare(student, teacher, tested, held_out, clusters, seed=options.seed)
+        comparison["speed"] = speeds(student, teacher, [*held_out, *train])
         trained = Trained(study, snapshot, "", folder, config, learned_from_votes=False)
         metrics["evaluation"], report = report_on(trained, reporter, curve=0, explain=options.explain)
         if report:
-            report["teacher"] = beside
-        metrics |= {"teacher": beside, "snapshot": snapshot.sha256, "revision": revision()}
+            report["teacher"] = comparison
+        metrics |= {"teacher": comparison, "snapshot": snapshot.sha256, "revision": revision()}
         card = cards.student_card(options.name or output.name, study, snapshot, parent.name, options.kind, metrics)
         facts = cards.preference_facts(study, snapshot, "", metrics)
         card_files.write(folder, options.name or output.name, card, facts)
@@ -120,7 +161,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         report=report,
         card=card,
     )
-    reporter.log(cards.beside("teacher", beside))
+    reporter.log(cards.format_comparison("teacher", comparison))
     return {"model": str(output), "model_version": version.pk, **metrics}
 
 
@@ -150,4 +191,6 @@ def _items(responses: Any) -> list[Item]:
     return list(dict.fromkeys(items_of(responses)))
 
 
-JOB = Job(Options, check, perform, "Distil a preference model into a small, fast one that learns its rewards.")
+JOB = Job(
+    Options, check, perform, gettext_lazy("Distil a preference model into a small, fast one that learns its rewards.")
+)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotate.exchange.exporters.records import records_of
 from annotate.models.judgements import Judgement
@@ -21,8 +22,17 @@ from training.runs.options import PRECISION, option
 
 @dataclass(frozen=True)
 class Options:
-    model: str = option(help="the preference model", of_model="preference")
-    split: str = option("test", help="which prompts", choices=SPLITS)
+    model: str = option(
+        label=gettext_lazy("Model"),
+        help=gettext_lazy("the preference model"),
+        of_model="preference",
+    )
+    split: str = option(
+        "test",
+        label=gettext_lazy("Split"),
+        help=gettext_lazy("which prompts"),
+        choices=SPLITS,
+    )
     precision: str = PRECISION
 
 
@@ -36,8 +46,8 @@ def check(study: Study | None, options: Options) -> None:
             _("study %(study)s has no judgements yet; collect or import some first") % {"study": study.slug}
         )
     if not live.in_split(options.split).exists():
-        said = _("--split %(split)s: study %(study)s has no judgements in this split; try --split all")
-        raise PalateError(said % {"split": options.split, "study": study.slug})
+        message = _("--split %(split)s: study %(study)s has no judgements in this split; try --split all")
+        raise PalateError(message % {"split": options.split, "study": study.slug})
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
@@ -49,32 +59,32 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     path = model_versions.locate(study, options.model, flag="MODEL", kind=ModelKind.PREFERENCE)
     records = list(records_of(Judgement.objects.counted().of_study(study).in_split(options.split)))
     if not pairs_of(records):
-        said = _("--split %(split)s: study %(study)s has judgements there, but none compares two responses")
-        raise PalateError(said % {"split": options.split, "study": study.slug})
+        message = _("--split %(split)s: study %(study)s has judgements there, but none compares two responses")
+        raise PalateError(message % {"split": options.split, "study": study.slug})
     model = PreferenceModel.load(path, options.precision)
     figures = evaluate(model, records)
-    reporter.log(cards.told(figures))
+    reporter.log(cards.format_evaluation(figures))
     result = {"model": path, "study": study.slug, "split": options.split, "precision": options.precision, **figures}
     if options.precision != "float32":
-        result["float32"] = _beside_float32(model, path, records)
-        reporter.log(cards.beside("float32", result["float32"]))
+        result["float32"] = _compare_with_float32(model, path, records)
+        reporter.log(cards.format_comparison("float32", result["float32"]))
     return result
 
 
-def _beside_float32(model: Any, path: str, records: list[Record]) -> dict[str, Any]:
+def _compare_with_float32(model: Any, path: str, records: list[Record]) -> dict[str, Any]:
     """What the coarser numbers lose on these judgements, and how much faster they are on their responses."""
     from training.engine.evaluation.comparison import compare, speeds
     from training.engine.models.reward import PreferenceModel
 
     group = {(record.prompt, text): record.group for record in records for text in record.responses}
     full = PreferenceModel.load(path)
-    beside = compare(model, full, records, list(group), list(group.values()))
-    return {**beside, "speed": speeds(model, full, list(group))}
+    comparison = compare(model, full, records, list(group), list(group.values()))
+    return {**comparison, "speed": speeds(model, full, list(group))}
 
 
 JOB = Job(
     Options,
     check,
     perform,
-    "Evaluate a preference model on a study's judgements, with baselines and intervals.",
+    gettext_lazy("Evaluate a preference model on a study's judgements, with baselines and intervals."),
 )

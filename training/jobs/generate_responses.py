@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotate.collection.leases import create_tasks
 from annotate.collection.response_sets import response_sets
@@ -24,32 +25,76 @@ SPLITS = ("all", "train", "validation", "test")
 
 @dataclass(frozen=True)
 class Options:
-    model: str = option(help="the policy that writes", of_model="policy")
-    per_prompt: int = option(4, help="responses to write for each prompt", minimum=1, maximum=64)
+    model: str = option(
+        label=gettext_lazy("Model"),
+        help=gettext_lazy("the policy that writes the responses"),
+        of_model="policy",
+    )
+    num_generations: int = option(
+        4,
+        label=gettext_lazy("Responses per prompt"),
+        help=gettext_lazy("responses to write for each prompt"),
+        minimum=1,
+        maximum=64,
+    )
     rank_size: int = option(
-        0, help="responses in one task of a ranking; 0 takes the study's setting", minimum=0, maximum=10
+        0,
+        label=gettext_lazy("Responses per ranking"),
+        help=gettext_lazy("responses in one ranking task; 0 uses the study's setting"),
+        minimum=0,
+        maximum=10,
     )
-    split: str = option("all", help="which prompts", choices=SPLITS)
-    limit: int = option(0, help="at most this many prompts; 0 takes all", minimum=0)
-    max_new_tokens: int = option(64, help="longest response, in tokens", minimum=1, maximum=4096)
-    temperature: float = option(1.0, help="sampling temperature; 0 is greedy decoding", minimum=0, maximum=10)
+    split: str = option(
+        "all",
+        label=gettext_lazy("Split"),
+        help=gettext_lazy("which prompts"),
+        choices=SPLITS,
+    )
+    limit: int = option(
+        0,
+        label=gettext_lazy("Maximum number of prompts"),
+        help=gettext_lazy("maximum number of prompts; 0 uses all"),
+        minimum=0,
+    )
+    max_completion_length: int = option(
+        64,
+        label=gettext_lazy("Maximum response length (tokens)"),
+        help=gettext_lazy("maximum length of a response, in tokens"),
+        minimum=1,
+        maximum=4096,
+    )
+    temperature: float = option(
+        1.0,
+        label=gettext_lazy("Temperature"),
+        help=gettext_lazy("sampling temperature; 0 is greedy decoding"),
+        minimum=0,
+        maximum=10,
+    )
     top_p: float = option(
-        1.0, help="nucleus sampling: keep the likeliest tokens up to this mass", minimum=0.01, maximum=1
+        1.0,
+        label=gettext_lazy("Top-p"),
+        help=gettext_lazy("sample among the likeliest tokens with this total probability"),
+        minimum=0.01,
+        maximum=1,
     )
-    seed: int = option(0, help="seed of the sampling")
+    seed: int = option(
+        0,
+        label=gettext_lazy("Random seed"),
+        help=gettext_lazy("seed of the sampling"),
+    )
 
 
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     if not chosen_prompts(study, options.split, options.limit):
-        said = _("study %(study)s has no prompts in the split %(split)s; import some first")
-        raise PalateError(said % {"study": study.slug, "split": options.split})
+        message = _("study %(study)s has no prompts in the split %(split)s; import some first")
+        raise PalateError(message % {"study": study.slug, "split": options.split})
     size = options.rank_size or study.rank_size
     if size < 3:
         raise PalateError(_("--rank-size %(size)d: a ranking has 3 responses or more") % {"size": size})
-    if study.method == Method.RANK and options.per_prompt < size:
-        said = _("--per-prompt %(given)d: a ranking of %(size)d needs %(size)d responses or more")
-        raise PalateError(said % {"given": options.per_prompt, "size": size})
+    if study.method == Method.RANK and options.num_generations < size:
+        message = _("--num-generations %(given)d: a ranking of %(size)d needs %(size)d responses or more")
+        raise PalateError(message % {"given": options.num_generations, "size": size})
     model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
 
 
@@ -57,12 +102,12 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     study = study_of(run)
     prompts = chosen_prompts(study, options.split, options.limit)
     path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
-    written, truncated = write(
-        prompts, path, per_prompt=options.per_prompt, options=_decoding(options), run=run, reporter=reporter
+    texts, truncated = write(
+        prompts, path, per_prompt=options.num_generations, options=_decoding(options), run=run, reporter=reporter
     )
     with transaction.atomic():
         version = model_versions.register(study=study, kind=ModelKind.POLICY, path=path)
-        responses = save(run, version, prompts, written, _decoding(options))
+        responses = save(run, version, prompts, texts, _decoding(options))
         tasks = create_tasks(
             study=study, response_sets=response_sets(study.method, responses, options.rank_size or study.rank_size)
         )
@@ -87,11 +132,11 @@ def write(
     from training.engine.generation.sampling import generate, load_policy
 
     policy = load_policy(path)
-    asked = [engine_prompt(prompt) for prompt in prompts]
-    completions = generate(policy, asked, per_prompt=per_prompt, reporter=reporter, **options)
-    truncated = sum(text in policy.truncated for text in asked)
-    if said := truncation(truncated, len(asked), policy.room(options["max_new_tokens"]), "prompts"):
-        reporter.log(said)
+    texts = [engine_prompt(prompt) for prompt in prompts]
+    completions = generate(policy, texts, per_prompt=per_prompt, reporter=reporter, **options)
+    truncated = sum(text in policy.truncated for text in texts)
+    if message := truncation(truncated, len(texts), policy.room(options["max_completion_length"]), "prompts"):
+        reporter.log(message)
     return [list(dict.fromkeys(c.text.replace("\0", "").strip() for c in row)) for row in completions], truncated
 
 
@@ -99,7 +144,7 @@ def save(
     run: Run,
     version: ModelVersion,
     prompts: Sequence[Prompt],
-    written: Sequence[Sequence[str]],
+    texts_by_prompt: Sequence[Sequence[str]],
     decoding: Mapping[str, Any],
     *,
     best_of: int = 1,
@@ -119,14 +164,14 @@ def save(
             )
             for number, text in enumerate(texts)
         ]
-        for prompt, texts in zip(prompts, written, strict=True)
+        for prompt, texts in zip(prompts, texts_by_prompt, strict=True)
     ]
     Response.objects.bulk_create([row for of_prompt in rows for row in of_prompt], batch_size=1000)
     return rows
 
 
 def _decoding(options: Options) -> dict[str, Any]:
-    return {k: v for k, v in asdict(options).items() if k in ("max_new_tokens", "temperature", "top_p", "seed")}
+    return {k: v for k, v in asdict(options).items() if k in ("max_completion_length", "temperature", "top_p", "seed")}
 
 
 def chosen_prompts(study: Study, split: str, limit: int) -> list[Prompt]:
@@ -137,4 +182,9 @@ def chosen_prompts(study: Study, split: str, limit: int) -> list[Prompt]:
     return list(prompts[:limit] if limit else prompts)
 
 
-JOB = Job(Options, check, perform, "Let a policy write responses to a study's prompts and make tasks of them.")
+JOB = Job(
+    Options,
+    check,
+    perform,
+    gettext_lazy("Write responses to a study's prompts with a policy, and create tasks from them."),
+)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotate.exchange.files.memory_limit import at_most
 from annotate.exchange.files.rows import wrong
@@ -26,32 +27,90 @@ from training.runs.options import option
 
 @dataclass(frozen=True)
 class PromptOptions:
-    file: str = option(help="CSV or JSON lines with a column text or prompt, or the columns train and test")
-    group_by: str = option("", help="column that names the group of a prompt; a group is never split")
+    file: str = option(
+        label=gettext_lazy("File"),
+        help=gettext_lazy("CSV or JSON lines with a column text or prompt, or the columns train and test"),
+    )
+    group_by: str = option(
+        "",
+        label=gettext_lazy("Group column"),
+        help=gettext_lazy("column that names the group of a prompt; a group is never split"),
+    )
 
 
 @dataclass(frozen=True)
 class JudgementOptions:
-    prompts: str = option(help="JSON lines: prompt_id, text, group")
-    responses: str = option(help="JSON lines: response_id, prompt_id, text, author")
-    judgements: str = option(help="JSON lines: prompt_id, shown, ranks and/or scores, rater")
-    group_by: str = option("", help="field that names the group of a prompt; a group is never split")
+    prompts: str = option(
+        label=gettext_lazy("Prompts"),
+        help=gettext_lazy("JSON lines: prompt_id, text, group"),
+    )
+    responses: str = option(
+        label=gettext_lazy("Responses"),
+        help=gettext_lazy("JSON lines: response_id, prompt_id, text, author"),
+    )
+    judgements: str = option(
+        label=gettext_lazy("Judgements"),
+        help=gettext_lazy("JSON lines: prompt_id, shown, ranks and/or scores, rater"),
+    )
+    group_by: str = option(
+        "",
+        label=gettext_lazy("Group column"),
+        help=gettext_lazy("field that names the group of a prompt; a group is never split"),
+    )
 
 
 @dataclass(frozen=True)
 class PreferenceOptions:
-    file: str = option(help="CSV, JSON lines, a JSON array or Parquet")
-    shape: str = option("", help="what the rows are", choices=("", *SHAPES))
-    mapping: str = option(
-        "", help="Palate's fields with the file's columns, such as prompt=question, winner=preference"
+    file: str = option(
+        label=gettext_lazy("File"),
+        help=gettext_lazy("CSV, JSON lines, a JSON array or Parquet"),
     )
-    ignore: str = option("", help="columns to leave out, with commas between them")
-    scale: str = option("", help="ranges of criteria that the study lacks, such as fluency:1:5, clarity:0:100")
-    dry_run: bool = option(False, help="say what would be added and what is wrong, and change nothing")
-    skip_bad: bool = option(False, help="leave out invalid rows, and count them")
-    make_tasks: bool = option(False, help="make tasks of responses that nobody judged")
-    prompt_field: str = option("", help="field of the prompt, for Label Studio and Argilla")
-    response_fields: str = option("", help="fields of the responses with commas between them, the left one first")
+    shape: str = option(
+        "",
+        label=gettext_lazy("Row format"),
+        help=gettext_lazy("format of the rows"),
+        choices=("", *SHAPES),
+    )
+    mapping: str = option(
+        "",
+        label=gettext_lazy("Column mapping"),
+        help=gettext_lazy("Palate's fields with the file's columns, such as prompt=question, winner=preference"),
+    )
+    ignore: str = option(
+        "",
+        label=gettext_lazy("Ignored columns"),
+        help=gettext_lazy("columns to ignore, separated by commas"),
+    )
+    scale: str = option(
+        "",
+        label=gettext_lazy("Score ranges"),
+        help=gettext_lazy("ranges of criteria that the study lacks, such as fluency:1:5, clarity:0:100"),
+    )
+    dry_run: bool = option(
+        False,
+        label=gettext_lazy("Dry run"),
+        help=gettext_lazy("report what would be added and what is wrong, and change nothing"),
+    )
+    skip_bad: bool = option(
+        False,
+        label=gettext_lazy("Skip invalid rows"),
+        help=gettext_lazy("skip invalid rows and count them"),
+    )
+    make_tasks: bool = option(
+        False,
+        label=gettext_lazy("Create tasks"),
+        help=gettext_lazy("create tasks from responses without judgements"),
+    )
+    prompt_field: str = option(
+        "",
+        label=gettext_lazy("Prompt field"),
+        help=gettext_lazy("field of the prompt, for Label Studio and Argilla"),
+    )
+    response_fields: str = option(
+        "",
+        label=gettext_lazy("Response fields"),
+        help=gettext_lazy("fields of the responses separated by commas, the left one first"),
+    )
 
 
 def _check_files(study: Study | None, *files: str) -> None:
@@ -113,14 +172,17 @@ PREFERENCES_JOB = Job(
     PreferenceOptions,
     lambda study, options: _check_files(study, options.file),
     _import_preferences,
-    "Import a file of another tool, or of Palate.",
+    gettext_lazy("Import a file of another tool, or of Palate."),
 )
 PROMPTS_JOB = Job(
-    PromptOptions, lambda study, options: _check_files(study, options.file), _import_prompts, "Import prompts."
+    PromptOptions,
+    lambda study, options: _check_files(study, options.file),
+    _import_prompts,
+    gettext_lazy("Import prompts."),
 )
 JUDGEMENTS_JOB = Job(
     JudgementOptions,
     lambda study, options: _check_files(study, options.prompts, options.responses, options.judgements),
     _import_judgements,
-    "Import prompts, responses and judgements.",
+    gettext_lazy("Import prompts, responses and judgements."),
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db.models import Count
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from annotate.collection.machine_judgements import machine_rater, store_verdicts, unjudged_pairs
 from annotate.models.choices import Kind
@@ -32,9 +32,24 @@ Judge = Callable[[Sequence[str]], list[float]]  # questions to the chance of A
 
 @dataclass(frozen=True)
 class Options:
-    model: str = option("", help="the judge, a causal model", of_model="policy")
-    endpoint_model: str = option("", help="instead: a model's name at the endpoint of JUDGE_URL", setting="JUDGE_URL")
-    limit: int = option(500, help="at most this many pairs; those that people judged come first", minimum=1)
+    model: str = option(
+        "",
+        label=gettext_lazy("Model"),
+        help=gettext_lazy("the judge, a causal model"),
+        of_model="policy",
+    )
+    endpoint_model: str = option(
+        "",
+        label=gettext_lazy("Endpoint model"),
+        help=gettext_lazy("alternatively the name of a model at the endpoint JUDGE_URL"),
+        setting="JUDGE_URL",
+    )
+    limit: int = option(
+        500,
+        label=gettext_lazy("Maximum number of pairs"),
+        help=gettext_lazy("maximum number of pairs; those that people judged come first"),
+        minimum=1,
+    )
 
 
 def check(study: Study | None, options: Options) -> None:
@@ -42,13 +57,13 @@ def check(study: Study | None, options: Options) -> None:
     if bool(options.model) == bool(options.endpoint_model):
         raise PalateError(gettext("give either --model or --endpoint-model, not both and not neither"))
     if options.endpoint_model and not settings.JUDGE_URL:
-        said = gettext("--endpoint-model needs the setting JUDGE_URL: the address of an OpenAI-compatible server")
-        raise PalateError(said)
+        message = gettext("--endpoint-model needs the setting JUDGE_URL: the address of an OpenAI-compatible server")
+        raise PalateError(message)
     if options.model:
         model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
     if not Task.objects.filter(study=study).annotate(size=Count("places")).filter(size=2).exists():
-        said = gettext("study %(study)s has no tasks of two responses")
-        raise PalateError(said % {"study": study.slug})
+        message = gettext("study %(study)s has no tasks of two responses")
+        raise PalateError(message % {"study": study.slug})
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
@@ -64,8 +79,8 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         if reporter.cancelled():
             raise Cancelled
         a, b = (place.response for place in task.places.all())
-        asked = [question(study.instructions, task.prompt.text, x.text, y.text) for x, y in ((a, b), (b, a))]
-        forward, backward = judge(asked)
+        questions = [question(study.instructions, task.prompt.text, x.text, y.text) for x, y in ((a, b), (b, a))]
+        forward, backward = judge(questions)
         store_verdicts(rater=rater, task=task, shown=[a.pk, b.pk], forward=forward, backward=backward)
         reporter.progress(done, len(tasks))
     truncated = len(policy.truncated) if policy else 0
@@ -78,12 +93,12 @@ def _judge(study: Study, options: Options) -> "tuple[Judge, str, Policy | None]"
     """Who judges, its name, and the model where it is one of this machine."""
     if options.endpoint_model:
         return lambda asked: [ask(options.endpoint_model, text) for text in asked], options.endpoint_model, None
-    from training.engine.generation.judging import first_better
+    from training.engine.generation.judging import prefer_first
     from training.engine.generation.sampling import load_policy
 
     path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.POLICY)
     policy = load_policy(path)
-    return lambda asked: first_better(policy, asked), options.model, policy
+    return lambda asked: prefer_first(policy, asked), options.model, policy
 
 
 def ask(model: str, text: str) -> float:
@@ -109,8 +124,8 @@ def ask(model: str, text: str) -> float:
     except (urllib.error.URLError, TimeoutError, OSError) as error:
         raise PalateError(f"JUDGE_URL {address}: {error}") from None
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        said = gettext("JUDGE_URL %(address)s: the answer is no chat completion")
-        raise PalateError(said % {"address": address}) from None
+        message = gettext("JUDGE_URL %(address)s: the answer is no chat completion")
+        raise PalateError(message % {"address": address}) from None
 
 
 def _chance(choice: Mapping[str, Any]) -> float:
@@ -122,8 +137,13 @@ def _chance(choice: Mapping[str, Any]) -> float:
             weight[letter] += math.exp(float(token["logprob"]))
     if total := sum(weight.values()):
         return weight["A"] / total
-    said = (choice["message"]["content"] or "").strip().upper()[:1]
-    return {"A": 1.0, "B": 0.0}.get(said, 0.5)
+    letter_answer = (choice["message"]["content"] or "").strip().upper()[:1]
+    return {"A": 1.0, "B": 0.0}.get(letter_answer, 0.5)
 
 
-JOB = Job(Options, check, perform, "Let a machine judge the study's pairs in both orders, apart from people's votes.")
+JOB = Job(
+    Options,
+    check,
+    perform,
+    gettext_lazy("Judge the study's pairs by machine in both orders, separately from people's votes."),
+)

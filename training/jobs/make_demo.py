@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from annotate.models.prompts import Prompt, split_of
 from annotate.models.studies import Method, Study
@@ -25,18 +25,37 @@ PER_PROMPT = {Method.SCORE: 2, Method.COMPARE: 3}
 
 @dataclass(frozen=True)
 class Options:
-    template: str = option(help="the study template whose demo it is", choices=tuple(cases.CASES))
-    language: str = option("en", help="language of its texts", choices=cases.LANGUAGES)
-    prompts: int = option(60, help="prompts to make", minimum=1)
-    steps: int = option(200, help="optimiser steps of the model, where it is not there yet", minimum=1)
+    template: str = option(
+        label=gettext_lazy("Template"),
+        help=gettext_lazy("the study template whose demo data are created"),
+        choices=tuple(cases.CASES),
+    )
+    language: str = option(
+        "en",
+        label=gettext_lazy("Language"),
+        help=gettext_lazy("language of the texts"),
+        choices=cases.LANGUAGES,
+    )
+    prompts: int = option(
+        60,
+        label=gettext_lazy("Number of prompts"),
+        help=gettext_lazy("number of prompts to create"),
+        minimum=1,
+    )
+    max_steps: int = option(
+        200,
+        label=gettext_lazy("Number of steps"),
+        help=gettext_lazy("optimizer steps of the model, if it does not exist yet"),
+        minimum=1,
+    )
 
 
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     asked(options)
     if study.prompts.exclude(external_id__startswith="demo-").exists():
-        said = gettext("study %(study)s has prompts of its own; a demo is for a study without any")
-        raise PalateError(said % {"study": study.slug})
+        message = gettext("study %(study)s has prompts of its own; a demo is for a study without any")
+        raise PalateError(message % {"study": study.slug})
 
 
 def asked(options: Options) -> list[Asked]:
@@ -54,12 +73,12 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     policy = f"{POLICY}-{grammar}"
     known = ModelVersion.objects.filter(study=None, name=policy).first()
     if known is None:
-        learned = pretrain.Options(name=policy, corpus=f"demo:{grammar}", documents=5000, steps=options.steps)
+        learned = pretrain.Options(name=policy, corpus=f"demo:{grammar}", documents=5000, max_steps=options.max_steps)
         path = pretrain.make(run, None, learned, Stage(reporter, 1, 2))["model"]
     else:
         path = known.path
     written = generate_responses.Options(
-        model=path, per_prompt=PER_PROMPT.get(Method(study.method), study.rank_size), max_new_tokens=LONGEST
+        model=path, num_generations=PER_PROMPT.get(Method(study.method), study.rank_size), max_completion_length=LONGEST
     )
     return generate_responses.perform(run, written, reporter if known else Stage(reporter, 2, 2))
 
@@ -86,5 +105,7 @@ JOB = Job(
     Options,
     check,
     perform,
-    "Fill a study with a template's demo: prompts, and responses of a small model that is pretrained on the spot.",
+    gettext_lazy(
+        "Fill a study with a template's demo data: prompts, and responses of a small model pretrained for it."
+    ),
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotate.collection.prioritization import prioritize
 from annotate.exchange.exporters.records import engine_prompt, records_of
@@ -35,31 +36,60 @@ CHUNK = 256
 @dataclass(frozen=True)
 class Options:
     by: str = option(
-        help="uncertainty: where the members of an ensemble contradict each other; disagreement: where raters do; "
-        "information: what the comparisons so far leave open; random: by chance alone",
+        label=gettext_lazy("Selection rule"),
+        help=gettext_lazy(
+            "uncertainty: where ensemble members disagree; disagreement: where raters disagree; information: where "
+            "the comparisons so far are least informative; random: at random"
+        ),
         choices=("uncertainty", "disagreement", "information", "random"),
     )
-    count: int = option(100, help="how many open tasks to put forward", minimum=0, maximum=10_000)
+    count: int = option(
+        100,
+        label=gettext_lazy("Number of open tasks"),
+        help=gettext_lazy("number of open tasks to prioritize"),
+        minimum=0,
+        maximum=10_000,
+    )
     new: int = option(
-        0, help="how many tasks to make of two responses that no task compares yet", minimum=0, maximum=10_000
+        0,
+        label=gettext_lazy("Number of new tasks"),
+        help=gettext_lazy("number of tasks to create from two responses that no task compares yet"),
+        minimum=0,
+        maximum=10_000,
     )
     random_share: float = option(
-        0.2, help="share of them that chance draws instead, as a sample for statistics", minimum=0, maximum=1
+        0.2,
+        label=gettext_lazy("Random share"),
+        help=gettext_lazy("share of them that is drawn at random, as a sample for statistics"),
+        minimum=0,
+        maximum=1,
     )
     model: str = option(
-        "", help="the preference model, an ensemble (default: the study's newest)", of_model="preference"
+        "",
+        label=gettext_lazy("Model"),
+        help=gettext_lazy("the preference model, an ensemble (default: the study's newest)"),
+        of_model="preference",
     )
     split: str = option(
-        "train", help="which prompts; a rule on test prompts would bend what is measured there", choices=SPLITS
+        "train",
+        label=gettext_lazy("Split"),
+        help=gettext_lazy("which prompts; a rule on test prompts would bias the measurements there"),
+        choices=SPLITS,
     )
     pool: int = option(
         10_000,
-        help="look at no more tasks than this, drawn by chance",
+        label=gettext_lazy("Candidate pool size"),
+        help=gettext_lazy("maximum number of tasks to consider, sampled at random"),
         minimum=1,
         maximum=1_000_000,
-        advanced="Cost and order",
+        advanced=gettext_lazy("Cost and order"),
     )
-    seed: int = option(0, help="seed of the order among equals", advanced="Cost and order")
+    seed: int = option(
+        0,
+        label=gettext_lazy("Random seed"),
+        help=gettext_lazy("seed of the order of equally good tasks"),
+        advanced=gettext_lazy("Cost and order"),
+    )
 
 
 def check(study: Study | None, options: Options) -> None:
@@ -68,35 +98,35 @@ def check(study: Study | None, options: Options) -> None:
         raise PalateError(_("--count and --new are both 0: nothing would be chosen"))
     prompts = candidates.prompts_of(study, options.split)
     if not options.new and not Task.objects.with_free_slot().filter(study=study, prompt__in=prompts).exists():
-        said = _(
+        message = _(
             "study %(study)s has no open tasks on its %(split)s prompts; --new N makes tasks of responses that were "
             "not compared yet"
         )
-        raise PalateError(said % {"study": study.slug, "split": options.split})
+        raise PalateError(message % {"study": study.slug, "split": options.split})
     if options.new and options.by == ChosenBy.DISAGREEMENT:
         raise PalateError(_("--new: nobody has judged these yet, so nobody disagrees; take uncertainty or information"))
     if options.by == ChosenBy.UNCERTAINTY:
         _ensemble(study, options.model)
     elif options.by != ChosenBy.RANDOM and not Judgement.objects.counted().of_study(study).exists():
-        said = _("study %(study)s has no judgements yet, which --by %(by)s asks; take random")
-        raise PalateError(said % {"study": study.slug, "by": options.by})
+        message = _("study %(study)s has no judgements yet, which --by %(by)s asks; take random")
+        raise PalateError(message % {"study": study.slug, "by": options.by})
 
 
-def _ensemble(study: Study, wanted: str) -> str:
+def _ensemble(study: Study, model: str) -> str:
     """The path of a preference model with two members or more."""
-    if not wanted:
+    if not model:
         newest = ModelVersion.objects.filter(study=study, kind=ModelKind.PREFERENCE).order_by("-pk").first()
         if newest is None:
-            said = _("--model is needed: study %(study)s has no preference model yet")
-            raise PalateError(said % {"study": study.slug})
-        wanted = str(newest.pk)
-    path = model_versions.locate(study, wanted, flag="--model", kind=ModelKind.PREFERENCE)
+            message = _("--model is needed: study %(study)s has no preference model yet")
+            raise PalateError(message % {"study": study.slug})
+        model = str(newest.pk)
+    path = model_versions.locate(study, model, flag="--model", kind=ModelKind.PREFERENCE)
     if model_versions.members(path) < 2:
-        said = _(
+        message = _(
             "--model %(model)s: one model alone cannot say how sure it is; train one with --ensemble 4, or take "
             "another rule"
         )
-        raise PalateError(said % {"model": wanted})
+        raise PalateError(message % {"model": model})
     return path
 
 
@@ -120,8 +150,8 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     new = _choose(study, pairs, pairs, options.new, options, rng, reporter)
     by_rule, at_random = [*there.by_rule, *new.by_rule], [*there.at_random, *new.at_random]
     if not by_rule + at_random:
-        said = _("study %(study)s: no task with responses that differ is open; --new N makes some")
-        raise PalateError(said % {"study": study.slug})
+        message = _("study %(study)s: no task with responses that differ is open; --new N makes some")
+        raise PalateError(message % {"study": study.slug})
     tasks = prioritize(
         study=study,
         order=[candidate.key for candidate in mixed(by_rule, at_random)],
@@ -133,7 +163,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         f"{len(by_rule)} tasks put forward by {options.by}, {len(at_random)} drawn at random; {tasks} of them are new"
     )
     return {
-        "prioritize": len(by_rule) + len(at_random),
+        "prioritized": len(by_rule) + len(at_random),
         "by_rule": len(by_rule),
         "at_random": len(at_random),
         "tasks_made": tasks,
@@ -163,11 +193,11 @@ def _choose(
     if options.by in (ChosenBy.DISAGREEMENT, ChosenBy.INFORMATION):
         rest = [candidate for candidate in rest if len(candidate.responses) > 1]
     rest = [rest[n] for n in rng.permutation(len(rest))[: options.pool]]
-    wanted = min(count - len(at_random), len(rest))
+    count_by_rule = min(count - len(at_random), len(rest))
     by_rule: list[Candidate] = []
-    if wanted and options.by != ChosenBy.RANDOM:
+    if count_by_rule and options.by != ChosenBy.RANDOM:
         rule = _RULES[options.by](study, rest, options, reporter)
-        by_rule = [rest[n] for n in selection.best(rule, [candidate.twin for candidate in rest], wanted, rng)]
+        by_rule = [rest[n] for n in selection.best(rule, [candidate.twin for candidate in rest], count_by_rule, rng)]
     return Chosen(by_rule, at_random, [candidate.key for candidate in inside])
 
 
@@ -187,27 +217,27 @@ def _uncertainty(study: Study, rest: Sequence[Candidate], options: Options, repo
         probability = expit(np.array([a - b for a, b in pairs]) / model.temperature)
         scores[n] = model_information(probability).mean()
     if not scores.max(initial=0.0) > 1e-12:
-        said = _(
+        message = _(
             "the members of the model agree in everything, so none of them is in doubt; linear models differ only "
             "when they are trained with --ensemble-of heads"
         )
-        raise PalateError(said)
+        raise PalateError(message)
     return Scores(scores, [candidate.prompt for candidate in rest])
 
 
 def _rewards(model: Any, rest: Sequence[Candidate], reporter: Reporter) -> dict[int, np.ndarray]:
     """The members' rewards (M,) of each response that the candidates mention."""
     prompts = {prompt.pk: engine_prompt(prompt) for prompt in Prompt.objects.filter(pk__in={c.prompt for c in rest})}
-    wanted = sorted({pk for candidate in rest for pk in candidate.responses})
-    found: dict[int, np.ndarray] = {}
-    for start in range(0, len(wanted), CHUNK):
+    responses = sorted({pk for candidate in rest for pk in candidate.responses})
+    rewards: dict[int, np.ndarray] = {}
+    for start in range(0, len(responses), CHUNK):
         if reporter.cancelled():
             raise Cancelled
-        part = Response.objects.filter(pk__in=wanted[start : start + CHUNK]).values_list("pk", "prompt", "text")
+        part = Response.objects.filter(pk__in=responses[start : start + CHUNK]).values_list("pk", "prompt", "text")
         rows = model.score_members([(prompts[prompt], text) for _, prompt, text in part])
-        found.update((pk, np.array(row)) for (pk, *_), row in zip(part, rows, strict=True))
-        reporter.progress(min(start + CHUNK, len(wanted)), len(wanted))
-    return found
+        rewards.update((pk, np.array(row)) for (pk, *_), row in zip(part, rows, strict=True))
+        reporter.progress(min(start + CHUNK, len(responses)), len(responses))
+    return rewards
 
 
 def _disagreement(study: Study, rest: Sequence[Candidate], options: Options, reporter: Reporter) -> "selection.Rule":
@@ -256,4 +286,4 @@ def _responses(chosen: Sequence[Candidate]) -> list[list[Response]]:
     return [[rows[pk] for pk in candidate.responses] for candidate in chosen]
 
 
-JOB = Job(Options, check, perform, "Choose what raters judge next: the tasks that teach most, and a random share.")
+JOB = Job(Options, check, perform, gettext_lazy("Prioritize the tasks that teach most, and a random share."))

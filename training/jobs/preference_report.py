@@ -20,7 +20,7 @@ from training.models import Snapshot
 from training.registry import snapshots
 
 # The linear model holds features of all responses in memory.
-MOST_RESPONSES = 50_000
+MAX_RESPONSES = 50_000
 
 
 @dataclass(frozen=True)
@@ -52,27 +52,29 @@ def report_on(
     compared there. curve: points of the learning curve; explain: prompts whose rewards are told word by word."""
     from training.engine.evaluation.explanations import explanations
     from training.engine.evaluation.metrics import evaluate
-    from training.engine.evaluation.report import Remembered, report
+    from training.engine.evaluation.report import CachedRewards, report
     from training.engine.models.reward import PreferenceModel
 
     records = list(records_of(Judgement.objects.counted().of_study(trained.study).in_split(Split.TEST)))
     if not pairs_of(records):
         return None, {}
     model = PreferenceModel.load(trained.folder)
-    remembered = Remembered(model)
+    cached = CachedRewards(model)
     with tempfile.TemporaryDirectory(prefix="palate-report-") as parent:
-        beside = Beside(trained, Path(parent), reporter)
-        found = report(
-            remembered,
+        auxiliary = Beside(trained, Path(parent), reporter)
+        report_values = report(
+            cached,
             records,
             calibration=list(trained.records(Split.VALIDATION)),
-            linear=beside.linear(),
+            linear=auxiliary.linear(),
             seed=trained.config.seed,
         )
-        found["counterfactuals"] = _counterfactuals(remembered, records, trained.config.seed)
-        found["learning_curve"] = beside.curve(curve, records, found["overall"]) if curve else []
-    found["explained"] = explanations(model, records, found["errors"], prompts=explain, seed=trained.config.seed)
-    return evaluate(remembered, records), found
+        report_values["counterfactuals"] = _counterfactuals(cached, records, trained.config.seed)
+        report_values["learning_curve"] = auxiliary.curve(curve, records, report_values["overall"]) if curve else []
+    report_values["explained"] = explanations(
+        model, records, report_values["errors"], prompts=explain, seed=trained.config.seed
+    )
+    return evaluate(cached, records), report_values
 
 
 def _counterfactuals(model: Any, records: list[Record], seed: int) -> list[dict[str, Any]]:
@@ -96,8 +98,8 @@ class Beside:
         if config.kind == "linear" and not self.trained.base and self.trained.learned_from_votes:
             return None
         count = Response.objects.filter(prompt__study=self.trained.study).count()
-        if count > MOST_RESPONSES:
-            self.reporter.log(f"no linear baseline: {count} responses are more than {MOST_RESPONSES}")
+        if count > MAX_RESPONSES:
+            self.reporter.log(f"no linear baseline: {count} responses are more than {MAX_RESPONSES}")
             return None
         config = dataclasses.replace(config, kind="linear", ensemble=1, learning_rate=0.0)
         train, validation = (self.trained.records(split) for split in (Split.TRAIN, Split.VALIDATION))
@@ -120,8 +122,8 @@ class Beside:
             if model is not None:
                 rows.append(_point(count, overall(model, test)))
                 accuracy = rows[-1]["accuracy"]
-                told = f"accuracy {accuracy['value']:.3f}" if accuracy else "no pair has a majority"
-                self.reporter.log(f"learning curve: {count} judgements, {told}")
+                summary = f"accuracy {accuracy['value']:.3f}" if accuracy else "no pair has a majority"
+                self.reporter.log(f"learning curve: {count} judgements, {summary}")
         return [*rows, _point(len(judged), whole)]
 
     def _model(self, name: str, records: Iterable[Record], validation: Iterable[Record], base: str, config: Any) -> Any:
@@ -131,7 +133,7 @@ class Beside:
 
         try:
             # Trainer would wait for the other processes, which have left.
-            with distributed.alone():
+            with distributed.single_process():
                 train_preference(
                     records,
                     validation,

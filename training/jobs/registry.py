@@ -1,6 +1,5 @@
 """The jobs by the kind of run they do."""
 
-from training.engine.runtime.stopping import STOPS
 from training.jobs import (
     distil_preference,
     evaluate_preference,
@@ -17,9 +16,7 @@ from training.jobs import (
     train_preference,
 )
 from training.models import RunKind
-from training.runs import run_errors
 from training.runs.job import JOBS
-from training.runs.options import words_of
 
 JOBS.update(
     {
@@ -40,9 +37,3 @@ JOBS.update(
         RunKind.IMPORT_PREFERENCES: imports.PREFERENCES_JOB,
     }
 )
-
-
-def words() -> set[str]:
-    """All that pages say of the jobs, their options and their ends."""
-    said = {word for job in JOBS.values() for word in (job.summary, *words_of(job.options))}
-    return said | set(STOPS.values()) | set(run_errors.WORDS.values())

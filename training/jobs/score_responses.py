@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotate.exchange.exporters.records import engine_prompt
 from annotate.models.prompts import Response
@@ -25,8 +26,17 @@ AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Options:
-    model: str = option(help="the preference model", of_model="preference")
-    split: str = option("all", help="the responses to which prompts", choices=SPLITS)
+    model: str = option(
+        label=gettext_lazy("Model"),
+        help=gettext_lazy("the preference model"),
+        of_model="preference",
+    )
+    split: str = option(
+        "all",
+        label=gettext_lazy("Split"),
+        help=gettext_lazy("prompts whose responses are scored"),
+        choices=SPLITS,
+    )
     precision: str = PRECISION
 
 
@@ -35,8 +45,8 @@ def check(study: Study | None, options: Options) -> None:
     path = model_versions.locate(study, options.model, flag="--model", kind=ModelKind.PREFERENCE)
     model_versions.check_precision(path, options.precision)
     if not _responses(study, options.split).exists():
-        said = _("study %(study)s has no responses in the split %(split)s")
-        raise PalateError(said % {"study": study.slug, "split": options.split})
+        message = _("study %(study)s has no responses in the split %(split)s")
+        raise PalateError(message % {"study": study.slug, "split": options.split})
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
@@ -84,4 +94,9 @@ def _responses(study: Study, split: str) -> Any:
     return responses if split == "all" else responses.filter(prompt__split=split)
 
 
-JOB = Job(Options, check, perform, "Score a study's responses with a preference model: reward, quality and chances.")
+JOB = Job(
+    Options,
+    check,
+    perform,
+    gettext_lazy("Score a study's responses with a preference model: reward, quality and win probabilities."),
+)

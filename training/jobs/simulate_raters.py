@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotate.collection.judgements import Answer, submit
 from annotate.collection.leases import lease_next
@@ -27,32 +28,50 @@ from training.runs.options import option
 
 @dataclass(frozen=True)
 class Options:
-    judgements: int = option(help="how many judgements to make, as far as tasks are open", minimum=1)
-    raters: int = option(12, help="how many simulated raters take part", minimum=1, maximum=1000)
+    judgements: int = option(
+        label=gettext_lazy("Number of judgements"),
+        help=gettext_lazy("number of judgements to make, as long as tasks are open"),
+        minimum=1,
+    )
+    raters: int = option(
+        12,
+        label=gettext_lazy("Number of raters"),
+        help=gettext_lazy("number of simulated raters"),
+        minimum=1,
+        maximum=1000,
+    )
     taste: str = option(
-        "", help="a preference model that says how good a response is to them, instead of the demo's rules, which fit "
-        "the demo alone", of_model="preference",
-    )  # fmt: skip
-    seed: int = option(0, help="seed of the raters' habits and errors")
+        "",
+        label=gettext_lazy("Taste model"),
+        help=gettext_lazy(
+            "a preference model that determines their judgements, instead of the demo's rules, which fit only the demo"
+        ),
+        of_model="preference",
+    )
+    seed: int = option(
+        0,
+        label=gettext_lazy("Random seed"),
+        help=gettext_lazy("seed of the raters' habits and errors"),
+    )
 
 
 def check(study: Study | None, options: Options) -> None:
     study = needed(study)
     if not Task.objects.filter(study=study).with_free_slot().exists():
-        said = _("study %(study)s has no open tasks; generate responses first")
-        raise PalateError(said % {"study": study.slug})
+        message = _("study %(study)s has no open tasks; generate responses first")
+        raise PalateError(message % {"study": study.slug})
     if options.taste:
         model_versions.locate(study, options.taste, flag="--taste", kind=ModelKind.PREFERENCE)
 
 
 def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]:
     study = study_of(run)
-    told, worth = _taste(study, options.taste)
-    reporter.log(f"hidden preference: {told}")
+    description, worth = _taste(study, options.taste)
+    reporter.log(f"hidden preference: {description}")
     crowd = {_member(study, rater.name): rater for rater in raters.crowd(options.raters, options.seed, worth)}
     criteria, rng = list(study.criteria.all()), random.Random(f"{options.seed} {run.pk}")
-    waiting, made = list(crowd), 0
-    while waiting and made < options.judgements:
+    waiting, count = list(crowd), 0
+    while waiting and count < options.judgements:
         if reporter.cancelled():
             raise Cancelled
         member = rng.choice(waiting)
@@ -60,11 +79,11 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
             waiting.remove(member)
             continue
         submit(assignment=assignment, answer=_answer(crowd[member], assignment, criteria, rng))
-        made += 1
-        reporter.progress(made, options.judgements)
-    if made < options.judgements:
-        reporter.log(f"stopped after {made} judgements: no open tasks are left for these raters")
-    return {"judgements": made, "raters": len(crowd)}
+        count += 1
+        reporter.progress(count, options.judgements)
+    if count < options.judgements:
+        reporter.log(f"stopped after {count} judgements: no open tasks are left for these raters")
+    return {"judgements": count, "raters": len(crowd)}
 
 
 def _taste(study: Study, model: str) -> tuple[str, raters.Worth]:
@@ -117,5 +136,5 @@ JOB = Job(
     Options,
     check,
     perform,
-    "Let simulated raters with a stated hidden preference judge a study's open tasks.",
+    gettext_lazy("Judge a study's open tasks with simulated raters that follow a stated hidden preference."),
 )

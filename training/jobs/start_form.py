@@ -1,4 +1,4 @@
-"""The form that starts a run by its options alone, for pages and the API."""
+"""The form that starts a run, for pages and the API."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from training.registry import model_versions
 from training.runs.job import JOBS
 from training.runs.options import form_of
 
-# Jobs that a page starts by their options alone, in the order in which the loop needs them. Imports need files.
+# Jobs that a page can start, in the order of the loop; imports need files.
 STARTED_HERE = [
     RunKind.PRETRAIN,
     RunKind.GENERATE,
@@ -25,10 +25,10 @@ STARTED_HERE = [
 
 
 def form_for(study: Study, kind: str) -> type[Any]:
-    """The form of a kind of run as pages and the API take it: registered models only, no files of the server."""
+    """Return the form of a kind of run for pages and the API: registered models only, no files of the server."""
     return form_of(JOBS[kind].options, models={model: model_versions.choices(study, model) for model in ModelKind})
 
 
 def values_of(cleaned: dict[str, Any]) -> dict[str, Any]:
-    """What was filled in; the rest keeps the job's defaults."""
+    """Return the values that were filled in; the others keep the job's defaults."""
     return {name: value for name, value in cleaned.items() if value not in (None, "")}

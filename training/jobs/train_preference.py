@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from annotate.exchange.exporters.records import records_of
 from annotate.models.judgements import Judgement
@@ -20,7 +20,7 @@ from training.models import ModelKind, Run, Snapshot
 from training.registry import card_files, cards, model_versions, snapshots
 from training.runs import tracking
 from training.runs.job import Job, needed, study_of
-from training.runs.options import TRACK, option
+from training.runs.options import REPORT_TO, option
 from training.runs.reporting import run_folder
 
 KINDS = ("auto", "encoder", "causal", "linear", "cnn", "rnn")
@@ -31,147 +31,283 @@ FROM_NOTHING = ("linear", "cnn", "rnn")
 class Options:
     base_model: str = option(
         "",
-        help="encoder or causal model to start from; the kinds linear, cnn and rnn need none, and linear with one "
-        "reads the states of the frozen model",
+        label=gettext_lazy("Base model"),
+        help=gettext_lazy(
+            "encoder or causal model to start from; the kinds linear, cnn and rnn need none, and linear with one uses"
+            " the states of the frozen model"
+        ),
         of_model="policy",
     )
-    kind: str = option("auto", help="what is trained; auto is what the base model is", choices=KINDS)
-    output: str = option("", help="folder to save the model in (default: one under var/models)")
-    name: str = option("", help="name of the model version")
-    epochs: int = option(8, help="passes over the training pairs; the best by validation loss is kept", minimum=1)
-    learning_rate: float = option(0.0, help="0 takes a value by the model's size", minimum=0, maximum=1)
-    max_length: int = option(256, help="tokens of prompt and response together", minimum=8, maximum=8192)
-    seed: int = option(0, help="seed of the head's weights and of the batches")
-    ensemble: int = option(1, help="members of an ensemble, whose spread tells how sure it is", minimum=1, maximum=32)
-    reliability: bool = option(False, help="learn how reliable each rater is, and weigh their votes by it")
-    position: bool = option(False, help="learn how much the response shown first is favoured, and correct for it")
+    kind: str = option(
+        "auto",
+        label=gettext_lazy("Model type"),
+        help=gettext_lazy("type of model to train; auto follows the base model"),
+        choices=KINDS,
+    )
+    output: str = option(
+        "",
+        label=gettext_lazy("Output folder"),
+        help="folder to save the model in (default: one under var/models)",
+    )
+    name: str = option(
+        "",
+        label=gettext_lazy("Name"),
+        help=gettext_lazy("name of the model version"),
+    )
+    num_epochs: int = option(
+        8,
+        label=gettext_lazy("Number of epochs"),
+        help=gettext_lazy("passes over the training pairs; the weights with the best validation loss are saved"),
+        minimum=1,
+    )
+    learning_rate: float = option(
+        0.0,
+        label=gettext_lazy("Learning rate"),
+        help=gettext_lazy("0 uses a value that depends on the model's size"),
+        minimum=0,
+        maximum=1,
+    )
+    max_length: int = option(
+        256,
+        label=gettext_lazy("Maximum length (tokens)"),
+        help=gettext_lazy("maximum length of prompt and response together, in tokens"),
+        minimum=8,
+        maximum=8192,
+    )
+    seed: int = option(
+        0,
+        label=gettext_lazy("Random seed"),
+        help=gettext_lazy("seed of the head's weights and the batches"),
+    )
+    ensemble: int = option(
+        1,
+        label=gettext_lazy("Ensemble members"),
+        help=gettext_lazy("number of ensemble members, whose disagreement measures uncertainty"),
+        minimum=1,
+        maximum=32,
+    )
+    reliability: bool = option(
+        False,
+        label=gettext_lazy("Learn rater reliability"),
+        help=gettext_lazy("learn the reliability of each rater, and weight votes accordingly"),
+    )
+    position: bool = option(
+        False,
+        label=gettext_lazy("Learn position bias"),
+        help=gettext_lazy("learn how much the response shown first is favoured, and correct for it"),
+    )
 
     ties: str = option(
         "davidson",
-        help="how ties are read: by Davidson's model, or as half a win for each",
+        label=gettext_lazy("Treatment of ties"),
+        help=gettext_lazy("davidson: Davidson's model of ties; half: half a win for each side"),
         choices=("davidson", "half"),
-        advanced="Votes",
+        advanced=gettext_lazy("Votes"),
     )
     votes: str = option(
-        "all", help="all votes on a pair count, or the majority's only", choices=("all", "majority"), advanced="Votes"
+        "all",
+        label=gettext_lazy("Votes used"),
+        help=gettext_lazy("use all votes on a pair, or only the majority's answer"),
+        choices=("all", "majority"),
+        advanced=gettext_lazy("Votes"),
     )
     whole_rankings: bool = option(
-        False, help="read a ranking of three or more as one observation instead of as pairs", advanced="Votes"
+        False,
+        label=gettext_lazy("Use whole rankings"),
+        help=gettext_lazy("treat a ranking of three or more as one observation instead of pairs"),
+        advanced=gettext_lazy("Votes"),
     )
     margin: float = option(
         0.0,
-        help="how much further apart each step of strength puts two rewards",
+        label=gettext_lazy("Margin per strength level"),
+        help=gettext_lazy("required reward difference per level of preference strength"),
         minimum=0,
         maximum=10,
-        advanced="Votes",
+        advanced=gettext_lazy("Votes"),
     )
-    smoothing: float = option(
-        0.0, help="label smoothing: votes drawn towards one half", minimum=0, maximum=0.5, advanced="Votes"
+    label_smoothing: float = option(
+        0.0,
+        label=gettext_lazy("Label smoothing"),
+        help=gettext_lazy("label smoothing: move votes towards one half"),
+        minimum=0,
+        maximum=0.5,
+        advanced=gettext_lazy("Votes"),
     )
-    by_prompt: bool = option(False, help="each prompt counts the same, however many votes it has", advanced="Votes")
+    by_prompt: bool = option(
+        False,
+        label=gettext_lazy("Weight prompts equally"),
+        help=gettext_lazy("give each prompt the same weight, regardless of its number of votes"),
+        advanced=gettext_lazy("Votes"),
+    )
     scores: str = option(
         "squared",
-        help="how scores on criteria are read: squared error, an ordinal scale, or not at all",
+        label=gettext_lazy("Score likelihood"),
+        help=gettext_lazy("likelihood of scores on criteria: squared error, an ordinal scale, or none"),
         choices=("squared", "ordinal", "none"),
-        advanced="Scores on criteria",
+        advanced=gettext_lazy("Scores on criteria"),
     )
     score_weight: float = option(
-        0.5, help="weight of a score beside a vote", minimum=0, maximum=100, advanced="Scores on criteria"
+        0.5,
+        label=gettext_lazy("Score weight"),
+        help=gettext_lazy("weight of a score relative to a vote"),
+        minimum=0,
+        maximum=100,
+        advanced=gettext_lazy("Scores on criteria"),
     )
     score_by_rater: bool = option(
-        False, help="standardise scores by each rater's own mean and spread", advanced="Scores on criteria"
+        False,
+        label=gettext_lazy("Standardize scores by rater"),
+        help=gettext_lazy("standardize scores by each rater's own mean and standard deviation"),
+        advanced=gettext_lazy("Scores on criteria"),
     )
-    score_intercepts: bool = option(False, help="learn how strict each rater is", advanced="Scores on criteria")
+    score_intercepts: bool = option(
+        False,
+        label=gettext_lazy("Learn rater strictness"),
+        help=gettext_lazy("learn the strictness of each rater"),
+        advanced=gettext_lazy("Scores on criteria"),
+    )
     criteria: str = option(
         "",
-        help="weights of the criteria in the total, such as fluency=2,adequacy=1 (default: the study's)",
-        advanced="Scores on criteria",
+        label=gettext_lazy("Criterion weights"),
+        help=gettext_lazy("weights of the criteria in the total, such as fluency=2,adequacy=1 (default: the study's)"),
+        advanced=gettext_lazy("Scores on criteria"),
     )
-    centring: float = option(
-        0.0, help="weight of the mean squared reward in the loss", minimum=0, maximum=10, advanced="Reward and model"
+    center_rewards_coefficient: float = option(
+        0.0,
+        label=gettext_lazy("Reward centering coefficient"),
+        help=gettext_lazy("weight of the mean squared reward in the loss"),
+        minimum=0,
+        maximum=10,
+        advanced=gettext_lazy("Reward and model"),
     )
     debias: float = option(
         0.0,
-        help="weight of the penalty on rewards that follow length",
+        label=gettext_lazy("Length bias penalty"),
+        help=gettext_lazy("weight of the penalty on the correlation of reward and length"),
         minimum=0,
         maximum=10,
-        advanced="Reward and model",
+        advanced=gettext_lazy("Reward and model"),
     )
     ensemble_of: str = option(
         "copies",
-        help="members of an ensemble: whole copies, or heads on one backbone",
+        label=gettext_lazy("Ensemble type"),
+        help=gettext_lazy("ensemble members are copies of the model, or heads on one backbone"),
         choices=("copies", "heads"),
-        advanced="Reward and model",
+        advanced=gettext_lazy("Reward and model"),
     )
     layers: int = option(
-        0, help="how many of the base model's layers to keep; 0 keeps all", minimum=0, advanced="Reward and model"
+        0,
+        label=gettext_lazy("Number of layers"),
+        help=gettext_lazy("number of the base model's layers to keep; 0 keeps all"),
+        minimum=0,
+        advanced=gettext_lazy("Reward and model"),
     )
     min_steps: int = option(
-        150, help="at least this many steps, in more epochs if need be", minimum=1, advanced="Optimisation"
+        150,
+        label=gettext_lazy("Minimum number of steps"),
+        help=gettext_lazy("minimum number of steps, with more epochs if necessary"),
+        minimum=1,
+        advanced=gettext_lazy("Optimisation"),
     )
     tokens_per_step: int = option(
-        4096, help="tokens in one batch", minimum=64, maximum=10_000_000, advanced="Optimisation"
+        4096,
+        label=gettext_lazy("Tokens per batch"),
+        help=gettext_lazy("number of tokens in one batch"),
+        minimum=64,
+        maximum=10_000_000,
+        advanced=gettext_lazy("Optimisation"),
     )
-    accumulate: int = option(1, help="batches whose gradients make one step", minimum=1, advanced="Optimisation")
-    weight_decay: float = option(0.01, help="weight decay", minimum=0, maximum=1, advanced="Optimisation")
-    average: float = option(
+    gradient_accumulation_steps: int = option(
+        1,
+        label=gettext_lazy("Gradient accumulation steps"),
+        help=gettext_lazy("batches whose gradients are accumulated for one step"),
+        minimum=1,
+        advanced=gettext_lazy("Optimisation"),
+    )
+    weight_decay: float = option(
+        0.01,
+        label=gettext_lazy("Weight decay"),
+        help=gettext_lazy("weight decay"),
+        minimum=0,
+        maximum=1,
+        advanced=gettext_lazy("Optimisation"),
+    )
+    ema_decay: float = option(
         0.97,
-        help="decay of a running mean of the weights, which is kept; 0 for none",
+        label=gettext_lazy("EMA decay"),
+        help=gettext_lazy("decay of the exponential moving average of the weights, which is saved; 0 disables it"),
         minimum=0,
         maximum=0.9999,
-        advanced="Optimisation",
+        advanced=gettext_lazy("Optimisation"),
     )
-    patience: int = option(
+    early_stopping_patience: int = option(
         4,
-        help="stop after this many looks without a better validation loss; 0 for never",
+        label=gettext_lazy("Early stopping patience"),
+        help=gettext_lazy("stop after this many evaluations without a better validation loss; 0 never stops"),
         minimum=0,
-        advanced="Optimisation",
+        advanced=gettext_lazy("Optimisation"),
     )
     precision: str = option(
         "auto",
-        help="numbers of the training passes; auto takes bfloat16 where the processor has it",
+        label=gettext_lazy("Numerical precision"),
+        help=gettext_lazy("precision of the training passes; auto uses bfloat16 where the processor supports it"),
         choices=("auto", "float32", "bfloat16"),
-        advanced="Speed and memory",
+        advanced=gettext_lazy("Speed and memory"),
     )
     share_prompts: bool = option(
         True,
-        help="causal models read a prompt once for all its responses, where that gives the same",
-        advanced="Speed and memory",
+        label=gettext_lazy("Share prompt computation"),
+        help=gettext_lazy("causal models encode a prompt once for all its responses, where the result is the same"),
+        advanced=gettext_lazy("Speed and memory"),
     )
-    lora_rank: int = option(
+    lora_r: int = option(
         0,
-        help="train low-rank adapters of this rank instead of all weights; 0 for none",
+        label=gettext_lazy("LoRA rank"),
+        help=gettext_lazy("rank of LoRA adapters to train instead of all weights; 0 for none"),
         minimum=0,
-        advanced="Speed and memory",
+        advanced=gettext_lazy("Speed and memory"),
     )
     load_in_4bit: bool = option(
         False,
-        help="keep the base model in 4 bits under its adapters (QLoRA); needs the package bitsandbytes",
-        advanced="Speed and memory",
+        label=gettext_lazy("Load in 4-bit"),
+        help=gettext_lazy("load the base model in 4 bits below its adapters (QLoRA); needs the package bitsandbytes"),
+        advanced=gettext_lazy("Speed and memory"),
     )
     engine: str = option(
         "palate",
-        help="whose training loop: palate's own, or trainer, which shards a model over processes of accelerate launch",
+        label=gettext_lazy("Training engine"),
+        help=gettext_lazy(
+            "palate: the built-in training loop; trainer: transformers' Trainer, which shards a model over the "
+            "processes of accelerate launch"
+        ),
         choices=("palate", "trainer"),
-        advanced="Speed and memory",
+        advanced=gettext_lazy("Speed and memory"),
     )
-    checkpointing: bool = option(
-        False, help="keep fewer activations in memory and compute them twice", advanced="Speed and memory"
+    gradient_checkpointing: bool = option(
+        False,
+        label=gettext_lazy("Gradient checkpointing"),
+        help=gettext_lazy("store fewer activations and recompute them, which saves memory"),
+        advanced=gettext_lazy("Speed and memory"),
     )
-    track: str = TRACK
+    report_to: str = REPORT_TO
     learning_curve: int = option(
         0,
-        help="points of a learning curve in the report, each trained on half of the judgements of the next; 0 for none",
+        label=gettext_lazy("Learning curve points"),
+        help=gettext_lazy(
+            "points of the learning curve in the report, each trained on half as many judgements as the next; 0 for "
+            "none"
+        ),
         minimum=0,
         maximum=12,
-        advanced="Report",
+        advanced=gettext_lazy("Report"),
     )
     explain: int = option(
         8,
-        help="held-out prompts whose rewards the report explains word by word",
+        label=gettext_lazy("Explained prompts"),
+        help=gettext_lazy("number of held-out prompts whose rewards the report explains word by word"),
         minimum=0,
         maximum=200,
-        advanced="Report",
+        advanced=gettext_lazy("Report"),
     )
 
 
@@ -180,35 +316,35 @@ def check(study: Study | None, options: Options) -> None:
     snapshots.check_trainable(study)
     model_versions.check_output(options.output)
     _criterion_weights(study, options.criteria)
-    tracking.check(options.track)
+    tracking.check(options.report_to)
     _check_memory_options(options)
     if options.position and not Judgement.objects.counted().of_study(study).with_known_order().exists():
-        said = gettext(
+        message = gettext(
             "--position: the study has no comparison whose order shown is known; imports of chosen and rejected "
             "responses do not tell it"
         )
-        raise PalateError(said)
+        raise PalateError(message)
     if options.base_model:
         if options.kind in ("cnn", "rnn"):
-            said = gettext("--base-model: a model of kind %(kind)s starts from nothing; leave it out")
-            raise PalateError(said % {"kind": options.kind})
+            message = gettext("--base-model: a model of kind %(kind)s starts from nothing; leave it out")
+            raise PalateError(message % {"kind": options.kind})
         model_versions.locate(study, options.base_model, flag="--base-model")
     elif options.kind not in FROM_NOTHING:
-        said = gettext("--base-model is needed for --kind %(kind)s; linear, cnn and rnn need none")
-        raise PalateError(said % {"kind": options.kind})
+        message = gettext("--base-model is needed for --kind %(kind)s; linear, cnn and rnn need none")
+        raise PalateError(message % {"kind": options.kind})
 
 
 def _check_memory_options(options: Options) -> None:
     if options.engine == "trainer" and options.kind in FROM_NOTHING:
-        said = gettext("--engine trainer trains encoders and causal models; leave it out for --kind %(kind)s")
-        raise PalateError(said % {"kind": options.kind})
+        message = gettext("--engine trainer trains encoders and causal models; leave it out for --kind %(kind)s")
+        raise PalateError(message % {"kind": options.kind})
     if not options.load_in_4bit:
         return
-    if not options.lora_rank:
-        said = gettext(
-            "--load-in-4bit: a base of 4 bits learns nothing itself; add adapters by --lora-rank, such as 16"
+    if not options.lora_r:
+        message = gettext(
+            "--load-in-4bit: a base of 4 bits learns nothing itself; add adapters by --lora-r, such as 16"
         )
-        raise PalateError(said)
+        raise PalateError(message)
     if options.engine == "trainer" or options.kind in FROM_NOTHING:
         raise PalateError(gettext("--load-in-4bit goes with --engine palate and an encoder or a causal model"))
     if importlib.util.find_spec("bitsandbytes") is None:
@@ -224,7 +360,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     reporter.log(f"{snapshot} with {snapshots.size(snapshot)} judgements")
     output = model_versions.output_folder(run, options.output)
     with model_versions.saved_whole(output) as folder:
-        with tracking.tracked(reporter, options.track, run, name=output.name) as listening:
+        with tracking.tracked(reporter, options.report_to, run, name=output.name) as listening:
             metrics = _train(study, snapshot, base, folder, options, listening, run_folder(run))
         trained = Trained(study, snapshot, base, folder, config_of(study, options))
         metrics["evaluation"], report = report_on(
@@ -247,7 +383,7 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
         report=report,
         card=card,
     )
-    reporter.log(cards.told(metrics["evaluation"]))
+    reporter.log(cards.format_evaluation(metrics["evaluation"]))
     return {"model": str(output), "model_version": version.pk, **metrics}
 
 
@@ -291,7 +427,7 @@ def config_of(study: Study, options: Options) -> Any:
         ties=options.ties,
         reliability=options.reliability,
         position=options.position,
-        smoothing=options.smoothing,
+        label_smoothing=options.label_smoothing,
         margin=options.margin,
         by_prompt=options.by_prompt,
         whole_rankings=options.whole_rankings,
@@ -318,13 +454,13 @@ def _criterion_weights(study: Study, text: str) -> dict[str, float]:
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
         if key not in known:
-            said = gettext("--criteria %(part)s: no such criterion; the study has %(known)s")
-            raise PalateError(said % {"part": part.strip(), "known": ", ".join(known) or "–"})
+            message = gettext("--criteria %(part)s: no such criterion; the study has %(known)s")
+            raise PalateError(message % {"part": part.strip(), "known": ", ".join(known) or "–"})
         try:
             weights[key] = float(value)
         except ValueError:
-            said = gettext("--criteria %(part)s: expected %(key)s=NUMBER")
-            raise PalateError(said % {"part": part.strip(), "key": key}) from None
+            message = gettext("--criteria %(part)s: expected %(key)s=NUMBER")
+            raise PalateError(message % {"part": part.strip(), "key": key}) from None
         if not 0 <= weights[key] < float("inf"):
             raise PalateError(gettext("--criteria %(part)s: a weight is 0 or more") % {"part": part.strip()})
     return dict.fromkeys(known, 0.0) | weights
@@ -334,6 +470,6 @@ JOB = Job(
     Options,
     check,
     perform,
-    "Train a preference model on a study's judgements and evaluate it on held-out prompts.",
+    gettext_lazy("Train a preference model on a study's judgements and evaluate it on held-out prompts."),
     assist,
 )

@@ -82,7 +82,7 @@ def _in_english(users: Mapping[str, Any]) -> None:
             run_job(
                 RunKind.GENERATE,
                 study,
-                {"model": policy.path, "per_prompt": 4 if plan["method"] != Method.RANK else 3},
+                {"model": policy.path, "num_generations": 4 if plan["method"] != Method.RANK else 3},
             )
 
 

@@ -15,8 +15,8 @@ from core.command import PalateCommand
 from training.engine.runtime.progress import Cancelled
 from training.runs.execution import execute_run
 from training.runs.job import JOBS
-from training.runs.operations import assist_run, create_run, killed_run
-from training.runs.options import add_arguments
+from training.runs.operations import assist_run, create_run, resumable_run
+from training.runs.options import add_arguments, in_english
 
 
 class RunCommand(PalateCommand):
@@ -27,7 +27,7 @@ class RunCommand(PalateCommand):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.job = JOBS[self.kind]
-        self.help = self.job.summary
+        self.help = in_english(self.job.summary)
         super().__init__(*args, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -41,8 +41,8 @@ class RunCommand(PalateCommand):
         if int(os.environ.get("RANK", "0")):
             assist_run(kind=self.kind, study=study, values=values)
             return {}
-        asked: dict[str, Any] = {"kind": self.kind, "study": study, "values": values}
-        run = killed_run(**asked) or create_run(**asked)
+        request: dict[str, Any] = {"kind": self.kind, "study": study, "values": values}
+        run = resumable_run(**request) or create_run(**request)
         try:
             run = execute_run(run=run, terminal=sys.stderr, reraise=True)
         except ValueError as error:

@@ -24,7 +24,7 @@ def figure(figures: Mapping[str, Any], name: str) -> str:
     return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else f"{value:.3f}"
 
 
-def told(figures: Mapping[str, Any] | None) -> str:
+def format_evaluation(figures: Mapping[str, Any] | None) -> str:
     """The evaluation in one line for a log."""
     if figures is None:
         return "no judgements in the test split, so nothing to evaluate on"
@@ -86,12 +86,13 @@ def _evaluation_table(figures: Mapping[str, Any] | None) -> str:
 def student_card(
     name: str, study: Study, snapshot: Snapshot, teacher: str, kind: str, metrics: Mapping[str, Any]
 ) -> str:
-    found = metrics["teacher"]
+    result = metrics["teacher"]
     rows = {"accuracy": "accuracy", "log loss": "log_loss"}
     lines = "\n".join(
-        f"| {words} | {_told(found['model'][key])} | {_told(found['reference'][key])} |" for words, key in rows.items()
+        f"| {words} | {_interval(result['model'][key])} | {_interval(result['reference'][key])} |"
+        for words, key in rows.items()
     )
-    speed = found["speed"]
+    speed = result["speed"]
     return f"""# {name}
 
 A preference model of the study “{study.name}”: a scalar reward for a prompt and a response, distilled.
@@ -100,32 +101,33 @@ A preference model of the study “{study.name}”: a scalar reward for a prompt
 - calibrated on the judgements of the validation split in snapshot `{snapshot.sha256}`
 - quality in (0, 1) is σ((reward − {metrics["centre"]:.4f}) / {metrics["temperature"]:.4f})
 
-On {found["pairs"]} held-out pairs, 95 % bootstrap intervals by group of prompts:
+On {result["pairs"]} held-out pairs, 95 % bootstrap intervals by group of prompts:
 
 | figure | student | teacher |
 |---|---|---|
 {lines}
 | responses a second, {speed["texts"]} texts | {speed["model"]:.0f} | {speed["reference"]:.0f} |
 
-- accuracy, student minus teacher: {_told(found["accuracy_difference"])}
-- correlation of their rewards on {found["responses"]} held-out responses: Pearson {_told(found["pearson"])}, Spearman
-  {_told(found["spearman"])}
+- accuracy, student minus teacher: {_interval(result["accuracy_difference"])}
+- correlation of their rewards on {result["responses"]} held-out responses: Pearson
+  {_interval(result["pearson"])}, Spearman {_interval(result["spearman"])}
 - {speed["ratio"]:.1f} times as fast as its teacher
 
 {_evaluation_table(metrics["evaluation"])}
 """
 
 
-def beside(name: str, found: Mapping[str, Any]) -> str:
+def format_comparison(name: str, result: Mapping[str, Any]) -> str:
     """A model beside its teacher or its own float32 (training.engine.evaluation.comparison) in one line for a log."""
     return (
-        f"accuracy {_told(found['model']['accuracy'])}, {name} {_told(found['reference']['accuracy'])}, difference "
-        f"{_told(found['accuracy_difference'])} on {found['pairs']} held-out pairs; correlation of rewards "
-        f"{_told(found['pearson'])}; {found['speed']['ratio']:.1f} times as fast"
+        f"accuracy {_interval(result['model']['accuracy'])}, {name} {_interval(result['reference']['accuracy'])}, "
+        f"difference {_interval(result['accuracy_difference'])} on {result['pairs']} held-out pairs; "
+        f"correlation of rewards "
+        f"{_interval(result['pearson'])}; {result['speed']['ratio']:.1f} times as fast"
     )
 
 
-def _told(figure: Mapping[str, Any] | None) -> str:
+def _interval(figure: Mapping[str, Any] | None) -> str:
     """A figure of a report, {"value", "low", "high"} or None."""
     if figure is None:
         return "–"
@@ -141,16 +143,16 @@ def policy_card(name: str, study: Study, policy: str, reward: str, metrics: Mapp
         f"{row['reward']:.3f} ± {1.96 * row['reward_se']:.3f} |\n"
         for row in metrics["best_of"]
     )
-    beside = f"\n| policy | KL, nats | reward |\n|---|---|---|\n{baseline}" if baseline else ""
-    if beside:
-        beside += f"| this one | {after['kl']:.2f} | {after['reward']:.3f} |\n"
+    table = f"\n| policy | KL, nats | reward |\n|---|---|---|\n{baseline}" if baseline else ""
+    if table:
+        table += f"| this one | {after['kl']:.2f} | {after['reward']:.3f} |\n"
     return f"""# {name}
 
 A policy tuned for the study “{study.name}” by {metrics["algorithm"]}.
 
 - tuned from: {shown(policy)}
 - reward: {reward}
-- steps: {metrics["steps"]}, the policy of step {metrics["kept_step"]} was kept{_why(metrics["stopped"])}
+- steps: {metrics["steps"]}, the policy of step {metrics["best_step"]} was kept{_why(metrics["stopped"])}
 {truncated(metrics)}
 Means over {metrics["held_out_prompts"]} validation prompts, none of which selected the step. A higher reward is not yet
 better text: see the blind win rate of its round.
@@ -158,7 +160,7 @@ better text: see the blind win rate of its round.
 | figure | before | after |
 |---|---|---|
 {lines}
-{beside}"""
+{table}"""
 
 
 def truncated(metrics: Mapping[str, Any]) -> str:
@@ -195,10 +197,10 @@ def policy_facts(study: Study, policy: str, snapshot: Snapshot | None, metrics: 
 
 def origin(study: Study | None, snapshot: Snapshot | None = None) -> dict[str, Any]:
     """From what a model was made, as far as it may be told outside."""
-    told: dict[str, Any] = {"study": study.slug} if study else {}
+    values: dict[str, Any] = {"study": study.slug} if study else {}
     if snapshot:
-        told |= {"snapshot": f"sha256:{snapshot.sha256}", "judgements": snapshots.size(snapshot)}
-    return told
+        values |= {"snapshot": f"sha256:{snapshot.sha256}", "judgements": snapshots.size(snapshot)}
+    return values
 
 
 def shown(model: str) -> str:

@@ -19,13 +19,13 @@ def version_named(value: str, study: Study | None) -> ModelVersion:
     """The model version with this number or name, in the study if one is given. Raises PalateError when there is none,
     or several."""
     within = ModelVersion.objects.filter(model_versions.in_reach(study)) if study else ModelVersion.objects.all()
-    found = list(within.filter(pk=value) if value.isdecimal() else within.filter(name=value).order_by("pk"))
-    if not found:
+    versions = list(within.filter(pk=value) if value.isdecimal() else within.filter(name=value).order_by("pk"))
+    if not versions:
         raise PalateError(f"MODEL {value}: no model version has this number or name")
-    if len(found) > 1:
-        numbers = ", ".join(str(version.pk) for version in found)
+    if len(versions) > 1:
+        numbers = ", ".join(str(version.pk) for version in versions)
         raise PalateError(f"MODEL {value}: several model versions have this name; take one by its number: {numbers}")
-    return found[0]
+    return versions[0]
 
 
 def push(*, version: ModelVersion, repo: str, private: bool) -> str:
@@ -41,8 +41,8 @@ def push(*, version: ModelVersion, repo: str, private: bool) -> str:
         raise PalateError(f"MODEL {version.pk}: {version.path} is no folder here, so there is nothing to push")
     address = _upload(folder, repo, private, token)
     if version.study:
-        told = {"model": version.pk, "private": private, "address": address}
-        record(study=version.study, user=None, action=Action.EXPORTED, subject=f"{version} to {repo}", **told)
+        details = {"model": version.pk, "private": private, "address": address}
+        record(study=version.study, user=None, action=Action.EXPORTED, subject=f"{version} to {repo}", **details)
     return address
 
 

@@ -29,13 +29,13 @@ def absurd(config: Mapping[str, Any], folder: Path | None = None) -> str:
             }  # fmt: skip
     layers, experts, parameters = _estimate(config)
     if layers * experts > MAX_MODULES:
-        said = _("config.json describes too many experts, %(n)d; at most %(most)d are taken")
-        return said % {"n": layers * experts, "most": MAX_MODULES}
+        message = _("config.json describes too many experts, %(n)d; at most %(most)d are taken")
+        return message % {"n": layers * experts, "most": MAX_MODULES}
     weights = sum(file.stat().st_size for file in folder.rglob("*.safetensors")) if folder else 0
     most = min(MAX_PARAMETERS, SHARED * weights + UNCOUNTED) if weights else MAX_PARAMETERS
     if parameters > most:
-        said = _("config.json describes about %(n).0g parameters, more than its weights can be")
-        return said % {"n": parameters}
+        message = _("config.json describes about %(n).0g parameters, more than its weights can be")
+        return message % {"n": parameters}
     return ""
 
 
@@ -65,12 +65,12 @@ def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
 def _estimate(config: Mapping[str, Any]) -> tuple[int, int, int]:
     """Layers, experts of a layer, and about how many parameters: the matrices of attention and of the hidden layers,
     and a vector for each token and position."""
-    found: dict[str, float] = {}
+    largest_values: dict[str, float] = {}
     for name, value in _numbers(config):
-        found[name] = max(value, found.get(name, 0))
+        largest_values[name] = max(value, largest_values.get(name, 0))
 
     def largest(pattern: str, default: int) -> int:
-        return int(max((value for name, value in found.items() if re.search(pattern, name)), default=default))
+        return int(max((value for name, value in largest_values.items() if re.search(pattern, name)), default=default))
 
     layers = largest(LAYERS.pattern, 1)
     experts = max(1, largest(r"experts?$", 1))

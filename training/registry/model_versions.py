@@ -44,8 +44,8 @@ def locate(study: Study | None, value: str, *, flag: str, kind: ModelKind | None
     if kind == ModelKind.PREFERENCE and "palate" not in config:
         raise _refusal(flag, value, _("not a preference model; expected a folder that train_preference saved"))
     if kind == ModelKind.POLICY and not _writes_text(config):
-        said = _("not a causal or encoder–decoder language model; config.json says %(found)s")
-        raise _refusal(flag, value, said % {"found": config.get("architectures")})
+        message = _("not a causal or encoder–decoder language model; config.json says %(found)s")
+        raise _refusal(flag, value, message % {"found": config.get("architectures")})
     return path
 
 
@@ -59,8 +59,8 @@ def check_precision(path: str, precision: str) -> None:
     """Raises PalateError when the preference model that `locate` found has no layers to hold in int8."""
     kind = _config(path, flag="--model", value=path).get("model_type")
     if precision == "int8" and kind in WITHOUT_LAYERS:
-        said = _("--precision int8: %(path)s is a small model without large linear layers; use float32")
-        raise PalateError(said % {"path": path})
+        message = _("--precision int8: %(path)s is a small model without large linear layers; use float32")
+        raise PalateError(message % {"path": path})
 
 
 def register(*, study: Study | None, kind: ModelKind, path: str, name: str = "", **details: Any) -> ModelVersion:
@@ -82,10 +82,10 @@ def of_path(study: Study | None, path: str) -> ModelVersion | None:
     return ModelVersion.objects.filter(in_reach(study), path=path).order_by("pk").first()
 
 
-def output_folder(run: Run, wanted: str) -> Path:
+def output_folder(run: Run, path: str) -> Path:
     """Where a run saves its model: `wanted`, or else a folder of its own under var/models."""
-    if wanted:
-        return Path(wanted).expanduser().resolve()
+    if path:
+        return Path(path).expanduser().resolve()
     place = _own_place(run)
     if run.attempts > 1:  # the one before may have been killed when its model was whole and not registered yet
         shutil.rmtree(place, ignore_errors=True)
@@ -97,16 +97,16 @@ def _own_place(run: Run) -> Path:
     return Path(settings.MODELS_DIR) / owner / f"{run.kind}-{run.pk}"
 
 
-def check_output(wanted: str) -> None:
+def check_output(output: str) -> None:
     """Raises PalateError unless a model may be saved at `wanted` ("" means that Palate chooses)."""
-    if not wanted:
+    if not output:
         return
-    path = Path(wanted).expanduser().resolve()
+    path = Path(output).expanduser().resolve()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise _refusal("--output", wanted, _("exists and is not an empty folder; models are never overwritten"))
+        raise _refusal("--output", output, _("exists and is not an empty folder; models are never overwritten"))
     parent = next(p for p in path.parents if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise _refusal("--output", wanted, _("cannot write into %(folder)s") % {"folder": parent})
+        raise _refusal("--output", output, _("cannot write into %(folder)s") % {"folder": parent})
 
 
 @contextmanager
@@ -115,8 +115,8 @@ def saved_whole(output: Path) -> Iterator[Path]:
     went wrong leaves nothing; what a worker left that was killed is cleared away by the next attempt. Raises
     PalateError when something is at `output` already."""
     if output.exists() and any(output.iterdir()):
-        said = _("%(folder)s exists and is not an empty folder; models are never overwritten")
-        raise PalateError(said % {"folder": output})
+        message = _("%(folder)s exists and is not an empty folder; models are never overwritten")
+        raise PalateError(message % {"folder": output})
     partial = _partial(output)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -181,8 +181,8 @@ def _check_place(path: str, *, flag: str, value: str) -> None:
     folder = Path(path)
     roots = [Path(root).resolve() for root in settings.MODEL_ROOTS]
     if roots and not (folder.is_dir() and any(folder.resolve().is_relative_to(root) for root in roots)):
-        said = _("models are loaded only from below %(known)s (MODEL_ROOTS)")
-        raise _refusal(flag, value, said % {"known": ", ".join(map(str, roots))})
+        message = _("models are loaded only from below %(known)s (MODEL_ROOTS)")
+        raise _refusal(flag, value, message % {"known": ", ".join(map(str, roots))})
     pickles = [file for ending in PICKLES for file in folder.glob(ending)]
     if pickles and not list(folder.glob("*.safetensors")):
         raise _refusal(flag, value, _("its weights are pickles, which can run code; expected safetensors"))
@@ -192,8 +192,8 @@ def _check_whole(folder: Path, *, flag: str, value: str) -> None:
     """Raises PalateError for weights that were cut off, as by a copy that broke. Reads their headers only."""
     for file in (*folder.glob("*.safetensors"), *folder.glob("copy-*/*.safetensors")):
         if wrong := _damage(file):
-            said = _("%(name)s is damaged: %(wrong)s; copy or train the model again")
-            raise _refusal(flag, value, said % {"name": file.relative_to(folder), "wrong": wrong})
+            message = _("%(name)s is damaged: %(wrong)s; copy or train the model again")
+            raise _refusal(flag, value, message % {"name": file.relative_to(folder), "wrong": wrong})
 
 
 def _check_complete(folder: Path, *, flag: str, value: str) -> None:
@@ -203,8 +203,8 @@ def _check_complete(folder: Path, *, flag: str, value: str) -> None:
     for index in folder.glob("*.safetensors.index.json"):
         names = set(_json(index, flag=flag, value=value).get("weight_map", {}).values())
         if missing := sorted(name for name in names if not (folder / name).is_file()):
-            said = _("%(name)s is missing, which %(index)s names; copy the model again")
-            raise _refusal(flag, value, said % {"name": missing[0], "index": index.name})
+            message = _("%(name)s is missing, which %(index)s names; copy the model again")
+            raise _refusal(flag, value, message % {"name": missing[0], "index": index.name})
     if not any(folder.glob("*.safetensors")):
         raise _refusal(flag, value, _("the folder has no weights; expected model.safetensors beside config.json"))
     if not any((folder / name).is_file() for name in TOKENIZERS):
@@ -233,8 +233,8 @@ def _damage(file: Path) -> str:
 def _config(path: str, *, flag: str, value: str) -> dict[str, Any]:
     file = Path(path) / "config.json"
     if Path(path).is_dir() and not file.is_file():
-        said = _("the folder has no config.json; expected a folder that from_pretrained opens")
-        raise _refusal(flag, value, said)
+        message = _("the folder has no config.json; expected a folder that from_pretrained opens")
+        raise _refusal(flag, value, message)
     if not file.is_file():
         file = _from_hub(path, flag=flag, value=value)
     return _json(file, flag=flag, value=value)
@@ -242,16 +242,16 @@ def _config(path: str, *, flag: str, value: str) -> dict[str, Any]:
 
 def _json(file: Path, *, flag: str, value: str) -> dict[str, Any]:
     if file.stat().st_size > MAX_JSON:
-        said = _("%(name)s has more than %(most)d MB") % {"name": file.name, "most": MAX_JSON // 1024**2}
-        raise _refusal(flag, value, said)
+        message = _("%(name)s has more than %(most)d MB") % {"name": file.name, "most": MAX_JSON // 1024**2}
+        raise _refusal(flag, value, message)
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # also what is no UTF-8
-        said = _("%(name)s is not JSON: %(error)s") % {"name": file.name, "error": error}
-        raise _refusal(flag, value, said) from None
-    if not isinstance(found, dict):
+        message = _("%(name)s is not JSON: %(error)s") % {"name": file.name, "error": error}
+        raise _refusal(flag, value, message) from None
+    if not isinstance(content, dict):
         raise _refusal(flag, value, _("%(name)s does not describe a model") % {"name": file.name})
-    return found
+    return content
 
 
 def _from_hub(name: str, *, flag: str, value: str) -> Path:
@@ -266,8 +266,8 @@ def _from_hub(name: str, *, flag: str, value: str) -> Path:
         return Path(hf_hub_download(name, "config.json", etag_timeout=5))
     except Exception as error:
         # The hub's client raises many kinds of errors; all mean that there is nothing to load.
-        said = _("no such folder or model version, and no model hub answers for this name (%(error)s)")
-        raise _refusal(flag, value, said % {"error": type(error).__name__}) from None
+        message = _("no such folder or model version, and no model hub answers for this name (%(error)s)")
+        raise _refusal(flag, value, message % {"error": type(error).__name__}) from None
 
 
 def _refusal(flag: str, value: str, message: str) -> PalateError:

@@ -28,11 +28,11 @@ def check_trainable(study: Study) -> None:
         )
     for split in (Split.TRAIN, Split.VALIDATION):
         if not live.in_split(split).exists():
-            said = _(
+            message = _(
                 "study %(study)s has no judgements in its %(split)s split; judge more prompts, or choose other "
                 "shares for the splits"
             )
-            raise PalateError(said % {"study": study.slug, "split": split.label})
+            raise PalateError(message % {"study": study.slug, "split": split.label})
 
 
 @transaction.atomic
@@ -73,8 +73,8 @@ def of_run(run: Run, study: Study) -> Snapshot:
 
 def of_begun(run: Run | None, study: Study) -> Snapshot:
     """The snapshot that the run has told it learns from, or else one that is taken now; writes nothing to the run."""
-    told = run.result.get("snapshot") if run else None
-    return Snapshot.objects.get(study=study, sha256=told) if told else take(study)
+    sha256 = run.result.get("snapshot") if run else None
+    return Snapshot.objects.get(study=study, sha256=sha256) if sha256 else take(study)
 
 
 def judgements_of(snapshot: Snapshot, split: str) -> JudgementQuerySet:

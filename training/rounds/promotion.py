@@ -1,4 +1,4 @@
-"""Promotion: saying that a policy is the one to go on with. By a person, or by a stated rule about what raters said."""
+"""Promote a policy to be the one to continue with, by a person or by a rule on its win rate."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from training.rounds.win_rate import win_rate
 
 @dataclass(frozen=True)
 class Rule:
-    """The lower end of the 95 % interval of a round's win rate lies above `above`, from at least so many judgements."""
+    """Requires the lower end of the 95 % interval of a round's win rate to exceed `above`, with enough judgements."""
 
     above: float = 0.5
     judgements: int = 100
@@ -30,13 +30,13 @@ class Rule:
 
 @transaction.atomic
 def promote(*, version: ModelVersion, by: User | None, because: str) -> None:
-    """Raises PalateError for a preference model, a policy that is promoted already, or without a reason."""
+    """Promote a policy. Raises PalateError for a preference model, a promoted policy, or without a reason."""
     locked = ModelVersion.objects.select_for_update(of=("self",)).select_related("study").get(pk=version.pk)
     if locked.kind != ModelKind.POLICY:
         raise PalateError(_("Only a policy can be promoted."))
     if locked.promoted_at:
-        said = _("%(policy)s is promoted already: %(because)s")
-        raise PalateError(said % {"policy": locked, "because": locked.promoted_because})
+        message = _("%(policy)s is promoted already: %(because)s")
+        raise PalateError(message % {"policy": locked, "because": locked.promoted_because})
     because = because.replace("\0", "").strip()
     if not because:
         raise PalateError(_("Say in a few words why the policy is promoted."))
@@ -52,16 +52,16 @@ def promote(*, version: ModelVersion, by: User | None, because: str) -> None:
         )
 
 
-def promote_by_rule(*, turn: Round, rule: Rule) -> str:
-    """Promote a round's policy if its judgements meet the rule; returns what they say. Raises PalateError if not."""
-    rate = win_rate(turn, JudgementSelection(Who.PEOPLE if rule.people_only else Who.ALL))
+def promote_by_rule(*, round_: Round, rule: Rule) -> str:
+    """Promote a round's policy if its judgements meet the rule; return a summary of them. Raises PalateError if not."""
+    rate = win_rate(round_, JudgementSelection(Who.PEOPLE if rule.people_only else Who.ALL))
     if rate.value is None or rate.low is None or rate.high is None:
-        raise PalateError(f"round {turn.number} has no judgements that the rule counts ({rule})")
-    said = (
+        raise PalateError(f"round {round_.number} has no judgements that the rule counts ({rule})")
+    message = (
         f"win rate {rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}] from {rate.judgements} judgements on "
         f"{rate.prompts} prompts"
     )
     if rate.low <= rule.above or rate.judgements < rule.judgements:
-        raise PalateError(f"round {turn.number} does not meet the rule ({rule}): {said}")
-    promote(version=turn.policy, by=None, because=f"rule: {rule}; round {turn.number}: {said}")
-    return said
+        raise PalateError(f"round {round_.number} does not meet the rule ({rule}): {message}")
+    promote(version=round_.policy, by=None, because=f"rule: {rule}; round {round_.number}: {message}")
+    return message

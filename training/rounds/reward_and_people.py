@@ -1,4 +1,4 @@
-"""Rounds by what their policies gained in reward and what raters say of them."""
+"""Summaries of rounds: the gain in reward of their policies, and their win rates."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from training.rounds.win_rate import WinRate, win_rates
 
 @dataclass(frozen=True)
 class RoundSummary:
-    """A round: how much its policy gained by the preference model (quality from 0 to 1, after minus before tuning;
-    None where that is not known), and how often the selected raters prefer it to the policy it was tuned from."""
+    """A round's figures. gain: the difference in quality after and before tuning, None where unknown; rate: how often
+    the selected raters prefer the policy to the one it was tuned from."""
 
     number: int
     policy: str
@@ -21,7 +21,10 @@ class RoundSummary:
 def round_summaries(study: Study, selection: JudgementSelection) -> list[RoundSummary]:
     rounds = list(study.rounds.select_related("policy").order_by("number"))
     rates = win_rates(rounds, selection)
-    return [RoundSummary(turn.number, str(turn.policy), _gain(turn.policy.metrics), rates[turn.pk]) for turn in rounds]
+    return [
+        RoundSummary(round_.number, str(round_.policy), _gain(round_.policy.metrics), rates[round_.pk])
+        for round_ in rounds
+    ]
 
 
 def _gain(metrics: dict[str, dict[str, float]]) -> float | None:

@@ -1,4 +1,4 @@
-"""How often the policy of a round beats the one it was paired with, judged blind."""
+"""The blind win rate of a round's policy against the policy it was paired with."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -35,22 +35,24 @@ class WinRate:
         return self.wins + self.ties + self.losses
 
 
-def win_rate(turn: Round, selection: JudgementSelection | None = None) -> WinRate:
-    """The win rate of a round's policy from the judgements of the selection; without one, the study's usual ones."""
-    return win_rates([turn], selection or default_selection(turn.study))[turn.pk]
+def win_rate(round_: Round, selection: JudgementSelection | None = None) -> WinRate:
+    """Return the win rate of a round's policy from the selected judgements, by default the study's default
+    selection."""
+    return win_rates([round_], selection or default_selection(round_.study))[round_.pk]
 
 
-def win_rates(turns: Sequence[Round], selection: JudgementSelection) -> dict[int, WinRate]:
-    """Round to the win rate of its policy from the judgements of the selection, in two queries for all rounds."""
-    judgements = Judgement.objects.selected(selection).filter(task__round__in=turns, ranks__isnull=False)
-    written = TaskResponse.objects.filter(task__round__in=turns, response__author_model=F("task__round__policy"))
+def win_rates(rounds: Sequence[Round], selection: JudgementSelection) -> dict[int, WinRate]:
+    """Return the win rates of the rounds' policies by round, from the selected judgements, with two queries in
+    total."""
+    judgements = Judgement.objects.selected(selection).filter(task__round__in=rounds, ranks__isnull=False)
+    written = TaskResponse.objects.filter(task__round__in=rounds, response__author_model=F("task__round__policy"))
     mine: dict[int, set[int]] = defaultdict(set)
-    for turn, response in written.order_by().values_list("task__round", "response"):
-        mine[turn].add(response)
+    for round_, response in written.order_by().values_list("task__round", "response"):
+        mine[round_].add(response)
     outcomes: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for turn, prompt, shown, ranks in judgements.values_list("task__round", "task__prompt", "shown", "ranks"):
-        outcomes[turn][prompt].append(_outcome(shown, ranks, mine[turn]))
-    return {turn.pk: from_outcomes(list(outcomes[turn.pk].values())) for turn in turns}
+    for round_, prompt, shown, ranks in judgements.values_list("task__round", "task__prompt", "shown", "ranks"):
+        outcomes[round_][prompt].append(_outcome(shown, ranks, mine[round_]))
+    return {round_.pk: from_outcomes(list(outcomes[round_.pk].values())) for round_ in rounds}
 
 
 def _outcome(shown: Sequence[int], ranks: Sequence[int], mine: set[int]) -> float:
@@ -60,7 +62,7 @@ def _outcome(shown: Sequence[int], ranks: Sequence[int], mine: set[int]) -> floa
 
 
 def from_outcomes(outcomes: Sequence[Sequence[float]]) -> WinRate:
-    """The win rate of outcomes (1, 0.5 or 0) given prompt by prompt."""
+    """Return the win rate of outcomes (1, 0.5 or 0) given prompt by prompt."""
     flat = [outcome for of_prompt in outcomes for outcome in of_prompt]
     counts = {"wins": flat.count(1.0), "ties": flat.count(0.5), "losses": flat.count(0.0), "prompts": len(outcomes)}
     if not flat:

@@ -1,4 +1,4 @@
-"""What pages call the choices of an option; names of methods, which are no words of a language, stay as they are."""
+"""Labels of the choices of options; names of methods are not translated."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ CHOICES = {
 }
 
 
-def spoken(choice: Any) -> Any:
-    """A choice in the language of the moment, followed by the name that help texts and commands have for it."""
+def choice_label(choice: Any) -> Any:
+    """Return a choice in the current language, followed by its name in help texts and commands."""
     word = str(CHOICES.get(choice, choice)) if isinstance(choice, str) else choice
     return word if word == choice else f"{word} ({choice})"

@@ -1,4 +1,4 @@
-"""Execute runs in a worker or a command, and store how they end."""
+"""Execute runs in a worker or a command, and store their outcome."""
 
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -19,7 +19,7 @@ from training.models import Run, RunState
 from training.runs.job import JOBS
 from training.runs.options import parse
 from training.runs.reporting import RunReporter, forget_checkpoints
-from training.runs.run_errors import told
+from training.runs.run_errors import format_error
 
 logger = structlog.get_logger("palate.runs")
 
@@ -32,15 +32,15 @@ def execute(run_id: int) -> None:
 
 @shared_task(name="runs.execute_quick")
 def execute_quick(run_id: int) -> None:
-    """Execute a run of a kind that never waits behind a training: it has a queue and workers of its own."""
+    """Execute a run of a quick kind, which has its own queue and workers and never waits for a training."""
     execute(run_id)
 
 
 def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = False) -> Run:
-    """Do the run's work here and now and store how it ended. A run that is not queued is left alone.
+    """Execute the run in this process and store its outcome. A run that is not queued is ignored.
 
-    Each claim has a number, `attempts`. A worker that was taken for dead, whose run another has claimed since, finds
-    its number outdated at its next write, stops and changes nothing.
+    Each claim has a number, `attempts`. A worker that was considered dead, and whose run another worker has claimed,
+    finds its number outdated at its next write, stops and changes nothing.
     """
     claimed = Run.objects.filter(pk=run.pk, state=RunState.QUEUED).update(
         state=RunState.RUNNING,
@@ -70,7 +70,7 @@ def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = Fal
         if reraise:
             raise
     except Exception as error:
-        ended = end_attempt(run, RunState.FAILED, error=told(error))
+        ended = end_attempt(run, RunState.FAILED, error=format_error(error))
         if reraise:
             raise
     else:
@@ -79,7 +79,7 @@ def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = Fal
 
 
 def _overtaken(run: Run, reraise: bool) -> Run:
-    """The run as others have left it; a command says so."""
+    """Return the run in its current state; in a command raise PalateError."""
     logger.warning("stale attempt", run=run.pk, attempt=run.attempts)
     if reraise:
         raise PalateError(f"{run} was taken over or ended elsewhere in the meantime; this attempt changed nothing")
@@ -89,7 +89,7 @@ def _overtaken(run: Run, reraise: bool) -> Run:
 
 @transaction.atomic
 def end_attempt(run: Run, state: RunState, **outcome: Any) -> bool:
-    """End the run if this attempt of it is still the one at work; returns whether it is."""
+    """End the run if this attempt is still the active one; return whether it is."""
     if not Run.objects.attempt_of(run).select_for_update(no_key=True).exists():
         return False
     end_run(run, state, **outcome)

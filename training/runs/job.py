@@ -6,6 +6,7 @@ from annotate.models.studies import Study
 from core.errors import PalateError
 from training.engine.runtime.progress import Reporter
 from training.models import Run
+from training.runs.options import StrOrPromise
 
 
 @dataclass(frozen=True)
@@ -13,25 +14,25 @@ class Job:
     """One kind of run.
 
     options: a dataclass of training.runs.options.option fields.
-    check: raises PalateError when the study or the options cannot work; loads no model, writes nothing.
-    perform: does the work and returns the run's result, JSON-ready.
-    assist: what the further processes of a launcher do, for a job that several can share; they write nothing. They are
-        given the run that goes on from its checkpoint, if one does.
+    check: raises PalateError when the study or the options cannot work; loads no model and writes nothing.
+    perform: does the work and returns the run's result as JSON values.
+    assist: the work of the other processes of a launcher, for a job that several processes can share; they write
+        nothing. It receives the run that is resumed from its checkpoint, if there is one.
     """
 
     options: type
     check: Callable[[Study | None, Any], None]
     perform: Callable[[Run, Any, Reporter], Mapping[str, Any]]
-    summary: str
+    summary: StrOrPromise
     assist: Callable[[Study | None, Any, Run | None], None] | None = None
 
 
-# The jobs by the kind of run; training.jobs.registry fills it when the app is ready.
+# The jobs by kind of run; training.jobs.registry fills this when the app is ready.
 JOBS: dict[str, Job] = {}
 
 
 def study_of(run: Run) -> Study:
-    """The study of a run that needs one."""
+    """Return the study of a run that needs one."""
     return needed(run.study)
 
 

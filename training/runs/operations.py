@@ -31,7 +31,7 @@ def create_run(
     created_by: User | None = None,
     in_worker: bool = False,
 ) -> Run:
-    """Check the options of a job and store the run. Raises PalateError before anything is written or loaded."""
+    """Check the options of a job and create the run. Raises PalateError before anything is written or loaded."""
     job = JOBS[kind]
     options: Any = parse(job.options, values)
     job.check(study, options)
@@ -46,31 +46,31 @@ def create_run(
 
 
 def _begun(kind: str, study: Study | None, values: Mapping[str, Any]) -> Run | None:
-    """The run of the very same command that has left a checkpoint and not ended."""
+    """Return the unfinished run of the same command that has a checkpoint."""
     same = Run.objects.filter(kind=kind, study=study, config=dict(values), in_worker=False)
     return next(filter(has_checkpoint, same.filter(state__in=[RunState.QUEUED, RunState.RUNNING])), None)
 
 
-def killed_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> Run | None:
-    """The run of the very same command that was killed after a checkpoint, if there is one, queued to go on from it.
+def resumable_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> Run | None:
+    """Return the run of the same command that was killed after a checkpoint, if there is one, queued to be resumed.
 
-    Raises PalateError when it was heard of a moment ago: it may be alive.
+    Raises PalateError when its heartbeat is recent: it may be alive.
     """
     run = _begun(kind, study, values)
     if run is None:
         return None
-    if not Run.objects.silent().filter(pk=run.pk).update(state=RunState.QUEUED):
+    if not Run.objects.stale().filter(pk=run.pk).update(state=RunState.QUEUED):
         raise PalateError(
-            f"{run} does the same and was heard of a moment ago; if it was killed, this command goes on from its "
-            f"checkpoint once it has been silent for {settings.RUN_LOST_AFTER_SECONDS} s"
+            f"{run} has the same options and a recent heartbeat; if it was killed, this command resumes from its "
+            f"checkpoint once its last heartbeat is {settings.RUN_LOST_AFTER_SECONDS} s old"
         )
     run.refresh_from_db()
     return run
 
 
 def queue_run(**kwargs: Any) -> Run:
-    """Like create_run for pages and the API: hands the run to a worker once the transaction is committed, and refuses
-    options that only a command on this machine may set."""
+    """Create a run for pages and the API: send it to a worker once the transaction is committed, and reject options
+    that only a command on this machine may set."""
     refuse_commands_only(JOBS[kwargs["kind"]].options, kwargs["values"])
     with transaction.atomic():
         run = create_run(**kwargs, in_worker=True)
@@ -79,20 +79,20 @@ def queue_run(**kwargs: Any) -> Run:
 
 
 def assist_run(*, kind: str, study: Study | None, values: Mapping[str, Any]) -> None:
-    """Do the part of a run that a second or further process of a launcher has; the first one has the Run."""
+    """Do the share of a run of a launcher's other processes; the main process has the Run."""
     job = JOBS[kind]
     if job.assist is None:
-        raise PalateError(f"{kind} is done by one process; start it without a launcher")
+        raise PalateError(f"{kind} runs in one process; start it without a launcher")
     job.assist(study, parse(job.options, values), _begun(kind, study, values))
 
 
 @transaction.atomic
 def cancel_run(*, run: Run, by: Actor = None) -> None:
-    """Ask a run to stop: a queued one, or what a killed command left, ends at once, a running one at its next step."""
+    """Cancel a run: a queued run, or one of a killed command, ends at once, a running one at its next step."""
     locked = Run.objects.select_for_update(of=("self",)).select_related("study").get(pk=run.pk)
     if not locked.ended:
         record(study=locked.study, user=by, action=Action.CHANGED, subject=f"{locked} cancelled")
-    if locked.state == RunState.QUEUED or Run.objects.unheard().filter(pk=run.pk).exists():
+    if locked.state == RunState.QUEUED or Run.objects.stale_cli().filter(pk=run.pk).exists():
         end_run(locked, RunState.CANCELLED)
     elif locked.state == RunState.RUNNING:
         Run.objects.filter(pk=run.pk).update(cancel_requested=True)

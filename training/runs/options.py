@@ -1,4 +1,4 @@
-"""Options of a job, declared once as dataclass fields; flags, forms and validation are derived from them."""
+"""Options of a job, declared once as dataclass fields, from which flags, forms and validation are derived."""
 
 import argparse
 import dataclasses
@@ -9,43 +9,46 @@ from typing import Any, TypeVar
 
 from django import forms
 from django.conf import settings
+from django.utils import translation
+from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 
 from core.errors import PalateError
-from training.runs.choice_labels import spoken
+from training.runs.choice_labels import choice_label
 
 C = TypeVar("C")
-# Words that are not written as they are pronounced.
-SPELLED = {"kl": "KL", "lora": "LoRA", "4bit": "4-bit"}
-FLAG = re.compile(r"--([a-z][a-z0-9-]*)")
-# What a command may name where a model is wanted; pages list models instead.
-NAMED = {"policy": "a model version, a folder or a hub name", "preference": "a model version or a folder"}
+StrOrPromise = str | Promise  # a text that may be marked for translation
+# The values that a command accepts for a model; pages list models instead.
+MODEL_VALUES = {"policy": "a model version, a folder or a hub name", "preference": "a model version or a folder"}
 
 
 def option(
     default: Any = dataclasses.MISSING,
     *,
-    help: str,
+    label: StrOrPromise,
+    help: StrOrPromise,
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
     of_model: str = "",
     several: bool = False,
-    advanced: str = "",
+    advanced: StrOrPromise = "",
     commands_only: bool = False,
     on_pages: tuple[str, ...] = (),
     for_commands: str = "",
     setting: str = "",
 ) -> Any:
-    """A field of a job's options. Without a default it is required.
+    """Declare a field of a job's options. Without a default it is required.
 
-    of_model: "policy" or "preference" when the value names a model, or `several` with commas between them; what may be
-    named is added to the help. advanced: pages fold it away under this heading. commands_only: the value names
-    something of this machine (a file, a function), which only somebody with a shell on it may do; so does `output` in
-    every job. on_pages: what pages and the API may choose of such an option, while a command may name anything, of
-    which for_commands tells, and no page. setting: pages offer the option only where this setting is filled in.
+    label: the option's name on pages. of_model: "policy" or "preference" when the value is a model, or with `several` a
+    comma-separated list of models; the accepted values are added to the help. advanced: the heading under which pages
+    fold the option. commands_only: the value refers to something on this machine (a file, a function), so that only a
+    user with a shell may set it; `output` is such an option in every job. on_pages: the choices of pages and the API,
+    while a command accepts any value, described by for_commands. setting: pages show the option only if this setting is
+    not empty. label, help and advanced are translated on pages, so they are marked with gettext_lazy.
     """
     meta = {
+        "label": label,
         "help": help,
         "minimum": minimum,
         "maximum": maximum,
@@ -63,15 +66,17 @@ def option(
 
 PRECISION: str = option(
     "float32",
-    help="numbers of the model's linear layers while it scores; int8 is faster on processors and rounds",
+    label=gettext_lazy("Numerical precision"),
+    help=gettext_lazy("numbers of the model's linear layers while it scores; int8 is faster on processors and rounds"),
     choices=("float32", "int8"),
-    advanced="Speed and memory",
+    advanced=gettext_lazy("Speed and memory"),
 )
-TRACK: str = option(
+REPORT_TO: str = option(
     "none",
-    help="send the metrics to a tracker, too",
+    label=gettext_lazy("Report metrics to"),
+    help=gettext_lazy("send the metrics to a tracker, too"),
     choices=("none", "tensorboard", "wandb", "trackio"),
-    advanced="Report",
+    advanced=gettext_lazy("Report"),
 )
 
 
@@ -89,32 +94,32 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def label_of(name: str) -> str:
-    """What a page calls an option."""
-    first, *others = [SPELLED.get(word, word) for word in name.split("_")]
-    return " ".join([first[:1].upper() + first[1:], *others])
+def labels_of(options: type) -> dict[str, str]:
+    """Return the labels of the options by name, in the current language."""
+    return {field.name: str(field.metadata["label"]) for field in dataclasses.fields(options)}
 
 
 def with_choices(options: type) -> set[str]:
-    """The names of the options whose values are some of a few words."""
+    """Return the names of the options with a fixed set of values."""
     fields = dataclasses.fields(options)
     return {field.name for field in fields if field.metadata["choices"] or field.metadata["on_pages"]}
 
 
-def on_a_page(message: str) -> str:
-    """What a job says of its flags, with the labels of the page in their place."""
-    return FLAG.sub(lambda flag: f"“{gettext(label_of(flag[1].replace('-', '_')))}”", message)
+def on_a_page(message: str, options: type) -> str:
+    """Replace the flags in a message of a job with the options' labels."""
+    for name, label in sorted(labels_of(options).items(), key=lambda row: -len(row[0])):
+        message = re.sub(rf"{flag_of(name)}(?![a-z0-9-])", f"“{label}”", message)
+    return message
 
 
-def words_of(options: type) -> set[str]:
-    """All that a page says of the options. Commands speak English; pages translate (training.jobs.words)."""
-    fields = [field for field in dataclasses.fields(options) if not _commands_only(field)]
-    said = {word for field in fields for word in (field.metadata["help"], field.metadata["advanced"])}
-    return (said | {label_of(field.name) for field in fields}) - {""}
+def in_english(text: StrOrPromise) -> str:
+    """Return a translatable text in English, the language of the commands."""
+    with translation.override("en"):
+        return str(text)
 
 
 def add_arguments(parser: argparse.ArgumentParser, options: type, *, positional: str = "") -> None:
-    """Give the parser one flag for each option, with its help and default; `positional` goes without a flag."""
+    """Add one flag per option to the parser, with its help and default; `positional` has no flag."""
     for field in dataclasses.fields(options):
         if field.name == positional:
             parser.add_argument(field.name, metavar=field.name.upper(), help=_command_help(field))
@@ -128,38 +133,39 @@ def add_arguments(parser: argparse.ArgumentParser, options: type, *, positional:
                 help=help_text,
             )
             continue
-        shown = "" if _required(field) or field.default in ("", None) else f" (default: {field.default})"
+        default = "" if _required(field) or field.default in ("", None) else f" (default: {field.default})"
         parser.add_argument(
             flag_of(field.name),
             required=_required(field),
             default=None if _required(field) else field.default,
             choices=field.metadata["choices"] or None,
             metavar=None if field.metadata["choices"] else field.name.upper(),
-            help=help_text + shown,
+            help=help_text + default,
         )
 
 
 def _command_help(field: dataclasses.Field[Any]) -> str:
     meta = field.metadata
-    said, named = "; ".join(filter(None, (meta["help"], meta["for_commands"]))), NAMED.get(meta["of_model"])
-    if not named:
-        return said
-    return f"{said} ({named}; several with commas between them)" if meta["several"] else f"{said} ({named})"
+    text = "; ".join(filter(None, (in_english(meta["help"]), meta["for_commands"])))
+    values = MODEL_VALUES.get(meta["of_model"])
+    if not values:
+        return text
+    return f"{text} ({values}; several separated by commas)" if meta["several"] else f"{text} ({values})"
 
 
-def _page_help(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[str, str]]]) -> str:
-    said, of_model = on_a_page(gettext(field.metadata["help"])), field.metadata["of_model"]
+def _page_help(field: dataclasses.Field[Any], options: type, models: Mapping[str, list[tuple[str, str]]]) -> str:
+    text, of_model = on_a_page(str(field.metadata["help"]), options), field.metadata["of_model"]
     if not of_model:
-        return said
+        return text
     if not models.get(of_model):
-        return gettext("%(help)s. There is none yet.") % {"help": said}
-    return gettext("%(help)s. Listed: this study's models and those that all studies share.") % {"help": said}
+        return gettext("%(help)s. There is none yet.") % {"help": text}
+    return gettext("%(help)s. Listed: this study's models and those that all studies share.") % {"help": text}
 
 
 def parse(options: type[C], values: Mapping[str, Any]) -> C:
-    """Make the options from raw values (flags, form fields, a Run's config).
+    """Parse the options from raw values (flags, form fields, a Run's config).
 
-    Raises PalateError that names the flag, what was given and what would be right.
+    Raises PalateError that names the flag, the value and what is expected.
     """
     known = {field.name: field for field in dataclasses.fields(options)}  # type: ignore[arg-type]
     if unknown := set(values) - set(known):
@@ -176,14 +182,14 @@ def _can_be_set(field: dataclasses.Field[Any]) -> bool:
 
 
 def refuse_commands_only(options: type, values: Mapping[str, Any]) -> None:
-    """Raises PalateError when the values set an option that only a command may set."""
+    """Raise PalateError when the values set an option that only a command may set."""
     for field in dataclasses.fields(options):
         allowed = field.metadata["on_pages"]
         if not (_commands_only(field) or allowed) or values.get(field.name) in (None, "", field.default, *allowed):
             continue
         other = f"; elsewhere it must be one of {', '.join(allowed)}" if allowed else ""
         raise PalateError(
-            f"{flag_of(field.name)} names something of the server; only a command there can set it{other}"
+            f"{flag_of(field.name)} refers to something on the server; only a command there can set it{other}"
         )
 
 
@@ -195,7 +201,7 @@ def _value(field: dataclasses.Field[Any], raw: Any) -> Any:
     flag, kind, meta = flag_of(field.name), _kind(field), field.metadata
     if raw is None or raw == "":
         if _required(field):
-            raise PalateError(f"{flag} is needed: {meta['help']}")
+            raise PalateError(f"{flag} is needed: {in_english(meta['help'])}")
         return field.default
     try:
         value = raw if kind is bool else kind(raw)
@@ -214,7 +220,7 @@ def _value(field: dataclasses.Field[Any], raw: Any) -> Any:
 
 
 class SeveralField(forms.MultipleChoiceField):
-    """Some of the choices, cleaned to their values with commas between them, which the API may send as well."""
+    """Several choices, cleaned to a comma-separated list, which the API accepts as well."""
 
     def to_python(self, value: Any) -> list[str]:
         return super().to_python(
@@ -226,52 +232,54 @@ class SeveralField(forms.MultipleChoiceField):
 
 
 class OptionsForm(forms.Form):
-    """Options of a job; `headings` says under which heading a page folds a field away."""
+    """Options of a job; `headings` maps a field to the heading under which a page folds it."""
 
-    headings: Mapping[str, str] = {}
+    headings: Mapping[str, StrOrPromise] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
 
     def asks(self) -> bool:
-        """Whether anything must be filled in."""
+        """Return whether any field is required."""
         return any(field.required for field in self.fields.values())
 
     def plain(self) -> list[forms.BoundField]:
         return [self[name] for name in self.fields if not self.headings.get(name)]
 
     def folded(self) -> list[tuple[str, list[forms.BoundField], bool]]:
-        """(heading, its fields, whether any of them is wrong), in the order of the options."""
+        """Return (heading, its fields, whether any of them has errors), in the order of the options."""
         sections: dict[str, list[forms.BoundField]] = {}
         for name in self.fields:
             if heading := self.headings.get(name):
-                sections.setdefault(gettext(heading), []).append(self[name])
+                sections.setdefault(str(heading), []).append(self[name])
         return [(heading, fields, any(f.errors for f in fields)) for heading, fields in sections.items()]
 
 
 def form_of(options: type, *, models: Mapping[str, list[tuple[str, str]]]) -> type[OptionsForm]:
-    """A form with one field for each option. `models` gives the choices for options that name a model."""
+    """Return a form class with one field per option. `models`: the choices of options that name a model."""
     shown = [field for field in dataclasses.fields(options) if not _commands_only(field) and _can_be_set(field)]
-    fields = {field.name: _form_field(field, models) for field in shown}
+    fields = {field.name: _form_field(field, options, models) for field in shown}
     headings = {field.name: field.metadata["advanced"] for field in shown}
     return type("OptionsForm", (OptionsForm,), {**fields, "headings": headings})
 
 
-def _form_field(field: dataclasses.Field[Any], models: Mapping[str, list[tuple[str, str]]]) -> forms.Field:
+def _form_field(
+    field: dataclasses.Field[Any], options: type, models: Mapping[str, list[tuple[str, str]]]
+) -> forms.Field:
     kind, meta = _kind(field), field.metadata
     common: dict[str, Any] = {
         "required": _required(field),
-        "help_text": _page_help(field, models),
+        "help_text": _page_help(field, options, models),
         "initial": None if _required(field) else field.default,
-        "label": gettext_lazy(label_of(field.name)),
+        "label": field.metadata["label"],
     }
     if kind is bool:
         return forms.BooleanField(**{**common, "required": False})
-    if named := meta["choices"] or meta["on_pages"] or meta["of_model"]:
-        choices = models.get(named, []) if isinstance(named, str) else [(c, spoken(c)) for c in named]
+    if source := meta["choices"] or meta["on_pages"] or meta["of_model"]:
+        choices = models.get(source, []) if isinstance(source, str) else [(c, choice_label(c)) for c in source]
         if meta["several"]:
             return SeveralField(choices=choices, **common)
-        # A browser holds a list to be filled in only where its first choice is empty.
+        # A browser treats a list as not filled in only where its first choice is empty.
         if meta["of_model"] or _required(field):
             choices = [("", "–"), *choices]
         return forms.ChoiceField(choices=choices, **common)

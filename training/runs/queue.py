@@ -15,7 +15,7 @@ from core.errors import PalateError
 from training.models import Run, RunKind, RunState
 from training.registry import model_versions
 from training.runs.execution import end_run, execute, execute_quick
-from training.runs.run_errors import WORDS
+from training.runs.run_errors import MESSAGES
 
 logger = structlog.get_logger("palate.runs")
 
@@ -73,7 +73,7 @@ def requeue_lost_runs() -> int:
         for run in lost:
             if run.attempts >= MAX_ATTEMPTS:
                 model_versions.forget_partial(run)
-                end_run(run, RunState.FAILED, error=WORDS["died"])
+                end_run(run, RunState.FAILED, error=MESSAGES["died"])
                 continue
             run.state, run.enqueued_at = RunState.QUEUED, None
             run.save(update_fields=["state", "enqueued_at"])

@@ -1,5 +1,5 @@
-"""How a running job tells the world: the Run row (progress, heartbeat, log), its points and samples, its log
-file, and a bar in the terminal. The engine knows only the Reporter protocol (training.engine.runtime.progress)."""
+"""Report a running job: the Run row (progress, heartbeat, log), its points and samples, its log file, and a progress
+bar in the terminal. The engine knows only the Reporter protocol (training.engine.runtime.progress)."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ SECONDS_BETWEEN_WRITES = 1.0
 
 
 def run_folder(run: Run) -> Path:
-    """Where a run keeps its log and its checkpoints."""
+    """Return the folder of a run's log and checkpoints."""
     return Path(settings.RUNS_DIR) / str(run.pk)
 
 
@@ -35,26 +35,26 @@ def has_checkpoint(run: Run) -> bool:
 
 
 def forget_checkpoints(run: Run) -> None:
-    """Delete what only another attempt of the run would need."""
+    """Delete the files that only another attempt of the run would need."""
     for checkpoint in (*run_folder(run).glob("*.pt"), *run_folder(run).glob("*.partial")):
         checkpoint.unlink(missing_ok=True)
 
 
 def _plain(pieces: Pieces) -> Pieces:
-    """Without what PostgreSQL cannot keep; a hundredth of a nat is as fine as a page tells it."""
+    """Remove characters that PostgreSQL cannot store, and round to a hundredth of a nat, the precision of the page."""
     return [(text.replace("\0", ""), round(value, 2)) for text, value in pieces]
 
 
 class RunReporter:
-    """Writes a run's progress to its row at most once a second; a thread of its own keeps the heartbeat."""
+    """Writes a run's progress to its row at most once a second; a separate thread writes the heartbeat."""
 
     def __init__(self, run: Run, *, terminal: TextIO | None = None) -> None:
         self.run = run
         self._tail = run.log_tail
         self._written_at = 0.0
         self._cancel_seen = False
-        # The newest row of each kind that holds: of this attempt, or of those before it that it goes on from.
-        self._told = {"points": 0, "samples": 0}
+        # The newest valid row of each kind: of this attempt, or of the earlier ones that it resumes.
+        self._position = {"points": 0, "samples": 0}
         self._begun: set[str] = set()
         self._stop = threading.Event()
         self._bar = tqdm(desc=run.get_kind_display(), file=terminal, dynamic_ncols=True) if terminal else None
@@ -68,7 +68,7 @@ class RunReporter:
         return self
 
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
-        # Whatever the job ended with, it is that which the caller hears of, and not that the attempt is stale.
+        # The caller receives the job's own outcome, not the error that the attempt is stale.
         with suppress(StaleAttempt):
             if isinstance(error, Exception) and not isinstance(error, Cancelled | StaleAttempt):
                 with suppress(OSError):  # the disk may be full
@@ -88,7 +88,7 @@ class RunReporter:
         self._write_now_and_then()
 
     def metric(self, step: int, **values: float) -> None:
-        self._tell("points", RunPoint(run=self.run, step=step, values=values))
+        self._save_row("points", RunPoint(run=self.run, step=step, values=values))
         if self._bar is not None:
             self._bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()})
 
@@ -103,7 +103,7 @@ class RunReporter:
 
     def sample(self, step: int, prompt: str, response: str, reward: float | None) -> None:
         response = response.replace("\0", "")
-        self._tell("samples", RunSample(run=self.run, step=step, prompt=prompt, response=response, reward=reward))
+        self._save_row("samples", RunSample(run=self.run, step=step, prompt=prompt, response=response, reward=reward))
 
     def comparison(
         self,
@@ -115,31 +115,31 @@ class RunReporter:
     ) -> None:
         before, after = (text.replace("\0", "") for text in texts)
         before_reward, reward = rewards or (None, None)
-        self._tell("samples", RunSample(
+        self._save_row("samples", RunSample(
             run=self.run, step=step, prompt=prompt, response=after, reward=reward, before=before,
             before_reward=before_reward, changes={"before": _plain(changes[0]), "after": _plain(changes[1])},
         ))  # fmt: skip
 
-    def told(self) -> dict[str, int]:
-        return dict(self._told)
+    def position(self) -> dict[str, int]:
+        return dict(self._position)
 
-    def going_on(self, told: dict[str, int]) -> None:
-        self._told = dict(told)
+    def resume_at(self, position: dict[str, int]) -> None:
+        self._position = dict(position)
 
     def cancelled(self) -> bool:
         self._write_now_and_then()
         return self._cancel_seen
 
-    def _tell(self, kind: str, row: RunPoint | RunSample) -> None:
-        """An attempt does again what came after its checkpoint: what an earlier one told of that goes, before the first
-        row of its own."""
+    def _save_row(self, kind: str, row: RunPoint | RunSample) -> None:
+        """Save a row. Before the first row of each kind, delete what an earlier attempt reported after the checkpoint,
+        since this attempt repeats it."""
         if not Run.objects.attempt_of(self.run).exists():
             raise StaleAttempt
         if kind not in self._begun:
             self._begun.add(kind)
-            getattr(self.run, kind).filter(pk__gt=self._told[kind]).delete()
+            getattr(self.run, kind).filter(pk__gt=self._position[kind]).delete()
         row.save()
-        self._told[kind] = row.pk
+        self._position[kind] = row.pk
 
     def _write_now_and_then(self) -> None:
         if time.monotonic() - self._written_at >= SECONDS_BETWEEN_WRITES:
@@ -154,11 +154,12 @@ class RunReporter:
         self._cancel_seen = Run.objects.filter(pk=self.run.pk, cancel_requested=True).exists()
 
     def _beat(self) -> None:
-        """Long steps (loading a model, one big batch, one long transaction) must not look like a dead worker.
+        """Write the heartbeat, so that long steps (loading a model, a large batch, a long transaction) do not look like
+        a dead worker.
 
-        Progress goes along, and the wish to cancel comes back: work within one transaction neither writes to its
-        row, which would lock it, nor sees what others write there. A database that is away for a moment, as at its
-        restart, ends no heartbeat: the next beat connects anew.
+        The heartbeat also writes the progress and reads the cancel request: work within one transaction neither writes
+        to its row, which would lock it, nor sees what others write there. After a database error, as at a restart, the
+        next heartbeat reconnects.
         """
         try:
             while not self._stop.wait(settings.RUN_HEARTBEAT_SECONDS):

@@ -1,41 +1,51 @@
-"""What a run's page says when something went wrong: in plain words where the cause is known, and the traceback."""
+"""Error messages of runs: a sentence where the cause is known, and the traceback."""
 
 import errno
 import re
 import traceback
 from collections.abc import Iterator
 
+from django.utils.translation import gettext_noop
+
 from core.errors import PalateError
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# Libraries without Python's exceptions tell the system's error in their text.
+# Libraries that do not raise Python's exceptions state the system error in their text.
 SYSTEM_ERROR = re.compile(r"\bos error (\d+)|\bError code (\d+)")
-WORDS = {
-    "memory": "Memory ran out, and the run ended. A smaller model, shorter texts or smaller batches take less; the "
-    "job's options offer that.",
-    "disk": "The disk is full, or a file may not grow further. What the run had begun to save is deleted; make room "
-    "where Palate keeps its models and runs, and start it again.",
-    "died": "The worker died each time that it did this run. The system stops a process when memory runs out; its log "
-    "tells. A smaller model or smaller batches take less.",
+MESSAGES = {
+    "memory": gettext_noop(
+        "The run ran out of memory. Use a smaller model, shorter texts or smaller batches; the job's options control "
+        "them."
+    ),
+    "disk": gettext_noop(
+        "The disk is full, or a file has reached its size limit. Partially saved files are deleted; free disk space "
+        "for models and runs, and start the run again."
+    ),
+    "died": gettext_noop(
+        "The worker died each time it executed this run. The system stops a process when memory runs out; see its log. "
+        "Use a smaller model or smaller batches."
+    ),
 }
 
 
-def told(error: Exception) -> str:
-    """For the page: what went wrong, and where unless it is what somebody asked for."""
+def format_error(error: Exception) -> str:
+    """Return the message for the run's page, with a traceback unless it is a PalateError."""
     if isinstance(error, PalateError):
         return str(error)
     trace = "".join(traceback.format_exception(error, limit=20))
-    return "\n\n".join(filter(None, [_in_words(error), trace]))
+    return "\n\n".join(filter(None, [_known_message(error), trace]))
 
 
 def summary(error: Exception) -> str:
-    """For the log, in one line."""
-    return str(error) if isinstance(error, PalateError) else _in_words(error) or f"{type(error).__name__}: {error}"
+    """Return the message for the log, in one line."""
+    if isinstance(error, PalateError):
+        return str(error)
+    return _known_message(error) or f"{type(error).__name__}: {error}"
 
 
-def _in_words(error: Exception) -> str:
+def _known_message(error: Exception) -> str:
     causes = (_cause(each) for each in _chain(error))
-    return next((WORDS[cause] for cause in causes if cause), "")
+    return next((MESSAGES[cause] for cause in causes if cause), "")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -48,13 +58,15 @@ def _cause(error: BaseException) -> str:
     number = _system_error(error)
     if number in FULL:
         return "disk"
-    # Of a graphics card torch raises an error of its own, which cannot be named without importing torch.
-    short = isinstance(error, MemoryError) or number == errno.ENOMEM or type(error).__name__ == "OutOfMemoryError"
-    return "memory" if short else ""
+    # For a GPU torch raises its own error, which cannot be referenced without importing torch.
+    out_of_memory = (
+        isinstance(error, MemoryError) or number == errno.ENOMEM or type(error).__name__ == "OutOfMemoryError"
+    )
+    return "memory" if out_of_memory else ""
 
 
 def _system_error(error: BaseException) -> int | None:
     if isinstance(error, OSError):
         return error.errno
-    found = SYSTEM_ERROR.search(str(error))
-    return int(found[1] or found[2]) if found else None
+    match = SYSTEM_ERROR.search(str(error))
+    return int(match[1] or match[2]) if match else None

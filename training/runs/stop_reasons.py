@@ -1,4 +1,4 @@
-"""Why a run ended before its last step, in the reader's language."""
+"""The reason why a run ended before its last step, in the reader's language."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,8 +9,9 @@ from training.engine.runtime.stopping import STOPS
 
 
 def stop_sentence(result: Mapping[str, Any]) -> str:
-    """Why a training ended before its last step, of an ensemble each reason; older runs kept an English sentence."""
-    found = result.get("stop") or result.get("stopped") or []
-    reasons = found if isinstance(found, list) else [found]
-    said = (gettext(STOPS[why["reason"]]) % why if isinstance(why, dict) else str(why) for why in reasons)
-    return "; ".join(dict.fromkeys(said))
+    """Return why a training ended early, with each distinct reason of an ensemble; older runs stored English
+    sentences."""
+    value = result.get("stop_reason") or result.get("stopped") or []
+    reasons = value if isinstance(value, list) else [value]
+    sentences = (gettext(STOPS[why["reason"]]) % why if isinstance(why, dict) else str(why) for why in reasons)
+    return "; ".join(dict.fromkeys(sentences))

@@ -1,4 +1,4 @@
-"""Deleting a study: its rows, its models, the logs and checkpoints of its runs, and its uploads."""
+"""Delete a study: its rows, models, uploads, and the logs and checkpoints of its runs."""
 
 import shutil
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from training.runs.reporting import run_folder
 
 
 def contents(study: Study) -> dict[str, int]:
-    """What would be deleted: the number of rows by kind."""
+    """Return the number of rows to be deleted, by kind."""
     return {
         "prompts": study.prompts.count(),
         "tasks": study.tasks.count(),
@@ -33,10 +33,10 @@ def contents(study: Study) -> dict[str, int]:
 
 
 def delete_study(*, study: Study, confirmation: str, actor: Actor) -> None:
-    """Delete a study for good; `confirmation` is its short name, typed by a person.
+    """Delete a study permanently; `confirmation` is its short name, typed by a person.
 
-    Folders that a command was told to write outside `MODELS_DIR` stay. Raises PalateError for another word, while a run
-    is at work, or when another study's model was made from one of this study.
+    Model folders outside `MODELS_DIR` remain. Raises PalateError for a wrong confirmation, while a run is active, or
+    when another study's model was made from one of this study.
     """
     if confirmation.strip() != study.slug:
         raise PalateError(_("Type the short name of the study, %(slug)s, to delete it.") % {"slug": study.slug})
@@ -56,7 +56,7 @@ def delete_study(*, study: Study, confirmation: str, actor: Actor) -> None:
 
 
 def _stopped_runs(study: Study) -> Sequence[Run]:
-    """The study's runs, locked. Raises PalateError when one is at work."""
+    """Lock and return the study's runs. Raises PalateError when one of them is running."""
     runs = list(study.runs.select_for_update())
     if at_work := next((run for run in runs if run.state == RunState.RUNNING), None):
         raise PalateError(_("%(run)s is at work. Cancel it first.") % {"run": at_work})

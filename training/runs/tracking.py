@@ -1,4 +1,4 @@
-"""Metrics of a run to a tracker of the user's choice, besides the Run itself."""
+"""Send the metrics of a run to an experiment tracker, in addition to the Run itself."""
 
 import importlib
 import importlib.util
@@ -32,15 +32,15 @@ class _Tracked:
 
 
 def check(tracker: str) -> None:
-    """Raises PalateError when the tracker's package is not installed. Imports nothing: pages ask this, too."""
+    """Raise PalateError when the tracker's package is not installed. Imports nothing, since pages call this too."""
     if tracker != "none" and importlib.util.find_spec(tracker) is None:
-        said = gettext("--track %(tracker)s: the package is not installed; pip install %(tracker)s")
-        raise PalateError(said % {"tracker": tracker})
+        message = gettext("--report-to %(tracker)s: the package is not installed; pip install %(tracker)s")
+        raise PalateError(message % {"tracker": tracker})
 
 
 @contextmanager
 def tracked(reporter: Reporter, tracker: str, run: Run, *, name: str) -> Iterator[Reporter]:
-    """The reporter, whose metrics also go to the tracker; TensorBoard's files lie in the run's folder."""
+    """Yield a reporter whose metrics also go to the tracker; TensorBoard's files are in the run's folder."""
     if tracker == "none":
         yield reporter
         return
@@ -57,7 +57,7 @@ def _board(folder: Path) -> Iterator[Send]:
 
     def send(step: int, values: Mapping[str, float]) -> None:
         if not writers:
-            # What an earlier attempt told of this step and later ones is told again.
+            # Purge what an earlier attempt reported from this step on.
             writers.append(SummaryWriter(str(folder), purge_step=step))
         for key, value in values.items():
             writers[0].add_scalar(key, value, step)

@@ -1,4 +1,4 @@
-"""Uploaded files that no waiting import needs any more."""
+"""Remove uploaded files that no pending import needs."""
 
 from annotate.exchange.importers.stored_uploads import remove_uploads
 from training.models import Run

@@ -1,22 +1,22 @@
-"""Two runs of a kind beside each other: what was chosen otherwise, and what came of it."""
+"""Compare two runs of a kind: their options, results and curves."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils.translation import gettext
 
 from core.charts.lines import together
 from training.engine.rl.frontiers import at_kl, root
 from training.models import Run
-from training.runs.options import label_of
+from training.runs.job import JOBS
+from training.runs.options import labels_of
 from training.web import run_labels
-from training.web.frontier import looks_of, measures
+from training.web.frontier import evaluations_of, measures
 from training.web.run_curves import curves_of_two
 
 NOTHING = "–"
-# What rewards and KL are measured by.
-BASIS = ("policy", "reward", "more_rewards", "ensemble", "caution", "terms", "reward_function", "guard")
+# The options on which the meaning of reward and KL depends.
+BASIS = ("policy", "reward", "more_rewards", "ensemble", "uncertainty_penalty", "terms", "reward_function", "guard")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Row:
 
 
 def comparable(run: Run) -> QuerySet[Run]:
-    """The study's other runs of its kind, the newest first."""
+    """Return the study's other runs of the same kind, the newest first."""
     return (
         Run.objects.filter(study=run.study_id, kind=run.kind)
         .exclude(pk=run.pk)
@@ -36,16 +36,17 @@ def comparable(run: Run) -> QuerySet[Run]:
     )
 
 
-def compared(first: Run, second: Run) -> dict[str, Any]:
+def compare_runs(first: Run, second: Run) -> dict[str, Any]:
     options = _rows(run_labels.all_options(first), run_labels.all_options(second))
     different = [row for row in options if row.first != row.second]
-    basis = {gettext(label_of(name)) for name in BASIS}
+    labels = labels_of(JOBS[first.kind].options)
+    basis = {labels[name] for name in BASIS if name in labels}
     return {
         "options": different,
         "unlike": [row.name for row in different if row.name in basis],
         "results": _rows(dict(run_labels.results(first)), dict(run_labels.results(second))),
         "curves": curves_of_two(first, second),
-        **_by_kl(looks_of(first), looks_of(second)),
+        **_by_kl(evaluations_of(first), evaluations_of(second)),
     }
 
 
@@ -54,15 +55,16 @@ def _rows(first: dict[str, Any], second: dict[str, Any]) -> list[Row]:
 
 
 def _by_kl(first: list[dict[str, float]], second: list[dict[str, float]]) -> dict[str, Any]:
-    """Of two tunings: each measure against √KL, and its value at the largest KL that both came to, where the dearer of
-    them has no advantage."""
+    """Compare two tuning runs: each measure against √KL, and its value at the largest KL that both runs reached."""
     if len(first) < 2 or len(second) < 2:
         return {}
-    common = min(max(look["kl"] for look in looks) for looks in (first, second))
+    common = min(max(result["kl"] for result in evaluations) for evaluations in (first, second))
     charts, equal = [], []
     for key, words in measures():
         if key in first[0] and key in second[0]:
-            lines = together([[(root(look["kl"]), look[key]) for look in looks] for looks in (first, second)])
+            lines = together(
+                [[(root(result["kl"]), result[key]) for result in evaluations] for evaluations in (first, second)]
+            )
             charts.append(Row(words, *lines))
-            equal.append(Row(words, *(at_kl(looks, common, key) for looks in (first, second))))
+            equal.append(Row(words, *(at_kl(evaluations, common, key) for evaluations in (first, second))))
     return {"charts": charts, "equal": equal, "common": common}

@@ -16,8 +16,8 @@ SHOWN_COMPARISONS = 20
 
 @dataclass(frozen=True)
 class Chart:
-    """One measure against √KL: the run's looks, and best-of-n. value: at the look whose policy is kept, or while the
-    run goes on at the last one; top: of the largest n, and equal: of the run at the same KL, if it came so far."""
+    """One measure against √KL: the run's evaluations, and best-of-n. value: at the look whose policy is kept, or while
+    the run goes on at the last one; top: of the largest n, and equal: of the run at the same KL, if it came so far."""
 
     name: str
     tuned: str
@@ -28,24 +28,26 @@ class Chart:
 
 
 def frontier(run: Run) -> dict[str, Any]:
-    """Charts and table rows of a run's looks at the held-out prompts; nothing before the second look."""
-    looks = looks_of(run)
+    """Charts and table rows of a run's evaluations at the held-out prompts; nothing before the second look."""
+    evaluations = evaluations_of(run)
     best_of = run.result.get("best_of", [])
-    kept = next((look for look in looks if look["step"] == run.result.get("kept_step")), None)
-    if len(looks) < 2:
+    best = next((result for result in evaluations if result["step"] == run.result.get("best_step")), None)
+    if len(evaluations) < 2:
         return {}
-    shown = kept or looks[-1]
+    shown = best or evaluations[-1]
     return {
-        "charts": [_chart(words, key, looks, best_of, shown) for key, words in measures() if key in looks[0]],
-        "kept": kept is not None,
-        "looks": [_row(look, kept=look is kept) for look in looks],
-        "best_of": [_row(row, kept=False) for row in best_of],
-        "guarded": "guard_reward" in looks[0],
+        "charts": [
+            _chart(words, key, evaluations, best_of, shown) for key, words in measures() if key in evaluations[0]
+        ],
+        "ended_at_best": best is not None,
+        "evaluations": [_row(result, best=result is best) for result in evaluations],
+        "best_of": [_row(row, best=False) for row in best_of],
+        "guarded": "guard_reward" in evaluations[0],
         "stopped": stop_sentence(run.result),
     }
 
 
-def looks_of(run: Run) -> list[dict[str, float]]:
+def evaluations_of(run: Run) -> list[dict[str, float]]:
     """What was measured on the held-out prompts, look by look."""
     points = RunPoint.objects.filter(run=run, values__has_key="held_out_kl").order_by("step", "id")
     return [
@@ -79,16 +81,16 @@ def comparisons(run: Run) -> list[Comparison]:
 
 
 def _chart(
-    words: str, key: str, looks: list[dict[str, float]], best_of: list[dict[str, float]], shown: dict[str, float]
+    words: str, key: str, evaluations: list[dict[str, float]], best_of: list[dict[str, float]], shown: dict[str, float]
 ) -> Chart:
-    tuned, baseline = ([(root(row["kl"]), row[key]) for row in rows if key in row] for rows in (looks, best_of))
+    tuned, baseline = ([(root(row["kl"]), row[key]) for row in rows if key in row] for rows in (evaluations, best_of))
     lines = together([tuned, baseline])
     top = equal = ""
     if baseline:
-        top, reached = f"{best_of[-1][key]:.3g}", at_kl(looks, best_of[-1]["kl"], key)
+        top, reached = f"{best_of[-1][key]:.3g}", at_kl(evaluations, best_of[-1]["kl"], key)
         equal = "" if reached is None else f"{reached:.3g}"
     return Chart(words, lines[0], lines[1], f"{shown[key]:.3g}", top, equal)
 
 
-def _row(row: dict[str, float], *, kept: bool) -> dict[str, Any]:
-    return {**row, "root_kl": root(row["kl"]), "kept": kept}
+def _row(row: dict[str, float], *, best: bool) -> dict[str, Any]:
+    return {**row, "root_kl": root(row["kl"]), "best": best}

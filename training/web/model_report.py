@@ -349,8 +349,8 @@ def _figure(row: Row, key: str, pairs: int) -> Figure:
     }
     name, what = names[key]
     if key == "ece" and row.get("ece_by_chance") is not None:
-        said = _("By chance a perfectly calibrated model has %(chance).3f with so few votes.")
-        what = f"{what} {said % {'chance': row['ece_by_chance']}}"
+        message = _("By chance a perfectly calibrated model has %(chance).3f with so few votes.")
+        what = f"{what} {message % {'chance': row['ece_by_chance']}}"
     return _made(row.get(key), name, what, pairs, _("pairs"), _by_group())
 
 

@@ -24,7 +24,7 @@ from training.registry import model_versions, snapshots
 from training.registry.cards import figure
 from training.rounds import promotion
 from training.rounds.win_rate import win_rate
-from training.rounds.win_rate_diagnosis import why_not
+from training.rounds.win_rate_diagnosis import diagnose
 from training.web.model_report import sections
 from training.web.round_summaries import rounds_context, rounds_file
 from training.web.run_labels import EVALUATED, measure
@@ -115,10 +115,10 @@ def why(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     study = managed_study(request, slug)
     version = get_object_or_404(ModelVersion.objects.filter(model_versions.in_reach(study)), pk=pk)
     prompts = version.report.get("explained", [])
-    wanted = request.GET.get("prompt", "1")
-    if not wanted.isdecimal() or len(wanted) > 8 or (prompts and not 1 <= int(wanted) <= len(prompts)):
+    number = request.GET.get("prompt", "1")
+    if not number.isdecimal() or len(number) > 8 or (prompts and not 1 <= int(number) <= len(prompts)):
         raise Http404
-    shown = prompts[int(wanted) - 1] if prompts else None
+    shown = prompts[int(number) - 1] if prompts else None
     temperature = version.metrics.get("temperature", 1.0)
 
     def probability(reward: float, other: float) -> float:
@@ -129,7 +129,7 @@ def why(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "tab": "models",
         "version": version,
         "prompts": list(enumerate(prompts, start=1)),
-        "number": int(wanted),
+        "number": int(number),
         "shown": shown,
         "responses": explained(shown, probability) if shown else [],
         "errors": version.report.get("errors", []),
@@ -162,7 +162,7 @@ def rewards(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return render(request, "manage/model_rewards.html", context)
 
 
-def turn(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+def round_page(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     study = managed_study(request, slug)
     shown = get_object_or_404(study.rounds.select_related("policy__run", "against", "preference"), number=number)
     selection = requested_selection(request, study)
@@ -173,7 +173,7 @@ def turn(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "round": shown,
         "rate": rate,
         "selection": selection,
-        "reasons": why_not(shown, rate, selection),
+        "reasons": diagnose(shown, rate, selection),
         "tasks": shown.tasks.count(),
     }
     return render(request, "manage/round.html", context)

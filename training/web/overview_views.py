@@ -29,7 +29,7 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
         "counts": counts_of(study, selection),
         "agreement": agreement(StudyData(study, selection).comparisons),
         "consistency": self_consistency(study, selection),
-        "rounds": [(turn, rates[turn.pk]) for turn in rounds],
+        "rounds": [(round_, rates[round_.pk]) for round_ in rounds],
         "runs": study.runs.all()[:5],
     }
     return render(request, "manage/overview.html", context)

@@ -32,21 +32,23 @@ def rounds_file(study: Study, selection: JudgementSelection) -> PlotFile:
 
 def rounds_plot(rounds: list[RoundSummary]) -> Cloud | None:
     points = [
-        Point(turn.gain, turn.rate.value, turn.rate.low, turn.rate.high, _("round %(n)d") % {"n": turn.number})
-        for turn in rounds
-        if turn.gain is not None and turn.rate.value is not None
+        Point(
+            round_.gain, round_.rate.value, round_.rate.low, round_.rate.high, _("round %(n)d") % {"n": round_.number}
+        )
+        for round_ in rounds
+        if round_.gain is not None and round_.rate.value is not None
     ]
     return cloud(points, x_axis=_("gain by the preference model"), y_axis=_("win rate"), reference=0.5)
 
 
-def _win_figure(turn: RoundSummary) -> Figure:
+def _win_figure(round_: RoundSummary) -> Figure:
     return Figure(
         what=_("How often raters prefer %(policy)s to the policy it was tuned from; a tie counts half")
-        % {"policy": turn.policy},
-        value=turn.rate.value,
-        low=turn.rate.low,
-        high=turn.rate.high,
-        n=turn.rate.judgements,
+        % {"policy": round_.policy},
+        value=round_.rate.value,
+        low=round_.rate.low,
+        high=round_.rate.high,
+        n=round_.rate.judgements,
         unit=_("judgements"),
         method=_("share, bootstrap of prompts"),
         missing=_("not yet: none of these raters has judged it"),

@@ -18,8 +18,8 @@ Line = list[tuple[float, float]]
 def curves(run: Run) -> list[dict[str, Any]]:
     """One curve a metric: name, polylines, ends of the axes and the last value; about SHOWN_POINTS each. Members of an
     ensemble, which are trained one after another, have a line each."""
-    found = [{**_drawn(name, lines), "now": f"{lines[-1][-1][1]:.3g}"} for name, lines in measured(run).items()]
-    return [{**curve, "lines": [line for line in curve["lines"] if line]} for curve in found]
+    drawn = [{**_drawn(name, lines), "now": f"{lines[-1][-1][1]:.3g}"} for name, lines in measured(run).items()]
+    return [{**curve, "lines": [line for line in curve["lines"] if line]} for curve in drawn]
 
 
 def curves_of_two(first: Run, second: Run) -> list[dict[str, Any]]:
@@ -32,16 +32,16 @@ def curves_of_two(first: Run, second: Run) -> list[dict[str, Any]]:
 def measured(run: Run) -> dict[str, list[Line]]:
     """The points (step, value) of each measure. What was measured at the looks alone stands in the table of the
     looks."""
-    found: dict[str, list[Line]] = {}
+    points: dict[str, list[Line]] = {}
     for step, values in RunPoint.objects.filter(run=run).order_by("pk").values_list("step", "values"):
         for name, value in values.items():
             if name.startswith("held_out_") and name not in HELD_OUT_CURVES:
                 continue
-            members = found.setdefault(name, [[]])
+            members = points.setdefault(name, [[]])
             if members[-1] and step <= members[-1][-1][0]:
                 members.append([])
             members[-1].append((step, value))
-    return found
+    return points
 
 
 def _drawn(name: str, lines: Sequence[Line]) -> dict[str, Any]:
@@ -58,5 +58,5 @@ def _drawn(name: str, lines: Sequence[Line]) -> dict[str, Any]:
 
 
 def _thinned(points: Line, every: int) -> Line:
-    kept: Iterable[tuple[float, float]] = points[::every]
-    return [*kept] if points[-1] in points[::every] else [*kept, points[-1]]
+    thinned: Iterable[tuple[float, float]] = points[::every]
+    return [*thinned] if points[-1] in points[::every] else [*thinned, points[-1]]

@@ -1,4 +1,4 @@
-"""What the page of a run calls the options it was given, the figures it measured and the models it names."""
+"""Labels of the options, figures and models on the page of a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
@@ -10,10 +10,10 @@ from django.utils.translation import gettext_lazy as _
 from training.models import ModelVersion, Run
 from training.registry import model_versions
 from training.registry.cards import figure
-from training.runs.choice_labels import spoken
+from training.runs.choice_labels import choice_label
 from training.runs.job import JOBS
-from training.runs.options import label_of, on_a_page, with_choices
-from training.runs.run_errors import WORDS
+from training.runs.options import labels_of, on_a_page, with_choices
+from training.runs.run_errors import MESSAGES
 from training.runs.stop_reasons import stop_sentence
 
 MEASURES = {
@@ -33,7 +33,7 @@ MEASURES = {
     "entropy": _("Entropy, nats a token"),
     "explained_variance": _("Variance explained by the critic"),
     "finished": _("Share of responses finished"),
-    "first_place": _("Pull of the place shown first"),
+    "position_bias": _("Pull of the place shown first"),
     "float32": _("In float32"),
     "grad_norm": _("Norm of the gradient"),
     "guard_reward": _("Held-out model's reward"),
@@ -47,7 +47,7 @@ MEASURES = {
     "judge": _("Judge"),
     "judgements": _("Judgements"),
     "kendall_tau": _("Kendall's τ"),
-    "kept_step": _("Step kept"),
+    "best_step": _("Best step"),
     "kl": _("KL to the start, nats"),
     "kl_k3": _("KL to the start, estimate k3"),
     "kl_origin": _("KL that KTO compares with"),
@@ -65,7 +65,7 @@ MEASURES = {
     "perplexity_of_start": _("Perplexity of the start"),
     "preference_accuracy": _("Pairs the policy orders as raters do"),
     "prompts": _("Prompts"),
-    "prioritize": _("Put forward"),
+    "prioritized": _("Put forward"),
     "quality": _("Quality"),
     "raters": _("Raters"),
     "reconstruction": _("Reconstruction, nats a token"),
@@ -91,15 +91,13 @@ MEASURES = {
     "validation_pairs": _("Pairs of the validation split"),
     "validation_texts": _("Texts of the validation split"),
 }
-TROUBLE = set(WORDS.values())
-# Options that forms do not have, and commands may have set.
-COMMANDS = (_("Output"), _("Sampler"), _("Sampler address"), _("Reward function"))
-# Shown elsewhere on the page: the button to the model.
-ELSEWHERE = {"model", "model_version"}
-# Options and results that hold the folder or the number of a model version.
+KNOWN_ERRORS = set(MESSAGES.values())
+# Results that the page shows as a button to the model.
+MODEL_RESULTS = {"model", "model_version"}
+# Options and results whose value is the folder or the number of a model version.
 MODELS = {"policy", "reward", "guard", "against", "base_model", "teacher", "taste", "model", "model_version"}
 SEVERAL_MODELS = {"more_rewards"}
-# Of a preference model that was evaluated, on its page and that of its run.
+# The figures of an evaluated preference model, on its page and on that of its run.
 EVALUATED = [
     ("accuracy", _("Accuracy")),
     ("accuracy_clear", _("Accuracy, vote margin of two or more")),
@@ -113,51 +111,58 @@ EVALUATED = [
 
 
 def measure(name: str) -> str:
-    """The words for a measured figure; a term of the reward, which anybody may name, keeps its name."""
+    """Return the label of a figure or an option; a user-defined reward term keeps its name."""
     if name.startswith("reward_"):
         return f"{gettext('Reward')}: {name.removeprefix('reward_').replace('_', ' ')}"
-    return str(MEASURES.get(name) or gettext(label_of(name)))
+    if name in MEASURES:
+        return str(MEASURES[name])
+    labels = (labels_of(job.options) for job in JOBS.values())
+    return next((known[name] for known in labels if name in known), name.replace("_", " ").capitalize())
 
 
 def options(run: Run) -> list[tuple[str, Any]]:
-    """What was chosen for the run, in the order of the form: the database keeps none."""
+    """Return the options that differ from their defaults, in the order of the form."""
     return _options(run, {name: value for name, value in run.config.items() if value != _defaults(run).get(name)})
 
 
 def untouched(run: Run) -> list[tuple[str, Any]]:
-    """The options of the run that were given their defaults, as a page does with all that nobody changed."""
+    """Return the options with default values."""
     return _options(run, {name: value for name, value in run.config.items() if value == _defaults(run).get(name)})
 
 
 def all_options(run: Run) -> dict[str, Any]:
-    """Every option of the run by its words, the database's and those that nobody gave alike."""
+    """Return every option of the run by its label, including those that were not set."""
     return dict(_options(run, _defaults(run) | run.config))
 
 
 def results(run: Run) -> list[tuple[str, Any]]:
-    """The plain values of its result, in words; tables and lists have places of their own."""
-    hidden = ELSEWHERE if hasattr(run, "model_version") else set()
-    kept = {name: value for name, value in run.result.items() if isinstance(value, (str, int, float)) and value != ""}
-    kept |= {"stopped": why} if (why := stop_sentence(run.result)) else {}
-    if not kept.get("steps"):  # a linear model is solved for, so it has none
-        kept.pop("steps", None)
-    named, intervals = _names(run, kept), run.result.get("intervals") or {}
-    chosen = with_choices(JOBS[run.kind].options)
-    told = {n: spoken(value) if n in chosen else _told(value, intervals.get(n)) for n, value in kept.items()} | named
-    rows = [(measure(name), value) for name, value in told.items() if name not in hidden]
-    return _evaluated(run.result.get("evaluation")) + rows + _beside_float32(run.result.get("float32"))
+    """Return the scalar values of the run's result with their labels; tables and lists are shown elsewhere."""
+    hidden = MODEL_RESULTS if hasattr(run, "model_version") else set()
+    values = {name: value for name, value in run.result.items() if isinstance(value, (str, int, float)) and value != ""}
+    values |= {"stopped": why} if (why := stop_sentence(run.result)) else {}
+    if not values.get("steps"):  # a linear model has a closed-form fit without steps
+        values.pop("steps", None)
+    intervals, choices = run.result.get("intervals") or {}, with_choices(JOBS[run.kind].options)
+    formatted = {
+        name: choice_label(value) if name in choices else _format_value(value, intervals.get(name))
+        for name, value in values.items()
+    } | _names(run, values)
+    rows = [(measure(name), value) for name, value in formatted.items() if name not in hidden]
+    return _evaluation_rows(run.result.get("evaluation")) + rows + _float32_rows(run.result.get("float32"))
 
 
 def error(run: Run) -> str:
-    """What went wrong, known causes in the language of the page; a traceback behind it stays as it is."""
-    told, gap, trace = run.error.partition("\n\n")
-    return f"{gettext(told)}{gap}{trace}" if told in TROUBLE else run.error if trace else on_a_page(run.error)
+    """Return the error message, known ones in the language of the page, followed by the traceback."""
+    message, gap, trace = run.error.partition("\n\n")
+    if message in KNOWN_ERRORS:
+        return f"{gettext(message)}{gap}{trace}"
+    return run.error if trace else on_a_page(run.error, JOBS[run.kind].options)
 
 
-def _evaluated(evaluation: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
-    """Of a model that was evaluated when it was trained, beside the baselines."""
-    told = [(str(words), figure(evaluation, name)) for name, words in EVALUATED] if evaluation else []
-    return [(words, value) for words, value in told if value != "–"]
+def _evaluation_rows(evaluation: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    """Return the figures of a trained model's evaluation with its baselines."""
+    rows = [(str(label), figure(evaluation, name)) for name, label in EVALUATED] if evaluation else []
+    return [(label, value) for label, value in rows if value != "–"]
 
 
 def _defaults(run: Run) -> dict[str, Any]:
@@ -165,49 +170,53 @@ def _defaults(run: Run) -> dict[str, Any]:
 
 
 def _options(run: Run, config: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    named, job = _names(run, config), JOBS[run.kind].options
-    chosen = with_choices(job)
-    place = {field.name: n for n, field in enumerate(fields(job))}
-    ordered = sorted(config.items(), key=lambda item: place.get(item[0], len(place)))
-    told = {name: spoken(value) if name in chosen else _switch(value) for name, value in ordered}
-    return [(gettext(label_of(name)), named.get(name, value)) for name, value in told.items()]
+    names, job = _names(run, config), JOBS[run.kind].options
+    choices, labels = with_choices(job), labels_of(job)
+    order = {name: n for n, name in enumerate(labels)}
+    return [
+        (
+            labels.get(name, name),
+            names.get(name, choice_label(value) if name in choices else _yes_or_no(value)),
+        )
+        for name, value in sorted(config.items(), key=lambda item: order.get(item[0], len(order)))
+    ]
 
 
-def _beside_float32(beside: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
-    """What coarser numbers cost and save, where they were tried."""
-    if not beside:
+def _float32_rows(comparison: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    """Return the loss of accuracy and the gain in speed of lower precision, where it was measured."""
+    if not comparison:
         return []
     figures = {
-        gettext("Accuracy in float32"): beside["reference"]["accuracy"],
-        gettext("Accuracy minus that in float32"): beside["accuracy_difference"],
-        gettext("Correlation of the rewards with those in float32"): beside["pearson"],
+        gettext("Accuracy in float32"): comparison["reference"]["accuracy"],
+        gettext("Accuracy minus that in float32"): comparison["accuracy_difference"],
+        gettext("Correlation of the rewards with those in float32"): comparison["pearson"],
     }
-    rows = [(words, _told(one["value"], (one["low"], one["high"]))) for words, one in figures.items() if one]
-    return [*rows, (gettext("Times as fast as float32"), _told(beside["speed"]["ratio"]))]
+    rows = [(label, _format_value(one["value"], (one["low"], one["high"]))) for label, one in figures.items() if one]
+    return [*rows, (gettext("Times as fast as float32"), _format_value(comparison["speed"]["ratio"]))]
 
 
-def _told(value: Any, interval: Sequence[float | None] | None = None) -> Any:
+def _format_value(value: Any, interval: Sequence[float | None] | None = None) -> Any:
     if not isinstance(value, float):
-        return _switch(value)
+        return _yes_or_no(value)
     low, high = interval or (None, None)
     return f"{value:.4g}" if low is None or high is None else f"{value:.4g} [{low:.3f}, {high:.3f}]"
 
 
-def _switch(value: Any) -> Any:
+def _yes_or_no(value: Any) -> Any:
     if isinstance(value, bool):
         return gettext("yes") if value else pgettext("choice", "no")
     return value
 
 
 def _names(run: Run, values: Mapping[str, Any]) -> dict[str, str]:
-    """The name of the model version for each value that is its folder or number."""
-    held = {name: [str(value)] for name, value in values.items() if name in MODELS}
-    held |= {name: str(value).split(",") for name, value in values.items() if name in SEVERAL_MODELS}
-    given = [part for parts in held.values() for part in parts]
-    known = ModelVersion.objects.filter(model_versions.in_reach(run.study))
-    names = dict(known.filter(path__in=given).values_list("path", "name"))
-    numbers = dict(known.filter(pk__in=[part for part in given if part.isdecimal()]).values_list("pk", "name"))
+    """Return the names of the model versions for the values that are their folders or numbers."""
+    references = {name: [str(value)] for name, value in values.items() if name in MODELS}
+    references |= {name: str(value).split(",") for name, value in values.items() if name in SEVERAL_MODELS}
+    parts = [part for row in references.values() for part in row]
+    versions = ModelVersion.objects.filter(model_versions.in_reach(run.study))
+    names = dict(versions.filter(path__in=parts).values_list("path", "name"))
+    numbers = dict(versions.filter(pk__in=[part for part in parts if part.isdecimal()]).values_list("pk", "name"))
     names |= {str(number): name for number, name in numbers.items()}
     return {
-        name: ", ".join(names.get(part, part) for part in parts) for name, parts in held.items() if names.keys() & parts
+        name: ", ".join(names.get(part, part) for part in row) for name, row in references.items() if names.keys() & row
     }

@@ -62,7 +62,7 @@ def start(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
                 kind=kind, study=study, values=values_of(form.cleaned_data), created_by=request.user
             )
         except PalateError as error:
-            form.add_error(None, on_a_page(str(error)))
+            form.add_error(None, on_a_page(str(error), JOBS[kind].options))
         else:
             return redirect("run", run.pk)
     context = {"study": study, "tab": "runs", "form": form, "kind": RunKind(kind), "job": JOBS[kind]}
@@ -77,7 +77,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "study": shown.study,
         "tab": "runs",
         "run": shown,
-        "unheard": Run.objects.unheard().filter(pk=shown.pk).exists(),
+        "stale_cli": Run.objects.stale_cli().filter(pk=shown.pk).exists(),
         "config": run_labels.options(shown),
         "untouched": run_labels.untouched(shown),
         "curves": curves(shown),
@@ -94,24 +94,24 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     if shown.study and (rounds := list(_rounds(version))):
         selection = requested_selection(request, shown.study)
         rates = win_rates(rounds, selection)
-        context["rounds"] = [(turn, rates[turn.pk]) for turn in rounds]
+        context["rounds"] = [(round_, rates[round_.pk]) for round_ in rounds]
         context |= {"selection": selection, "standings": _standings(shown.study, selection)}
     return render(request, "manage/run.html", context)
 
 
-def run_beside(request: HttpRequest, pk: int, other: int) -> HttpResponse:
+def run_compare(request: HttpRequest, pk: int, other: int) -> HttpResponse:
     """Two runs of a kind: what was chosen otherwise, and what came of it."""
     shown = managed_run(request, pk)
     second = get_object_or_404(compare_runs.comparable(shown), pk=other)
-    context = {"study": shown.study, "tab": "runs", "both": (shown, second), **compare_runs.compared(shown, second)}
-    return render(request, "manage/run_beside.html", context)
+    context = {"study": shown.study, "tab": "runs", "both": (shown, second), **compare_runs.compare_runs(shown, second)}
+    return render(request, "manage/run_compare.html", context)
 
 
 def _standings(study: Study, judgements: JudgementSelection) -> list[RankedItem]:
     """All policies and other authors that raters have compared with each other, the best first."""
     selection = replace(selection_of(SelectionForm(None, study=study)), judgements=judgements)
-    found = standings_of(study, selection, ranking_input(study, selection, read(study, selection)))
-    return [place for part in found.parts for place in part.places][:SHOWN_PLACES]
+    standings = standings_of(study, selection, ranking_input(study, selection, read(study, selection)))
+    return [place for part in standings.parts for place in part.places][:SHOWN_PLACES]
 
 
 def _rounds(version: ModelVersion | None) -> Iterable[Round]:

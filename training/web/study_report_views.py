@@ -46,7 +46,7 @@ def report(request: HttpRequest, slug: str) -> HttpResponse:
     evidence = study_data_for(request, study)
     judged = len(evidence.comparisons) or evidence.criteria
     selection = replace(selection_of(SelectionForm(None, study=study)), judgements=evidence.selection)
-    found = standings_of(study, selection, ranking_input(study, selection, read(study, selection)))
+    standings = standings_of(study, selection, ranking_input(study, selection, read(study, selection)))
     progress = progress_of_study(study)
     preferences = study.model_versions.filter(kind=ModelKind.PREFERENCE, metrics__has_key="evaluation")[:MODELS]
     context = {
@@ -68,11 +68,11 @@ def report(request: HttpRequest, slug: str) -> HttpResponse:
         "checks": [describe_check(check, source=evidence.source) for check in quality_report.all_checks(evidence)]
         if judged
         else [],
-        "found": found,
+        "found": standings,
         "method": method_of(selection),
         "parts": [
             (part, [(place, *item_figures(place, part, selection)) for place in part.places], strengths_plot(part))
-            for part in found.parts
+            for part in standings.parts
         ],
         "rounds": round_summaries(study, evidence.selection),
         "preferences": [

@@ -14,12 +14,13 @@ from django.utils import translation
 from annotate.models.judgements import Judgement
 from annotate.models.prompts import Response
 from annotate.models.studies import Study
+from annotate.rounds import rounds
 from annotate.studies.templates import BY_KEY
-from annotate.turns import turns
 from core.errors import PalateError
 from tests.annotate.studies.test_views import filled_in
 from tests.factories import TaskFactory, UserFactory
-from training.demo import cases, studies
+from training.demo import cases
+from training.management import demo_studies as studies
 from training.management.demo_studies import run_job
 from training.models import ModelVersion, Run
 from training.runs.execution import execute_run
@@ -59,7 +60,7 @@ def test_a_study_in_chinese_has_its_demo_in_chinese(client, settings, tmp_path, 
     call_command("create_study", "kefu", template="service", **options, owner=UserFactory(username="ada").username)
     study = Study.objects.get()
     assert "规定" in study.instructions
-    assert all(turns(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
+    assert all(rounds(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
     assert set(Response.objects.values_list("author_model__name", flat=True)) == {"demo-policy-service-zh"}
     # A page in Chinese asks for the same; where there is no such grammar the English one is used.
     assert cases.grammar("service", "zh") == "service-zh"
@@ -80,7 +81,7 @@ def test_a_chinese_terminal_gets_its_demo_in_chinese(settings, tmp_path, monkeyp
     study = Study.objects.exclude(slug="kefu").get()
     assert study.name == "客户服务（演示）"
     assert "规定" in study.instructions
-    assert all(turns(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
+    assert all(rounds(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
     assert study.tasks.exists()
     assert set(study.memberships.values_list("user__username", flat=True)) == {"manager", "rater", "rater2"}
     assert study.runs.count() == 1
@@ -168,7 +169,7 @@ def test_a_demo_is_made_judged_exported_and_learned(key, language, client, setti
         assert {row["label"] for row in labels} == set(study.labels[:2])
         assert {row["confidence"] for row in labels} == ({"2.0"} if study.ask_confidence else {""})
 
-    call_command("train_preference", study="demo", kind="linear", epochs=2)
+    call_command("train_preference", study="demo", kind="linear", num_epochs=2)
     model = ModelVersion.objects.get(kind="preference")
     assert set(model.snapshot.judgement_ids) <= set(Judgement.objects.values_list("pk", flat=True))
     assert json.loads((Path(model.path) / "training.json").read_text())["evaluation"]
@@ -223,7 +224,7 @@ def test_a_press_on_a_page_makes_a_study_and_the_run_that_fills_it(client, setti
         assert answer.url == reverse("run", args=[run.pk])
         assert (run.study.slug, run.kind, sent()[-1]) == (slug, "make_demo", run.pk)
         assert run.study.memberships.get().user.username == "ada"
-        Run.objects.filter(pk=run.pk).update(config={"template": "classification", "prompts": 12, "steps": 4})
+        Run.objects.filter(pk=run.pk).update(config={"template": "classification", "prompts": 12, "max_steps": 4})
         run.refresh_from_db()
         execute_run(run=run, reraise=True)
         assert (run.state, run.percent, run.result["prompts"]) == ("done", 100, 12)

@@ -18,7 +18,7 @@ def policy_folder(tmp_path_factory):
     from training.engine.pretraining.training import PretrainConfig, pretrain
 
     folder = tmp_path_factory.mktemp("policy")
-    config = PretrainConfig(vocab_size=400, width=64, layers=2, heads=2, steps=60, batch_size=16)
+    config = PretrainConfig(vocab_size=400, width=64, layers=2, heads=2, max_steps=60, batch_size=16)
     pretrain(documents(corpus.documents(400)), output=folder, config=config)
     return folder
 

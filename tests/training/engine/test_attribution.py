@@ -54,15 +54,15 @@ def test_a_linear_model_is_told_exactly(tmp_path):
     train(tmp_path, config={"kind": "linear"})
     model = PreferenceModel.load(tmp_path)
     told = attribute(model, (PROMPT, GOOD))
-    (reader,) = model.readers
+    (encoder,) = model.encoders
     with torch.no_grad():
-        row = reader.batch([(PROMPT, GOOD)])
-        empty = reader.tokenizer(PROMPT, "", return_tensors="pt")
-        nothing = reader.model(empty["input_ids"], empty["attention_mask"]).logits.item()
-        whole = reader.model(**row).logits.item()
+        row = encoder.batch([(PROMPT, GOOD)])
+        empty = encoder.tokenizer(PROMPT, "", return_tensors="pt")
+        nothing = encoder.model(empty["input_ids"], empty["attention_mask"]).logits.item()
+        whole = encoder.model(**row).logits.item()
     assert told.difference == pytest.approx(whole - nothing, abs=1e-5)
     assert sum(part for _, part in told.words) + told.length == pytest.approx(told.difference, abs=1e-5)
-    weights = model.readers[0].model.score.weight[0, -2:]
+    weights = model.encoders[0].model.score.weight[0, -2:]
     assert (told.length == 0) == bool((weights == 0).all())
 
 
@@ -71,7 +71,7 @@ def test_of_a_response_that_was_cut_the_end_has_no_part(base, request, tmp_path)
     train(tmp_path, request.getfixturevalue(base), config={"max_length": 24})
     model = PreferenceModel.load(tmp_path)
     text = f"{GOOD} " * 9
-    spans, place = response_spans(model.readers[0], (PROMPT, text))
+    spans, place = response_spans(model.encoders[0], (PROMPT, text))
     assert len(spans) == place.stop - place.start < 24
     told = attribute(model, (PROMPT, text))
     assert "".join(piece for piece, _ in told.words) == text
@@ -84,7 +84,7 @@ def test_an_ensemble_is_told_by_the_mean_of_its_members(encoder_folder, tmp_path
     train(tmp_path, encoder_folder, config={"ensemble": 2, "ensemble_of": "copies"})
     model = PreferenceModel.load(tmp_path)
     both = attribute(model, (PROMPT, GOOD))
-    singles = [attribute(PreferenceModel([reader], model.settings), (PROMPT, GOOD)) for reader in model.readers]
+    singles = [attribute(PreferenceModel([encoder], model.settings), (PROMPT, GOOD)) for encoder in model.encoders]
     assert [part for _, part in both.words] == pytest.approx(
         np.mean([[part for _, part in single.words] for single in singles], axis=0).tolist()
     )

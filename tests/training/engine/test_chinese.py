@@ -11,7 +11,7 @@ from training.engine.data.words import bare_words, words
 from training.engine.generation.sampling import generate, load_policy
 from training.engine.pretraining.training import PretrainConfig, pretrain, vocabulary_for
 from training.engine.rl.evaluator import distinct, self_bleu
-from training.engine.rl.rewards import RewardConfig, RewardSum, Written
+from training.engine.rl.rewards import Completions, RewardConfig, RewardSum
 
 
 @pytest.mark.parametrize(
@@ -47,19 +47,19 @@ def test_variety_is_told_by_characters():
     assert self_bleu(["房间很大很好", "服务员态度差", "早餐非常丰盛"]) < 0.1
 
 
-def test_terms_beside_a_reference_read_chinese_and_full_width():
-    written = Written(
+def test_reference_terms_handle_chinese_and_full_width_characters():
+    completions = Completions(
         ["问"] * 3, ["答案是３０元。", "30元", "正面，很好"], ["30元", "３０ 元。", "正面"], [1] * 3, [0.0] * 3
     )
 
-    def said(term):
-        return RewardSum.load(RewardConfig(terms=((term, 1.0),)))(written)[0].tolist()
+    def rewards_of(term):
+        return RewardSum.load(RewardConfig(terms=((term, 1.0),)))(completions)[0].tolist()
 
-    assert said("exact_match") == [0, 1, 0]
+    assert rewards_of("exact_match") == [0, 1, 0]
     # Of 答 案 是 30 元 two words are right: precision 2/5, recall 1.
-    assert said("f1")[0] == pytest.approx(4 / 7)
-    assert said("accuracy") == [0, 1, 1]
-    assert said("bleu")[1] > said("bleu")[0] > 0
+    assert rewards_of("f1")[0] == pytest.approx(4 / 7)
+    assert rewards_of("accuracy") == [0, 1, 1]
+    assert rewards_of("bleu")[1] > rewards_of("bleu")[0] > 0
 
 
 def test_full_width_twins_are_alike():
@@ -77,12 +77,12 @@ def test_a_writer_from_nothing_writes_chinese_and_no_half_characters(tmp_path):
     pairs = itertools.product(("房间", "早餐", "服务", "位置"), ("很好", "太差"), ("会再来", "不推荐"))
     reviews = [f"{what}{how}，{again}！" for what, how, again in pairs]
     corpus = [Document(text[:2], (text[2:],)) for text in reviews * 20]
-    config = PretrainConfig(width=48, layers=1, heads=2, context=32, batch_size=16, steps=60, learning_rate=1e-2)
+    config = PretrainConfig(width=48, layers=1, heads=2, context=32, batch_size=16, max_steps=60, learning_rate=1e-2)
     metrics = pretrain(corpus, output=tmp_path, config=config)
     assert metrics["perplexity"] < metrics["perplexity_before"] / 10
     policy = load_policy(str(tmp_path))
     assert policy.tokenizer.decode(policy.tokenizer("房间ＡＢＣ①")["input_ids"]) == "房间ＡＢＣ①"
-    written = {c.text for c in generate(policy, ["房间"], per_prompt=8, max_new_tokens=12)[0]}
+    written = {c.text for c in generate(policy, ["房间"], per_prompt=8, max_completion_length=12)[0]}
     assert written & {text[2:] for text in reviews}
     # Each character that the corpus lacks is three tokens of bytes: a text that is cut within one ends before it.
     ids = policy.tokenizer("好喵")["input_ids"]

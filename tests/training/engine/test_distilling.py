@@ -11,7 +11,7 @@ from training.engine.models.reward import PreferenceModel
 from training.engine.preference.distillation import distil
 from training.engine.preference.training import PreferenceConfig, train_preference
 
-CONFIG = PreferenceConfig(epochs=2, min_steps=40, max_length=64, tokens_per_step=400)
+CONFIG = PreferenceConfig(num_epochs=2, min_steps=40, max_length=64, tokens_per_step=400)
 
 
 def items(judged):

@@ -11,9 +11,9 @@ from tests.training.engine.policy.conftest import CONFIG
 from training.engine.data.documents import Document
 from training.engine.data.formatting import policy_prompt, policy_prompt_ids, prompt_ids, text_ids, truncation
 from training.engine.data.packing import Packer
-from training.engine.generation.judging import first_better
+from training.engine.generation.judging import prefer_first
 from training.engine.generation.sampling import load_policy
-from training.engine.models.encoder import Reader
+from training.engine.models.encoder import Encoder
 from training.engine.rl.actor import Actor
 from training.engine.rl.direct import Direct
 
@@ -73,13 +73,13 @@ class TestNamesOfSpecialTokens:
         assert chat.tokenizer.decode(ids) == policy_prompt(chat.tokenizer, self.HOSTILE)
 
     def test_stay_text_in_what_a_preference_model_reads(self, policy, request):
-        reader = Reader(torch.nn.Linear(1, 1), policy.tokenizer, 64)
+        encoder = Encoder(torch.nn.Linear(1, 1), policy.tokenizer, 64)
         item = ("What?", self.HOSTILE)
-        reader.prepare([item])
-        assert special(policy.tokenizer, reader.batch([item])["input_ids"][0].tolist()) == ["<|end|>"]
+        encoder.prepare([item])
+        assert special(policy.tokenizer, encoder.batch([item])["input_ids"][0].tolist()) == ["<|end|>"]
         from transformers import AutoTokenizer
 
-        encoder = Reader(
+        encoder = Encoder(
             torch.nn.Linear(1, 1), AutoTokenizer.from_pretrained(request.getfixturevalue("encoder_folder")), 64
         )
         item = ("a [SEP] b", "[CLS] [MASK]")
@@ -128,14 +128,14 @@ class TestTruncation:
         assert policy_prompt_ids(with_bos, "", 10) == [with_bos.bos_token_id]
 
     def test_a_preference_model_and_a_judge_keep_the_head_too(self, chat):
-        reader = Reader(torch.nn.Linear(1, 1), chat.tokenizer, 48)
+        encoder = Encoder(torch.nn.Linear(1, 1), chat.tokenizer, 48)
         item = (self.LONG, GOOD * 30)
-        reader.prepare([item])
-        row = reader.batch([item])["input_ids"][0].tolist()
+        encoder.prepare([item])
+        row = encoder.batch([item])["input_ids"][0].tolist()
         assert len(row) == 48
         assert chat.tokenizer.decode(row).startswith("<|system|>Be kind.<|end|><|user|>")
-        assert reader.truncated == {item}
-        first_better(chat, ["A?", self.LONG])
+        assert encoder.truncated == {item}
+        prefer_first(chat, ["A?", self.LONG])
         assert chat.truncated == {self.LONG}
 
     def test_is_counted(self, policy):
@@ -151,26 +151,26 @@ class TestJudgedResponses:
     """DPO and KTO read what was judged, whatever the length of samples."""
 
     def direct(self, policy_folder, judged, **changes):
-        config = dataclasses.replace(CONFIG, algorithm="dpo", max_new_tokens=4, **changes)
+        config = dataclasses.replace(CONFIG, algorithm="dpo", max_completion_length=4, **changes)
         return Direct(Actor.load(str(policy_folder), config), config, judged, [])
 
     def test_are_read_whole_where_there_is_room(self, policy_folder):
-        family = self.direct(policy_folder, records(3))
-        end = family.actor.policy.tokenizer.eos_token_id
-        assert all(ids[-1] == end for q in family.train.values() for ids in q.group.responses)
-        assert min(len(ids) for q in family.train.values() for ids in q.group.responses) > 4
-        assert family.truncation == ""
+        algorithm = self.direct(policy_folder, records(3))
+        end = algorithm.actor.policy.tokenizer.eos_token_id
+        assert all(ids[-1] == end for q in algorithm.train.values() for ids in q.group.responses)
+        assert min(len(ids) for q in algorithm.train.values() for ids in q.group.responses) > 4
+        assert algorithm.truncation == ""
 
     def test_have_no_end_token_where_they_are_cut_and_are_counted(self, policy_folder):
         judged = records(3)
         judged[0] = dataclasses.replace(judged[0], responses=(judged[0].responses[0] * 9, judged[0].responses[1]))
-        family = self.direct(policy_folder, judged, max_length=60)
-        long, short = family.train["0"].group.responses
-        end = family.actor.policy.tokenizer.eos_token_id
+        algorithm = self.direct(policy_folder, judged, max_length=60)
+        long, short = algorithm.train["0"].group.responses
+        end = algorithm.actor.policy.tokenizer.eos_token_id
         assert end not in long
         assert short[-1] == end
-        assert len(family.train["0"].group.prompt) + len(long) == 60
-        assert family.truncation == "truncated 1 of 6 examples to 60 tokens"
+        assert len(algorithm.train["0"].group.prompt) + len(long) == 60
+        assert algorithm.truncation == "truncated 1 of 6 examples to 60 tokens"
 
 
 class TestStarts:

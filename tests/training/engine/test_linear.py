@@ -8,8 +8,8 @@ import torch
 from core.records import Pair, Record, Vote
 from training.engine.data.observations import groups_of
 from training.engine.models.reward import PreferenceModel
-from training.engine.objectives.votes import VoteOptions, trusted
-from training.engine.preference.linear import _divided, _turned
+from training.engine.objectives.votes import VoteOptions, reweighted
+from training.engine.preference.linear import _make_folds, _rotated
 from training.engine.preference.training import PreferenceConfig, train_preference
 from training.engine.runtime.progress import SilentReporter
 
@@ -38,7 +38,7 @@ class Progress(SilentReporter):
         self.last = step / total
 
 
-def fitted(folder, train, validation, reporter=None, **votes):
+def train_and_load(folder, train, validation, reporter=None, **votes):
     config = PreferenceConfig(kind="linear", max_length=64, votes=VoteOptions(**votes))
     metrics = train_preference(
         train, validation, base_model="", output=folder, config=config, reporter=reporter or SilentReporter()
@@ -51,7 +51,7 @@ class TestCrossValidation:
         records = [Record(str(n), str(n // 3), f"q {n}", ("a", "b"), ("x", "y"), (1, 2), "r") for n in range(30)]
         train, validation = groups_of(records[:24]), groups_of(records[24:])
         seen = []
-        for learned, left_out in _divided(train, validation):
+        for learned, left_out in _make_folds(train, validation):
             assert len(learned) + len(left_out) == 30
             names = [{group.pairs[0].group for group in part} for part in (learned, left_out)]
             assert not names[0] & names[1]
@@ -61,14 +61,14 @@ class TestCrossValidation:
     def test_with_one_group_the_validation_split_is_left_out(self):
         records = [Record(str(n), "one", f"q {n}", ("a", "b"), ("x", "y"), (1, 2), "r") for n in range(6)]
         train, validation = groups_of(records[:4]), groups_of(records[4:])
-        assert list(_divided(train, validation)) == [(train, validation)]
+        assert list(_make_folds(train, validation)) == [(train, validation)]
 
     def test_chance_is_not_believed_although_the_model_has_learned_it(self, tmp_path):
         """The final model has seen the validation split, too, so that only what was foretold can calibrate it."""
         rng = random.Random(0)
         train, validation = judged(60, rng, truth=0.0), judged(20, rng, first=60, truth=0.0)
         progress = Progress()
-        metrics, model = fitted(tmp_path, train, validation, progress)
+        metrics, model = train_and_load(tmp_path, train, validation, progress)
         assert metrics["validation_loss"] > 0.68
         assert progress.last == 1  # though the strongest penalty was best, and few others were tried
         chances = [
@@ -84,14 +84,14 @@ class TestCrossValidation:
                 for n in range(first, first + count)
             ]
 
-        _, model = fitted(tmp_path, only("early", 20, 0), only("late", 20, 20))
+        _, model = train_and_load(tmp_path, only("early", 20, 0), only("late", 20, 20))
         early, late, plain = model.score([("q", word) for word in ("early 1", "late 1", "plain 1")])
         assert min(early, late) > plain + 0.5
 
     def test_turned_features_have_the_same_inner_products(self):
         x = torch.randn(5, 12, generator=torch.Generator().manual_seed(0))
         for rows in (x, x.T):
-            short, axes = _turned(rows)
+            short, axes = _rotated(rows)
             assert short.shape[1] == 5
             assert torch.allclose(short @ axes, rows, atol=1e-5)
             assert torch.allclose(axes @ axes.T, torch.eye(len(axes)), atol=1e-5)
@@ -104,7 +104,7 @@ TURNED = frozenset(RATERS[:4])
 def fitted_to_many(folder, **votes):
     rng = random.Random(1)
     train = judged(120, rng, RATERS, TURNED, truth=6.0)
-    return fitted(folder, train, judged(30, rng, RATERS, TURNED, first=120, truth=6.0), **votes)
+    return train_and_load(folder, train, judged(30, rng, RATERS, TURNED, first=120, truth=6.0), **votes)
 
 
 @pytest.fixture(scope="module")
@@ -128,12 +128,12 @@ class TestRaters:
         both, _ = fitted_to_many(tmp_path, reliability=True, position=True)
         assert both["validation_loss"] < one["validation_loss"] + 0.003
         assert set(list(both["raters"]["least_reliable"])[:4]) == TURNED
-        assert both["first_place"] == pytest.approx(0, abs=0.3)
+        assert both["position_bias"] == pytest.approx(0, abs=0.3)
 
     def test_calibration_weighs_votes_by_trust(self):
         pair = Pair(
             "p", "g", "q", "a", "b", "x", "y", [Vote("good", 1.0, True, 2.0, votes=2.0), Vote("bad", 0.0, True, 1.0)]
         )
-        assert trusted(pair, {"bad": 0.0}).share_a == 1.0
-        assert trusted(pair, {"good": 0.5}).share_a == 0.5
+        assert reweighted(pair, {"bad": 0.0}).share_a == 1.0
+        assert reweighted(pair, {"good": 0.5}).share_a == 0.5
         assert pair.share_a == pytest.approx(2 / 3)

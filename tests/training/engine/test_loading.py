@@ -10,7 +10,7 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertForMaskedLM
 
 from training.engine.models import base_models
 
-PRETRAINED = {"kind": "auto", "lora_rank": 0, "checkpointing": False}
+PRETRAINED = {"kind": "auto", "lora_r": 0, "gradient_checkpointing": False}
 
 
 @pytest.fixture

@@ -39,16 +39,16 @@ def test_davidson_without_ties_is_bradley_terry():
 
 
 class TestCrowd:
-    said = tuple(torch.tensor([p]).log() for p in (0.6, 0.1, 0.3))
+    log_probs = tuple(torch.tensor([p]).log() for p in (0.6, 0.1, 0.3))
 
     def test_by_hand(self):
-        probs = [p.exp().item() for p in losses.crowd_log_probs(self.said, torch.tensor([0.9]))]
+        probs = [p.exp().item() for p in losses.crowd_log_probs(self.log_probs, torch.tensor([0.9]))]
         assert probs == pytest.approx([0.9 * 0.6 + 0.1 * 0.1, 0.9 * 0.1 + 0.1 * 0.6, 0.3], rel=1e-5)
 
     def test_a_coin_says_nothing_and_a_contrarian_the_opposite(self):
-        a, b, _tie = losses.crowd_log_probs(self.said, torch.tensor([0.5]))
+        a, b, _tie = losses.crowd_log_probs(self.log_probs, torch.tensor([0.5]))
         assert a.item() == pytest.approx(b.item())
-        a, b, _tie = losses.crowd_log_probs(self.said, torch.tensor([1e-6]))
+        a, b, _tie = losses.crowd_log_probs(self.log_probs, torch.tensor([1e-6]))
         assert (a.exp().item(), b.exp().item()) == pytest.approx((0.1, 0.6), rel=1e-3)
 
 

@@ -23,7 +23,7 @@ from training.engine.preference.fitting import Fit
 from training.engine.preference.training import PreferenceConfig, pretrained_rate, train_preference
 from training.engine.runtime.progress import Cancelled, SilentReporter
 
-CONFIG = PreferenceConfig(epochs=2, min_steps=20, learning_rate=2e-3, max_length=64, tokens_per_step=400)
+CONFIG = PreferenceConfig(num_epochs=2, min_steps=20, learning_rate=2e-3, max_length=64, tokens_per_step=400)
 
 
 def train(output, base="", *, judged=None, held_out=None, **changes):
@@ -155,7 +155,7 @@ class TestRuns:
         monkeypatch.setattr("training.engine.preference.fitting.CHECKPOINT_SECONDS", 0.0)
         checkpoints = tmp_path / "run"
         checkpoints.mkdir()
-        config = {"average": 0.9, "votes": VoteOptions(reliability=True, position=True)}
+        config = {"ema_decay": 0.9, "votes": VoteOptions(reliability=True, position=True)}
         with pytest.raises(Cancelled):
             train(tmp_path / "no", encoder_folder, checkpoints=checkpoints, reporter=CancelAt(11), config=config)
         resumed = train(tmp_path / "resumed", encoder_folder, checkpoints=checkpoints, config=config)
@@ -165,18 +165,18 @@ class TestRuns:
         assert again == whole
 
     def test_adapters_are_merged_into_plain_weights(self, policy_folder, tmp_path):
-        train(tmp_path, policy_folder, config={"lora_rank": 4, "checkpointing": True, "learning_rate": 5e-3})
+        train(tmp_path, policy_folder, config={"lora_r": 4, "gradient_checkpointing": True, "learning_rate": 5e-3})
         assert accuracy(PreferenceModel.load(tmp_path)) >= 0.9
         assert not list(tmp_path.glob("adapter*"))
 
     def test_a_linear_model_beside_one_with_adapters_has_none(self, tmp_path):
         """The report trains its baseline with the options of the model."""
-        train(tmp_path, config={"kind": "linear", "lora_rank": 4})
+        train(tmp_path, config={"kind": "linear", "lora_r": 4})
         assert accuracy(PreferenceModel.load(tmp_path)) >= 0.9
 
     def test_adapters_on_a_base_of_4_bits_are_merged_into_the_float_base(self, policy_folder, tmp_path):
         pytest.importorskip("bitsandbytes", reason="needs bitsandbytes, which is optional")
-        config = {"lora_rank": 4, "learning_rate": 5e-3, "load_in_4bit": True}
+        config = {"lora_r": 4, "learning_rate": 5e-3, "load_in_4bit": True}
         train(tmp_path, policy_folder, config=config)
         assert accuracy(PreferenceModel.load(tmp_path)) >= 0.9
         saved, base = (
@@ -193,19 +193,19 @@ class TestRuns:
 
     def test_a_base_of_4_bits_passes_gradients_on_after_a_look(self, policy_folder):
         pytest.importorskip("bitsandbytes", reason="needs bitsandbytes, which is optional")
-        reader = base_models.pretrained(
-            str(policy_folder), outputs=1, kind="auto", max_length=64, layers=0, lora_rank=4, checkpointing=False,
+        encoder = base_models.pretrained(
+            str(policy_folder), outputs=1, kind="auto", max_length=64, layers=0, lora_r=4, gradient_checkpointing=False,
             load_in_4bit=True,
         )  # fmt: skip
         found = []
         for _ in range(2):
-            reader.model.train()
-            reader.outputs([("What can I do?", GOOD)]).sum().backward()
-            found.append({n: p.grad.clone() for n, p in reader.model.named_parameters() if p.requires_grad})
-            reader.model.zero_grad()
-            reader.model.eval()
+            encoder.model.train()
+            encoder.outputs([("What can I do?", GOOD)]).sum().backward()
+            found.append({n: p.grad.clone() for n, p in encoder.model.named_parameters() if p.requires_grad})
+            encoder.model.zero_grad()
+            encoder.model.eval()
             with torch.no_grad():
-                reader.outputs([("What can I do?", GOOD)])
+                encoder.outputs([("What can I do?", GOOD)])
         before, after = found
         assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
         assert any(gradient.any() for name, gradient in after.items() if "layers.0." in name)
@@ -232,9 +232,12 @@ class TestRuns:
     def test_early_stopping_keeps_the_best_epoch(self, encoder_folder, tmp_path):
         against = [dataclasses.replace(r, ranks=r.ranks[::-1]) for r in records(4, 48)]
         metrics = train(
-            tmp_path, encoder_folder, held_out=against, config={"patience": 2, "min_steps": 120, "learning_rate": 5e-3}
+            tmp_path,
+            encoder_folder,
+            held_out=against,
+            config={"early_stopping_patience": 2, "min_steps": 120, "learning_rate": 5e-3},
         )
-        assert "no better validation loss in 2 looks" in metrics["stopped"][0]
+        assert "no improvement in 2 evaluations" in metrics["stopped"][0]
         assert metrics["steps"] < 120
 
 
@@ -275,7 +278,7 @@ class TestBadInput:
     def test_a_validation_loss_that_is_never_finite_fails(self, encoder_folder, tmp_path, monkeypatch):
         monkeypatch.setattr(Fit, "validation_loss", lambda self, groups: math.nan)
         with pytest.raises(ValueError, match="validation loss is not finite at any evaluation"):
-            train(tmp_path, encoder_folder, config={"epochs": 1, "min_steps": 2})
+            train(tmp_path, encoder_folder, config={"num_epochs": 1, "min_steps": 2})
 
     def test_a_tokenizer_without_padding_pads_with_its_end(self, policy_folder, tmp_path):
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -292,7 +295,7 @@ def test_adapters_learn_ten_times_as_fast_by_default():
     """LoRA at the rate of full fine-tuning hardly moves."""
     assert pretrained_rate(22_000_000) == pytest.approx(1e-4)
     assert pretrained_rate(88_000_000) == pytest.approx(0.5e-4)
-    assert pretrained_rate(88_000_000, lora_rank=8) == pytest.approx(5e-4)
+    assert pretrained_rate(88_000_000, lora_r=8) == pytest.approx(5e-4)
 
 
 def test_small_models_can_be_registered_twice():
@@ -304,7 +307,7 @@ WORKER = """
 import contextlib, json, os, sys
 from pathlib import Path
 from tests.training.engine.test_preference import CancelAt, Curve, train
-from training.engine import fitting
+from training.engine.preference import fitting
 from training.engine.runtime.progress import Cancelled
 folder, base, stop = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 fitting.CHECKPOINT_SECONDS = 0.0

@@ -20,7 +20,7 @@ SMALL = {"vocab_size": 300, "width": 48, "layers": 1, "heads": 2, "context": 32,
 
 @pytest.mark.parametrize("kind", ["plain", "vae"])
 def test_a_training_that_diverges_names_the_step_and_saves_nothing(tmp_path, kind):
-    config = PretrainConfig(**{**SMALL, "learning_rate": 1e30}, policy_kind=kind, steps=9)
+    config = PretrainConfig(**{**SMALL, "learning_rate": 1e30}, policy_kind=kind, max_steps=9)
     documents = [Document(f"{n} What can I do?", (GOOD,)) for n in range(200)]
     with pytest.raises(ValueError, match=r"step \d: the (loss|gradient) is not finite .*smaller learning rate"):
         pretrain(documents, output=tmp_path / "model", config=config)
@@ -145,14 +145,14 @@ def judged(count=400):
 def kindness(folder):
     """How many of 200 samples are kind rather than rude."""
     policy = load_policy(str(folder))
-    texts = [c.text for c in generate(policy, ["3?"], per_prompt=200, max_new_tokens=12, seed=1)[0]]
+    texts = [c.text for c in generate(policy, ["3?"], per_prompt=200, max_completion_length=12, seed=1)[0]]
     return sum("refund" in text for text in texts) - sum("problem" in text for text in texts)
 
 
 def test_objectives_by_preference_write_kinder_text_than_plain_learning(tmp_path):
     kind = {}
     for objective in ("mle", "conditional", "filter", "unlikelihood", "rwr", "awr"):
-        config = PretrainConfig(objective=objective, steps=60, beta=0.25, **SMALL)
+        config = PretrainConfig(objective=objective, max_steps=60, beta=0.25, **SMALL)
         metrics = pretrain(judged(), output=tmp_path / objective, config=config)
         assert math.isfinite(metrics["perplexity"])
         kind[objective] = kindness(tmp_path / objective)
@@ -161,7 +161,7 @@ def test_objectives_by_preference_write_kinder_text_than_plain_learning(tmp_path
 
 
 def test_joint_saves_a_policy_and_a_preference_model_of_one_backbone(tmp_path):
-    pretrain(judged(), output=tmp_path / "m", config=PretrainConfig(objective="joint", steps=80, **SMALL))
+    pretrain(judged(), output=tmp_path / "m", config=PretrainConfig(objective="joint", max_steps=80, **SMALL))
     model = PreferenceModel.load(tmp_path / "m" / "preference")
     liked, disliked = model.score([("3?", f"{GOOD} Yes."), ("3?", f"{BAD} Yes.")])
     assert liked > disliked + 0.3

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from training.engine.runtime import onednn
-from training.engine.runtime.onednn import hastened
+from training.engine.runtime.onednn import with_onednn
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def pays(monkeypatch):
     """What is tried on the processor comes out like this."""
 
     def comes_out(value):
-        monkeypatch.setattr(onednn, "pays", lambda: value)
+        monkeypatch.setattr(onednn, "is_faster", lambda: value)
 
     return comes_out
 
@@ -34,17 +34,17 @@ def numbers(layers, x):
 def test_numbers_and_gradients_are_those_of_torch(pays, shape):
     pays(True)
     x = torch.randn(shape)
-    wanted, found = numbers(model(), x), numbers(hastened(model()), x)
+    wanted, found = numbers(model(), x), numbers(with_onednn(model()), x)
     for a, b in zip(wanted, found, strict=True):
         assert torch.allclose(a, b, rtol=1e-4, atol=1e-3)
     with torch.inference_mode():
-        assert torch.allclose(hastened(model())(x), wanted[0], rtol=1e-4, atol=1e-4)
+        assert torch.allclose(with_onednn(model())(x), wanted[0], rtol=1e-4, atol=1e-4)
     assert torch.backends.mkldnn.matmul.fp32_precision == "none"  # the setting does not reach further
 
 
 def test_weights_keep_their_names_and_frozen_ones_get_no_gradient(pays):
     pays(True)
-    layers = hastened(model())
+    layers = with_onednn(model())
     assert set(layers.state_dict()) == set(model().state_dict())
     layers[0].requires_grad_(False)
     layers(torch.randn(2, 64)).sum().backward()
@@ -57,7 +57,7 @@ def test_in_bfloat16_products_and_their_gradients_are_rounded_alike_and_nothing_
     pays(True)
     x = torch.randn(3, 7, 64)
     wanted = numbers(model(), x)
-    layers, x = hastened(model()), x.requires_grad_()
+    layers, x = with_onednn(model()), x.requires_grad_()
     with onednn.in_bfloat16():
         out = layers(x)
     out.square().sum().backward()
@@ -69,7 +69,7 @@ def test_in_bfloat16_products_and_their_gradients_are_rounded_alike_and_nothing_
 
 def test_other_precisions_stay_with_torch(pays):
     pays(True)
-    layers = hastened(model())
+    layers = with_onednn(model())
     assert layers.double()(torch.randn(2, 64, dtype=torch.float64)).dtype == torch.float64
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert layers.float()(torch.randn(2, 64)).dtype == torch.bfloat16
@@ -77,7 +77,7 @@ def test_other_precisions_stay_with_torch(pays):
 
 def test_where_it_does_not_pay_nothing_changes(pays):
     pays(False)
-    assert type(hastened(model())[0]) is nn.Linear
+    assert type(with_onednn(model())[0]) is nn.Linear
 
 
 def test_a_processor_that_would_round_is_left_alone(monkeypatch):
@@ -91,4 +91,4 @@ def test_a_processor_that_would_round_is_left_alone(monkeypatch):
 
     monkeypatch.setattr(onednn.F, "linear", rounded)
     monkeypatch.setattr(onednn, "_seconds", lambda product: 1.0 if product() is None else 0.0)
-    assert not onednn.pays.__wrapped__()
+    assert not onednn.is_faster.__wrapped__()

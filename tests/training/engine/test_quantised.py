@@ -12,12 +12,12 @@ TEXTS = [(f"{n} What can I do?", f"{text} {n % 7}") for n in range(12) for text 
 
 @pytest.mark.parametrize("base", ["encoder_folder", "policy_folder"])
 def test_rewards_in_int8_are_near_those_in_float32(base, request, tmp_path):
-    config = PreferenceConfig(epochs=1, min_steps=15, learning_rate=2e-3, max_length=64, tokens_per_step=400)
+    config = PreferenceConfig(num_epochs=1, min_steps=15, learning_rate=2e-3, max_length=64, tokens_per_step=400)
     folder = str(request.getfixturevalue(base))
     train_preference(records(32), records(8, 48), base_model=folder, output=tmp_path, config=config)
     files = sorted(path.name for path in tmp_path.iterdir())
     full, small = PreferenceModel.load(tmp_path), PreferenceModel.load(tmp_path, "int8")
-    layers = [sum(isinstance(m, nn.Linear) for m in model.readers[0].model.modules()) for model in (full, small)]
+    layers = [sum(isinstance(m, nn.Linear) for m in model.encoders[0].model.modules()) for model in (full, small)]
     assert layers[0] > 6
     assert layers[1] == 0
     exact, rounded = full.score(TEXTS), small.score(TEXTS)

@@ -20,8 +20,8 @@ def test_votes_on_a_pair_are_gathered_whatever_the_order_shown():
 
 
 def test_a_ranking_is_a_vote_on_each_of_its_pairs_of_the_weight_two_over_k():
-    said = [record((1, 2, 2), ids=("1", "2", "3"), rater=rater) for rater in ("r1", "r2")]
-    for pairs in (pairs_of(said), pairs_of(said, raters=False)):
+    observations = [record((1, 2, 2), ids=("1", "2", "3"), rater=rater) for rater in ("r1", "r2")]
+    for pairs in (pairs_of(observations), pairs_of(observations, raters=False)):
         assert {(p.a_id, p.b_id): (p.wins_a, p.wins_b, p.ties, p.margin) for p in pairs} == {
             ("1", "2"): (2, 0, 0, 2),
             ("1", "3"): (2, 0, 0, 2),
@@ -55,14 +55,14 @@ def test_without_raters_what_was_said_alike_is_one_vote_and_one_ranking_of_the_s
     from training.engine.preference.likelihood import Likelihood
 
     shown = [("1", "2", "3"), ("3", "1", "2")]
-    said = [
+    observations = [
         *(record((1, 2), rater=f"r{n}", strength=n % 2) for n in range(40)),
         *(record((1, 1), ids=("2", "1"), rater=f"r{n}") for n in range(9)),
         *(record(r, ids=ids, rater=f"r{n}") for n, ids, r in product(range(20), shown, [(1, 2, 2), (3, 1, 2)])),
     ]
-    apart, together = groups_of(said), groups_of(iter(said), raters=False)
-    assert [len(group.rankings) for group in apart + together] == [4, 4]
-    assert sum(len(pair.votes) for pair in apart[0].pairs) == 40 + 9 + 3 * 80
+    separate, together = groups_of(observations), groups_of(iter(observations), raters=False)
+    assert [len(group.rankings) for group in separate + together] == [4, 4]
+    assert sum(len(pair.votes) for pair in separate[0].pairs) == 40 + 9 + 3 * 80
     assert sum(len(pair.votes) for pair in together[0].pairs) <= 2 + 1 + 3 * 6
     assert {vote.rater for pair in together[0].pairs for vote in pair.votes} == {""}
     rewards = torch.tensor([[[0.3]], [[-1.0]], [[0.5]]])
@@ -72,7 +72,7 @@ def test_without_raters_what_was_said_alike_is_one_vote_and_one_ranking_of_the_s
         VoteOptions(majority=True),
     ):
         losses = []
-        for groups in (apart, together):
+        for groups in (separate, together):
             likelihood = Likelihood(Settings(max_length=8), groups, options, ScoreOptions())
             items = items_of(groups)
             losses.append(likelihood(rewards, likelihood.prepare(groups, items)).item())

@@ -68,7 +68,13 @@ def test_two_processes_that_share_the_weights_have_the_losses_of_one_also_after_
 
 
 def test_heads_adapters_and_added_batches(encoder_folder, tmp_path):
-    changes = {"ensemble": 2, "ensemble_of": "heads", "lora_rank": 4, "accumulate": 2, "learning_rate": 1e-2}
+    changes = {
+        "ensemble": 2,
+        "ensemble_of": "heads",
+        "lora_r": 4,
+        "gradient_accumulation_steps": 2,
+        "learning_rate": 1e-2,
+    }
     metrics = train(tmp_path, encoder_folder, config=TRAINER | changes)
     assert metrics["members"] == 2
     assert accuracy(PreferenceModel.load(tmp_path)) >= 0.9

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.records import Record
-from training.engine.data.observations import Item, deal, groups_of, items_of, places
+from training.engine.data.observations import Item, groups_of, items_of, make_batches, places
 from training.engine.objectives.scores import ScoreModel, ScoreOptions
 from training.engine.objectives.votes import VoteModel, VoteOptions, raters_of
 
@@ -113,7 +113,7 @@ class TestRecovery:
         alpha = model.reliability()
         assert alpha["r0"] == pytest.approx(0.5, abs=0.08)
         assert all(alpha[f"r{n}"] == pytest.approx(0.95, abs=0.04) for n in range(1, 6))
-        assert model.first.item() == pytest.approx(0.5, abs=0.12)
+        assert model.position_bias.item() == pytest.approx(0.5, abs=0.12)
 
     def test_strictness_is_found(self):
         rng = random.Random(1)
@@ -149,14 +149,14 @@ class TestDealing:
 
     def test_small_prompts_are_dealt_whole_and_once(self):
         groups = self.groups(20, 4)
-        batches = list(deal(groups, lambda _: 10, 100, random.Random(0)))
+        batches = list(make_batches(groups, lambda _: 10, 100, random.Random(0)))
         assert sorted(item for batch in batches for item in items_of(batch)) == sorted(items_of(groups))
         assert all(len(items_of(batch)) <= 10 for batch in batches)
         assert sum(len(group.pairs) for batch in batches for group in batch) == 60
 
     def test_a_large_prompt_is_divided_anew_each_time(self):
         groups = self.groups(1, 40)
-        first, second = (list(deal(groups, lambda _: 10, 100, random.Random(seed))) for seed in (0, 1))
+        first, second = (list(make_batches(groups, lambda _: 10, 100, random.Random(seed))) for seed in (0, 1))
         for batches in (first, second):
             assert sorted(item for batch in batches for item in items_of(batch)) == sorted(items_of(groups))
             assert all(len(items_of(batch)) <= 10 for batch in batches)

@@ -32,14 +32,14 @@ def main(base: str, folder: str, stop: str = "") -> None:
 
 
 def _note_shards() -> None:
-    look = ShardedFit._look
+    evaluate = ShardedFit._evaluate
 
     def noted(self, *args):
         parts = {n: p for n, p in self.trainable.items() if isinstance(p, DTensor)}
         SHARDED.update(n for n, p in parts.items() if p.to_local().numel() < p.numel())
-        look(self, *args)
+        evaluate(self, *args)
 
-    ShardedFit._look = noted
+    ShardedFit._evaluate = noted
 
 
 def _shard_on_processors() -> None:

@@ -6,14 +6,14 @@ from django.urls import reverse
 from annotate.models.studies import Study
 from tests.factories import MembershipFactory
 from tests.training.real_worker import wait_for
-from training.engine.rl import ALGORITHMS
+from training.engine.rl.config import ALGORITHMS
 from training.models import ModelVersion, Run, RunState
 from training.runs import operations
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 ENDLESS = {
-    "steps": 5000, "prompts_per_step": 4, "samples_per_prompt": 2, "max_new_tokens": 16, "look_every": 2, "best_of": 1,
-    "checkpoint_every": 1,
+    "max_steps": 5000, "prompts_per_step": 4, "num_generations": 2, "max_completion_length": 16, "eval_steps": 2,
+    "best_of": 1, "save_steps": 1,
 }  # fmt: skip
 
 
@@ -22,7 +22,7 @@ def models(study, start_worker):
     """A policy and a causal preference model made from it, which pathwise needs, by the worker that goes on to tune."""
     start_worker()
     for kind, values in (
-        ("pretrain", {"documents": 200, "steps": 10, "name": "writer"}),
+        ("pretrain", {"documents": 200, "max_steps": 10, "name": "writer"}),
         ("train_preference", {"base_model": "writer", "min_steps": 20, "explain": 0, "name": "taste"}),
     ):
         run = operations.queue_run(kind=kind, study=Study.objects.get(slug=study), values=values)

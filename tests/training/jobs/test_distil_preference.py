@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def teacher(study):
-    call_command("train_preference", study=study, kind="cnn", epochs=1, min_steps=25, max_length=32, explain=0)
+    call_command("train_preference", study=study, kind="cnn", num_epochs=1, min_steps=25, max_length=32, explain=0)
     return ModelVersion.objects.latest("pk")
 
 

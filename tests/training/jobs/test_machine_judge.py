@@ -120,7 +120,7 @@ def test_a_causal_model_judges_by_log_probability(study, tmp_path, client):
     from training.engine.data.documents import Document
     from training.engine.pretraining.training import PretrainConfig, pretrain
 
-    config = PretrainConfig(vocab_size=300, width=32, layers=1, heads=2, steps=2, batch_size=4)
+    config = PretrainConfig(vocab_size=300, width=32, layers=1, heads=2, max_steps=2, batch_size=4)
     documents = [Document(prompt, (response,)) for prompt, response in corpus.documents(50)]
     pretrain(documents, output=tmp_path / "policy", config=config)
     run(study, model=str(tmp_path / "policy"))

@@ -13,10 +13,10 @@ from training.web.run_views import STARTED_HERE
 
 @dataclass(frozen=True)
 class Options:
-    model: str = option(help="which model", of_model="policy")
-    steps: int = option(10, help="how many", minimum=1, maximum=100)
-    rate: float = option(0.5, help="how fast", minimum=0)
-    split: str = option("all", help="which", choices=("all", "test"), advanced="More")
+    model: str = option(label="Model", help="which model", of_model="policy")
+    steps: int = option(10, label="Steps", help="how many", minimum=1, maximum=100)
+    rate: float = option(0.5, label="Rate", help="how fast", minimum=0)
+    split: str = option("all", label="Split", help="which", choices=("all", "test"), advanced="More")
 
 
 def test_defaults_fill_what_is_not_given():
@@ -56,7 +56,7 @@ def test_a_missing_required_option_is_an_error():
 def test_lists_of_the_engine_are_those_of_the_jobs():
     import training.engine.experimental  # noqa: F401  # registers its kinds
     from training.engine.pretraining.objectives import OBJECTIVES
-    from training.engine.rl import DIRECT, ON_POLICY
+    from training.engine.rl.config import DIRECT, ON_POLICY
     from training.engine.rl.rewards import LEARNED_TERMS, NEEDS_REFERENCES, TERMS
     from training.jobs import pretrain, rl_finetune
 
@@ -65,14 +65,16 @@ def test_lists_of_the_engine_are_those_of_the_jobs():
     assert pretrain.OBJECTIVES == OBJECTIVES
 
 
-@pytest.mark.parametrize(("kind", "name"), [("rl_finetune", "reward_function"), ("rl_finetune", "sampler_address")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("rl_finetune", "reward_function"), ("rl_finetune", "vllm_server_base_url")]
+)
 def test_what_names_something_of_the_server_is_for_commands_alone(kind, name):
     assert name not in form_of(JOBS[kind].options, models={}).base_fields
     assert "output" not in form_of(JOBS[kind].options, models={}).base_fields
     for values in ({name: "os.system"}, {"output": "/tmp/x"}):
         with pytest.raises(PalateError, match="only a command there can set it"):
             refuse_commands_only(JOBS[kind].options, values)
-    refuse_commands_only(JOBS[kind].options, {"steps": 3})
+    refuse_commands_only(JOBS[kind].options, {"max_steps": 3})
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_what_names_something_of_the_server_is_for_commands_alone(kind, name):
         (RunKind.PRETRAIN, {"output"}),
         (RunKind.TRAIN_PREFERENCE, {"output"}),
         (RunKind.DISTIL, {"output", "corpus"}),
-        (RunKind.RL_FINETUNE, {"output", "reward_function", "sampler", "sampler_address"}),
+        (RunKind.RL_FINETUNE, {"output", "reward_function", "sampler", "vllm_server_base_url"}),
         (RunKind.NEXT_TASKS, set()),
         (RunKind.NEXT_ROUND, set()),
     ],
@@ -91,7 +93,7 @@ def test_pages_have_every_option_that_names_nothing_of_the_server(kind, left_out
     assert {field.name for field in fields(options)} - set(form_of(options, models={}).base_fields) == left_out
 
 
-@pytest.mark.parametrize(("kind", "name"), [("rl_finetune", "real"), ("pretrain", "corpus")])
+@pytest.mark.parametrize(("kind", "name"), [("rl_finetune", "discriminator_corpus"), ("pretrain", "corpus")])
 def test_of_texts_on_the_server_pages_may_choose_those_of_the_study_and_the_demo(kind, name):
     offered = form_of(JOBS[kind].options, models={}).base_fields[name].choices
     assert {value for value, _ in offered} >= {"study", "demo"}

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def version(study):
-    values = {"kind": "cnn", "epochs": 1, "min_steps": 1, "explain": 4, "name": "taste"}
+    values = {"kind": "cnn", "num_epochs": 1, "min_steps": 1, "explain": 4, "name": "taste"}
     run = operations.create_run(kind="train_preference", study=Study.objects.get(slug=study), values=values)
     return execution.execute_run(run=run).model_version
 

@@ -120,8 +120,8 @@ def test_bad_input_names_the_flag(study, linear_folder):
         call_command("score_responses", study=task.study.slug, model=str(linear_folder), split="test")
 
 
-def test_int8_stands_beside_float32_and_small_models_refuse_it(study, encoder_folder, linear_folder):
-    call_command("train_preference", study=study, base_model=str(encoder_folder), epochs=1, min_steps=10, explain=0)
+def test_int8_stands_compare_with_float32_and_small_models_refuse_it(study, encoder_folder, linear_folder):
+    call_command("train_preference", study=study, base_model=str(encoder_folder), num_epochs=1, min_steps=10, explain=0)
     version = ModelVersion.objects.latest("pk")
     call_command("score_responses", study=study, model=version.path, precision="int8")
     assert ResponseReward.objects.filter(version=version).count() == 60

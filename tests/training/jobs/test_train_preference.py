@@ -23,8 +23,8 @@ def train(study, **options):
 
 @pytest.mark.slow
 def test_the_folder_tells_what_it_was_made_from_and_the_same_again_gives_the_same(study, tmp_path):
-    options = {"kind": "cnn", "ensemble": 2, "reliability": True, "seed": 3, "track": "tensorboard"}
-    options |= {"epochs": 1, "min_steps": 25, "max_length": 32, "explain": 0}
+    options = {"kind": "cnn", "ensemble": 2, "reliability": True, "seed": 3, "report_to": "tensorboard"}
+    options |= {"num_epochs": 1, "min_steps": 25, "max_length": 32, "explain": 0}
     first, second = (train(study, output=str(tmp_path / name), **options) for name in "ab")
     told = json.loads((tmp_path / "a" / "training.json").read_text())
     assert told["snapshot"] == first.snapshot.sha256
@@ -47,10 +47,10 @@ def test_the_folder_tells_what_it_was_made_from_and_the_same_again_gives_the_sam
 def test_what_it_was_made_from_is_no_model_of_another_study(study, encoder_folder):
     foreign = {"study": StudyFactory(), "kind": ModelKind.POLICY, "path": str(encoder_folder)}
     ModelVersion.objects.create(name="theirs", **foreign)
-    made = train(study, base_model=str(encoder_folder), explain=0, min_steps=1, epochs=1)
+    made = train(study, base_model=str(encoder_folder), explain=0, min_steps=1, num_epochs=1)
     assert (made.parent, made.base) == (None, encoder_folder.name)
     ours = ModelVersion.objects.create(name="ours", **{**foreign, "study": made.study})
-    assert train(study, base_model="ours", explain=0, min_steps=1, epochs=1).parent == ours
+    assert train(study, base_model="ours", explain=0, min_steps=1, num_epochs=1).parent == ours
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_what_it_was_made_from_is_no_model_of_another_study(study, encoder_folde
         ({"kind": "linear", "criteria": "grace=1"}, "--criteria grace=1: no such criterion; the study has helpful"),
         ({"kind": "linear", "criteria": "helpful"}, "--criteria helpful: expected helpful=NUMBER"),
         ({"kind": "linear", "criteria": "helpful=-1"}, "a weight is 0 or more"),
-        ({"kind": "linear", "track": "trackio"}, "--track trackio: the package is not installed"),
+        ({"kind": "linear", "report_to": "trackio"}, "--report-to trackio: the package is not installed"),
         ({"kind": "linear", "ties": "coin"}, "--ties must be one of davidson, half"),
-        ({"kind": "linear", "smoothing": "0.9"}, "--smoothing must be at most 0.5"),
+        ({"kind": "linear", "label_smoothing": "0.9"}, "--label-smoothing must be at most 0.5"),
         ({"kind": "linear", "engine": "trainer"}, "--engine trainer trains encoders and causal models"),
         ({"base_model": "x", "load_in_4bit": True}, "--load-in-4bit: a base of 4 bits learns nothing itself"),
-        ({"kind": "cnn", "load_in_4bit": True, "lora_rank": 4}, "--load-in-4bit goes with --engine palate"),
+        ({"kind": "cnn", "load_in_4bit": True, "lora_r": 4}, "--load-in-4bit goes with --engine palate"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_written(study, options, message):
@@ -77,7 +77,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(study, options, 
 
 
 def test_asking_for_a_tracker_imports_nothing_heavy():
-    code = "import sys, django; django.setup(); from training import tracking; tracking.check('tensorboard'); "
+    code = "import sys, django; django.setup(); from training.runs import tracking; tracking.check('tensorboard'); "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0
 
@@ -85,7 +85,7 @@ def test_asking_for_a_tracker_imports_nothing_heavy():
 @pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed here")
 def test_a_base_of_4_bits_needs_bitsandbytes(study):
     with pytest.raises(CommandError, match="the package bitsandbytes is not installed; pip install bitsandbytes"):
-        train(study, base_model="x", load_in_4bit=True, lora_rank=4)
+        train(study, base_model="x", load_in_4bit=True, lora_r=4)
     assert not Run.objects.exists()
 
 

@@ -18,7 +18,7 @@ def test_prompts_that_responses_are_generated_for(study, policy_folder):  # noqa
     lamps = Study.objects.get(slug=study)
     PromptFactory(study=lamps, text="My lamp is broken. " * 200)
     written = set(Response.objects.values_list("pk", flat=True))
-    options = {"study": study, "model": str(policy_folder), "per_prompt": 3, "max_new_tokens": 8}
+    options = {"study": study, "model": str(policy_folder), "num_generations": 3, "max_completion_length": 8}
     call_command("generate_responses", **options, temperature=0)
     run = Run.objects.latest("pk")
     assert run.result["truncated"] == 1
@@ -28,7 +28,14 @@ def test_prompts_that_responses_are_generated_for(study, policy_folder):  # noqa
 
 
 def test_judged_responses_that_a_policy_is_tuned_on(study, policy_folder, tmp_path):  # noqa: F811
-    options = {"algorithm": "dpo", "steps": 1, "best_of": 1, "max_length": 24, "max_new_tokens": 4, "temperature": 0}
+    options = {
+        "algorithm": "dpo",
+        "max_steps": 1,
+        "best_of": 1,
+        "max_length": 24,
+        "max_completion_length": 4,
+        "temperature": 0,
+    }
     call_command("rl_finetune", study=study, policy=str(policy_folder), output=str(tmp_path / "tuned"), **options)
     run = Run.objects.latest("pk")
     card = ModelVersion.objects.get(run=run).card

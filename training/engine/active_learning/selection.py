@@ -100,15 +100,15 @@ class Graphs:
 
     def gain(self, candidate: int) -> float:
         _, rows, covariance, information = self._asked(candidate)
-        told = np.eye(len(rows)) + information @ covariance[np.ix_(rows, rows)]
-        return 0.5 * float(np.linalg.slogdet(told)[1])
+        scale = np.eye(len(rows)) + information @ covariance[np.ix_(rows, rows)]
+        return 0.5 * float(np.linalg.slogdet(scale)[1])
 
     def take(self, candidate: int) -> None:
         prompt, rows, covariance, information = self._asked(candidate)
-        told = np.eye(len(rows)) + information @ covariance[np.ix_(rows, rows)]
+        scale = np.eye(len(rows)) + information @ covariance[np.ix_(rows, rows)]
         seen = covariance[:, rows]
         # (Σ⁻¹ + L)⁻¹ = Σ - Σ (I + L Σ)⁻¹ L Σ, Woodbury.
-        self.state[prompt] = self.state[prompt][0], covariance - seen @ np.linalg.solve(told, information) @ seen.T
+        self.state[prompt] = self.state[prompt][0], covariance - seen @ np.linalg.solve(scale, information) @ seen.T
 
     def _asked(self, candidate: int) -> tuple[Hashable, list[int], Array, Array]:
         """The candidate's prompt, the rows of its K responses in the prompt's covariance, that, and L (K, K)."""
@@ -193,12 +193,12 @@ def sample(order: Sequence[str], drawn: Sequence[bool], fresh: Sequence[bool], c
     places = sorted(range(len(order)), key=lambda place: order[place])
     last = max((rank for rank, place in enumerate(places) if drawn[place]), default=-1)
     inside: list[int] = []
-    found = 0
+    fresh_count = 0
     for rank, place in enumerate(places):
-        if rank > last and found >= count:
+        if rank > last and fresh_count >= count:
             break
         inside.append(place)
-        found += fresh[place]
+        fresh_count += fresh[place]
     return inside
 
 

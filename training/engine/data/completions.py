@@ -7,7 +7,7 @@ from training.engine.data.observations import Item
 
 
 @dataclass(frozen=True)
-class Written:
+class Completions:
     """N texts to judge, with what the terms need of them."""
 
     prompts: Sequence[str]

@@ -166,14 +166,14 @@ def _rendered_pieces(tokenizer: Any, messages: Sequence[Message]) -> list[Piece]
     rest = _rendered(tokenizer, [{**m, "content": mark} for m, mark in zip(messages, marks, strict=True)])
     around = []
     for mark in marks:
-        before, found, rest = rest.partition(mark)
-        if not found:
+        before, mark_found, rest = rest.partition(mark)
+        if not mark_found:
             raise ValueError("the chat template leaves a message of this conversation out")
         around.append(before)
     whole = _rendered(tokenizer, messages)
     contents = [message["content"] for message in messages]
-    for written in (contents, [text.strip() for text in contents]):
-        pairs = zip(around, written, strict=True)
+    for texts in (contents, [text.strip() for text in contents]):
+        pairs = zip(around, texts, strict=True)
         pieces = [piece for before, text in pairs for piece in ((before, True), (text, False))] + [(rest, True)]
         if "".join(text for text, _ in pieces) == whole:
             head, (first, _), *others = pieces

@@ -86,7 +86,7 @@ def items_of(groups: Iterable[Group]) -> list[Item]:
     return list(dict.fromkeys(item for group in groups for item in group.items))
 
 
-def deal(
+def make_batches(
     groups: Sequence[Group], length: Callable[[Item], int], tokens: int, rng: random.Random
 ) -> Iterator[list[Group]]:
     """Batches of about `tokens` tokens, in random order.

@@ -135,27 +135,27 @@ def batches(
     Memory holds `buffer` rows, whatever the size of the corpus. Raises ValueError when the corpus fills no row.
     """
     rng = random.Random(seed)
-    held: list[R] = []
+    buffered: list[R] = []
     batch: list[R] = []
     while True:
         count = 0
         for row in rows():
             count += 1
-            if len(held) < buffer:
-                held.append(row)
+            if len(buffered) < buffer:
+                buffered.append(row)
                 continue
             place = rng.randrange(buffer)
-            batch.append(held[place])
-            held[place] = row
+            batch.append(buffered[place])
+            buffered[place] = row
             if len(batch) == size:
                 yield stack(batch)
                 batch = []
         if not count:
             raise ValueError("the corpus is too small to fill one row of tokens")
         # A corpus that fits into the buffer is dealt out whole before it is read again.
-        rng.shuffle(held)
-        while held:
-            batch.append(held.pop())
+        rng.shuffle(buffered)
+        while buffered:
+            batch.append(buffered.pop())
             if len(batch) == size:
                 yield stack(batch)
                 batch = []

@@ -24,5 +24,5 @@ def script_of(text: str) -> str:
         return NAMES["KANA"]
     if not counts:
         return ""
-    found = counts.most_common(1)[0][0]
-    return NAMES.get(found, found.capitalize())
+    script = counts.most_common(1)[0][0]
+    return NAMES.get(script, script.capitalize())

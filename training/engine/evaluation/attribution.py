@@ -10,7 +10,7 @@ from torch import Tensor
 
 from training.engine.data.formatting import text_ids
 from training.engine.data.observations import Item
-from training.engine.models.encoder import Reader
+from training.engine.models.encoder import Encoder
 from training.engine.models.reward import PreferenceModel
 from training.engine.models.small_models import LinearPreference, ProbePreference
 
@@ -48,12 +48,12 @@ def attribute(model: PreferenceModel, item: Item) -> Attribution:
     frozen encoder each position's part of the mean state.
     """
     # Copies of an ensemble read the same tokens.
-    spans, place = response_spans(model.readers[0], item)
+    spans, place = response_spans(model.encoders[0], item)
     parts = []
-    for reader in model.readers:
-        reader.prepare([item])
-        reader.model.eval()
-        parts.append(_method(reader.model)(reader, item, place, _reward(model)))
+    for encoder in model.encoders:
+        encoder.prepare([item])
+        encoder.model.eval()
+        parts.append(_method(encoder.model)(encoder, item, place, _reward(model)))
     return Attribution(
         _words(item[1], spans, np.mean([part.tokens for part in parts], axis=0).tolist()),
         float(np.mean([part.length for part in parts])),
@@ -61,27 +61,27 @@ def attribute(model: PreferenceModel, item: Item) -> Attribution:
     )
 
 
-def response_spans(reader: Reader, item: Item) -> tuple[list[Span], slice]:
+def response_spans(encoder: Encoder, item: Item) -> tuple[list[Span], slice]:
     """Where each of the response's tokens stands in the response, and where in the item's row."""
-    reader.prepare([item])
-    row = reader.batch([item])["input_ids"][0].tolist()
-    found = text_ids(reader.tokenizer, item[1], return_offsets_mapping=True)
-    ids, spans = found["input_ids"], [tuple(span) for span in found["offset_mapping"]]
-    after = _tokens_after(reader)
-    kept = min(len(ids), len(row) - after)
+    encoder.prepare([item])
+    row = encoder.batch([item])["input_ids"][0].tolist()
+    tokenized = text_ids(encoder.tokenizer, item[1], return_offsets_mapping=True)
+    ids, spans = tokenized["input_ids"], [tuple(span) for span in tokenized["offset_mapping"]]
+    after = _tokens_after(encoder)
+    count = min(len(ids), len(row) - after)
     # A response that was too long lost its end.
-    while kept and row[len(row) - after - kept : len(row) - after] != ids[:kept]:
-        kept -= 1
-    return spans[:kept], slice(len(row) - after - kept, len(row) - after)
+    while count and row[len(row) - after - count : len(row) - after] != ids[:count]:
+        count -= 1
+    return spans[:count], slice(len(row) - after - count, len(row) - after)
 
 
-def _tokens_after(reader: Reader) -> int:
+def _tokens_after(encoder: Encoder) -> int:
     """How many special tokens follow the response in a row."""
-    if reader.causal:
-        end = reader.tokenizer.eos_token_id
-        return 0 if end is None or end == reader.tokenizer.pad_token_id else 1
-    row = reader.tokenizer("a", "a")["input_ids"]
-    response = reader.tokenizer("a", add_special_tokens=False)["input_ids"]
+    if encoder.causal:
+        end = encoder.tokenizer.eos_token_id
+        return 0 if end is None or end == encoder.tokenizer.pad_token_id else 1
+    row = encoder.tokenizer("a", "a")["input_ids"]
+    response = encoder.tokenizer("a", add_special_tokens=False)["input_ids"]
     return next(n for n in range(len(row)) if row[len(row) - n - len(response) : len(row) - n] == response)
 
 
@@ -94,48 +94,48 @@ def _reward(model: PreferenceModel) -> Weighed:
     return lambda outputs: (outputs.float().cpu().view(len(outputs), -1, len(weights)) @ weights).mean(dim=1)
 
 
-def _method(model: Any) -> Callable[[Reader, Item, slice, Weighed], Parts]:
+def _method(model: Any) -> Callable[[Encoder, Item, slice, Weighed], Parts]:
     if isinstance(model, LinearPreference):
         return _linear
     return _probe if isinstance(model, ProbePreference) else _integrated
 
 
 @torch.no_grad()
-def _linear(reader: Reader, item: Item, place: slice, reward: Weighed) -> Parts:
+def _linear(encoder: Encoder, item: Item, place: slice, reward: Weighed) -> Parts:
     """A token's weighed count is shared by its occurrences."""
-    batch = reader.batch([item])
+    batch = encoder.batch([item])
     ids = batch["input_ids"][0, place]
     empty = torch.ones_like(batch["input_ids"])
     empty[0, place] = 0
-    features = reader.model.features(batch["input_ids"], batch["attention_mask"])
-    nothing = reader.model.features(batch["input_ids"], batch["attention_mask"] * empty)
-    size = reader.model.config.vocab_size
+    features = encoder.model.features(batch["input_ids"], batch["attention_mask"])
+    nothing = encoder.model.features(batch["input_ids"], batch["attention_mask"] * empty)
+    size = encoder.model.config.vocab_size
     difference = (features - nothing)[0]
     # Feature by feature, since the model is linear: (vocabulary + 2, outputs) weighed to (vocabulary + 2,).
-    each = reward(torch.diag(difference) @ reader.model.score.weight.T)
+    each = reward(torch.diag(difference) @ encoder.model.score.weight.T)
     counts = torch.bincount(ids, minlength=size).float()
     tokens = each[:size][ids] / counts[ids]
-    whole = reward(reader.model.score(features)) - reward(reader.model.score(nothing))
+    whole = reward(encoder.model.score(features)) - reward(encoder.model.score(nothing))
     return Parts(tokens.tolist(), float(each[size:].sum()), float(whole))
 
 
 @torch.no_grad()
-def _probe(reader: Reader, item: Item, place: slice, reward: Weighed) -> Parts:
+def _probe(encoder: Encoder, item: Item, place: slice, reward: Weighed) -> Parts:
     """The features are a mean over positions, so that each adds its own state; the rest of the row is the baseline."""
-    batch = reader.batch([item])
+    batch = encoder.batch([item])
     inputs, mask = batch.pop("input_ids"), batch.pop("attention_mask")
-    rows = reader.model.states(inputs, mask, **batch)[0]  # (T, D)
-    each = reward(torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1) @ reader.model.score.weight.T)
+    rows = encoder.model.states(inputs, mask, **batch)[0]  # (T, D)
+    each = reward(torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1) @ encoder.model.score.weight.T)
     return Parts(each[place].tolist(), 0.0, float(each[place].sum()))
 
 
-def _integrated(reader: Reader, item: Item, place: slice, reward: Weighed) -> Parts:
-    embedding = reader.model.get_input_embeddings()
-    batch = {name: value.repeat(POINTS + 2, 1) for name, value in reader.batch([item]).items()}
+def _integrated(encoder: Encoder, item: Item, place: slice, reward: Weighed) -> Parts:
+    embedding = encoder.model.get_input_embeddings()
+    batch = {name: value.repeat(POINTS + 2, 1) for name, value in encoder.batch([item]).items()}
     whole = embedding(batch["input_ids"][:1]).detach()  # (1, T, D)
     baseline = whole.clone()
     average = embedding.weight.detach().mean(dim=0)
-    if reader.causal:
+    if encoder.causal:
         # As long as a word is: causal models divide by a state's length first, and that has no gradient near zero.
         average = average * embedding.weight.detach().norm(dim=1).mean() / average.norm().clamp(min=1e-8)
     baseline[:, place] = average
@@ -144,7 +144,7 @@ def _integrated(reader: Reader, item: Item, place: slice, reward: Weighed) -> Pa
     path = (baseline + alpha * (whole - baseline)).requires_grad_()
     handle = embedding.register_forward_hook(lambda *_: path)
     try:
-        rewards = reward(reader.model(**batch).logits)
+        rewards = reward(encoder.model(**batch).logits)
     finally:
         handle.remove()
     (gradients,) = torch.autograd.grad(rewards[:POINTS].sum(), path)

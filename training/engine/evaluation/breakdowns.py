@@ -24,7 +24,7 @@ MARGINS = (
     (5.0, math.inf, "5 or more"),
 )
 # A slice with fewer decided pairs tells nothing; a table with more rows is not read.
-LEAST_PAIRS, MOST_ROWS = 10, 40
+MIN_PAIRS, MAX_ROWS = 10, 40
 
 
 class PairTable:
@@ -72,9 +72,9 @@ class PairTable:
 
     def _tau(self, where: Mask) -> Estimate:
         pairs = [self.pairs[n] for n in np.flatnonzero(where).tolist()]
-        found = taus(pairs, self.rewards)
+        values = taus(pairs, self.rewards)
         groups = list({pair.prompt_id: pair.group for pair in pairs}.values())
-        return Clusters(numbered(groups), seed=self.seed).mean(found, np.isfinite(found))
+        return Clusters(numbered(groups), seed=self.seed).mean(values, np.isfinite(values))
 
     def reliability(self) -> list[dict[str, Any]]:
         """The reliability diagram: pairs by tenths of the likelier winner's probability."""
@@ -102,7 +102,7 @@ def breakdowns(table: PairTable) -> dict[str, list[dict[str, Any]]]:
         "margin": [row for name, where in by_margin.items() if where.any() for row in [_row(table, name, where)]],
         "author": _authors(table),
         "script": [_row(table, name, scripts == name) for name in _largest(table, scripts, least=1)],
-        "group": [_row(table, name, groups == name) for name in _largest(table, groups, least=LEAST_PAIRS)],
+        "group": [_row(table, name, groups == name) for name in _largest(table, groups, least=MIN_PAIRS)],
     }
 
 
@@ -113,7 +113,7 @@ def _row(table: PairTable, name: str, where: Mask) -> dict[str, Any]:
 def _largest(table: PairTable, names: NDArray[Any], *, least: int) -> list[str]:
     """Names with at least so many decided pairs, those with most first."""
     counts = Counter(names[table.decided].tolist())
-    return [name for name, count in counts.most_common(MOST_ROWS) if count >= least and name]
+    return [name for name, count in counts.most_common(MAX_ROWS) if count >= least and name]
 
 
 def _authors(table: PairTable) -> list[dict[str, Any]]:
@@ -124,8 +124,8 @@ def _authors(table: PairTable) -> list[dict[str, Any]]:
     names = np.where(against, a, ""), np.where(against, b, "")
     counts = Counter(names[0][table.decided].tolist()) + Counter(names[1][table.decided].tolist())
     rows = []
-    for name, count in counts.most_common(MOST_ROWS):
-        if not name or count < LEAST_PAIRS:
+    for name, count in counts.most_common(MAX_ROWS):
+        if not name or count < MIN_PAIRS:
             continue
         where = against & ((a == name) | (b == name))
         won, predicted = (np.where(a == name, x, 1 - x) for x in (table.share, table.probability))

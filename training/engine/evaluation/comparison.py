@@ -63,7 +63,7 @@ def speeds(model: PreferenceModel, reference: PreferenceModel, items: Sequence[I
             start = time.perf_counter()
             one.score(texts)
             seconds[name].append(time.perf_counter() - start)
-    a_second = {name: len(texts) / statistics.median(found) for name, found in seconds.items()}
+    a_second = {name: len(texts) / statistics.median(times) for name, times in seconds.items()}
     return {"texts": len(texts), **a_second, "ratio": a_second["model"] / a_second["reference"]}
 
 

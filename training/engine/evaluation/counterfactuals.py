@@ -56,11 +56,11 @@ def _figure(table: Floats, seed: int) -> dict[str, float]:
     templates, names = (rng.multinomial(n, np.full(n, 1 / n), size=DRAWS) for n in table.shape)
     drawn = ((templates @ table) * names).sum(axis=1) / table.size
     clusters = min(n for n in table.shape if n > 1)  # a single name is no sample of names
-    found = estimate(float(table.mean()), drawn, clusters, table.size)
-    assert found.value is not None
-    assert found.low is not None
-    assert found.high is not None
-    return {"value": found.value, "low": found.low, "high": found.high}
+    interval = estimate(float(table.mean()), drawn, clusters, table.size)
+    assert interval.value is not None
+    assert interval.low is not None
+    assert interval.high is not None
+    return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
 def size(gap: float) -> str:

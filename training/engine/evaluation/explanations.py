@@ -51,9 +51,9 @@ def _explained(
     prompt = pairs[0].prompt
     rewards = model.score([(prompt, row["text"]) for row in shown])
     for row, reward, quality in zip(shown, rewards, model.quality(rewards), strict=True):
-        found = attribute(model, (prompt, row["text"]))
-        row["words"] = [[piece, round(part, 4)] for piece, part in found.words]
-        row |= {"length": found.length, "difference": found.difference}
+        attribution = attribute(model, (prompt, row["text"]))
+        row["words"] = [[piece, round(part, 4)] for piece, part in attribution.words]
+        row |= {"length": attribution.length, "difference": attribution.difference}
         row |= {"reward": reward, "quality": quality, "won": row["won"] / row["votes"]}
         del row["text"]
     return {

@@ -83,12 +83,12 @@ def evaluate(model: Scorer, records: Sequence[Record], *, bootstrap: int = DRAWS
         "pairs_tied": int((~decided).sum()),
         "judgements": len(records),
         "prompts": int(table.prompt.max()) + 1,
-        **{name: found.value for name, found in figures.items()},
+        **{name: estimate.value for name, estimate in figures.items()},
         "ece_by_chance": ece_by_chance(probability, table.votes, seed),
-        "baselines": {name: found.value for name, found in baselines.items()},
+        "baselines": {name: estimate.value for name, estimate in baselines.items()},
         "intervals": {
-            **{name: found.interval for name, found in figures.items()},
-            "baselines": {name: found.interval for name, found in baselines.items()},
+            **{name: estimate.interval for name, estimate in figures.items()},
+            "baselines": {name: estimate.interval for name, estimate in baselines.items()},
         },
     }
 
@@ -157,8 +157,8 @@ def _most_common_slot(first_wins: Hits) -> Estimate:
     """The accuracy of always naming the slot that wins more often: the majority-class baseline."""
     if not first_wins:
         return NOTHING
-    found = share_of_groups(list(first_wins.values()))
-    if found.value is None or found.value >= 0.5:
-        return found
-    low, high = (None, None) if found.interval is None else (1 - found.interval[1], 1 - found.interval[0])
-    return Estimate(1 - found.value, low, high, found.n)
+    share = share_of_groups(list(first_wins.values()))
+    if share.value is None or share.value >= 0.5:
+        return share
+    low, high = (None, None) if share.interval is None else (1 - share.interval[1], 1 - share.interval[0])
+    return Estimate(1 - share.value, low, high, share.n)

@@ -18,7 +18,7 @@ from training.engine.preference.calibration import cross_entropy, fit_slope
 ERRORS = 20
 
 
-class Remembered:
+class CachedRewards:
     """A model that reads each item once, whatever the number of figures that need its reward."""
 
     def __init__(self, model: Judge) -> None:
@@ -80,22 +80,22 @@ def _table(model: Scorer, pairs: Sequence[Pair], seed: int) -> PairTable:
 
 def _baselines(table: PairTable, calibration: Sequence[Pair], linear: PairTable | None) -> list[dict[str, Any]]:
     """The model beside what needs no model, each with a probability and so a log loss."""
-    rows = [_beside(table, "model", table.difference, table.probability)]
+    rows = [_baseline_row(table, "model", table.difference, table.probability)]
     if linear:
-        rows.append(_beside(table, "linear", linear.difference, linear.probability))
+        rows.append(_baseline_row(table, "linear", linear.difference, linear.probability))
     longer = _longer(table.lengths)
     known = _longer(np.array([(len(pair.a), len(pair.b)) for pair in calibration], dtype=float).reshape(-1, 2))
     share = np.array([pair.share_a for pair in calibration])
     slope = fit_slope(known, share, np.array([pair.votes_weight for pair in calibration]))
-    rows.append(_beside(table, "longer", longer, 1 / (1 + np.exp(-slope * longer))))
+    rows.append(_baseline_row(table, "longer", longer, 1 / (1 + np.exp(-slope * longer))))
     even = np.zeros(len(table.pairs))
-    rows.append(_beside(table, "even", even, even + 0.5))
+    rows.append(_baseline_row(table, "even", even, even + 0.5))
     # What nobody can beat who has to name one probability a pair: the votes' own shares.
     rows.append({"name": "votes", "accuracy": None, "accuracy_clear": None, "log_loss": _loss(table, table.share)})
     return rows
 
 
-def _beside(table: PairTable, name: str, difference: Floats, probability: Floats) -> dict[str, Any]:
+def _baseline_row(table: PairTable, name: str, difference: Floats, probability: Floats) -> dict[str, Any]:
     right = hits(difference, table.margin)
     return {
         "name": name,
@@ -147,10 +147,10 @@ def _with_length(table: PairTable, *, of_votes: bool) -> dict[str, Any] | None:
         group[pair.prompt_id] = pair.group
     prompts = numbered([prompt for prompt, _ in rows])
     lengths = np.log1p([len(item[1]) for _, item in rows])
-    found = [won / votes for won, votes in rows.values()] if of_votes else [table.rewards[item] for _, item in rows]
+    values = [won / votes for won, votes in rows.values()] if of_votes else [table.rewards[item] for _, item in rows]
     clusters = numbered([group[prompt] for prompt, _ in rows])
     draw = Clusters(clusters, seed=table.seed)
-    return draw.correlation(_centred(lengths, prompts), _centred(np.array(found), prompts)).to_json()
+    return draw.correlation(_centred(lengths, prompts), _centred(np.array(values), prompts)).to_json()
 
 
 def _centred(values: Floats, cluster: NDArray[np.int64]) -> Floats:

@@ -1,6 +1,6 @@
 """Experimental kinds of policies and algorithms. Importing this package registers them with the stable engine.
 
-latent_pretraining: a text variational autoencoder (policy_kind "vae"). pathwise: the gradient of the reward itself
+latent_pretraining: a text variational autoencoder (policy_kind "vae"). pathwise: the pathwise gradient of the reward
 (algorithm "pathwise"). discriminator: a generative adversarial reward term ("discriminator").
 """
 

@@ -1,10 +1,10 @@
-"""Pretraining of a text variational autoencoder, and what says whether its latent is used.
+"""Pretraining of a text variational autoencoder, and measures of the use of its latent.
 
-Minimised is the negative evidence lower bound (Kingma & Welling 2014, eq. 3):
+Training minimizes the negative evidence lower bound (Kingma & Welling 2014, eq. 3):
 -E_q[log p(y | z, x)] + KL(q(z | y) ‖ N(0, I)).
-Language models tend to write without z and let the KL go to 0. Against this collapse stand: a weight on the KL that
+Language models tend to ignore z, so that the KL collapses to 0. Three measures prevent this: a weight on the KL that
 grows over the first half of the steps (Bowman et al. 2016), free bits for each dimension (Kingma et al. 2016), and
-words of the response that are hidden from the model that must write the next one (Bowman et al. 2016).
+word dropout on the response (Bowman et al. 2016).
 """
 
 import math
@@ -25,18 +25,18 @@ from training.engine.pretraining.training import POLICY_KINDS, PretrainConfig, T
 from training.engine.runtime.progress import Reporter
 
 ANNEALED = 0.5  # the share of the steps over which the KL's weight grows from 0 to 1
-ACTIVE = 0.01  # the variance of a dimension's mean over texts from which on it counts as active (Burda et al. 2016)
-HELD_OUT, IMPORTANCE = 512, 8  # documents measured on at most; draws of z for each
+ACTIVE = 0.01  # a dimension is active if the variance of its mean over texts exceeds this (Burda et al. 2016)
+MAX_HELD_OUT, IMPORTANCE_SAMPLES = 512, 8  # held-out documents; samples of z for each
 
 Row = tuple[list[int], list[int]]  # a prompt's ids, and its response's with the end token
 
 
 @dataclass(frozen=True)
 class Texts:
-    """B rows [prompt, z, response], padded on the right. inside marks the response; z's place holds a padding token."""
+    """B rows [prompt, z, response], padded on the right. `inside` marks the response; z is a placeholder token."""
 
     ids: Tensor  # (B, L)
-    mask: Tensor  # (B, L): 1 but on padding
+    mask: Tensor  # (B, L): 0 on padding, else 1
     inside: Tensor  # (B, L)
     places: Tensor  # (B,): of z
 
@@ -52,7 +52,7 @@ class Texts:
 
 
 class LatentTraining(Training):
-    """Each row is one document with a latent of its own; the rest is as in plain pretraining."""
+    """Pretraining in which each row is one document with its own latent."""
 
     objectives = ("mle",)
     model: LatentForCausalLM
@@ -60,9 +60,9 @@ class LatentTraining(Training):
 
     def __init__(self, corpus: Iterable[Document], config: PretrainConfig, reporter: Reporter) -> None:
         register()
-        self.truncated = self.read = 0  # documents, of those that were read
+        self.truncated = self.read = 0  # numbers of documents
         super().__init__(corpus, config, reporter)
-        self.model = LatentForCausalLM.around(self.model, config.latent_size)
+        self.model = LatentForCausalLM.from_language_model(self.model, config.latent_size)
         self.parameters = sum(p.numel() for p in self.model.parameters())
 
     def rows(self) -> Iterator[Row]:
@@ -78,9 +78,9 @@ class LatentTraining(Training):
 
     @torch.no_grad()
     def perplexity(self) -> float:
-        """Per token, by an importance-weighted bound on the likelihood (Burda et al. 2016, eq. 8): never too low."""
+        """Return an upper bound of the perplexity per token by importance sampling (Burda et al. 2016, eq. 8)."""
         self.model.eval()
-        bounds = [importance_bound(self.model, part, IMPORTANCE) for part in self.held_out]
+        bounds = [importance_bound(self.model, part, IMPORTANCE_SAMPLES) for part in self.held_out]
         tokens = sum(int(part.inside.sum()) for part in self.held_out)
         return math.exp(-float(torch.cat(bounds).sum()) / tokens)
 
@@ -92,19 +92,19 @@ class LatentTraining(Training):
         policy = Policy(self.model, self.tokenizer)
         for document in documents:
             response = policy.response_ids(document.text, sys.maxsize)
-            kept = response[: room // 2 + 1]  # what is cut has no end token
-            head = policy.limited_prompt_ids(document.prompt, room - len(kept))
-            cut = len(kept) < len(response) or document.prompt in policy.truncated
+            tail = response[: room // 2 + 1]  # a truncated response has no end token
+            head = policy.limited_prompt_ids(document.prompt, room - len(tail))
+            truncated = len(tail) < len(response) or document.prompt in policy.truncated
             policy.truncated.clear()
-            self.truncated += cut
+            self.truncated += truncated
             self.read += 1
-            yield head, kept
+            yield head, tail
 
     def truncation(self) -> str:
-        return truncation(self.truncated, self.read, self.config.context, "documents read")
+        return truncation(self.truncated, self.read, self.config.context, "documents")
 
     def _held_out(self) -> list[Texts]:
-        rows = list(self._rows_of(self.split(held_out=True)))[:HELD_OUT]
+        rows = list(self._rows_of(self.split(held_out=True)))[:MAX_HELD_OUT]
         if not rows:
             raise ValueError(f"the corpus is too small: it must hold at least {self.every} documents")
         size = self.config.batch_size
@@ -115,16 +115,17 @@ POLICY_KINDS["vae"] = LatentTraining
 
 
 def posterior(model: LatentForCausalLM, batch: Texts) -> tuple[Tensor, Tensor]:
-    """Mean and log-variance (B, Z) of q(z | y)."""
-    return model.read(batch.ids, batch.mask, batch.inside)
+    """Return mean and log-variance (B, Z) of q(z | y)."""
+    return model.posterior_parameters(batch.ids, batch.mask, batch.inside)
 
 
 def log_likelihood(model: LatentForCausalLM, batch: Texts, z: Tensor, *, hidden: float = 0.0) -> Tensor:
-    """log p(y | z, x) of each row, (B,). hidden: the chance of each token of the response to be kept from the model."""
+    """Return log p(y | z, x) of each row, (B,). hidden: the probability that a token of the response is dropped from
+    the input."""
     ids = batch.ids.clone()
     if hidden:
         ids[(torch.rand(ids.shape) < hidden) & batch.inside.bool()] = 0
-    ids[torch.arange(len(ids)), batch.places] = torch.tensor(model.hold(z))
+    ids[torch.arange(len(ids)), batch.places] = torch.tensor(model.set_latents(z))
     logits = model(input_ids=ids, attention_mask=batch.mask, use_cache=False).logits[:, :-1]
     losses = F.cross_entropy(logits.transpose(1, 2).float(), batch.ids[:, 1:], reduction="none")
     return -(losses * batch.inside[:, 1:]).sum(dim=1)
@@ -132,7 +133,7 @@ def log_likelihood(model: LatentForCausalLM, batch: Texts, z: Tensor, *, hidden:
 
 @torch.no_grad()
 def importance_bound(model: LatentForCausalLM, batch: Texts, draws: int) -> Tensor:
-    """log of the mean over `draws` of p(y | z, x) p(z) / q(z | y), (B,): at most log p(y | x) on average."""
+    """Return the log of the mean over `draws` of p(y | z, x) p(z) / q(z | y), (B,): at most log p(y | x) on average."""
     mean, log_variance = posterior(model, batch)
     weights = []
     for _ in range(draws):
@@ -144,19 +145,19 @@ def importance_bound(model: LatentForCausalLM, batch: Texts, draws: int) -> Tens
 
 @torch.no_grad()
 def latent_figures(model: LatentForCausalLM, held_out: Sequence[Texts]) -> dict[str, float]:
-    """Nats a token to write a text given its z (reconstruction), nats a text of KL, and the dimensions that differ by
-    text (active units, Burda et al. 2016)."""
+    """Return the reconstruction loss given z in nats per token, the KL in nats per text, and the number of active units
+    (Burda et al. 2016)."""
     model.eval()
-    means, kls, written, tokens = [], [], 0.0, 0
+    means, kls, loss, tokens = [], [], 0.0, 0
     for batch in held_out:
         mean, log_variance = posterior(model, batch)
         means.append(mean)
         kls.append(gaussian_kl(mean, log_variance).sum(dim=1))
-        written -= float(log_likelihood(model, batch, mean).sum())
+        loss -= float(log_likelihood(model, batch, mean).sum())
         tokens += int(batch.inside.sum())
     spread: Any = torch.cat(means).var(dim=0)
     return {
-        "reconstruction": written / tokens,
+        "reconstruction": loss / tokens,
         "latent_kl": float(torch.cat(kls).mean()),
         "active_units": int((spread > ACTIVE).sum()),
         "latent_size": model.config.latent_size,

@@ -1,11 +1,12 @@
-"""The pathwise family: the gradient of the reward itself, through what was written, instead of a sampled estimate.
+"""Pathwise policy gradient: differentiate the reward through the sampled responses instead of estimating its gradient.
 
-Tokens are sampled as ever. In the backward pass each stands for the distribution it was drawn from (straight-through:
-Bengio et al. 2013; Jang et al. 2017), so the preference model's gradient with respect to its input vectors reaches the
-policy. A latent is z = μ + σ·ε, reparameterised (Kingma & Welling 2014), and gets its gradient the same way. The KL is
-that of the whole distributions, token by token, and of the latent's prior; both are exact given what was sampled.
+Tokens are sampled as usual. In the backward pass each token is replaced with the distribution that it was sampled from
+(straight-through: Bengio et al. 2013; Jang et al. 2017), so the preference model's gradient with respect to its input
+embeddings reaches the policy. A latent is reparameterized as z = μ + σ·ε (Kingma & Welling 2014) and gets its gradient
+in the same way. The KL is that of the full distributions, token by token, and of the latent's prior; both are exact
+given the samples.
 
-The estimate has a bias, since a distribution over tokens is no token, and little variance.
+The estimate is biased, since a distribution over tokens is not a token, and has little variance.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,55 +22,55 @@ from training.engine.models.reward import PreferenceModel
 from training.engine.objectives.policy import kl_k1
 from training.engine.rl.actor import Actor
 from training.engine.rl.config import PolicyConfig
-from training.engine.rl.finetune import ON_POLICY_FAMILIES
+from training.engine.rl.finetune import ON_POLICY_ALGORITHMS
 from training.engine.rl.rewards import RewardSum
-from training.engine.rl.rollouts import Rollout, roll_out_step, score_together
+from training.engine.rl.rollouts import Rollout, roll_out_step, score_rollout
 from training.engine.rl.state import State
 from training.engine.runtime import distributed
 
-ROWS = 64  # responses in one pass: each token of them has a whole distribution
+ROWS = 64  # responses per pass: each of their tokens needs a full distribution
 
 
 @dataclass(frozen=True)
 class Differentiable:
-    """A causal preference model with the policy's own tokenizer, read from vectors instead of tokens."""
+    """A causal preference model with the policy's tokenizer whose inputs are embeddings instead of tokens."""
 
     model: PreferenceModel
     end_id: int
 
     @classmethod
     def of(cls, rewards: RewardSum, actor: Actor) -> "Differentiable":
-        """Raises ValueError where the reward has no gradient with respect to the policy's tokens."""
+        """Raise ValueError where the reward has no gradient with respect to the policy's tokens."""
         model = rewards.differentiable()
         if model is None:
             raise ValueError("pathwise needs the gradient of the reward: one preference model, and no other term")
         if not model.causal or model.tokenizer.get_vocab() != actor.policy.tokenizer.get_vocab():
             raise ValueError(
-                "pathwise needs a causal preference model with the policy's own tokenizer, such as train_preference "
-                "makes with the policy, or what it was tuned from, as base_model"
+                "pathwise needs a causal preference model with the policy's own tokenizer, as train_preference makes "
+                "from the policy, or from the policy that it was tuned from, as base_model"
             )
-        for reader in model.readers:
-            reader.model.requires_grad_(False)
+        for encoder in model.encoders:
+            encoder.model.requires_grad_(False)
         return cls(model, actor.policy.tokenizer.eos_token_id)
 
-    def rewards(self, heads: Sequence[Sequence[int]], written: Sequence[Tensor]) -> Tensor:
-        """Rewards (N,) of responses that are one-hot rows (T_n, V) behind prompts of token ids."""
+    def rewards(self, heads: Sequence[Sequence[int]], responses: Sequence[Tensor]) -> Tensor:
+        """Return rewards (N,) of responses given as one-hot rows (T_n, V) after prompts given as token ids."""
         settings = self.model.settings
         outputs = []
-        for reader in self.model.readers:
-            vectors = reader.model.get_input_embeddings().weight
-            end = vectors[[self.end_id]]
+        for encoder in self.model.encoders:
+            embed = encoder.model.get_input_embeddings().weight
+            end = embed[[self.end_id]]
             rows = []
-            for head, hot in zip(heads, written, strict=True):
-                tail = hot.to(vectors) @ vectors[: hot.shape[1]]
+            for head, hot in zip(heads, responses, strict=True):
+                tail = hot.to(embed) @ embed[: hot.shape[1]]
                 ended = bool(hot[-1].argmax() == self.end_id)
-                rows.append(torch.cat([vectors[list(head)], tail] if ended else [vectors[list(head)], tail, end]))
+                rows.append(torch.cat([embed[list(head)], tail] if ended else [embed[list(head)], tail, end]))
             lengths = torch.tensor([len(row) for row in rows])
             padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
             mask = (torch.arange(padded.shape[1]) < lengths.unsqueeze(1)).long()
-            body = reader.model.base_model(inputs_embeds=padded, attention_mask=mask, use_cache=False)
+            body = encoder.model.base_model(inputs_embeds=padded, attention_mask=mask, use_cache=False)
             states = body.last_hidden_state[torch.arange(len(rows)), lengths - 1]
-            outputs.append(reader.model.score(states).view(len(rows), settings.heads, len(settings.outputs)))
+            outputs.append(encoder.model.score(states).view(len(rows), settings.heads, len(settings.outputs)))
         members = (torch.cat(outputs, dim=1) * torch.tensor(settings.weights)).sum(dim=2)
         return members.mean(dim=1)
 
@@ -88,19 +89,19 @@ class Pathwise:
         self.reward = Differentiable.of(rewards, actor)
 
     def step(self, state: State) -> dict[str, float]:
-        """Sample, follow the gradient. Returns the figures of the batch, from before the update."""
+        """Sample and follow the gradient. Returns the figures of the batch before the update."""
         rollout = roll_out_step(self.actor, self.prompts, self.references, state.step)
-        total, _ = score_together(self.rewards, rollout)
+        total, _ = score_rollout(self.rewards, rollout)
         size = max(1, ROWS * len(rollout.groups) // len(total))
         for start in range(0, len(rollout.groups), size):
             part = rollout.groups[start : start + size]
             loss = self._loss(rollout, part, state.beta) * sum(len(g.responses) for g in part)
-            (loss / (len(total) * distributed.processes())).backward()
-        state.sample = (rollout.prompts[0], rollout.written.texts[0], total[0].item())
-        return distributed.means(
+            (loss / (len(total) * distributed.world_size())).backward()
+        state.sample = (rollout.prompts[0], rollout.completions.texts[0], total[0].item())
+        return distributed.all_reduce_means(
             {
                 "reward": total.mean().item(),
-                "kl": rollout.of_responses(kl_k1(rollout.log_probs, rollout.log_reference)).mean().item(),
+                "kl": rollout.response_sums(kl_k1(rollout.log_probs, rollout.log_reference)).mean().item(),
                 "length": rollout.mask.sum(dim=1).mean().item(),
                 "finished": rollout.finished.float().mean().item(),
                 "beta": state.beta,
@@ -121,38 +122,38 @@ class Pathwise:
         return -rewards.mean() + beta * (kl.sum() / len(lengths) + latent_kl)
 
     def _distributions(self, groups: Sequence[Group], width: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-probabilities of all tokens (M, V) under policy and reference, and the sampled ones (M,), response by
-        response."""
-        passes, model = self.actor.passes, self.actor.policy.model
-        found, places = [], []
-        for rows in passes.rows_of(groups, width):
-            log_probs = passes.distributions(rows, model)
-            with torch.no_grad(), self.actor.as_it_was() as policy:
-                before = passes.distributions(rows, policy.model)
-            found.append((log_probs, before, rows.tokens))
-            places.append(rows.place)
-        order = torch.cat(places).argsort()
-        log_probs, before, tokens = (torch.cat(part)[order] for part in zip(*found, strict=True))
-        return log_probs, before, tokens
+        """Return log-probabilities of all tokens (M, V) under policy and reference, and the sampled tokens (M,),
+        response by response."""
+        logps, model = self.actor.logps, self.actor.policy.model
+        outputs, indices = [], []
+        for batch in logps.batches(groups, width):
+            log_probs = logps.distributions(batch, model)
+            with torch.no_grad(), self.actor.reference_policy() as policy:
+                log_reference = logps.distributions(batch, policy.model)
+            outputs.append((log_probs, log_reference, batch.targets))
+            indices.append(batch.index)
+        order = torch.cat(indices).argsort()
+        log_probs, log_reference, tokens = (torch.cat(part)[order] for part in zip(*outputs, strict=True))
+        return log_probs, log_reference, tokens
 
     def _head(self, group: Group) -> Sequence[int]:
-        """The prompt as the preference model reads it: without a latent's number."""
+        """Return the prompt for the preference model: without the token of a latent."""
         return group.prompt[:-1] if self.actor.policy.latent else group.prompt
 
     def _move_latents(self, groups: Sequence[Group]) -> Tensor:
-        """Put the same draws in the latents' place as functions of the prior's mean and spread; that prior's KL."""
+        """Rewrite the sampled latents as functions of the prior's mean and spread; return that prior's KL."""
         model, reference = self.actor.policy.model, self.actor.reference
         assert reference is not None
         prompts = [self._head(group) for group in groups]
         places = torch.tensor([group.prompt[-1] for group in groups]) - model.config.vocab_size
-        mean, log_variance = model.wants(prompts)
+        mean, log_variance = model.prior_parameters(prompts)
         spread = (log_variance / 2).exp()
-        held = model.latents.table.detach().clone()
-        noise = ((held[places] - mean) / spread).detach()
-        model.latents.table = held.index_put((places,), mean + spread * noise)
+        latents = model.latents.table.detach().clone()
+        noise = ((latents[places] - mean) / spread).detach()
+        model.latents.table = latents.index_put((places,), mean + spread * noise)
         with torch.no_grad():
-            before = reference.wants(prompts)
-        return gaussian_kl(mean, log_variance, *before).sum(dim=1).mean()
+            reference_prior = reference.prior_parameters(prompts)
+        return gaussian_kl(mean, log_variance, *reference_prior).sum(dim=1).mean()
 
 
-ON_POLICY_FAMILIES["pathwise"] = Pathwise
+ON_POLICY_ALGORITHMS["pathwise"] = Pathwise

@@ -1,7 +1,7 @@
-"""The decoding loop: a prompt is read and kept once for all its samples, log-probabilities are kept, what ended leaves.
+"""The decoding loop: it encodes a prompt once for all its samples, keeps log-probabilities and drops finished rows.
 
-`generate` of transformers would read the prompt once for every sample, throw the log-probabilities away and go on
-computing rows that have ended.
+`generate` of transformers would encode the prompt once per sample, discard the log-probabilities and continue to
+compute finished rows.
 """
 
 import inspect
@@ -17,41 +17,43 @@ from torch import Tensor
 
 from training.engine.models.tree_rows import HIDDEN
 
-RETIRE_SHARE = 0.125  # copying the cache costs about a step, so finished rows leave in groups
+RETIRE_SHARE = 0.125  # copying the cache costs about one step, so finished rows are dropped in groups
 ROOM = 128  # tokens by which a cache grows
-LARGEST_GROUP = 8  # samples that share a row: each also computes attention to the others' tokens, masked
+MAX_SAMPLES_PER_ROW = 8  # each sample also computes masked attention to the others' tokens
 TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """How tokens are drawn. temperature 0 is greedy; top_k 0 and top_p 1 leave the distribution as it is."""
+class SamplingParams:
+    """Parameters of sampling. temperature 0 is greedy; top_k 0 and top_p 1 leave the distribution unchanged."""
 
-    max_new_tokens: int = 64
+    max_completion_length: int = 64
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
-    banned: tuple[int, ...] = ()  # tokens that are never drawn, such as a control token
+    banned: tuple[int, ...] = ()  # tokens that are never sampled, such as a control token
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """One sample: its tokens, the end token included, and the log-probability of each under the whole distribution
-    at the sampling temperature (top-k and top-p only choose among tokens, they do not rescale what is kept)."""
+class Sample:
+    """One sample: its tokens including the end token, and their log-probabilities under the full distribution at the
+    sampling temperature (top-k and top-p restrict the tokens and do not rescale probabilities)."""
 
     tokens: tuple[int, ...]
     log_probs: tuple[float, ...]
 
 
 def prompt_seeds(label: str, count: int) -> list[int]:
-    """`count` seeds in [0, 2³¹), a function of the label: one for each prompt, so that a sample depends neither on the
-    batch nor on the process that it is drawn in, and a prompt that is repeated gets other samples."""
+    """Return `count` seeds in [0, 2³¹) as a function of the label, one per prompt.
+
+    A sample then depends neither on its batch nor on its process, and a repeated prompt gets different samples.
+    """
     rng = random.Random(label)
     return [rng.getrandbits(31) for _ in range(count)]
 
 
 def uniforms(seeds: Sequence[int], per_prompt: int, tokens: int) -> Tensor:
-    """Uniform numbers in [0, 1), (B·K, T) float64: those of a prompt are a function of its seed alone."""
+    """Return uniform numbers in [0, 1), (B·K, T) float64; those of a prompt depend on its seed only."""
     generators = (torch.Generator().manual_seed(seed) for seed in seeds)
     return torch.cat([torch.rand(per_prompt, tokens, generator=g, dtype=torch.float64) for g in generators])
 
@@ -62,46 +64,48 @@ def decode(
     inputs: Sequence[Sequence[int]],
     *,
     per_prompt: int,
-    how: Sampling,
+    params: SamplingParams,
     end_ids: set[int],
     pad_id: int,
     draws: Tensor,
-) -> list[Drawn]:
-    """`per_prompt` samples of each prompt (token ids), prompt by prompt. draws: uniform numbers (B·K, max_new_tokens)
-    that decide each token."""
+) -> list[Sample]:
+    """Sample `per_prompt` responses to each prompt (token ids), prompt by prompt. draws: uniform numbers
+    (B·K, max_completion_length) that decide each token."""
     longest = max(map(len, inputs))
-    group = _group_of(model, per_prompt, pad_id, lambda g: longest + g * how.max_new_tokens)
-    state = _prefilled(model, inputs, pad_id, per_prompt // group, group)
+    group = _samples_per_row(model, per_prompt, pad_id, lambda g: longest + g * params.max_completion_length)
+    state = _prefill(model, inputs, pad_id, per_prompt // group, group)
     count = len(inputs) * per_prompt
     ends = torch.tensor(sorted(end_ids))
-    live = torch.arange(count).view(-1, group)  # the samples of the rows that still write
-    tokens = torch.full((count, how.max_new_tokens), pad_id)
-    log_probs = torch.zeros(count, how.max_new_tokens)
-    lengths = torch.full((count,), how.max_new_tokens)
+    live = torch.arange(count).view(-1, group)  # the samples of unfinished rows
+    tokens = torch.full((count, params.max_completion_length), pad_id)
+    log_probs = torch.zeros(count, params.max_completion_length)
+    lengths = torch.full((count,), params.max_completion_length)
     done = torch.zeros(count, dtype=torch.bool)
-    for t in range(how.max_new_tokens):
-        of_rows = live.flatten()
-        drawn, log_prob = _draw(state.logits, how, draws[of_rows, t])
-        tokens[of_rows, t], log_probs[of_rows, t] = drawn, log_prob
-        ended = torch.isin(drawn, ends) & ~done[of_rows]
-        lengths[of_rows[ended]] = t + 1
-        done[of_rows[ended]] = True
-        staying = ~done[live].all(dim=1)
-        left = int(staying.sum())
-        if left == 0 or t + 1 == how.max_new_tokens:
+    for t in range(params.max_completion_length):
+        active = live.flatten()
+        next_tokens, log_prob = _draw(state.logits, params, draws[active, t])
+        tokens[active, t], log_probs[active, t] = next_tokens, log_prob
+        ended = torch.isin(next_tokens, ends) & ~done[active]
+        lengths[active[ended]] = t + 1
+        done[active[ended]] = True
+        unfinished = ~done[live].all(dim=1)
+        remaining = int(unfinished.sum())
+        if remaining == 0 or t + 1 == params.max_completion_length:
             break
-        if len(live) - left >= RETIRE_SHARE * len(live):
-            kept = staying.nonzero().squeeze(1)
-            live, drawn = live[kept], drawn.view(-1, group)[kept].flatten()
-            state.select(kept)
-        state.step(model, drawn)
+        if len(live) - remaining >= RETIRE_SHARE * len(live):
+            rows = unfinished.nonzero().squeeze(1)
+            live, next_tokens = live[rows], next_tokens.view(-1, group)[rows].flatten()
+            state.select(rows)
+        state.step(model, next_tokens)
     return [
-        Drawn(tuple(tokens[n, : lengths[n]].tolist()), tuple(log_probs[n, : lengths[n]].tolist())) for n in range(count)
+        Sample(tuple(tokens[n, : lengths[n]].tolist()), tuple(log_probs[n, : lengths[n]].tolist()))
+        for n in range(count)
     ]
 
 
 def left_padded(inputs: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Token ids and mask, both (B, P), padded on the left so that every prompt ends where the response starts."""
+    """Return token ids and mask, both (B, P), padded on the left so that every prompt ends where the response
+    starts."""
     width = max(map(len, inputs))
     ids = torch.tensor([[pad_id] * (width - len(row)) + list(row) for row in inputs])
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in inputs])
@@ -113,15 +117,15 @@ def takes_positions(model: Any) -> bool:
 
 
 def _cache_of(model: Any) -> Any:
-    """An empty cache of the model's whose layers grow by ROOM tokens at a time: the library's copy all that they hold
-    at every step."""
+    """Return an empty cache whose layers grow by ROOM tokens at a time; the library's layers copy everything at every
+    step."""
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 
-    class Roomy(DynamicLayer):
+    class GrowingLayer(DynamicLayer):
         keys: Any
         values: Any
-        told: Tensor | None = None
+        own_keys: Tensor | None = None  # the view of `room` that the last update returned
         room: tuple[Tensor, Tensor]
 
         def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
@@ -130,49 +134,49 @@ def _cache_of(model: Any) -> Any:
                 self.lazy_initialization(*added)
                 self.keys, self.values = added
                 return added
-            seen = self.keys.shape[2]
-            end = seen + key_states.shape[2]
-            # Where rows were selected meanwhile, `keys` is a tensor of its own.
-            if self.keys is not self.told or end > self.room[0].shape[2]:
+            length = self.keys.shape[2]
+            end = length + key_states.shape[2]
+            # After a selection of rows, `keys` is a different tensor.
+            if self.keys is not self.own_keys or end > self.room[0].shape[2]:
                 shapes = [(*states.shape[:2], end + ROOM, states.shape[3]) for states in added]
                 self.room = key_states.new_empty(shapes[0]), value_states.new_empty(shapes[1])
-                for room, held in zip(self.room, (self.keys, self.values), strict=True):
-                    room[:, :, :seen] = held
+                for room, cached in zip(self.room, (self.keys, self.values), strict=True):
+                    room[:, :, :length] = cached
             for room, states in zip(self.room, added, strict=True):
-                room[:, :, seen:end] = states
-            self.told, self.values = (room[:, :, :end] for room in self.room)
-            self.keys = self.told
+                room[:, :, length:end] = states
+            self.own_keys, self.values = (room[:, :, :end] for room in self.room)
+            self.keys = self.own_keys
             return self.keys, self.values
 
     cache = DynamicCache(config=model.config)
-    cache.layers = [Roomy() if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    cache.layers = [GrowingLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
 
 
 @dataclass
 class _State:
-    """What the next step needs of the R rows that still write, each with G samples of one prompt.
+    """The state of R unfinished rows, each with G samples of one prompt.
 
-    With G > 1 a row is a tree: the prompt once, then G tokens a step, one of each sample, which see the prompt and what
-    the same sample wrote.
+    With G > 1 a row is a tree: the prompt once, then G tokens per step, one for each sample, which attend to the prompt
+    and to the same sample's tokens.
     """
 
     logits: Tensor  # (R·G, V): of the next tokens
     cache: Any
     mask: Tensor  # (R, P): of a causal model's prompt, later of the whole row if G = 1; of an encoder–decoder's source
-    position: Tensor | None  # (R,): of the tokens to come; None where the model counts by itself
+    position: Tensor | None  # (R,): of the next tokens; None where the model computes positions itself
     group: int
     source: Tensor | None = None  # (R, P, D): an encoder's output
     steps: int = 0
 
-    def select(self, kept: Tensor) -> None:
-        self.cache.batch_select_indices(kept)
-        self.mask = self.mask[kept]
-        self.position = None if self.position is None else self.position[kept]
-        self.source = None if self.source is None else self.source[kept]
+    def select(self, rows: Tensor) -> None:
+        self.cache.batch_select_indices(rows)
+        self.mask = self.mask[rows]
+        self.position = None if self.position is None else self.position[rows]
+        self.source = None if self.source is None else self.source[rows]
 
     def step(self, model: Any, tokens: Tensor) -> None:
-        """Read the tokens (R·G,) and find the logits of the next ones."""
+        """Append the tokens (R·G,) and compute the logits of the next ones."""
         self.steps += 1
         rows = tokens.view(-1, self.group)
         if self.source is not None:
@@ -183,15 +187,15 @@ class _State:
                 past_key_values=self.cache,
             )
         else:
-            place = {}
+            positions = {}
             if self.position is not None:
-                place = {"position_ids": self.position.unsqueeze(1).expand(-1, self.group)}
+                positions = {"position_ids": self.position.unsqueeze(1).expand(-1, self.group)}
                 self.position = self.position + 1
-            out = model(input_ids=rows, attention_mask=self._seen(), past_key_values=self.cache, **place)
+            out = model(input_ids=rows, attention_mask=self._attention_mask(), past_key_values=self.cache, **positions)
         self.logits = out.logits.flatten(0, 1)
 
-    def _seen(self) -> Tensor:
-        """The mask (R, P + steps) of plain rows, or the additive one (R, 1, G, P + G·steps) of trees."""
+    def _attention_mask(self) -> Tensor:
+        """Return the mask (R, P + steps) of plain rows, or the additive mask (R, 1, G, P + G·steps) of trees."""
         if self.group == 1:
             self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), 1)], dim=1)
             return self.mask
@@ -201,8 +205,8 @@ class _State:
         return torch.cat([prompt, own], dim=3)
 
 
-def _prefilled(model: Any, inputs: Sequence[Sequence[int]], pad_id: int, copies: int, group: int) -> _State:
-    """Every prompt read once, then its cache copied for each of its rows."""
+def _prefill(model: Any, inputs: Sequence[Sequence[int]], pad_id: int, copies: int, group: int) -> _State:
+    """Encode every prompt once, then copy its cache for each of its rows."""
     from transformers import DynamicCache, EncoderDecoderCache
 
     ids, mask = left_padded(inputs, pad_id)
@@ -215,11 +219,11 @@ def _prefilled(model: Any, inputs: Sequence[Sequence[int]], pad_id: int, copies:
         source = source.repeat_interleave(copies, dim=0)
     else:
         cache = _cache_of(model)
-        place = {}
+        positions = {}
         if takes_positions(model):
-            place = {"position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0)}
+            positions = {"position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0)}
             position = mask.sum(dim=1).repeat_interleave(copies)
-        out = model(input_ids=ids, attention_mask=mask, past_key_values=cache, logits_to_keep=1, **place)
+        out = model(input_ids=ids, attention_mask=mask, past_key_values=cache, logits_to_keep=1, **positions)
     if copies > 1:
         cache.batch_repeat_interleave(copies)
     logits = out.logits[:, -1].repeat_interleave(copies * group, dim=0)
@@ -230,62 +234,65 @@ _shares: "weakref.WeakKeyDictionary[Any, bool]" = weakref.WeakKeyDictionary()
 
 
 def window_of(model: Any) -> float:
-    """The longest row in which every token sees all before it; a mask of ours would widen a sliding window."""
+    """Return the longest row in which every token attends to all before it; an additive mask would widen a sliding
+    window."""
     return getattr(model.config, "sliding_window", None) or math.inf
 
 
-def _group_of(model: Any, per_prompt: int, pad_id: int, width: Callable[[int], int]) -> int:
-    """How many samples share a row: the largest divisor of their number that is allowed, 1 where the model cannot.
+def _samples_per_row(model: Any, per_prompt: int, pad_id: int, width: Callable[[int], int]) -> int:
+    """Return how many samples share a row: the largest allowed divisor of their number, 1 where the model cannot share.
 
-    width: of a row of that many samples."""
-    sizes = [g for g in range(min(per_prompt, LARGEST_GROUP), 0, -1) if per_prompt % g == 0]
+    width: maps a number of samples to the length of their row.
+    """
+    sizes = [g for g in range(min(per_prompt, MAX_SAMPLES_PER_ROW), 0, -1) if per_prompt % g == 0]
     group = next((g for g in sizes if width(g) <= window_of(model)), 1)
     if group == 1 or model.config.is_encoder_decoder or not takes_positions(model):
         return 1
     if model not in _shares:
-        _shares[model] = _can_share(model, pad_id)
+        _shares[model] = _can_share_rows(model, pad_id)
     return group if _shares[model] else 1
 
 
-def _can_share(model: Any, pad_id: int) -> bool:
-    """Does this model find the same logits for trees as for plain rows? Tried with two prompts and two steps."""
+def _can_share_rows(model: Any, pad_id: int) -> bool:
+    """Return whether this model computes the same logits for trees as for plain rows, by a test with two prompts and
+    two steps."""
     inputs, tokens = [[0, 1, 2], [1]], torch.tensor([0, 1, 2, 1])
-    states = [_prefilled(model, inputs, pad_id, 2 // group, group) for group in (1, 2)]
+    states = [_prefill(model, inputs, pad_id, 2 // group, group) for group in (1, 2)]
     try:
         for state in states:
             state.step(model, tokens)
             state.step(model, tokens.flip(0))
     except (RuntimeError, TypeError, ValueError, AttributeError):
-        return False  # it takes no mask of this form
+        return False  # the model does not accept a mask of this form
     return (states[0].logits - states[1].logits).abs().max().item() <= TOLERANCE
 
 
-def _draw(logits: Tensor, how: Sampling, draws: Tensor) -> tuple[Tensor, Tensor]:
-    """The next tokens (N,) and their log-probabilities (N,). draws: uniform numbers (N,)."""
+def _draw(logits: Tensor, params: SamplingParams, draws: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the next tokens (N,) and their log-probabilities (N,). draws: uniform numbers (N,)."""
     logits = logits.float()
-    if how.temperature == 0:
-        greedy = _without(logits, how.banned).argmax(dim=-1)
+    if params.temperature == 0:
+        greedy = _without(logits, params.banned).argmax(dim=-1)
         return greedy, torch.log_softmax(logits, dim=-1).gather(1, greedy.unsqueeze(1)).squeeze(1)
-    log_probs = torch.log_softmax(logits if how.temperature == 1 else logits / how.temperature, dim=-1)
-    # Where a uniform number falls among the sums of the chances: one number a row. In float64, since a large
-    # vocabulary's chances add up to far more than each of them.
-    sums = _cut(_without(log_probs, how.banned), how).exp().cumsum(dim=1, dtype=torch.float64)
-    drawn = torch.searchsorted(sums, draws.unsqueeze(1) * sums[:, -1:], right=True).clamp(max=sums.shape[1] - 1)
-    return drawn.squeeze(1), log_probs.gather(1, drawn).squeeze(1)
+    log_probs = torch.log_softmax(logits if params.temperature == 1 else logits / params.temperature, dim=-1)
+    # Inverse transform sampling with one uniform number per row, in float64 because a large vocabulary's probabilities
+    # sum to far more than each of them.
+    sums = _restrict(_without(log_probs, params.banned), params).exp().cumsum(dim=1, dtype=torch.float64)
+    tokens = torch.searchsorted(sums, draws.unsqueeze(1) * sums[:, -1:], right=True).clamp(max=sums.shape[1] - 1)
+    return tokens.squeeze(1), log_probs.gather(1, tokens).squeeze(1)
 
 
 def _without(scores: Tensor, banned: Sequence[int]) -> Tensor:
     return scores.index_fill(1, torch.tensor(banned), -torch.inf) if banned else scores
 
 
-def _cut(log_probs: Tensor, how: Sampling) -> Tensor:
-    """Only the top_k likeliest tokens, and of these the fewest that hold top_p of the mass; the rest at -inf."""
-    if how.top_k:
-        least = log_probs.topk(min(how.top_k, log_probs.shape[1]), dim=1).values[:, -1:]
+def _restrict(log_probs: Tensor, params: SamplingParams) -> Tensor:
+    """Keep the top_k likeliest tokens, and among these the fewest with a total mass of top_p; set the rest to -inf."""
+    if params.top_k:
+        least = log_probs.topk(min(params.top_k, log_probs.shape[1]), dim=1).values[:, -1:]
         log_probs = log_probs.masked_fill(log_probs < least, -torch.inf)
-    if how.top_p < 1:
+    if params.top_p < 1:
         ordered, order = log_probs.softmax(dim=1).sort(dim=1, descending=True)
-        # A token goes when the likelier ones already hold the mass; the likeliest always stays.
-        enough = ordered.cumsum(dim=1) - ordered >= how.top_p
-        log_probs = log_probs.masked_fill(torch.zeros_like(enough).scatter(1, order, enough), -torch.inf)
+        # A token is removed when the likelier ones already reach the mass; the likeliest always stays.
+        removed = ordered.cumsum(dim=1) - ordered >= params.top_p
+        log_probs = log_probs.masked_fill(torch.zeros_like(removed).scatter(1, order, removed), -torch.inf)
     return log_probs

@@ -1,4 +1,4 @@
-"""A causal language model as a judge of pairs: the log-probability of answering A against that of answering B."""
+"""Use a causal language model as a judge of pairs: compare the log-probabilities of the answers A and B."""
 
 from collections.abc import Sequence
 
@@ -23,28 +23,28 @@ ANSWER = "Answer:"
 
 
 def question(instructions: str, prompt: str, first: str, second: str) -> str:
-    """What a judge is asked. The texts are a stranger's; whoever reads a judge's words must not obey them either."""
+    """Return the question for a judge. The texts are untrusted, and so is any text that a judge generates from them."""
     return QUESTION.format(instructions=instructions.strip(), prompt=prompt, first=first, second=second).strip()
 
 
 @torch.no_grad()
-def first_better(policy: Policy, questions: Sequence[str]) -> list[float]:
-    """For each question the model's chance of A among A and B, from 0 to 1. The end of a question that is too long
-    is kept, since the answer follows it."""
+def prefer_first(policy: Policy, questions: Sequence[str]) -> list[float]:
+    """Return for each question the model's probability of A among A and B. A question that is too long loses its
+    beginning, since the answer follows its end."""
     tokenizer, model = policy.tokenizer, policy.model
     a, b = (_token(tokenizer, letter) for letter in ("A", "B"))
-    chances = []
-    for asked in questions:
+    probabilities = []
+    for text in questions:
         templated = bool(getattr(tokenizer, "chat_template", None))
         answer = [] if templated else text_ids(tokenizer, ANSWER)["input_ids"]
-        ids = [*policy.limited_prompt_ids(asked, policy.context - len(answer)), *answer]
+        ids = [*policy.limited_prompt_ids(text, policy.context - len(answer)), *answer]
         logits = model(input_ids=torch.tensor([ids])).logits[0, -1].float()
-        chances.append(float(torch.sigmoid(logits[a] - logits[b])))
-    return chances
+        probabilities.append(float(torch.sigmoid(logits[a] - logits[b])))
+    return probabilities
 
 
 def _token(tokenizer: object, letter: str) -> int:
-    """The first token of the letter as it would follow a text. Raises ValueError when the tokenizer has none."""
+    """Return the token of the letter as it follows a text. Raises ValueError when the tokenizer has none."""
     ids = tokenizer(" " + letter, add_special_tokens=False)["input_ids"]  # type: ignore[operator]
     plain = tokenizer(letter, add_special_tokens=False)["input_ids"]  # type: ignore[operator]
     chosen = ids[-1] if ids else plain[-1] if plain else None

@@ -9,7 +9,7 @@ import torch
 from training.engine.data.formatting import text_ids
 from training.engine.data.observations import Item
 from training.engine.models import small_models
-from training.engine.models.encoder import Reader, device
+from training.engine.models.encoder import Encoder, device
 from training.engine.models.loading import with_fresh_head
 
 KINDS = ("auto", "encoder", "causal", *small_models.KINDS)
@@ -23,11 +23,11 @@ def pretrained(
     kind: str,
     max_length: int,
     layers: int,
-    lora_rank: int,
-    checkpointing: bool,
+    lora_r: int,
+    gradient_checkpointing: bool,
     load_in_4bit: bool = False,
-    placed: bool = False,
-) -> Reader:
+    on_device: bool = False,
+) -> Encoder:
     """A pretrained model with a fresh head, its first `layers` layers or with 0 all. `checkpointing` computes
     activations twice to keep fewer of them. `load_in_4bit`: the layers that adapters are put on are quantised.
     `placed`: the model stays in the processor's memory, for others to shard.
@@ -40,10 +40,15 @@ def pretrained(
     config = AutoConfig.from_pretrained(base)
     if type(config) not in AutoModelForSequenceClassification._model_mapping:
         raise ValueError(f"{base}: a model of type {config.model_type} has no form that gives a text a number")
-    kept = {"num_hidden_layers": layers} if layers else {}
+    depth = {"num_hidden_layers": layers} if layers else {}
     if layers > config.num_hidden_layers:
         raise ValueError(f"{base} has {config.num_hidden_layers} layers, not {layers}")
-    options = {"num_labels": outputs, "dtype": torch.float32, **kept, **(_in_4bit(config) if load_in_4bit else {})}
+    options = {
+        "num_labels": outputs,
+        "dtype": torch.float32,
+        **depth,
+        **(_load_in_4bit_options(config) if load_in_4bit else {}),
+    }
     model = with_fresh_head(AutoModelForSequenceClassification, base, cut=bool(layers), **options)
     for module in model.modules():
         # On processors bitsandbytes lays weights out anew at the first pass in evaluation, and from then on its layers
@@ -55,19 +60,19 @@ def pretrained(
     if tokenizer.pad_token_id is None:
         raise ValueError(f"{base}: the tokenizer has neither a padding nor an end token")
     model.config.pad_token_id = tokenizer.pad_token_id
-    reader = Reader(
-        model, tokenizer, min(max_length, _context(model.config, max_length)), placed=placed or load_in_4bit
+    encoder = Encoder(
+        model, tokenizer, min(max_length, _context(model.config, max_length)), on_device=on_device or load_in_4bit
     )
-    if kind not in ("auto", "causal" if reader.causal else "encoder"):
-        raise ValueError(f"{base} is {'a causal model' if reader.causal else 'an encoder'}, not of kind {kind}")
-    if lora_rank:
-        reader.model = _with_adapters(model, lora_rank)
-    if checkpointing:
+    if kind not in ("auto", "causal" if encoder.causal else "encoder"):
+        raise ValueError(f"{base} is {'a causal model' if encoder.causal else 'an encoder'}, not of kind {kind}")
+    if lora_r:
+        encoder.model = _with_adapters(model, lora_r)
+    if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    return reader
+    return encoder
 
 
-def probe(base: str, *, outputs: int, max_length: int) -> Reader:
+def probe(base: str, *, outputs: int, max_length: int) -> Encoder:
     """Linear regression on the states of a frozen encoder."""
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
@@ -81,10 +86,10 @@ def probe(base: str, *, outputs: int, max_length: int) -> Reader:
     config.num_labels = outputs
     model = small_models.ProbePreference(config)
     model.encoder.load_state_dict(with_fresh_head(AutoModel, base, dtype=torch.float32).state_dict())
-    return Reader(model, tokenizer, min(max_length, _context(backbone, max_length)))
+    return Encoder(model, tokenizer, min(max_length, _context(backbone, max_length)))
 
 
-def small(kind: str, items: Sequence[Item], *, outputs: int, max_length: int, vocab_size: int = 4000) -> Reader:
+def small(kind: str, items: Sequence[Item], *, outputs: int, max_length: int, vocab_size: int = 4000) -> Encoder:
     """A linear, convolutional or recurrent model with a tokenizer learned from the items, whatever their language."""
     tokenizer = _tokenizer([text for item in items for text in item], vocab_size, max_length)
     config_class, model_class = small_models.CLASSES[kind]
@@ -94,17 +99,17 @@ def small(kind: str, items: Sequence[Item], *, outputs: int, max_length: int, vo
         pad_token_id=tokenizer.pad_token_id,
     )
     config.num_labels = outputs
-    reader = Reader(model_class(config), tokenizer, max_length)
+    encoder = Encoder(model_class(config), tokenizer, max_length)
     if kind == "linear":
-        reader.model.idf.copy_(_rarity(reader, items))
-    return reader
+        encoder.model.idf.copy_(_rarity(encoder, items))
+    return encoder
 
 
-def _rarity(reader: Reader, items: Sequence[Item]) -> torch.Tensor:
+def _rarity(encoder: Encoder, items: Sequence[Item]) -> torch.Tensor:
     """log((1 + n) / (1 + texts with the token)) + 1 for each token of the vocabulary."""
-    rows = text_ids(reader.tokenizer, [response for _, response in items])["input_ids"]
+    rows = text_ids(encoder.tokenizer, [response for _, response in items])["input_ids"]
     seen = Counter(token for row in rows for token in set(row))
-    counts = torch.tensor([seen.get(token, 0) for token in range(reader.model.config.vocab_size)])
+    counts = torch.tensor([seen.get(token, 0) for token in range(encoder.model.config.vocab_size)])
     return torch.log((1 + len(rows)) / (1.0 + counts)) + 1
 
 
@@ -140,7 +145,7 @@ def _context(config: Any, otherwise: int) -> int:
     return longest
 
 
-def _in_4bit(config: Any) -> dict[str, Any]:
+def _load_in_4bit_options(config: Any) -> dict[str, Any]:
     """How to load the body of a model in normal floats of 4 bits with quantised scales (Dettmers et al. 2023, sec. 3),
     on this device, and its fresh head as it is."""
     from transformers import AutoModelForSequenceClassification, BitsAndBytesConfig

@@ -18,7 +18,7 @@ CACHES = ("past_key_values", "layer_past")
 
 
 @contextmanager
-def read_at(body: nn.Module, layers: int, places: Tensor) -> Iterator[None]:
+def last_layer_at(body: nn.Module, layers: int, places: Tensor) -> Iterator[None]:
     """The body's last states are those at `places` (B, E) of its B rows, (B, E, D) instead of (B, L, D), as long as
     this lasts. layers: how many it has. The body must be given an additive mask and no cache. Raises ValueError where
     the model is built otherwise; GPT-2 raises RuntimeError itself, for it counts its states."""
@@ -27,7 +27,7 @@ def read_at(body: nn.Module, layers: int, places: Tensor) -> Iterator[None]:
         raise ValueError(f"the model has no list of {layers} layers")
 
     def narrowed(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        return _narrowed(layer, args, named, places)
+        return _select_inputs(layer, args, named, places)
 
     hook = stack[-1].register_forward_pre_hook(narrowed, with_kwargs=True)
     try:
@@ -36,44 +36,44 @@ def read_at(body: nn.Module, layers: int, places: Tensor) -> Iterator[None]:
         hook.remove()
 
 
-def _narrowed(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], places: Tensor) -> Any:
+def _select_inputs(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], places: Tensor) -> Any:
     """The arguments of a call of the layer on the states at the places alone."""
     names = list(inspect.signature(layer.forward).parameters)
-    given = {**dict(zip(names, args, strict=False)), **named}
-    cache = next((name for name in CACHES if name in given), CACHES[0])
-    given[cache] = lent = _Lent()
-    with suppress(_Taken):
-        layer.forward(**given)
-    if lent.held is None:
+    arguments = {**dict(zip(names, args, strict=False)), **named}
+    cache = next((name for name in CACHES if name in arguments), CACHES[0])
+    arguments[cache] = capture = _CaptureCache()
+    with suppress(_Captured):
+        layer.forward(**arguments)
+    if capture.states is None:
         raise ValueError("the model's last layer asks no cache for keys and values")
-    given[names[0]] = _picked(given[names[0]], places, 1)
-    given["attention_mask"] = _picked(given["attention_mask"], places, 2)
-    if given.get("position_ids") is not None:
-        given["position_ids"] = _picked(given["position_ids"], places, 1)
-    if given.get("position_embeddings") is not None:
-        given["position_embeddings"] = tuple(_picked(part, places, 1) for part in given["position_embeddings"])
-    return (), given
+    arguments[names[0]] = _gather(arguments[names[0]], places, 1)
+    arguments["attention_mask"] = _gather(arguments["attention_mask"], places, 2)
+    if arguments.get("position_ids") is not None:
+        arguments["position_ids"] = _gather(arguments["position_ids"], places, 1)
+    if arguments.get("position_embeddings") is not None:
+        arguments["position_embeddings"] = tuple(_gather(part, places, 1) for part in arguments["position_embeddings"])
+    return (), arguments
 
 
-class _Taken(Exception):
+class _Captured(Exception):
     """The layer has handed over its keys and values: there is nothing more to compute."""
 
 
-class _Lent:
+class _CaptureCache:
     """A cache, as far as a layer knows: the first time it takes keys and values and ends the call, then it gives them
     back."""
 
     def __init__(self) -> None:
-        self.held: tuple[Tensor, Tensor] | None = None
+        self.states: tuple[Tensor, Tensor] | None = None
 
     def update(self, keys: Tensor, values: Tensor, *args: Any, **named: Any) -> tuple[Tensor, Tensor]:
-        if self.held is None:
-            self.held = keys, values
-            raise _Taken
-        return self.held
+        if self.states is None:
+            self.states = keys, values
+            raise _Captured
+        return self.states
 
 
-def _picked(values: Tensor, places: Tensor, dim: int) -> Tensor:
+def _gather(values: Tensor, places: Tensor, dim: int) -> Tensor:
     """What stands at the places (B, E) of dimension `dim` of the values, whose first dimension is B or 1."""
     values = values.expand(len(places), *values.shape[1:])
     shape = [len(places), *[1] * (values.dim() - 1)]

@@ -1,11 +1,11 @@
-"""A causal language model that first draws what it wants to say: a text variational autoencoder.
+"""A causal language model with a latent variable: a text variational autoencoder.
 
-p(z | x) p(y | z, x): z is a vector, drawn for each response and read by the language model as one more token between
-prompt x and response y, as in Li et al. 2020 (Optimus). q(z | y) is read off a second model made from the same
-backbone; only pretraining and measuring need it.
+p(z | x) p(y | z, x): the vector z is sampled for each response and enters the language model as one more token between
+prompt x and response y, as in Li et al. 2020 (Optimus). q(z | y) comes from a second model with the same backbone,
+which only pretraining and evaluation need.
 
-A token number from `vocab_size` on names a row of the table of latents drawn last, so that all that handles token ids
-(decoding, tree rows, log-probabilities) handles latents too.
+A token id from `vocab_size` on refers to a row of the table of latents sampled last, so that everything that handles
+token ids (decoding, tree rows, log-probabilities) handles latents too.
 """
 
 import inspect
@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, GenerationMixin, PretrainedConfig, PreTrainedModel
 
 FIRST_LOG_VARIANCE = -2.0  # of the posterior
-LOG_VARIANCE = (-8.0, 4.0)  # what a posterior or a prior may say, so that neither sharpens to a point nor overflows
+LOG_VARIANCE = (-8.0, 4.0)  # limits that keep posterior and prior from collapsing to a point or overflowing
 
 
 class LatentConfig(PretrainedConfig):
-    """base: the settings of the language model; latent_size: of z. The rest repeats what callers ask of any policy."""
+    """base: the settings of the language model; latent_size: the size of z. The rest repeats the fields that callers
+    read from any policy."""
 
     model_type = "palate-latent"
 
@@ -37,7 +38,7 @@ class LatentConfig(PretrainedConfig):
 
 
 class Latents:
-    """The latents drawn last, (N, Z). A model and the copy that is its reference read the same ones."""
+    """The latents sampled last, (N, Z), shared by a model and its reference copy."""
 
     def __init__(self) -> None:
         self.table = torch.zeros(0, 1)
@@ -53,7 +54,7 @@ class LatentForCausalLM(PreTrainedModel, GenerationMixin):
         super().__init__(config)
         base = AutoConfig.for_model(**(config.base or {}))
         self.language_model = AutoModelForCausalLM.from_config(base)
-        self.reader = AutoModel.from_config(base)
+        self.encoder = AutoModel.from_config(base)
         self.posterior = nn.Linear(config.hidden_size, 2 * config.latent_size)
         self.prior = nn.Linear(config.hidden_size, 2 * config.latent_size)
         self.project = nn.Linear(config.latent_size, config.hidden_size)
@@ -61,11 +62,11 @@ class LatentForCausalLM(PreTrainedModel, GenerationMixin):
         self.post_init()
 
     @classmethod
-    def around(cls, model: Any, latent_size: int) -> "LatentForCausalLM":
-        """The language model with a fresh latent: both parts start from its weights, the prior from N(0, 1)."""
+    def from_language_model(cls, model: Any, latent_size: int) -> "LatentForCausalLM":
+        """Return the language model with a new latent: both parts start from its weights, the prior from N(0, 1)."""
         base = model.config
         if base.is_encoder_decoder or not hasattr(base, "hidden_size"):
-            raise ValueError(f"a model of type {base.model_type} cannot carry a latent: it must be a causal one")
+            raise ValueError(f"a model of type {base.model_type} cannot have a latent: it must be a causal model")
         config = LatentConfig(
             latent_size=latent_size, base=base.to_dict(), vocab_size=model.get_input_embeddings().num_embeddings,
             hidden_size=base.hidden_size, num_hidden_layers=base.num_hidden_layers,
@@ -74,7 +75,7 @@ class LatentForCausalLM(PreTrainedModel, GenerationMixin):
         )  # fmt: skip
         latent = cls(config)
         latent.language_model.load_state_dict(model.state_dict())
-        latent.reader.load_state_dict(model.base_model.state_dict())
+        latent.encoder.load_state_dict(model.base_model.state_dict())
         latent.generation_config = model.generation_config
         return latent
 
@@ -90,7 +91,7 @@ class LatentForCausalLM(PreTrainedModel, GenerationMixin):
         return self.language_model.get_output_embeddings()
 
     def get_decoder(self) -> Any:
-        """The body without its head, called as the model is."""
+        """Return the body without its head; it takes the model's arguments."""
         return self._body
 
     def _body(
@@ -99,37 +100,38 @@ class LatentForCausalLM(PreTrainedModel, GenerationMixin):
         return self.language_model.get_decoder()(**self._inputs(input_ids, attention_mask, position_ids), **more)
 
     def _inputs(self, input_ids: Tensor, attention_mask: Tensor | None, position_ids: Tensor | None) -> dict[str, Any]:
-        known = {"inputs_embeds": self.vectors(input_ids), "attention_mask": attention_mask}
+        known = {"inputs_embeds": self.embed(input_ids), "attention_mask": attention_mask}
         if position_ids is not None and "position_ids" in inspect.signature(self.language_model.forward).parameters:
             known["position_ids"] = position_ids
         return known
 
-    def vectors(self, ids: Tensor) -> Tensor:
-        """The vectors (R, L, D) of token rows (R, L) in which latents have numbers from vocab_size on."""
+    def embed(self, ids: Tensor) -> Tensor:
+        """Return the embeddings (R, L, D) of token rows (R, L) in which latents have ids from vocab_size on."""
         size = self.config.vocab_size
-        drawn = ids >= size
-        found = self.get_input_embeddings()(ids.clamp(max=size - 1))
-        if not drawn.any():
-            return found
-        return found.index_put((drawn,), self.project(self.latents.table[ids[drawn] - size]).to(found.dtype))
+        is_latent = ids >= size
+        vectors = self.get_input_embeddings()(ids.clamp(max=size - 1))
+        if not is_latent.any():
+            return vectors
+        projected = self.project(self.latents.table[ids[is_latent] - size])
+        return vectors.index_put((is_latent,), projected.to(vectors.dtype))
 
     # --- the latent ---------------------------------------------------------------------------------------------------
 
-    def hold(self, latents: Tensor) -> list[int]:
-        """Make these latents (N, Z) the current ones; the token numbers that name them."""
+    def set_latents(self, latents: Tensor) -> list[int]:
+        """Make these latents (N, Z) the current ones; return their token ids."""
         self.latents.table = latents
         return list(range(self.config.vocab_size, self.config.vocab_size + len(latents)))
 
-    def read(self, ids: Tensor, mask: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance (N, Z) of q(z | y) from rows (N, L); `inside` (N, L) is 1 on the response."""
-        states = self.reader(input_ids=ids, attention_mask=mask).last_hidden_state
+    def posterior_parameters(self, ids: Tensor, mask: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance (N, Z) of q(z | y) from rows (N, L); `inside` (N, L) is 1 on the response."""
+        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         weights = inside.float() / inside.sum(dim=1, keepdim=True).clamp(min=1)
         return _gaussian(self.posterior((states * weights.unsqueeze(2)).sum(dim=1)))
 
-    def wants(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance (B, Z) of p(z | x), read where each prompt (token ids) ends."""
+    def prior_parameters(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance (B, Z) of p(z | x) at the end of each prompt (token ids)."""
         width = max(map(len, prompts))
-        # Padding on the right: what stands behind a prompt's end does not reach it, so no mask is needed.
+        # Padding on the right does not affect a prompt's last state, so no mask is needed.
         ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in prompts])
         states = self.language_model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
         ends = torch.tensor([len(row) - 1 for row in prompts])
@@ -137,13 +139,13 @@ class LatentForCausalLM(PreTrainedModel, GenerationMixin):
 
     @torch.no_grad()
     def draw(self, prompts: Sequence[Sequence[int]], per_prompt: int, seeds: Sequence[int]) -> list[list[int]]:
-        """A latent for each of `per_prompt` responses to each prompt, as rows of ids that end with its number.
-        seeds: one for each prompt."""
-        # Another generator's numbers than those that the tokens are drawn by.
+        """Sample a latent for each of `per_prompt` responses to each prompt; return the prompts with its token id
+        appended. seeds: one per prompt."""
+        # A different seed than that of the tokens.
         generators = (torch.Generator().manual_seed(~seed) for seed in seeds)
         noise = torch.cat([torch.randn(per_prompt, self.config.latent_size, generator=g) for g in generators])
-        mean, log_variance = (part.repeat_interleave(per_prompt, dim=0) for part in self.wants(prompts))
-        numbers = self.hold(mean + noise * (log_variance / 2).exp())
+        mean, log_variance = (part.repeat_interleave(per_prompt, dim=0) for part in self.prior_parameters(prompts))
+        numbers = self.set_latents(mean + noise * (log_variance / 2).exp())
         return [[*prompts[n // per_prompt], number] for n, number in enumerate(numbers)]
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -151,7 +153,7 @@ class LatentForCausalLM(PreTrainedModel, GenerationMixin):
             module.weight.data.zero_()
             module.bias.data.zero_()
         elif module is getattr(self, "posterior", None):
-            # Told apart from the first step on: with means alike and a spread of 1, z would be noise to be ignored.
+            # Texts differ from the first step on: with equal means and a variance of 1, z would be noise to ignore.
             size, width = self.config.latent_size, self.config.hidden_size
             module.weight.data[:size].normal_(std=width**-0.5)
             module.weight.data[size:].zero_()
@@ -163,24 +165,25 @@ class LatentForCausalLM(PreTrainedModel, GenerationMixin):
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor, mean_0: Tensor | float = 0.0, log_variance_0: Any = 0.0) -> Tensor:
-    """KL of N(mean, exp(log_variance)) to N(mean_0, exp(log_variance_0)) for each dimension, by default to N(0, 1)."""
+    """Return the KL of N(mean, exp(log_variance)) to N(mean_0, exp(log_variance_0)), by default N(0, 1), for each
+    dimension."""
     log_variance_0 = torch.as_tensor(log_variance_0)
     squares = (log_variance.exp() + (mean - mean_0) ** 2) / log_variance_0.exp()
     return 0.5 * (squares - 1 - log_variance + log_variance_0)
 
 
 def log_density(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """log N(z; mean, exp(log_variance)) summed over the last dimension."""
+    """Return log N(z; mean, exp(log_variance)) summed over the last dimension."""
     squares = (z - mean) ** 2 / log_variance.exp()
     return -0.5 * (squares + log_variance + torch.log(torch.tensor(2 * torch.pi))).sum(dim=-1)
 
 
-def _gaussian(said: Tensor) -> tuple[Tensor, Tensor]:
-    mean, log_variance = said.chunk(2, dim=-1)
+def _gaussian(outputs: Tensor) -> tuple[Tensor, Tensor]:
+    mean, log_variance = outputs.chunk(2, dim=-1)
     return mean, log_variance.clamp(*LOG_VARIANCE)
 
 
 def register() -> None:
-    """Make the class known to `from_pretrained`; to call it twice does no harm."""
+    """Register the class with `from_pretrained`; repeated calls are harmless."""
     AutoConfig.register(LatentConfig.model_type, LatentConfig, exist_ok=True)
     AutoModelForCausalLM.register(LatentConfig, LatentForCausalLM, exist_ok=True)

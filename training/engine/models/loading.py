@@ -11,29 +11,29 @@ def with_fresh_head(kind: Any, base: str, *, cut: bool = False, **options: Any) 
     """`kind.from_pretrained(base)`, where a fresh head takes the place of the one that the base was saved with, which
     is no reason for a warning. transformers' table is shown when anything of the body differs. cut: fewer layers are
     wanted than the base has."""
-    held: list[logging.LogRecord] = []
+    load_reports: list[logging.LogRecord] = []
 
-    def shown(record: logging.LogRecord) -> bool:
+    def is_other_message(record: logging.LogRecord) -> bool:
         if REPORT not in record.getMessage():
             return True
-        held.append(record)
+        load_reports.append(record)
         return False
 
     logger = logging.getLogger("transformers.modeling_utils")
-    logger.addFilter(shown)
+    logger.addFilter(is_other_message)
     expected = False
     try:
-        model, found = kind.from_pretrained(base, output_loading_info=True, **options)
-        unexpected = [] if cut else found["unexpected_keys"]
+        model, info = kind.from_pretrained(base, output_loading_info=True, **options)
+        unexpected = [] if cut else info["unexpected_keys"]
         expected = not (
-            found["mismatched_keys"]
-            or any(_of_body(model, found["missing_keys"], whole=model.base_model is model))
+            info["mismatched_keys"]
+            or any(_of_body(model, info["missing_keys"], whole=model.base_model is model))
             or any(_of_body(model, unexpected, whole=False))
         )
     finally:
-        logger.removeFilter(shown)
+        logger.removeFilter(is_other_message)
         if not expected:
-            for record in held:
+            for record in load_reports:
                 logger.handle(record)
     return model
 

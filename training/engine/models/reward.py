@@ -1,4 +1,4 @@
-"""The preference model: a scalar reward for (prompt, response), from one model or an ensemble, and what it rests on."""
+"""The preference model: a scalar reward for (prompt, response) from one model or an ensemble."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from training.engine.data.observations import Item
 from training.engine.models import small_models
-from training.engine.models.encoder import Reader
+from training.engine.models.encoder import Encoder
 from training.engine.models.quantised import quantised
 
 SETTINGS = "palate"
@@ -23,7 +23,7 @@ OVERALL, LENGTH = "(overall)", "(length)"
 
 @dataclass
 class Settings:
-    """What a saved folder says beside its weights, in config.json.
+    """The settings of a saved preference model, stored in config.json.
 
     outputs: what each of a head's outputs stands for (the whole, criteria, the length); weights: of the outputs in the
     reward. heads: how many such heads on the backbone; copies: how many whole models. P(a beats b) is
@@ -42,27 +42,27 @@ class Settings:
 class PreferenceModel:
     """A trained preference model: rewards on the real line, quality in (0, 1). Members are heads or whole models."""
 
-    def __init__(self, readers: Sequence[Reader], settings: Settings) -> None:
-        self.readers, self.settings = list(readers), settings
+    def __init__(self, encoders: Sequence[Encoder], settings: Settings) -> None:
+        self.encoders, self.settings = list(encoders), settings
 
     @classmethod
     def load(cls, path: str | Path, precision: str = "float32") -> "PreferenceModel":
-        """Open a folder that train_preference saved, to score in float32 or in int8 (training.engine.models.quantised).
-        Raises ValueError when it is none, or none for this precision."""
+        """Load a folder that train_preference saved, to score in float32 or int8 (training.engine.models.quantised).
+        Raises ValueError for any other folder, or one without this precision."""
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         small_models.register()
         file = Path(path) / "config.json"
-        found = json.loads(file.read_text()).get(SETTINGS) if file.is_file() else None
-        if not found:
+        values = json.loads(file.read_text()).get(SETTINGS) if file.is_file() else None
+        if not values:
             raise ValueError(f"{path} is not a preference model: expected a folder that train_preference saved")
-        settings = Settings(**found)
+        settings = Settings(**values)
         tokenizer = AutoTokenizer.from_pretrained(path)
-        readers = []
+        encoders = []
         for folder in [Path(path), *(Path(path) / f"copy-{n}" for n in range(2, settings.copies + 1))]:
             model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
-            readers.append(Reader(quantised(model, precision), tokenizer, settings.max_length))
-        return cls(readers, settings)
+            encoders.append(Encoder(quantised(model, precision), tokenizer, settings.max_length))
+        return cls(encoders, settings)
 
     @property
     def temperature(self) -> float:
@@ -74,43 +74,43 @@ class PreferenceModel:
 
     @property
     def tokenizer(self) -> Any:
-        return self.readers[0].tokenizer
+        return self.encoders[0].tokenizer
 
     @property
     def causal(self) -> bool:
-        return self.readers[0].causal
+        return self.encoders[0].causal
 
     def outputs(self, items: Sequence[Item]) -> Tensor:
-        """All outputs (N, M, H): M members, H outputs of each. With gradient when grad is enabled."""
+        """Return all outputs (N, M, H) of M members with H outputs each, with gradient where it is enabled."""
         shape = (len(items), self.settings.heads, len(self.settings.outputs))
-        return torch.cat([reader.outputs(items).view(shape) for reader in self.readers], dim=1)
+        return torch.cat([encoder.outputs(items).view(shape) for encoder in self.encoders], dim=1)
 
     def rewards(self, items: Sequence[Item]) -> Tensor:
-        """Rewards (N,): the mean over members of the weighted outputs."""
+        """Return rewards (N,): the mean over members of the weighted outputs."""
         return self._members(items).mean(dim=1)
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """Rewards of (prompt, response) items; each distinct item is read once."""
+        """Return the rewards of (prompt, response) items; each distinct item is encoded once."""
         return np.array(self.score_members(items)).mean(axis=1).tolist() if items else []
 
     @torch.no_grad()
     def score_members(self, items: Sequence[Item], batch: int = 256) -> list[list[float]]:
-        """One row an item, one reward for each member of the ensemble."""
-        for reader in self.readers:
-            reader.model.eval()
-        # In one order always: in int8 a batch has one scale, so that the rounding depends on what is read together.
+        """Return one row per item with one reward per ensemble member."""
+        for encoder in self.encoders:
+            encoder.model.eval()
+        # Always in the same order: in int8 a batch has one scale, so the rounding depends on the batch.
         distinct = sorted(set(items), key=lambda item: (item[0], len(item[1]), item[1]))
-        found: dict[Item, list[float]] = {}
+        rewards: dict[Item, list[float]] = {}
         for start in range(0, len(distinct), batch):
             part = distinct[start : start + batch]
-            found.update(zip(part, self._members(part).tolist(), strict=True))
-        for reader in self.readers:
-            reader.forget()
-        return [found[item] for item in items]
+            rewards.update(zip(part, self._members(part).tolist(), strict=True))
+        for encoder in self.encoders:
+            encoder.forget()
+        return [rewards[item] for item in items]
 
     @torch.no_grad()
     def criteria(self, items: Sequence[Item]) -> dict[str, list[float]]:
-        """The members' mean output for each criterion, in standard deviations of the raters' scores."""
+        """Return the members' mean output for each criterion, in standard deviations of the raters' scores."""
         outputs = self.outputs(items).mean(dim=1)
         return {
             name: outputs[:, n].tolist()
@@ -119,23 +119,24 @@ class PreferenceModel:
         }
 
     def log_odds(self, reward: float) -> float:
-        """The calibrated reward: the natural logarithm of the odds against the average response of the validation
-        split."""
+        """Return the calibrated reward: the log odds against the average response of the validation split."""
         return (reward - self.centre) / self.temperature
 
     def quality(self, rewards: Sequence[float]) -> list[float]:
-        """Calibrated quality in (0, 1): the chance to beat the average response of the validation split."""
+        """Return the calibrated quality in (0, 1): the probability of beating the validation split's average
+        response."""
         return [float(expit(self.log_odds(r))) for r in rewards]
 
     def probability(self, reward_a: float, reward_b: float) -> float:
-        """Calibrated chance that a rater prefers a over b, a tie counting half."""
+        """Return the calibrated probability that a rater prefers a over b, with ties as half."""
         return float(expit((reward_a - reward_b) / self.temperature))
 
     def save(self, output: Path) -> None:
-        """A folder that `AutoModelForSequenceClassification.from_pretrained` opens; further copies lie below it."""
-        for number, reader in enumerate(self.readers, start=1):
-            setattr(reader.model.config, SETTINGS, asdict(self.settings))
-            reader.model.save_pretrained(output if number == 1 else output / f"copy-{number}")
+        """Save a folder that `AutoModelForSequenceClassification.from_pretrained` opens; other copies are
+        subfolders."""
+        for number, encoder in enumerate(self.encoders, start=1):
+            setattr(encoder.model.config, SETTINGS, asdict(self.settings))
+            encoder.model.save_pretrained(output if number == 1 else output / f"copy-{number}")
         self.tokenizer.save_pretrained(output)
 
     def _members(self, items: Sequence[Item]) -> Tensor:

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from training.engine.data.observations import Item
-from training.engine.models.last_layer import read_at
+from training.engine.models.last_layer import last_layer_at
 from training.engine.models.tree_rows import tree_rows
 
 # Cells of the masks of one pass: rows of like length share a pass.
-CELLS = 2_000_000
+MAX_MASK_CELLS = 2_000_000
 # Tokens with which a pass is at full speed: from there on a new pass is cheaper than this share of padding.
-ENOUGH = {"cpu": 1024, "cuda": 16_384}
+FULL_SPEED_TOKENS = {"cpu": 1024, "cuda": 16_384}
 PADDING = 0.03
 
 
@@ -32,32 +32,34 @@ class Tree:
         return len(self.head) + sum(map(len, self.tails))
 
 
-def read_trees(model: Any, trees: Sequence[Tree], *, narrow: bool) -> Iterator[tuple[Item, Tensor]]:
+def read_trees(model: Any, trees: Sequence[Tree], *, last_layer_only: bool) -> Iterator[tuple[Item, Tensor]]:
     """Each item of the trees with its outputs (H,). `model` is one for sequence classification over a causal base;
     narrow: its last layer computes the ends of the responses alone."""
     like = next(model.parameters())
-    for part in _passes(sorted(trees, key=lambda tree: tree.length), ENOUGH.get(like.device.type, 16_384)):
-        batch, ends = joined(part, like.dtype, model.config.pad_token_id or 0)
+    for part in _passes(sorted(trees, key=lambda tree: tree.length), FULL_SPEED_TOKENS.get(like.device.type, 16_384)):
+        batch, ends = tree_inputs(part, like.dtype, model.config.pad_token_id or 0)
         batch = {name: value.to(like.device) for name, value in batch.items()}
         columns = [column for tree in part for column in range(len(tree.tails))]
         rows = [row for row, tree in enumerate(part) for _ in tree.tails]
         places = torch.zeros(len(part), max(columns) + 1, dtype=torch.long, device=like.device)
         places[rows, columns] = torch.tensor(ends, device=like.device)
         base = getattr(model, model.base_model_prefix)
-        with read_at(base, model.config.num_hidden_layers, places) if narrow else nullcontext():
+        with last_layer_at(base, model.config.num_hidden_layers, places) if last_layer_only else nullcontext():
             hidden = base(**batch, use_cache=False).last_hidden_state  # (B, E, D) or (B, L, D)
-        outputs = head_of(model)(hidden[rows, columns if narrow else ends]).float().cpu()  # (N, H)
+        outputs = head_of(model)(hidden[rows, columns if last_layer_only else ends]).float().cpu()  # (N, H)
         yield from zip((item for tree in part for item in tree.items), outputs, strict=True)
 
 
-def check_trees(model: Any, trees: Sequence[Tree], alone: Mapping[Item, Tensor], *, narrow: bool) -> float | None:
+def check_trees(
+    model: Any, trees: Sequence[Tree], alone: Mapping[Item, Tensor], *, last_layer_only: bool
+) -> float | None:
     """The largest difference between the trees' outputs and those of rows of their own (Bloom, whose positions are
     part of its attention, fails); None where the model does not take trees at all."""
     try:
-        found = dict(read_trees(model, trees, narrow=narrow))
+        outputs = dict(read_trees(model, trees, last_layer_only=last_layer_only))
     except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError):
         return None
-    return max(float((found[item] - alone[item]).abs().max()) for item in found)
+    return max(float((outputs[item] - alone[item]).abs().max()) for item in outputs)
 
 
 def head_of(model: Any) -> Any:
@@ -65,7 +67,7 @@ def head_of(model: Any) -> Any:
     return model.score
 
 
-def joined(trees: Sequence[Tree], dtype: torch.dtype, pad: int) -> tuple[dict[str, Tensor], list[int]]:
+def tree_inputs(trees: Sequence[Tree], dtype: torch.dtype, pad: int) -> tuple[dict[str, Tensor], list[int]]:
     """Model inputs of the trees, (B, L) and a mask (B, 1, L, L), and where each response ends in its row."""
     rows = tree_rows([(tree.head, tree.tails) for tree in trees], pad)
     inputs = {"input_ids": rows.ids, "attention_mask": rows.mask(dtype), "position_ids": rows.positions}
@@ -79,7 +81,7 @@ def _passes(trees: Sequence[Tree], enough: int) -> Iterator[list[Tree]]:
     for tree in trees:
         padded = (len(part) + 1) * tree.length
         wasteful = tokens >= enough and padded > (1 + PADDING) * (tokens + tree.length)
-        if part and (wasteful or padded * tree.length > CELLS):
+        if part and (wasteful or padded * tree.length > MAX_MASK_CELLS):
             yield part
             part, tokens = [], 0
         part.append(tree)

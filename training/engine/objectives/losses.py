@@ -28,10 +28,10 @@ def davidson_log_probs(difference: Tensor, log_nu: Tensor) -> tuple[Tensor, Tens
 
 
 def crowd_log_probs(log_probs: tuple[Tensor, Tensor, Tensor], reliability: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What raters of some reliability say, given what a reliable one would: log P(a), log P(b), log P(tie).
+    """Return a rater's log P(a), log P(b), log P(tie), given those of a perfectly reliable rater.
 
     reliability: α in (0, 1), shape of the log probabilities. P'(a) = α P(a) + (1 - α) P(b): a rater with α = 1/2
-    says nothing, one below it the opposite. Ties are left as they are. Chen et al. 2013 (Crowd-BT), eq. 2.
+    is uninformative, one below it votes the opposite. Ties are unchanged. Chen et al. 2013 (Crowd-BT), eq. 2.
     """
     log_a, log_b, log_tie = log_probs
     log_alpha, log_rest = torch.log(reliability), torch.log1p(-reliability)

@@ -77,14 +77,14 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, *, gamma: float, lam: flo
 # --- losses of sampled tokens ---------------------------------------------------------------------------------------
 
 
-def clipped_surrogate(log_new: Tensor, log_old: Tensor, advantages: Tensor, clip: float) -> Tensor:
+def clipped_surrogate(log_new: Tensor, log_old: Tensor, advantages: Tensor, epsilon: float) -> Tensor:
     """-min(ρA, clip(ρ, 1-ε, 1+ε)A) of each token, ρ = exp(log π - log π_old): PPO, Schulman et al. 2017, eq. 7.
 
     All arguments of one shape. With log_old = log_new the gradient is that of REINFORCE, -A ∇log π. The exponent is
     held below 20, where exp would overflow long before clipping helps.
     """
     ratio = torch.exp((log_new - log_old).clamp(max=20.0))
-    return -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
+    return -torch.minimum(ratio * advantages, ratio.clamp(1 - epsilon, 1 + epsilon) * advantages)
 
 
 def returns_to_go(rewards: Tensor, mask: Tensor, gamma: float) -> Tensor:

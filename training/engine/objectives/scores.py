@@ -1,5 +1,5 @@
-"""What raters say of one response on a criterion, given its output: squared error or an ordinal scale, and raters who
-are stricter or milder than others."""
+"""The likelihood of raters' scores of a response on a criterion given its output: squared error or an ordinal scale,
+with the strictness of raters."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from training.engine.data.observations import Group, Item, Score
 from training.engine.objectives.losses import ordinal, squared_error
 
 LIKELIHOODS = ("squared", "ordinal", "none")
-MOST_LEVELS = 11
+MAX_LEVELS = 11
 # A rater's own mean and spread count in full once they have given many more scores than this.
 SHRINKAGE = 5
 # The spread of raters' strictness before their scores are seen, in standard deviations of the criterion.
@@ -65,7 +65,7 @@ class ScoreModel(torch.nn.Module):
         )
 
     def forward(self, outputs: Tensor, scores: Sequence[Scores]) -> Tensor:
-        """Summed loss of the scores, given the outputs (N, H) of the items."""
+        """Return the summed loss of the scores given the outputs (N, H) of the items."""
         loss = outputs.new_zeros(())
         for same in scores:
             rows = outputs[same.place, self.outputs[same.criterion]] - self.strictness[same.rater]
@@ -73,7 +73,7 @@ class ScoreModel(torch.nn.Module):
         return loss
 
     def prepare(self, groups: Sequence[Group], place: Mapping[Item, int]) -> list[Scores]:
-        """The groups' scores by criterion; place: where each item stands among the outputs."""
+        """Return the groups' scores by criterion. place: the index of each item among the outputs."""
         if self.options.likelihood == "none":
             return []
         by_criterion: dict[str, list[Score]] = defaultdict(list)
@@ -141,9 +141,9 @@ def _values(scores: Sequence[Score]) -> dict[str, list[float]]:
 def _levels(values: Sequence[float]) -> np.ndarray:
     """The edges between levels: between all distinct values, or MOST_LEVELS parts of like size of a finer scale."""
     distinct = np.unique(values)
-    if len(distinct) <= MOST_LEVELS:
+    if len(distinct) <= MAX_LEVELS:
         return (distinct[:-1] + distinct[1:]) / 2
-    return np.unique(np.quantile(values, np.arange(1, MOST_LEVELS) / MOST_LEVELS))
+    return np.unique(np.quantile(values, np.arange(1, MAX_LEVELS) / MAX_LEVELS))
 
 
 def _even_cuts(levels: int) -> Tensor:

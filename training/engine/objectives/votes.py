@@ -1,6 +1,6 @@
-"""What raters say of two or more responses, given their rewards: ties, reliability, strength, pull of the first place.
+"""The likelihood of votes on two or more responses given their rewards: ties, reliability, strength, position bias.
 
-The parameters here are learned with the rewards and dropped afterwards: they explain the votes, not the texts.
+The parameters are learned together with the rewards and dropped afterwards: they explain the votes, not the texts.
 """
 
 import math
@@ -21,9 +21,9 @@ from training.engine.objectives.losses import (
 
 TIES = ("davidson", "half")
 # Ties of up to this many responses in one whole ranking.
-MOST_TIED = 10
-# Before the votes are seen: raters are right in 0.9 of their votes, with a spread of 1 in log odds.
-USUAL, SPREAD = math.log(0.9 / 0.1), 1.0
+MAX_TIED = 10
+# The prior: raters are right in 0.9 of their votes, with a standard deviation of 1 in log odds.
+MEAN_LOG_ODDS, SPREAD = math.log(0.9 / 0.1), 1.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class VoteOptions:
     """How votes are read.
 
     ties: Davidson's model, Rao and Kupper's, or half a win for each side. reliability: learn how often each rater
-    is right. position: learn how much the response shown first is favoured. smoothing: labels drawn towards one
+    is right. position: learn how much the response shown first is favoured. label_smoothing: labels drawn towards one
     half. margin: how much further apart each step of strength puts two rewards (Touvron et al. 2023, eq. 2).
     by_prompt: each prompt counts the same, however many votes it has. whole_rankings: three or more responses that
     were ranked together are one observation (Firth, Kosmidis & Turner 2019) instead of pairs. majority: only the
@@ -41,7 +41,7 @@ class VoteOptions:
     ties: str = "davidson"
     reliability: bool = False
     position: bool = False
-    smoothing: float = 0.0
+    label_smoothing: float = 0.0
     margin: float = 0.0
     by_prompt: bool = False
     whole_rankings: bool = False
@@ -58,7 +58,7 @@ class Votes:
     a: Tensor
     b: Tensor
     outcome: Tensor
-    first: Tensor
+    shown_first: Tensor
     rater: Tensor
     strength: Tensor
     weight: Tensor
@@ -80,31 +80,31 @@ class VoteModel(torch.nn.Module):
         self.options = options
         self.number = {rater: n for n, rater in enumerate(raters, start=1)}
         self.tie = torch.nn.Parameter(torch.tensor(-1.0))
-        self.first = torch.nn.Parameter(torch.zeros(()))
-        self.usual = torch.nn.Parameter(torch.tensor(USUAL))
+        self.position_bias = torch.nn.Parameter(torch.zeros(()))
+        self.mean_reliability = torch.nn.Parameter(torch.tensor(MEAN_LOG_ODDS))
         self.rater = torch.nn.Parameter(torch.zeros(len(raters) + 1))
-        self.ties = torch.nn.Parameter(torch.full((MOST_TIED - 1,), -1.0))
+        self.ties = torch.nn.Parameter(torch.full((MAX_TIED - 1,), -1.0))
 
     def reliability(self) -> dict[str, float]:
-        """Each rater's probability to say what a reliable one would, shrunk towards the usual one."""
-        alpha = torch.sigmoid(self.usual + self.rater).tolist()
+        """Return each rater's probability of agreeing with a reliable rater, shrunk towards the mean."""
+        alpha = torch.sigmoid(self.mean_reliability + self.rater).tolist()
         return {rater: alpha[n] for rater, n in self.number.items()}
 
     def trust(self) -> dict[str, float]:
-        """How much each rater's votes tell of a reliable one's: 2α - 1, the slope of their chance to say a in that of a
-        reliable rater (losses.crowd_log_probs), and nothing for an α below one half."""
+        """Return the information in each rater's votes: 2α - 1, the slope of the probability of choosing a against that
+        of a reliable rater (losses.crowd_log_probs), and 0 for an α below one half."""
         return {rater: max(0.0, 2 * alpha - 1) for rater, alpha in self.reliability().items()}
 
     def forward(self, rewards: Tensor, votes: Votes) -> Tensor:
-        """Summed negative log-likelihood of the votes, given the rewards (N,) of the items."""
+        """Return the summed negative log-likelihood of the votes given the rewards (N,) of the items."""
         loss = self._pairs(rewards[votes.a] - rewards[votes.b], votes)
         for places, ranks, weights in votes.rankings:
-            largest = min(ranks.shape[1], MOST_TIED)
+            largest = min(ranks.shape[1], MAX_TIED)
             loss = loss + (weights * davidson_luce(rewards[places], ranks, self.ties[: largest - 1])).sum()
         return loss
 
     def prepare(self, groups: Sequence[Group], place: Mapping[Item, int]) -> Votes:
-        """The votes of the groups; place: where each item stands among the rewards."""
+        """Return the votes of the groups. place: the index of each item among the rewards."""
         pairs = [pair for group in groups for pair in group.pairs]
         shares = _prompt_weights(pairs) if self.options.by_prompt else {}
         rows = [
@@ -118,7 +118,7 @@ class VoteModel(torch.nn.Module):
             a=torch.tensor(a, dtype=torch.long),
             b=torch.tensor(b, dtype=torch.long),
             outcome=torch.tensor(outcome, dtype=torch.float32),
-            first=torch.tensor(first, dtype=torch.float32),
+            shown_first=torch.tensor(first, dtype=torch.float32),
             rater=torch.tensor(rater, dtype=torch.long),
             strength=torch.tensor(strength, dtype=torch.float32),
             weight=torch.tensor(weight, dtype=torch.float32),
@@ -127,36 +127,36 @@ class VoteModel(torch.nn.Module):
 
     @torch.no_grad()
     def share(self, d: Tensor) -> Tensor:
-        """The share of reliable votes that a has at these differences (N,), a tie counting half."""
+        """Return the share of reliable votes for a at these differences (N,), with ties as half."""
         log_a, _, log_tie = self._reliable(d)
         return log_a.exp() + log_tie.exp() / 2
 
     def prior(self) -> Tensor:
-        """Negative log of normal priors, up to a constant: of raters, the usual rater, and the first place."""
-        spread = (self.rater**2).sum() + (self.usual - USUAL) ** 2
-        return spread / (2 * SPREAD**2) + self.first**2 / 2
+        """Return the negative log of the normal priors, up to a constant: of raters, their mean, and position bias."""
+        spread = (self.rater**2).sum() + (self.mean_reliability - MEAN_LOG_ODDS) ** 2
+        return spread / (2 * SPREAD**2) + self.position_bias**2 / 2
 
     def _pairs(self, d: Tensor, votes: Votes) -> Tensor:
         """The summed negative log-likelihood of votes with these differences (V,)."""
         if self.options.position:
-            d = d + self.first * votes.first
-        log_a, log_b, log_tie = self._said(d - self.options.margin * votes.strength, votes)
-        target = smoothed(votes.outcome, self.options.smoothing)
-        said = target * log_a + (1 - target) * log_b
+            d = d + self.position_bias * votes.shown_first
+        log_a, log_b, log_tie = self._rater_log_probs(d - self.options.margin * votes.strength, votes)
+        target = smoothed(votes.outcome, self.options.label_smoothing)
+        observations = target * log_a + (1 - target) * log_b
         if self.options.ties != "half":
-            said = torch.where(votes.outcome == 0.5, log_tie, said)
-        return -(votes.weight * said).sum()
+            observations = torch.where(votes.outcome == 0.5, log_tie, observations)
+        return -(votes.weight * observations).sum()
 
     def _reliable(self, d: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         nothing = torch.tensor(-math.inf) if self.options.ties == "half" else self.tie
         return davidson_log_probs(d, nothing)
 
-    def _said(self, d: Tensor, votes: Votes) -> tuple[Tensor, Tensor, Tensor]:
-        said = self._reliable(d)
+    def _rater_log_probs(self, d: Tensor, votes: Votes) -> tuple[Tensor, Tensor, Tensor]:
+        observations = self._reliable(d)
         if not self.options.reliability:
-            return said
-        alpha = torch.sigmoid(self.usual + self.rater[votes.rater])
-        return crowd_log_probs(said, alpha)
+            return observations
+        alpha = torch.sigmoid(self.mean_reliability + self.rater[votes.rater])
+        return crowd_log_probs(observations, alpha)
 
     def _rows(self, pair: Pair) -> list[tuple[float, float, int, float, float]]:
         """(outcome, first, rater, strength, weight) of each vote on a pair."""
@@ -194,16 +194,16 @@ def _stacked(rankings: Sequence[Ranking], place: Mapping[Item, int]) -> list[tup
     return stacks
 
 
-def trusted(pair: Pair, trust: Mapping[str, float]) -> Pair:
-    """The pair with each vote weighed and counted by how far its rater is trusted, 1 where that is not said."""
+def reweighted(pair: Pair, trust: Mapping[str, float]) -> Pair:
+    """Return the pair with each vote weighted by its rater's weight, by default 1."""
 
-    def heard(vote: Vote) -> Vote:
+    def weighted(vote: Vote) -> Vote:
         share = trust.get(vote.rater, 1.0)
         return replace(vote, weight=vote.weight * share, votes=vote.votes * share)
 
-    return replace(pair, votes=[heard(vote) for vote in pair.votes])
+    return replace(pair, votes=[weighted(vote) for vote in pair.votes])
 
 
 def raters_of(groups: Sequence[Group]) -> list[str]:
-    """Everybody who voted on a pair of the groups."""
+    """Return all raters who voted on a pair of the groups."""
     return sorted({vote.rater for group in groups for pair in group.pairs for vote in pair.votes})

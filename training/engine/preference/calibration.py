@@ -1,4 +1,4 @@
-"""How sure a preference model may be: its temperature, and how well its probabilities hold."""
+"""Calibrate a preference model by its temperature, and measure its calibration."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ BINS = 10
 
 
 def fit_temperature(difference: Array, share: Array, weight: Array) -> float:
-    """The T in [0.02, 50] at which σ(d / T) fits the vote shares best (Guo et al. 2017, sec. 4.2).
+    """Return the T in [0.02, 50] at which σ(d / T) fits the vote shares best (Guo et al. 2017, sec. 4.2).
 
     difference, share, weight: (N,): r_a - r_b, the share of the votes that a won, the number of votes. Two votes more,
     one for each side, stand in the shares (Platt 1999, sec. 2.2): a few votes that a model gets all right do not make
@@ -29,15 +29,16 @@ def fit_temperature(difference: Array, share: Array, weight: Array) -> float:
     return math.exp(minimize_scalar(loss, bounds=(math.log(0.02), math.log(50)), method="bounded").x)
 
 
-def shrunk(temperature: float, usual: float, groups: int) -> float:
-    """A temperature that was fitted to so many groups of prompts, drawn in logarithms towards the usual one, which
-    counts as one group more: groups differ, and one or two of them tell little of the others."""
+def shrunk(temperature: float, prior: float, groups: int) -> float:
+    """Shrink a temperature fitted to `groups` groups of prompts towards a prior value, which counts as one more group,
+    on the log scale: groups differ, and few of them are not representative."""
     share = groups / (groups + 1)
-    return temperature**share * usual ** (1 - share)
+    return temperature**share * prior ** (1 - share)
 
 
 def fit_slope(feature: Array, share: Array, weight: Array) -> float:
-    """The β in [-20, 20] at which σ(β x) fits the vote shares best: logistic regression on one difference x (N,)."""
+    """Return the β in [-20, 20] at which σ(β x) fits the vote shares best: logistic regression on a difference x
+    (N,)."""
 
     def loss(beta: float) -> float:
         z = beta * feature
@@ -54,7 +55,7 @@ def cross_entropy(probability: Array, share: Array) -> Array:
 
 @dataclass(frozen=True)
 class Bin:
-    """Pairs whose likelier winner was predicted with a like probability."""
+    """Pairs with a similar predicted probability of their likelier winner."""
 
     pairs: int
     predicted: float
@@ -62,7 +63,7 @@ class Bin:
 
 
 def reliability(probability: Array, share: Array) -> list[Bin]:
-    """The reliability diagram: mean predicted probability and observed vote share by tenths of confidence."""
+    """Return the reliability diagram: mean predicted probability and observed vote share by tenths of confidence."""
     confidence, observed, place = folded(probability, share)
     return [
         Bin(int(inside.sum()), float(confidence[inside].mean()), float(observed[inside].mean()))
@@ -72,8 +73,8 @@ def reliability(probability: Array, share: Array) -> list[Bin]:
 
 
 def ece_by_chance(probability: Array, votes: Array, seed: int = 0, draws: int = 200) -> float:
-    """The mean expected calibration error of a model that is right about every probability, over draws of as many votes
-    (N,) for each pair: with few votes a bin the observed shares differ from any prediction."""
+    """Return the mean expected calibration error of a perfectly calibrated model, over draws of equally many votes (N,)
+    per pair: with few votes per bin the observed shares differ from any prediction."""
     rng = np.random.default_rng(seed)
     count = np.maximum(np.round(votes), 1).astype(np.int64)
     gaps = []
@@ -84,8 +85,8 @@ def ece_by_chance(probability: Array, votes: Array, seed: int = 0, draws: int = 
 
 
 def folded(probability: Array, share: Array) -> tuple[Array, Array, NDArray[np.int64]]:
-    """Probability and share of the likelier winner, and the bin of each pair: the expected calibration error (Naeini
-    et al. 2015) is Σ_bins |Σ in the bin of probability - share| / N."""
+    """Return probability and share of the likelier winner, and the bin of each pair. The expected calibration error
+    (Naeini et al. 2015) is Σ_bins |Σ in the bin of probability - share| / N."""
     flip = probability < 0.5
     confidence, observed = np.where(flip, 1 - probability, probability), np.where(flip, 1 - share, share)
     return confidence, observed, np.minimum(((confidence - 0.5) * 2 * BINS).astype(np.int64), BINS - 1)

@@ -1,7 +1,7 @@
-"""Distillation: a small model learns the rewards of a large one, which then need not be read with (Hinton et al. 2015).
+"""Distillation: a small model learns the rewards of a large one (Hinton et al. 2015).
 
-Hinton et al. match softened class probabilities. A reward is one number, so here it is matched itself, standardised, by
-squared error: the teacher is read as a rater who scores every text on one scale (training.engine.objectives.scores).
+Hinton et al. match softened class probabilities. A reward is a single number, so the standardized reward itself is
+matched by squared error: the teacher acts as a rater who scores every text (training.engine.objectives.scores).
 """
 
 import math
@@ -12,11 +12,11 @@ from typing import Any
 from core.records import Record
 from training.engine.data.observations import Group, Item, Score
 from training.engine.models.reward import OVERALL, PreferenceModel, Settings
-from training.engine.preference.training import PreferenceConfig, calibrate, checked, fitted
+from training.engine.preference.training import PreferenceConfig, calibrate, checked, fit_model
 from training.engine.runtime.progress import Reporter, SilentReporter, advance
 
 KINDS = ("linear", "cnn", "rnn")
-AT_ONCE = 256
+BATCH_SIZE = 256
 
 
 def distil(
@@ -47,9 +47,9 @@ def distil(
         raise ValueError(f"the teacher gives all {len(rewards)} texts the same reward, so there is nothing to learn")
     groups = _groups(train, rewards[: len(train)]), _groups(validation, rewards[len(train) :])
     settings = Settings(max_length=config.max_length, outputs=[OVERALL], weights=[1.0])
-    found = fitted(*groups, "", settings, config, reporter)
-    student, (state,) = found.model, found.states
-    calibrate(student, pairs, found.foretold)
+    result = fit_model(*groups, "", settings, config, reporter)
+    student, (state,) = result.model, result.states
+    calibrate(student, pairs, result.out_of_fold)
     student.save(output)
     reporter.log(f"temperature {settings.temperature:.2f}, validation loss {state.best:.4f}")
     return {
@@ -67,14 +67,14 @@ def distil(
 def _scored(teacher: PreferenceModel, items: Sequence[Item], reporter: Reporter) -> list[float]:
     reporter.log(f"the teacher scores {len(items)} texts")
     rewards: list[float] = []
-    for start in range(0, len(items), AT_ONCE):
-        rewards += teacher.score(items[start : start + AT_ONCE])
+    for start in range(0, len(items), BATCH_SIZE):
+        rewards += teacher.score(items[start : start + BATCH_SIZE])
         advance(reporter, len(rewards), len(items))
     return rewards
 
 
 def _groups(items: Sequence[Item], rewards: Sequence[float]) -> list[Group]:
-    """The items by prompt, each with the teacher's reward as its one score."""
+    """Group the items by prompt, each with the teacher's reward as its only score."""
     groups: dict[str, Group] = {}
     for item, reward in dict(zip(items, rewards, strict=True)).items():
         group = groups.setdefault(item[0], Group())

@@ -1,4 +1,5 @@
-"""All that raters said, given a model's outputs: votes on the reward, scores on the criteria, and the penalties."""
+"""The likelihood of all observations given a model's outputs: votes on the reward, scores on the criteria,
+penalties."""
 
 import zlib
 from collections.abc import Sequence
@@ -13,28 +14,29 @@ from training.engine.objectives.losses import centre_penalty, correlation
 from training.engine.objectives.scores import ScoreModel, ScoreOptions, Scores
 from training.engine.objectives.votes import VoteModel, VoteOptions, Votes, raters_of
 
-# Each head of an ensemble leaves out one pair in so many, another one than the other heads.
+# Each head of an ensemble leaves out one in this many pairs, different ones for each head.
 LEFT_OUT = 5
 
 
 @dataclass(frozen=True)
-class Said:
-    """What was said of some items: for each member of the ensemble its votes and scores, and the items' lengths."""
+class Observations:
+    """Observations of items: the votes and scores of each ensemble member, and the items' lengths."""
 
     members: list[tuple[Votes, list[Scores]]]
     log_length: Tensor  # (N,)
 
     @property
     def total(self) -> float:
-        """The weight of all observations of one member."""
+        """The total weight of the observations of one member."""
         return sum(v.total + sum(float(s.weight.sum()) for s in scores) for v, scores in self.members) / len(
             self.members
         )
 
 
 class Likelihood(torch.nn.Module):
-    """The loss of a model. groups: the training data, whose raters and scales are learned; centring: weight of the
-    mean squared reward; debias: weight of the correlation of reward and length (Chen et al. 2024, ODIN, eq. 5)."""
+    """The loss of a model. groups: the training data, whose raters and scales are learned; center_rewards_coefficient:
+    weight of the mean squared reward; debias: weight of the correlation of reward and length (Chen et al. 2024, ODIN,
+    eq. 5)."""
 
     weights: Tensor
     training_weights: Tensor
@@ -46,22 +48,22 @@ class Likelihood(torch.nn.Module):
         votes: VoteOptions,
         scores: ScoreOptions,
         *,
-        centring: float = 0.0,
+        center_rewards_coefficient: float = 0.0,
         debias: float = 0.0,
     ) -> None:
         super().__init__()
-        self.settings, self.centring, self.debias = settings, centring, debias
+        self.settings, self.center_rewards_coefficient, self.debias = settings, center_rewards_coefficient, debias
         self.votes = VoteModel(votes, raters_of(groups) if votes.reliability else [])
         column = {name: n for n, name in enumerate(settings.outputs)}
         self.scores = ScoreModel(scores, column, [score for group in groups for score in group.scores])
-        # In training the reward of a debiased model has a part of its own for length, which is left off afterwards.
+        # During training the reward of a debiased model has a separate length component, which is dropped afterwards.
         training = [1.0 if name == LENGTH else w for name, w in zip(settings.outputs, settings.weights, strict=True)]
         self.register_buffer("training_weights", torch.tensor(training))
         self.register_buffer("weights", torch.tensor(settings.weights))
         self.total = self.prepare(groups, [item for group in groups for item in group.items]).total
 
-    def prepare(self, groups: Sequence[Group], items: Sequence[Item], *, whole: bool = False) -> Said:
-        """The observations as tensors. whole: no head leaves anything out, as in validation."""
+    def prepare(self, groups: Sequence[Group], items: Sequence[Item], *, whole: bool = False) -> Observations:
+        """Return the observations as tensors. whole: no head leaves anything out, as in validation."""
         place = places(items)
         members = [
             (self.votes.prepare(part, place), self.scores.prepare(part, place))
@@ -70,33 +72,33 @@ class Likelihood(torch.nn.Module):
                 for head in range(self.settings.heads)
             )
         ]
-        return Said(members, torch.tensor([len(response) for _, response in items]).float().log1p())
+        return Observations(members, torch.tensor([len(response) for _, response in items]).float().log1p())
 
-    def forward(self, outputs: Tensor, said: Said) -> Tensor:
-        """Mean loss an observation, penalties and priors included. outputs: (N, M, H) of the items."""
-        loss = self.observed(outputs, said, self.training_weights)
+    def forward(self, outputs: Tensor, observations: Observations) -> Tensor:
+        """Return the mean loss per observation, including penalties and priors. outputs: (N, M, H) of the items."""
+        loss = self.observed(outputs, observations, self.training_weights)
         loss = loss + (self.votes.prior() + self.scores.prior()) / max(self.total, 1.0)
         rewards = outputs @ self.weights  # (N, M)
-        if self.centring:
-            loss = loss + self.centring * centre_penalty(rewards.flatten())
+        if self.center_rewards_coefficient:
+            loss = loss + self.center_rewards_coefficient * centre_penalty(rewards.flatten())
         if self.debias:
             of_length = outputs[:, :, self.settings.outputs.index(LENGTH)]
             for member in range(outputs.shape[1]):
-                with_length = correlation(rewards[:, member], said.log_length).abs()
-                loss = loss + self.debias * (with_length - correlation(of_length[:, member], said.log_length))
+                with_length = correlation(rewards[:, member], observations.log_length).abs()
+                loss = loss + self.debias * (with_length - correlation(of_length[:, member], observations.log_length))
         return loss
 
-    def observed(self, outputs: Tensor, said: Said, weights: Tensor | None = None) -> Tensor:
-        """Mean negative log-likelihood an observation of what was said."""
+    def observed(self, outputs: Tensor, observations: Observations, weights: Tensor | None = None) -> Tensor:
+        """Return the mean negative log-likelihood per observation."""
         rewards = outputs @ (self.weights if weights is None else weights)  # (N, M)
         loss = outputs.new_zeros(())
-        for member, (votes, scores) in enumerate(said.members):
+        for member, (votes, scores) in enumerate(observations.members):
             loss = loss + self.votes(rewards[:, member], votes) + self.scores(outputs[:, member], scores)
-        return loss / max(said.total * len(said.members), 1e-9)
+        return loss / max(observations.total * len(observations.members), 1e-9)
 
 
 def _without(groups: Sequence[Group], head: int) -> list[Group]:
-    """The groups without the pairs that this head does not see."""
+    """Return the groups without the pairs that this head leaves out."""
     return [
         Group(
             items=group.items,

@@ -16,123 +16,136 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from training.engine.data.observations import Group, Item, items_of
 from training.engine.models.encoder import ROWS
-from training.engine.preference.fitting import Fit, State, Weights, body_and_head, looks_after, of_likelihood, scheduled
+from training.engine.preference.fitting import (
+    Fit,
+    State,
+    Weights,
+    body_and_head,
+    likelihood_group,
+    should_evaluate,
+    warmup_schedule,
+)
 from training.engine.runtime import distributed, shards
 from training.engine.runtime.progress import advance
 
 
 class ShardedFit(Fit):
-    """A fit whose steps Trainer makes. If the model is sharded, `whole` has its best weights in the first process."""
+    """A fit with Trainer's loop. If the model is sharded, `whole` has its best weights in the main process."""
 
     model: Any = None  # the reader's, as Trainer wrapped it
     loss = 0.0
     whole: dict[str, Tensor] | None = None
 
     def run(self, train: Sequence[Group], validation: Sequence[Group]) -> State:
-        self.reader.prepare(items_of([*train, *validation]))
-        epochs, total = self._planned(train)
+        self.encoder.prepare(items_of([*train, *validation]))
+        epochs, total = self._schedule_length(train)
         batches: list[list[Group]] = []
-        looks = {}  # step: epochs that are done by then
+        epochs_at_step = {}  # step: epochs that are done by then
         for epoch in range(epochs):
-            batches += self._dealt(train, epoch)
-            if looks_after(epoch + 1, epochs):
-                looks[math.ceil(len(batches) / self.options.accumulate)] = epoch + 1
-        self.checkpoint = distributed.from_first(self.checkpoint)
-        kept = shards.read(self.checkpoint) if self.checkpoint else None
-        self.state = State(**kept["state"]) if kept else State()
-        self.trainable = {}  # sharding replaces the parameters: nobody may hold the old ones
-        trainer = _Trainer(self, batches[self.state.step * self.options.accumulate :], total)
+            batches += self._batches(train, epoch)
+            if should_evaluate(epoch + 1, epochs):
+                epochs_at_step[math.ceil(len(batches) / self.options.gradient_accumulation_steps)] = epoch + 1
+        self.checkpoint = distributed.broadcast(self.checkpoint)
+        checkpoint = shards.read(self.checkpoint) if self.checkpoint else None
+        self.state = State(**checkpoint["state"]) if checkpoint else State()
+        self.trainable = {}  # sharding replaces the parameters: no reference to the old ones may remain
+        trainer = _Trainer(self, batches[self.state.step * self.options.gradient_accumulation_steps :], total)
 
-        def look() -> None:
-            if self.state.step in looks:
-                self.state.epoch = looks[self.state.step]
-                self._look(validation, epochs)
+        def evaluate() -> None:
+            if self.state.step in epochs_at_step:
+                self.state.epoch = epochs_at_step[self.state.step]
+                self._evaluate(validation, epochs)
                 self._write(trainer.optimizer)
 
-        trainer.add_callback(_EachStep(self, trainer, kept, total, look))
+        trainer.add_callback(_EachStep(self, trainer, checkpoint, total, evaluate))
         trainer.train()
         self._restore_best()
-        self.reader.model.eval()
-        self.whole = shards.whole(self.model)
+        self.encoder.model.eval()
+        self.whole = shards.full_state_dict(self.model)
         return self.state
 
     def training_loss(self, groups: Sequence[Group]) -> Tensor:
-        """The loss of a batch, its gradient made so that the mean over processes is that of one process."""
+        """Return the loss of a batch, with a gradient whose mean over processes is that of a single process."""
         items = items_of(groups)
         outputs = self._outputs(items, self.options.bfloat16)
-        # A process knows the gradient of its own share alone: the sum is wanted, Trainer takes the mean.
-        outputs = outputs.detach() + distributed.processes() * (outputs - outputs.detach())
+        # Each process has the gradient of its own share only: the sum is needed, and Trainer takes the mean.
+        outputs = outputs.detach() + distributed.world_size() * (outputs - outputs.detach())
         loss = self.likelihood(outputs, self.likelihood.prepare(groups, items))
         self.loss = loss.item()
         if not math.isfinite(self.loss):
-            self._stop_at([groups])
+            self._stop_on_non_finite([groups])
         return loss
 
-    def take_up(self, kept: Mapping[str, Any], optimizer: Any) -> None:
-        """Go on from what `_write` wrote."""
-        for values in (kept["last"]["model"], kept["best"]["model"], kept["average"]):
-            values.update({name: shards.sharded(value, self.trainable[name]) for name, value in values.items()})
-        self._restore(Weights(**kept["last"]))
-        self.best, self.average = Weights(**kept["best"]), kept["average"]
+    def restore_checkpoint(self, checkpoint: Mapping[str, Any], optimizer: Any) -> None:
+        """Resume from a checkpoint written by `_write`."""
+        for values in (checkpoint["last"]["model"], checkpoint["best"]["model"], checkpoint["ema"]):
+            values.update({name: shards.as_shard(value, self.trainable[name]) for name, value in values.items()})
+        self._restore(Weights(**checkpoint["last"]))
+        self.best, self.ema = Weights(**checkpoint["best"]), checkpoint["ema"]
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        for number, values in kept["model_optimizer"]["state"].items():
+        for number, values in checkpoint["model_optimizer"]["state"].items():
             for name in ("exp_avg", "exp_avg_sq"):
-                values[name] = shards.sharded(values[name], parameters[number])
-        optimizer.load_state_dict(kept["model_optimizer"])
-        self.optimizer.load_state_dict(kept["optimizer"])
-        self.reporter.going_on(kept["told"])
-        self.reporter.log(f"going on from step {self.state.step}")
+                values[name] = shards.as_shard(values[name], parameters[number])
+        optimizer.load_state_dict(checkpoint["model_optimizer"])
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        self.reporter.resume_at(checkpoint["position"])
+        self.reporter.log(f"resumed from step {self.state.step}")
 
     def _write(self, optimizer: Any) -> None:
         if self.checkpoint is None:
             return
-        kept = {
+        checkpoint = {
             "state": vars(self.state),
-            "told": self.reporter.told(),
+            "position": self.reporter.position(),
             "last": vars(self._weights()),
             "best": vars(self.best),
-            "average": self.average,
+            "ema": self.ema,
             "model_optimizer": optimizer.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        shards.write(self.checkpoint, kept)
+        shards.write(self.checkpoint, checkpoint)
 
     def _optimizer(self) -> Optimizer:
-        """Of the likelihood, which all processes have whole and give the same gradient; Trainer has the model's."""
-        return AdamW([of_likelihood(self.likelihood)])
+        """Return the likelihood's optimizer, equal in all processes; Trainer has the model's optimizer."""
+        return AdamW([likelihood_group(self.likelihood)])
 
     def _outputs(self, items: Sequence[Item], bfloat16: bool) -> Tensor:
-        """Outputs (N, M, H). Every process makes as many passes as the others, since each pass gathers all shards."""
-        mine = distributed.share(items)
-        order = sorted(range(len(mine)), key=lambda n: self.reader.length(mine[n]))
+        """Return outputs (N, M, H). All processes run the same number of passes, since each pass gathers all shards."""
+        mine = distributed.local_share(items)
+        order = sorted(range(len(mine)), key=lambda n: self.encoder.length(mine[n]))
         passes = []
-        for start in range(0, distributed.share_size(len(items)), ROWS):
+        for start in range(0, distributed.local_size(len(items)), ROWS):
             part = [mine[n] for n in order[start : start + ROWS]] or items[:1]
-            passes.append(self.model(**self.reader.batch(part)).logits.float().cpu())
+            passes.append(self.model(**self.encoder.batch(part)).logits.float().cpu())
         back = torch.tensor(order, dtype=torch.long).argsort()
-        outputs = distributed.gathered(torch.cat(passes)[: len(mine)][back], len(items))
+        outputs = distributed.gather_outputs(torch.cat(passes)[: len(mine)][back], len(items))
         return outputs.view(len(items), self.likelihood.settings.heads, -1)
 
     def _restore(self, weights: Weights) -> None:
-        shards.let_go(self.model)
+        shards.reshard(self.model)
         super()._restore(weights)
 
 
 class _EachStep(TrainerCallback):
-    """What belongs to a step beside the model's weights."""
+    """Runs Palate's part of each step: likelihood, average of the weights, evaluation and progress."""
 
     def __init__(
-        self, fit: ShardedFit, trainer: Trainer, kept: Mapping[str, Any] | None, total: int, look: Callable[[], None]
+        self,
+        fit: ShardedFit,
+        trainer: Trainer,
+        checkpoint: Mapping[str, Any] | None,
+        total: int,
+        evaluate: Callable[[], None],
     ) -> None:
-        self.fit, self.trainer, self.kept, self.total, self.look = fit, trainer, kept, total, look
+        self.fit, self.trainer, self.checkpoint, self.total, self.evaluate = fit, trainer, checkpoint, total, evaluate
 
     def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
         fit = self.fit
         fit.model = self.trainer.model_wrapped
-        fit.trainable = {name: p for name, p in fit.reader.model.named_parameters() if p.requires_grad}
-        self.schedule = scheduled(fit.optimizer, self.total, done=fit.state.step)
-        if self.kept:
-            fit.take_up(self.kept, self.trainer.optimizer)
+        fit.trainable = {name: p for name, p in fit.encoder.model.named_parameters() if p.requires_grad}
+        self.schedule = warmup_schedule(fit.optimizer, self.total, done=fit.state.step)
+        if self.checkpoint:
+            fit.restore_checkpoint(self.checkpoint, self.trainer.optimizer)
 
     def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
         torch.manual_seed(self.fit.options.seed * 1_000_003 + self.fit.state.step)
@@ -143,11 +156,11 @@ class _EachStep(TrainerCallback):
             fit.optimizer.step()
             fit.optimizer.zero_grad()
             self.schedule.step()
-            fit._follow()
+            fit.update_ema()
             fit.state.step += 1
             if fit.state.step % 5 == 0:
                 fit.reporter.metric(fit.state.step, loss=fit.loss)
-            self.look()
+            self.evaluate()
             advance(fit.reporter, min(fit.state.step, self.total), self.total)
         control.should_training_stop |= bool(fit.state.stopped)
 
@@ -160,10 +173,10 @@ class _Trainer(Trainer):
     def __init__(self, fit: ShardedFit, batches: list[list[Group]], total: int) -> None:
         self.fit, self.total = fit, total
         arguments = TrainingArguments(
-            output_dir=tempfile.gettempdir(),  # nothing is written there: ShardedFit keeps the weights
+            output_dir=tempfile.gettempdir(),  # unused: ShardedFit saves the weights
             num_train_epochs=1,
             per_device_train_batch_size=1,
-            gradient_accumulation_steps=fit.options.accumulate,
+            gradient_accumulation_steps=fit.options.gradient_accumulation_steps,
             max_grad_norm=1.0,
             bf16=fit.options.bfloat16,
             use_cpu=not torch.cuda.is_available(),
@@ -174,12 +187,12 @@ class _Trainer(Trainer):
             disable_tqdm=True,
         )
         shards.check_launch(arguments.distributed_state)
-        super().__init__(model=fit.reader.model, train_dataset=batches, args=arguments)
+        super().__init__(model=fit.encoder.model, train_dataset=batches, args=arguments)
         self.loss_is_scaled_for_ga = False
         self.remove_callback(PrinterCallback)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """The batches as they were dealt, all of them in every process, which reads its share of the items."""
+        """Return the batches unchanged; every process iterates over all of them and encodes its share of the items."""
         return DataLoader(self.train_dataset, batch_size=1, collate_fn=lambda batches: {"groups": batches[0]})
 
     def create_optimizer(self, model: Any = None) -> Optimizer:
@@ -188,11 +201,11 @@ class _Trainer(Trainer):
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
-        self.lr_scheduler = scheduled(self.optimizer, self.total, done=self.fit.state.step)
+        self.lr_scheduler = warmup_schedule(self.optimizer, self.total, done=self.fit.state.step)
         return self.lr_scheduler
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Tensor:
         return self.fit.training_loss(inputs["groups"]).to(self.args.device)
 
     def floating_point_ops(self, inputs: Any) -> int:
-        return 0  # else it looks for tokens among the inputs
+        return 0  # Trainer would otherwise look for tokens in the inputs

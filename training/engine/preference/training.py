@@ -16,10 +16,10 @@ from core.records import Pair, Record
 from training.engine.data.formatting import truncation
 from training.engine.data.observations import Group, Item, criteria_of, groups_of, items_of
 from training.engine.models import base_models
-from training.engine.models.encoder import Reader, autocast_pays
+from training.engine.models.encoder import Encoder, resolve_bfloat16
 from training.engine.models.reward import LENGTH, OVERALL, PreferenceModel, Settings
 from training.engine.objectives.scores import ScoreOptions
-from training.engine.objectives.votes import VoteModel, VoteOptions, raters_of, trusted
+from training.engine.objectives.votes import VoteModel, VoteOptions, raters_of, reweighted
 from training.engine.preference.calibration import fit_temperature, shrunk
 from training.engine.preference.fitting import Fit, FitOptions, State
 from training.engine.preference.likelihood import Likelihood
@@ -35,32 +35,32 @@ ENGINES = ("palate", "trainer")
 class PreferenceConfig:
     """kind: base_models.KINDS. learning_rate 0 takes 1e-4 for 22 million parameters, falling with the root of the
     model's size, ten times that with adapters, and 3e-3 for a small model made from nothing. layers: how many of a
-    pretrained encoder's layers to keep, 0 for all. ensemble: members, which are heads on one backbone or whole
-    copies. criterion_weights: in the weighted total of a study without ranks. centring, debias: weights of the
-    penalties (training.engine.preference.likelihood). engine: whose loop trains, of ENGINES; Trainer's shards encoders
-    and causal models over processes (training.engine.preference.trainer). load_in_4bit: adapters on a base of 4 bits
-    (Dettmers et al. 2023, QLoRA), which bitsandbytes reads."""
+    pretrained encoder's layers to keep, 0 for all. ensemble: members, which are heads on one backbone or whole copies.
+    criterion_weights: in the weighted total of a study without ranks. center_rewards_coefficient, debias: weights of
+    the penalties (training.engine.preference.likelihood). engine: whose loop trains, of ENGINES; Trainer's shards
+    encoders and causal models over processes (training.engine.preference.trainer). load_in_4bit: adapters on a base of
+    4 bits (Dettmers et al. 2023, QLoRA), which bitsandbytes reads."""
 
     kind: str = "auto"
-    epochs: int = 8
+    num_epochs: int = 8
     min_steps: int = 150
     learning_rate: float = 0.0
     weight_decay: float = 0.01
     tokens_per_step: int = 4096
-    accumulate: int = 1
+    gradient_accumulation_steps: int = 1
     max_length: int = 256
     layers: int = 0
-    patience: int = 4
-    average: float = 0.97
+    early_stopping_patience: int = 4
+    ema_decay: float = 0.97
     precision: str = "auto"
-    lora_rank: int = 0
-    checkpointing: bool = False
+    lora_r: int = 0
+    gradient_checkpointing: bool = False
     share_prompts: bool = True
     engine: str = "palate"
     load_in_4bit: bool = False
     ensemble: int = 1
     ensemble_of: str = "copies"
-    centring: float = 0.0
+    center_rewards_coefficient: float = 0.0
     debias: float = 0.0
     seed: int = 0
     votes: VoteOptions = field(default_factory=VoteOptions)
@@ -104,52 +104,52 @@ def _train(
     raters = config.votes.reliability
     groups, held_out = checked(train, "train", raters), checked(validation, "validation", raters)
     settings = _settings(groups, config)
-    found = fitted(groups, held_out, base_model, settings, config, reporter, checkpoints)
-    model, states, likelihood = found.model, found.states, found.likelihood
-    if distributed.first():
-        unseen = [*groups, *held_out] if found.foretold else held_out
+    result = fit_model(groups, held_out, base_model, settings, config, reporter, checkpoints)
+    model, states, likelihood = result.model, result.states, result.likelihood
+    if distributed.is_main():
+        unseen = [*groups, *held_out] if result.out_of_fold else held_out
         votes = likelihood.votes if OVERALL in settings.outputs else None
-        calibrate(model, [pair for group in unseen for pair in group.pairs], found.foretold, votes)
+        calibrate(model, [pair for group in unseen for pair in group.pairs], result.out_of_fold, votes)
         model.save(output)
     read = items_of([*groups, *held_out])
-    if said := truncation(len(model.readers[0].truncated), len(read), settings.max_length, "examples"):
-        reporter.log(said)
+    if truncation_note := truncation(len(model.encoders[0].truncated), len(read), settings.max_length, "examples"):
+        reporter.log(truncation_note)
     reporter.log(f"temperature {settings.temperature:.2f}, best validation loss {states[0].best:.4f}")
     return {
         "validation_loss": float(np.mean([state.best for state in states])),
         "steps": sum(state.step for state in states),
-        "stopped": [stopping.told(state.stopped) for state in states if state.stopped],
-        "stop": [state.stopped for state in states if state.stopped],
+        "stopped": [stopping.format_reason(state.stopped) for state in states if state.stopped],
+        "stop_reason": [state.stopped for state in states if state.stopped],
         "train_pairs": sum(len(group.pairs) for group in groups),
         "validation_pairs": sum(len(group.pairs) for group in held_out),
         "train_responses": len(items_of(groups)),
-        "truncated": len(model.readers[0].truncated),
-        "truncation": [said] if said else [],
-        "shared_prompts": model.readers[0].trees,
+        "truncated": len(model.encoders[0].truncated),
+        "truncation": [truncation_note] if truncation_note else [],
+        "shared_prompts": model.encoders[0].trees,
         "outputs": settings.outputs,
         "weights": settings.weights,
         "members": settings.heads * settings.copies,
         "temperature": settings.temperature,
         "centre": settings.centre,
         "raters": _raters(likelihood) if config.votes.reliability else None,
-        "first_place": float(likelihood.votes.first.detach()) if config.votes.position else None,
+        "position_bias": float(likelihood.votes.position_bias.detach()) if config.votes.position else None,
         "config": dataclasses.asdict(config),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, **_versions()},
     }
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedModel:
     """A model that is not yet calibrated; for each of its copies how the fit went and, where it was cross-validated,
     the outputs (M, H) of items foretold by what had not seen them; and what explains the raters of the last copy."""
 
     model: PreferenceModel
     states: list[State]
-    foretold: list[dict[Item, Tensor]]
+    out_of_fold: list[dict[Item, Tensor]]
     likelihood: Likelihood
 
 
-def fitted(
+def fit_model(
     groups: Sequence[Group],
     held_out: Sequence[Group],
     base_model: str,
@@ -157,33 +157,35 @@ def fitted(
     config: PreferenceConfig,
     reporter: Reporter,
     checkpoints: Path | None = None,
-) -> Fitted:
+) -> FittedModel:
     """A model with the outputs of `settings` that was fitted to the groups and chosen by the loss on `held_out`, or
     fitted to both and chosen by cross-validation."""
     model = PreferenceModel([], settings)
     states: list[State] = []
-    foretold: list[dict[Item, Tensor]] = []
+    out_of_fold: list[dict[Item, Tensor]] = []
     for copy in range(1, settings.copies + 1):
         seeded = dataclasses.replace(config, seed=config.seed + copy - 1)
         torch.manual_seed(seeded.seed)
-        reader = _reader(base_model, groups, settings, seeded, reporter)
+        encoder = _make_encoder(base_model, groups, settings, seeded, reporter)
         if config.kind == "linear":
             likelihood = _likelihood(settings, [*groups, *held_out], seeded)
-            drawn = [_drawn_again(part, seeded.seed) if settings.copies > 1 else part for part in (groups, held_out)]
-            fit = fit_linear(reader, likelihood, drawn[0], drawn[1], reporter)
+            drawn = [
+                _bootstrap_sample(part, seeded.seed) if settings.copies > 1 else part for part in (groups, held_out)
+            ]
+            fit = fit_linear(encoder, likelihood, drawn[0], drawn[1], reporter)
             states.append(State(best=fit.loss))
-            foretold.append(fit.foretold)
+            out_of_fold.append(fit.out_of_fold)
         else:
             likelihood = _likelihood(settings, groups, seeded)
             checkpoint = checkpoints / f"preference-{copy}.pt" if checkpoints else None
-            state, weights = _fitted(reader, likelihood, groups, held_out, seeded, reporter, checkpoint)
+            state, weights = _fit_by_gradient(encoder, likelihood, groups, held_out, seeded, reporter, checkpoint)
             states.append(state)
             if weights:
-                reader = _with_weights(weights, base_model, groups, settings, seeded)
-        if distributed.first() and hasattr(reader.model, "merge_and_unload"):  # it has adapters
-            reader.model = reader.model.merge_and_unload()
-        model.readers.append(reader)
-    return Fitted(model, states, foretold, likelihood)
+                encoder = _with_weights(weights, base_model, groups, settings, seeded)
+        if distributed.is_main() and hasattr(encoder.model, "merge_and_unload"):  # it has adapters
+            encoder.model = encoder.model.merge_and_unload()
+        model.encoders.append(encoder)
+    return FittedModel(model, states, out_of_fold, likelihood)
 
 
 def checked(records: Iterable[Record], split: str, raters: bool = True) -> list[Group]:
@@ -200,7 +202,7 @@ def checked(records: Iterable[Record], split: str, raters: bool = True) -> list[
     return groups
 
 
-def _drawn_again(groups: Sequence[Group], seed: int) -> list[Group]:
+def _bootstrap_sample(groups: Sequence[Group], seed: int) -> list[Group]:
     """As many groups, drawn with replacement (Breiman 1996): a convex fit has no other reason to differ by its seed."""
     return random.Random(seed).choices(groups, k=len(groups))
 
@@ -227,52 +229,59 @@ def _settings(groups: Sequence[Group], config: PreferenceConfig) -> Settings:
     )
 
 
-def _reader(
+def _make_encoder(
     base: str, groups: Sequence[Group], settings: Settings, config: PreferenceConfig, reporter: Reporter
-) -> Reader:
+) -> Encoder:
     outputs, items = settings.heads * len(settings.outputs), items_of(groups)
     if config.kind == "linear" and base:
-        reader = base_models.probe(base, outputs=outputs, max_length=config.max_length)
+        encoder = base_models.probe(base, outputs=outputs, max_length=config.max_length)
     elif config.kind in ("linear", "cnn", "rnn"):
-        reader = base_models.small(config.kind, items, outputs=outputs, max_length=config.max_length)
+        encoder = base_models.small(config.kind, items, outputs=outputs, max_length=config.max_length)
     else:
-        reader = base_models.pretrained(
+        encoder = base_models.pretrained(
             base,
             outputs=outputs,
             kind=config.kind,
             max_length=config.max_length,
             layers=config.layers,
-            lora_rank=config.lora_rank,
-            checkpointing=config.checkpointing,
+            lora_r=config.lora_r,
+            gradient_checkpointing=config.gradient_checkpointing,
             load_in_4bit=config.load_in_4bit,
-            placed=config.engine == "trainer",
+            on_device=config.engine == "trainer",
         )
-        if config.share_prompts and reader.causal and not config.lora_rank and config.engine == "palate":
-            difference = reader.try_trees(items[:64])
+        if config.share_prompts and encoder.causal and not config.lora_r and config.engine == "palate":
+            difference = encoder.enable_trees(items[:64])
             if difference is not None:
-                said = "are shared" if reader.trees else "are read again for each response"
-                reporter.log(f"prompts {said}: outputs differ by {difference:.1g} from reading apart")
-    settings.max_length = reader.max_length
-    return reader
+                how = "are shared" if encoder.trees else "are encoded once per response"
+                reporter.log(f"prompts {how}: outputs differ by {difference:.1g} from separate rows")
+    settings.max_length = encoder.max_length
+    return encoder
 
 
 def _with_weights(
     weights: dict[str, Tensor], base: str, groups: Sequence[Group], settings: Settings, config: PreferenceConfig
-) -> Reader:
+) -> Encoder:
     """The base in float32 on this device, with what was learned in shards or on a base of 4 bits."""
     plain = dataclasses.replace(config, engine="palate", load_in_4bit=False, share_prompts=False)
-    reader = _reader(base, groups, settings, plain, SilentReporter())
-    _, unknown = reader.model.load_state_dict(weights, strict=False)
+    encoder = _make_encoder(base, groups, settings, plain, SilentReporter())
+    _, unknown = encoder.model.load_state_dict(weights, strict=False)
     assert not unknown, unknown
-    return reader
+    return encoder
 
 
 def _likelihood(settings: Settings, groups: Sequence[Group], config: PreferenceConfig) -> Likelihood:
-    return Likelihood(settings, groups, config.votes, config.scores, centring=config.centring, debias=config.debias)
+    return Likelihood(
+        settings,
+        groups,
+        config.votes,
+        config.scores,
+        center_rewards_coefficient=config.center_rewards_coefficient,
+        debias=config.debias,
+    )
 
 
-def _fitted(
-    reader: Reader,
+def _fit_by_gradient(
+    encoder: Encoder,
     likelihood: Likelihood,
     groups: Sequence[Group],
     held_out: Sequence[Group],
@@ -282,41 +291,41 @@ def _fitted(
 ) -> tuple[State, dict[str, Tensor] | None]:
     """How the fit went, and its weights where those of the reader's model are sharded or rest on 4 bits."""
     made_here = config.kind in ("cnn", "rnn")
-    size = sum(p.numel() for p in reader.model.parameters())
-    rate = config.learning_rate or (3e-3 if made_here else pretrained_rate(size, config.lora_rank))
+    size = sum(p.numel() for p in encoder.model.parameters())
+    rate = config.learning_rate or (3e-3 if made_here else pretrained_rate(size, config.lora_r))
     options = FitOptions(
-        epochs=config.epochs,
+        num_epochs=config.num_epochs,
         min_steps=config.min_steps,
         learning_rate=rate,
         head_learning_rate=rate if made_here else max(rate, 1e-3),
         weight_decay=config.weight_decay,
         tokens_per_step=config.tokens_per_step,
-        accumulate=config.accumulate,
-        patience=config.patience,
-        average=config.average,
-        bfloat16=autocast_pays(config.precision) and not made_here,
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        early_stopping_patience=config.early_stopping_patience,
+        ema_decay=config.ema_decay,
+        bfloat16=resolve_bfloat16(config.precision) and not made_here,
         seed=config.seed,
     )
     if config.engine == "trainer":
         from training.engine.preference.trainer import ShardedFit
 
-        sharded = ShardedFit(reader, likelihood, options, reporter, checkpoint)
+        sharded = ShardedFit(encoder, likelihood, options, reporter, checkpoint)
         return sharded.run(groups, held_out), sharded.whole
-    fit = Fit(reader, likelihood, options, reporter, checkpoint)
+    fit = Fit(encoder, likelihood, options, reporter, checkpoint)
     return fit.run(groups, held_out), fit.trainable if config.load_in_4bit else None
 
 
-def pretrained_rate(parameters: int, lora_rank: int = 0) -> float:
+def pretrained_rate(parameters: int, lora_r: int = 0) -> float:
     """The default learning rate of a pretrained body: 1e-4 for 22 million parameters, falling with the root of the
     size. Adapters take ten times that: their updates are products of two small matrices (Hu et al. 2021; Schulman et
     al. 2025, "LoRA Without Regret", find the ratio of 10 over model sizes)."""
-    return 1e-4 * (22e6 / parameters) ** 0.5 * (10 if lora_rank else 1)
+    return 1e-4 * (22e6 / parameters) ** 0.5 * (10 if lora_r else 1)
 
 
 def calibrate(
     model: PreferenceModel,
     pairs: Sequence[Pair],
-    foretold: Sequence[Mapping[Item, Tensor]] = (),
+    out_of_fold: Sequence[Mapping[Item, Tensor]] = (),
     votes: VoteModel | None = None,
 ) -> None:
     """Set the temperature, and the centre: the mean reward of the pairs' responses.
@@ -328,10 +337,10 @@ def calibrate(
     """
     if votes and votes.options.reliability:
         trust = votes.trust()
-        pairs = [trusted(pair, trust) for pair in pairs]
+        pairs = [reweighted(pair, trust) for pair in pairs]
     items = list(dict.fromkeys(item for pair in pairs for item in _sides(pair)))
-    if foretold:
-        reward = _foretold_rewards(items, foretold, torch.tensor(model.settings.weights))
+    if out_of_fold:
+        reward = _out_of_fold_rewards(items, out_of_fold, torch.tensor(model.settings.weights))
     else:
         reward = dict(zip(items, model.score(items), strict=True))
     pairs = [pair for pair in pairs if pair.votes_weight and all(item in reward for item in _sides(pair))]
@@ -350,20 +359,24 @@ def _sides(pair: Pair) -> tuple[Item, Item]:
     return (pair.prompt, pair.a), (pair.prompt, pair.b)
 
 
-def _foretold_rewards(
-    items: Sequence[Item], foretold: Sequence[Mapping[Item, Tensor]], weights: Tensor
+def _out_of_fold_rewards(
+    items: Sequence[Item], out_of_fold: Sequence[Mapping[Item, Tensor]], weights: Tensor
 ) -> dict[Item, float]:
     """The mean over heads, and over the copies that were asked."""
-    found = {item: [outputs[item] for outputs in foretold if item in outputs] for item in items}
-    return {item: float((torch.cat(told) @ weights).mean()) for item, told in found.items() if told}
+    outputs_by_item = {item: [outputs[item] for outputs in out_of_fold if item in outputs] for item in items}
+    return {item: float((torch.cat(rows) @ weights).mean()) for item, rows in outputs_by_item.items() if rows}
 
 
 def _raters(likelihood: Likelihood) -> dict[str, Any]:
     """The learned reliabilities: the usual one, and those of the raters who are furthest below it."""
     learned = likelihood.votes.reliability()
     worst = sorted(learned, key=lambda rater: learned[rater])[:20]
-    usual = float(torch.sigmoid(likelihood.votes.usual.detach()))
-    return {"usual": usual, "raters": len(learned), "least_reliable": {rater: learned[rater] for rater in worst}}
+    mean = float(torch.sigmoid(likelihood.votes.mean_reliability.detach()))
+    return {
+        "mean_reliability": mean,
+        "raters": len(learned),
+        "least_reliable": {rater: learned[rater] for rater in worst},
+    }
 
 
 def _versions() -> dict[str, str]:

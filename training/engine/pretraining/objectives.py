@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 OBJECTIVES = ("mle", "conditional", "filter", "unlikelihood", "rwr", "awr", "joint")
-MOST_WEIGHT = 20.0  # of a token by its advantage: Peng et al. 2019, sec. 4
+MAX_WEIGHT = 20.0  # of a token by its advantage: Peng et al. 2019, sec. 4
 
 
 def token_losses(logits: Tensor, ids: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ def advantage_weighted(losses: Tensor, scores: Tensor, values: Tensor, beta: flo
 
     Peng et al. 2019; Korbak et al. 2023, eq. 5.
     """
-    weights = torch.exp((scores - values.detach()) / beta).clamp(max=MOST_WEIGHT)
+    weights = torch.exp((scores - values.detach()) / beta).clamp(max=MAX_WEIGHT)
     return (weights * losses).mean() + value_weight * ((values - scores) ** 2).mean()
 
 

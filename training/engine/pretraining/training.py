@@ -20,7 +20,7 @@ from training.engine.data.scripts import script_of
 from training.engine.pretraining import objectives
 from training.engine.pretraining.objectives import OBJECTIVES
 from training.engine.runtime.numerics import NonFiniteError, check_finite, check_weights
-from training.engine.runtime.onednn import hastened
+from training.engine.runtime.onednn import with_onednn
 from training.engine.runtime.progress import Reporter, SilentReporter, advance
 from training.engine.runtime.schedules import warmup_cosine
 
@@ -47,7 +47,7 @@ class PretrainConfig:
     layers: int = 4
     heads: int = 4
     context: int = 128
-    steps: int = 200
+    max_steps: int = 200
     batch_size: int = 24
     learning_rate: float = 3e-3
     held_out_share: float = 0.02
@@ -93,8 +93,8 @@ def pretrain(
     training.run()
     after = training.perplexity()
     reporter.log(f"held-out perplexity {after:.2f}")
-    if said := training.truncation():
-        reporter.log(said)
+    if truncation_note := training.truncation():
+        reporter.log(truncation_note)
     training.save(output)
     return {
         "perplexity": after,
@@ -102,7 +102,7 @@ def pretrain(
         "parameters": training.parameters,
         "tokens": training.tokens,
         "objective": config.objective,
-        "truncation": [said] if said else [],
+        "truncation": [truncation_note] if truncation_note else [],
         **training.figures(),
     }
 
@@ -117,7 +117,7 @@ class Training:
         self.corpus, self.config, self.reporter = corpus, config, reporter
         self.standard, self.threshold, self.document_threshold = _scale(corpus, config)
         model, self.tokenizer = _base(config.base) if config.base else _from_nothing(corpus, config)
-        self.model = hastened(model)
+        self.model = with_onednn(model)
         # Rows to learn from are marked segment by segment; the tokenizer that is saved marks what it is asked to write.
         self.plain = copy.deepcopy(self.tokenizer)
         if config.objective == "conditional":
@@ -136,11 +136,11 @@ class Training:
         # joint has its own λ; AdamW's decay on top of it would count the norm twice.
         decay = 0.0 if config.objective == "joint" else 0.1
         optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=decay)
-        schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, config.steps))
+        schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, config.max_steps))
         stream: Iterator[Any] = batches(self.rows, config.batch_size, config.seed, stack=self.stacked)
         self.model.train()
-        for step in range(config.steps):
-            self.done = step / config.steps
+        for step in range(config.max_steps):
+            self.done = step / config.max_steps
             batch = next(stream)
             self.tokens += batch.ids.numel()
             loss = self.loss(batch)
@@ -154,11 +154,11 @@ class Training:
             optimizer.step()
             schedule.step()
             optimizer.zero_grad(set_to_none=True)
-            if step % 10 == 0 or step == config.steps - 1:
+            if step % 10 == 0 or step == config.max_steps - 1:
                 self.reporter.metric(step, loss=loss.item())
             if (step + 1) % config.sample_every == 0:
                 self._tell(step + 1)
-            advance(self.reporter, step + 1, config.steps)
+            advance(self.reporter, step + 1, config.max_steps)
         self.model.eval()
 
     def loss(self, batch: Any) -> Tensor:
@@ -256,7 +256,7 @@ class Training:
         prompt = next(self.split(held_out=True)).prompt
         policy = Policy(self.model, self.tokenizer)
         tokens = min(64, self.config.context // 2)
-        text = generate(policy, [prompt], max_new_tokens=tokens, seed=self.config.seed)[0][0].text
+        text = generate(policy, [prompt], max_completion_length=tokens, seed=self.config.seed)[0][0].text
         self.reporter.sample(step, prompt, text, None)
         self.model.train()
 
@@ -291,9 +291,9 @@ def scored(documents: Iterable[Document], score: Any, batch: int = 4096) -> list
 def vocabulary_for(texts: Iterable[str]) -> int:
     """How many tokens a tokenizer of a small model should have: of scripts with thousands of characters, which take
     three bytes each, the common ones should be tokens of their own."""
-    found = Counter(script_of(text) for text in texts)
-    many = found["Han"] + found["Kana (Japanese)"] + found["Hangul"]
-    return 4096 if many > found.total() / 2 else 1024
+    scripts = Counter(script_of(text) for text in texts)
+    many = scripts["Han"] + scripts["Kana (Japanese)"] + scripts["Hangul"]
+    return 4096 if many > scripts.total() / 2 else 1024
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, context: int) -> Any:
@@ -381,10 +381,10 @@ def _save_preference(output: Path, head: nn.Linear, standard: tuple[float, float
     from training.engine.models import base_models  # these import this module
     from training.engine.models.reward import PreferenceModel, Settings
 
-    reader = base_models.pretrained(
-        str(output), outputs=1, kind="causal", max_length=context, layers=0, lora_rank=0, checkpointing=False
+    encoder = base_models.pretrained(
+        str(output), outputs=1, kind="causal", max_length=context, layers=0, lora_r=0, gradient_checkpointing=False
     )
     _, spread = standard
-    reader.model.score.weight.copy_(head.weight * spread)
+    encoder.model.score.weight.copy_(head.weight * spread)
     settings = Settings(context, temperature=spread, centre=float(-spread * head.bias.item()))
-    PreferenceModel([reader], settings).save(output / "preference")
+    PreferenceModel([encoder], settings).save(output / "preference")

@@ -1,7 +1,7 @@
-"""When to stop, and which of the looked-at policies to keep. Pure functions of the looks.
+"""Decide when a run stops and which evaluated policy it keeps. Pure functions of the evaluations.
 
-What is chosen is chosen on one half of the held-out prompts, `Look.selection`; the other half, `Look.figures`, is what
-is reported. A limit holds on both.
+Decisions are based on one half of the held-out prompts, `EvalResult.selection`; the other half, `EvalResult.figures`,
+is reported. Limits apply to both halves.
 """
 
 from collections.abc import Sequence
@@ -9,47 +9,52 @@ from collections.abc import Sequence
 import numpy as np
 
 from training.engine.rl.sequential_test import has_fallen
-from training.engine.rl.state import Look
+from training.engine.rl.state import EvalResult
 
 
-def best(looks: Sequence[Look], budget: float, floor: float = 0.0) -> Look:
-    """The look to keep: the highest by the guard, or by reward without one, among those within the KL budget and of
-    enough variety (see collapsed).
+def best(evaluations: Sequence[EvalResult], max_kl: float, floor: float = 0.0) -> EvalResult:
+    """Return the evaluation to keep: the highest by the guard, or by reward without a guard, among those within the KL
+    limit and above the diversity floor.
 
-    The first look, before any step, is always one of them. Without guard and without rewards the last one is kept.
+    The first evaluation, before any step, always qualifies. Without guard and rewards the last evaluation is kept.
     """
-    within = [look for look in looks if look.step == 0 or not over_budget([look], budget)]
-    within = [look for look in within if not collapsed([looks[0], look], floor)]
-    if any(look.guards for look in within):
-        return max(within, key=lambda look: look.selection["guard_reward"])
-    return max(within, key=lambda look: look.selection.get("reward", float(look.step)))
+    allowed = [result for result in evaluations if result.step == 0 or not exceeds_max_kl([result], max_kl)]
+    allowed = [result for result in allowed if not below_diversity_floor([evaluations[0], result], floor)]
+    if any(result.guards for result in allowed):
+        return max(allowed, key=lambda result: result.selection["guard_reward"])
+    return max(allowed, key=lambda result: result.selection.get("reward", float(result.step)))
 
 
-def over_budget(looks: Sequence[Look], budget: float) -> bool:
-    """Whether the newest look's KL is above the budget, on either half of the prompts."""
-    return bool(budget) and widest_kl(looks[-1]) > budget
+def exceeds_max_kl(evaluations: Sequence[EvalResult], max_kl: float) -> bool:
+    """Return whether the newest evaluation's KL exceeds the limit on either half of the prompts."""
+    return bool(max_kl) and largest_kl(evaluations[-1]) > max_kl
 
 
-def widest_kl(look: Look) -> float:
-    return max(look.kl, look.selection["kl"])
+def largest_kl(result: EvalResult) -> float:
+    """Return the larger KL of the two halves of the prompts."""
+    return max(result.kl, result.selection["kl"])
 
 
-def collapsed(looks: Sequence[Look], floor: float) -> bool:
-    """Whether the newest look's distinct-2 is below this share of the first look's, on either half of the prompts."""
-    return bool(floor) and least_variety(looks) < floor
+def below_diversity_floor(evaluations: Sequence[EvalResult], floor: float) -> bool:
+    """Return whether the newest evaluation's distinct-2 is below this share of the first one's on either half."""
+    return bool(floor) and relative_diversity(evaluations) < floor
 
 
-def least_variety(looks: Sequence[Look]) -> float:
-    """The newest look's distinct-2 as a share of the first look's."""
-    halves = [(looks[-1].figures, looks[0].figures), (looks[-1].selection, looks[0].selection)]
+def relative_diversity(evaluations: Sequence[EvalResult]) -> float:
+    """Return the newest evaluation's distinct-2 as a share of the first one's, the smaller value of both halves."""
+    first, newest = evaluations[0], evaluations[-1]
+    halves = [(newest.figures, first.figures), (newest.selection, first.selection)]
     return min(now["distinct_2"] / max(start["distinct_2"], 1e-9) for now, start in halves)
 
 
-def over_optimized(looks: Sequence[Look]) -> bool:
-    """Whether the guard fell while the reward that is optimised did not (Gao et al. 2022 show the shape: the reward
-    grows with √KL, the true quality turns). Healthy runs of any length are stopped with a chance of 5 % at most
-    (training.engine.rl.sequential_test)."""
-    if not looks[-1].guards:
+def over_optimized(evaluations: Sequence[EvalResult]) -> bool:
+    """Return whether the held-out reward fell while the training reward did not.
+
+    Gao et al. 2022 show the shape: the training reward grows with √KL, then true quality falls. A healthy run of any
+    length is stopped with a probability of at most 5 % (training.engine.rl.sequential_test).
+    """
+    if not evaluations[-1].guards:
         return False
-    guards, rewards = [look.guards for look in looks], [look.selection["reward"] for look in looks]
+    guards = [result.guards for result in evaluations]
+    rewards = [result.selection["reward"] for result in evaluations]
     return has_fallen(np.array(guards), np.array(rewards))

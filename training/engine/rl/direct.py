@@ -1,7 +1,7 @@
-"""The preference-direct family: DPO and KTO, which learn from a snapshot's judgements without sampling.
+"""DPO and KTO, which learn directly from a snapshot's judgements without sampling.
 
-Every response is encoded once a step, in one row with the others to its prompt, whatever the number of pairs and votes
-on it; votes enter as the share that a response won, not as a majority.
+Each response is encoded once per step, together with the other responses to its prompt, whatever the number of its
+pairs and votes; votes enter as the share that a response won, not as a majority.
 """
 
 import sys
@@ -18,7 +18,7 @@ from training.engine.generation.rows import Group
 from training.engine.objectives.policy import dpo, kto
 from training.engine.rl.actor import Actor
 from training.engine.rl.config import PolicyConfig
-from training.engine.rl.rollouts import dealt
+from training.engine.rl.rollouts import shuffled_batch
 from training.engine.rl.state import State
 from training.engine.runtime import distributed
 from training.engine.runtime.numerics import check_finite
@@ -26,26 +26,26 @@ from training.engine.runtime.numerics import check_finite
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt with its judged responses; pairs are of places in `responses`."""
+    """A prompt with its judged responses; pairs are indices into `group.responses`."""
 
     group: Group
-    log_reference: Tensor  # (K,): of whole responses
+    log_reference: Tensor  # (K,): log-probabilities of whole responses
     pairs: Tensor  # (M, 2)
-    shares: Tensor  # (M,): the share of the votes that the first of the pair won
-    weights: Tensor  # (M,): the votes on the pair
-    liked: Tensor  # (K,): how good a response is by its labels, or else its mean share of the votes over its pairs
-    truncated: int  # how many of the responses, or of their prompts, were cut
+    shares: Tensor  # (M,): the share of the votes that the first response of the pair won
+    weights: Tensor  # (M,): the number of votes on the pair
+    liked: Tensor  # (K,): a response's label, or without one its mean share of the votes over its pairs
+    truncated: int  # responses truncated, or with a truncated prompt
 
 
 class Direct:
     def __init__(
         self, actor: Actor, config: PolicyConfig, train: Sequence[Record], validation: Sequence[Record]
     ) -> None:
-        """Raises ValueError when nothing can be learned from the training records: dpo needs pairs of which one
-        response is better, kto such pairs or responses that are labelled good or bad."""
+        """Raise ValueError when nothing can be learned from the training records: dpo needs pairs with a preferred
+        response, kto such pairs or responses labelled good or bad."""
         self.actor, self.config = actor, config
-        # What a response's likelihood is does not depend on how samples are drawn.
-        self.passes = actor.passes.at_temperature(1.0)
+        # The likelihood of a response does not depend on the sampling temperature.
+        self.logps = actor.logps.at_temperature(1.0)
         self.max_length = min(config.max_length, actor.policy.context - actor.policy.latent)
         self.train, self.validation = (self._questions(records) for records in (train, validation))
         kto = config.algorithm == "kto"
@@ -62,24 +62,24 @@ class Direct:
 
     @property
     def truncation(self) -> str:
-        """How many of the judged responses lost something, in words; "" where none did."""
+        """A sentence about truncated examples; "" where none was truncated."""
         questions = [*self.train.values(), *self.validation.values()]
         total = sum(len(question.group.responses) for question in questions)
         return truncation(sum(question.truncated for question in questions), total, self.max_length, "examples")
 
     def step(self, state: State) -> dict[str, float]:
-        """One optimiser step on the judgements of some prompts, which processes share. Returns the loss and how well
-        they are ordered."""
+        """Take one optimizer step on the judgements of some prompts, which the processes share. Returns the loss and
+        the share of pairs in the raters' order."""
         config = self.config
         torch.manual_seed(config.seed * 1_000_003 + state.step)
         count = min(config.prompts_per_step, len(self.train))
-        keys = distributed.share(dealt(list(self.train), state.step, count, config.seed))
+        keys = distributed.local_share(shuffled_batch(list(self.train), state.step, count, config.seed))
         chosen = [self.train[key] for key in keys]
         origin = self._origin(keys, count) if config.algorithm == "kto" else torch.zeros(())
-        sums = torch.zeros(2, dtype=torch.float64)  # of the prompts' losses, and of the shares that are in order
+        sums = torch.zeros(2, dtype=torch.float64)  # of the prompts' losses and accuracies
         for question in chosen:
             sums += torch.tensor(self._loss(question, origin, count))
-        loss, right = (distributed.added_up(sums) / count).tolist()
+        loss, right = (distributed.all_reduce_sum(sums) / count).tolist()
         check_finite("the loss", [loss])
         return {
             "loss": loss,
@@ -90,13 +90,13 @@ class Direct:
 
     @torch.no_grad()
     def figures(self) -> dict[str, float]:
-        """On the validation split: how often the policy's own ratio to its start orders a pair as the raters do."""
+        """Return the accuracy on the validation split: how often the policy's log-ratio orders a pair as raters do."""
         paired = [q for q in self.validation.values() if (q.shares != 0.5).any()]
         right = [_ordered(question, self._log_ratios(question)) for question in paired]
         return {"preference_accuracy": sum(right) / len(right)} if right else {}
 
     def _questions(self, records: Sequence[Record]) -> dict[str, Question]:
-        """The questions by prompt id, in its order; kto's have labelled responses, too."""
+        """Return the questions by prompt id, sorted; those of kto include labelled responses."""
         pairs: dict[str, list[Pair]] = {}
         labels: dict[str, list[Labelled]] = {}
         for pair in pairs_of(records):
@@ -106,7 +106,7 @@ class Direct:
         return {key: self._question(pairs.get(key, []), labels.get(key, [])) for key in sorted({*pairs, *labels})}
 
     def _question(self, pairs: Sequence[Pair], labels: Sequence[Labelled]) -> Question:
-        """A prompt's question; of pairs and labels one may be missing."""
+        """Return a prompt's question; either pairs or labels may be missing."""
         texts: dict[str, str] = {}
         for pair in pairs:
             texts |= {pair.a_id: pair.a, pair.b_id: pair.b}
@@ -125,7 +125,7 @@ class Direct:
         width = max(map(len, group.responses))
         return Question(
             group=group,
-            log_reference=self.actor.reference_log_probs([group], width, self.passes).sum(dim=1),
+            log_reference=self.actor.reference_log_probs([group], width, self.logps).sum(dim=1),
             pairs=ends,
             shares=shares,
             weights=torch.tensor([pair.votes_weight for pair in pairs]),
@@ -134,12 +134,13 @@ class Direct:
         )
 
     def _tokenized(self, prompt: str, texts: Sequence[str]) -> tuple[Group, int]:
-        """A prompt with judged responses in at most max_length tokens, and how many of the responses lost something.
-        The prompt's beginning goes first, down to half of the tokens; then the responses' ends, which get no end
-        token."""
+        """Return a prompt with judged responses in at most max_length tokens, and how many of them are truncated.
+
+        The prompt's beginning is cut first, down to half of the tokens; then the responses' ends, without an end token.
+        """
         policy, limit = self.actor.policy, self.max_length
         whole = [policy.response_ids(text, sys.maxsize) for text in texts]
-        if policy.encoder_decoder:  # which reads its prompts apart
+        if policy.encoder_decoder:  # prompts are encoded separately
             head, room = policy.limited_prompt_ids(prompt, limit), limit
         else:
             head = policy.limited_prompt_ids(prompt, max(limit // 2, limit - max(map(len, whole))))
@@ -149,7 +150,8 @@ class Direct:
         return Group(head, responses), sum(cut)
 
     def _loss(self, question: Question, origin: Tensor, count: int) -> tuple[float, float]:
-        """Adds the gradient of one prompt of `count`; returns its loss and the share of its pairs that are in order."""
+        """Add the gradient of one prompt of `count`; return its loss and the share of its pairs in the raters'
+        order."""
         ratios = self._log_ratios(question)
         if self.config.algorithm == "dpo":
             difference = ratios[question.pairs[:, 0]] - ratios[question.pairs[:, 1]]
@@ -165,35 +167,40 @@ class Direct:
         return loss.item(), _ordered(question, ratios.detach())
 
     def _log_ratios(self, question: Question) -> Tensor:
-        """log π(y|x) - log π_ref(y|x) of each response, (K,)."""
+        """Return log π(y|x) - log π_ref(y|x) of each response, (K,)."""
         width = max(map(len, question.group.responses))
         flat = torch.zeros(len(question.group.responses) * width)
-        for rows in self.passes.rows_of([question.group], width):
-            flat = flat.index_put((rows.place,), self.passes.over(rows).log_probs)
+        for batch in self.logps.batches([question.group], width):
+            flat = flat.index_put((batch.index,), self.logps.forward(batch).log_probs)
         return flat.view(-1, width).sum(dim=1) - question.log_reference
 
     @torch.no_grad()
     def _origin(self, keys: Sequence[str], count: int) -> Tensor:
-        """KTO's z: how far the policy is from its start on responses that belong to other prompts, at least 0; the mean
-        over the `count` prompts of all processes. A prompt's stranger is the first response of the prompt behind it
-        among all training prompts, not among those of the step or of this process, where it may be its own."""
+        """Return KTO's z: the mean KL to the reference on mismatched responses, at least 0, over the `count` prompts of
+        all processes.
+
+        A prompt's mismatched response is the first response of the next prompt among all training prompts; among those
+        of the step or of this process the next prompt could be the same one.
+        """
         total = torch.zeros(())
         if keys:
             order = list(self.train)
-            strangers = [self.train[order[(order.index(key) + 1) % len(order)]] for key in keys]
+            others = [self.train[order[(order.index(key) + 1) % len(order)]] for key in keys]
             groups = [
-                Group(self.train[key].group.prompt, [stranger.group.responses[0]])
-                for key, stranger in zip(keys, strangers, strict=True)
+                Group(self.train[key].group.prompt, [other.group.responses[0]])
+                for key, other in zip(keys, others, strict=True)
             ]
             width = max(len(group.responses[0]) for group in groups)
-            log_reference = self.actor.reference_log_probs(groups, width, self.passes)
-            total = (self.passes.table(groups, width) - log_reference).sum()
-        return (distributed.added_up(total) / count).clamp(min=0)
+            log_reference = self.actor.reference_log_probs(groups, width, self.logps)
+            total = (self.logps.table(groups, width) - log_reference).sum()
+        return (distributed.all_reduce_sum(total) / count).clamp(min=0)
 
 
 def _ordered(question: Question, ratios: Tensor) -> float:
-    """The share of a prompt's pairs with a winner that the log-ratios put in the raters' order, ties counted as half:
-    log-ratios that differ by no more than two passes of one model do. ½ if there is no such pair."""
+    """Return the share of a prompt's decided pairs that the log-ratios order as the raters do; ½ without decided pairs.
+
+    Log-ratios that differ by no more than two passes of one model are ties and count as half.
+    """
     a, b = question.pairs.unbind(dim=1)
     decided = question.shares != 0.5
     if not decided.any():

@@ -1,5 +1,5 @@
-"""Who makes the steps of a tuning run: Palate's own loop, or the trainers of TRL, an extra that is pinned to one minor
-version (requirements-trl.txt). Imports nothing heavy."""
+"""The engines of a tuning run: Palate's own loop, or TRL's trainers, an optional dependency pinned to one minor version
+(requirements-trl.txt). Imports nothing heavy."""
 
 from collections.abc import Iterator
 from importlib import metadata
@@ -9,20 +9,20 @@ ENGINES = ("palate", "trl")
 TRL = "1.16"
 TRL_ESTIMATORS = {"rloo": "k1", "grpo": "k3"}
 
-# Settings that TRL's trainers do not have, or that mean something else there: what they must be, and why.
-_NEEDED: dict[str, tuple[Any, str]] = {
+# Settings that TRL's trainers lack or interpret differently: their required values, and why.
+_REQUIRED: dict[str, tuple[Any, str]] = {
     "kl_target": (0, "TRL keeps beta fixed"),
     "whiten_rewards": (False, "TRL whitens advantages, not rewards"),
-    "reward_clip": (0, "TRL clips to fixed values, not to spreads of the start's rewards"),
-    "epochs": (1, "a batch of samples is used once, or steps would count something else"),
-    "minibatches": (1, "a batch of samples is used once, or steps would count something else"),
-    "sampler": ("transformers", "TRL would start a vLLM of its own"),
+    "reward_clip": (0, "TRL clips to fixed values, not to standard deviations of the initial rewards"),
+    "num_iterations": (1, "each batch of samples is used once, so that steps count the same"),
+    "num_mini_batches": (1, "each batch of samples is used once, so that steps count the same"),
+    "sampler": ("transformers", "TRL would start its own vLLM"),
 }
 
 
-def refusals(settings: Any) -> Iterator[tuple[str, str]]:
-    """(setting, what is wrong with it) of what the chosen engine cannot follow, in a PolicyConfig or in a job's
-    options, whose names are the same."""
+def unsupported(settings: Any) -> Iterator[tuple[str, str]]:
+    """Yield (setting, message) for what the chosen engine does not support, in a PolicyConfig or a job's options, which
+    have the same names."""
     if settings.engine == "palate":
         return
     if settings.engine not in ENGINES:
@@ -36,20 +36,20 @@ def refusals(settings: Any) -> Iterator[tuple[str, str]]:
         yield "kl_estimator", f"is {estimator} in TRL's {settings.algorithm}, not {settings.kl_estimator}"
     if settings.precision == "bfloat16":
         yield "precision", "must be float32 with the engine trl: TRL would sample in bfloat16, too"
-    for name, (needed, why) in _NEEDED.items():
-        if getattr(settings, name) != needed:
-            yield name, f"must be {needed} with the engine trl: {why}"
+    for name, (required, why) in _REQUIRED.items():
+        if getattr(settings, name) != required:
+            yield name, f"must be {required} with the engine trl: {why}"
     if missing := trl_missing():
         yield "engine", missing
 
 
 def trl_missing() -> str:
-    """What is wrong with the TRL of this environment, "" where it is the version that the engine was written for."""
+    """Return why the TRL of this environment cannot be used, "" where it is the supported version."""
     try:
-        found = metadata.version("trl")
+        version = metadata.version("trl")
     except metadata.PackageNotFoundError:
-        found = ""
-    if found.split(".")[:2] == TRL.split("."):
+        version = ""
+    if version.split(".")[:2] == TRL.split("."):
         return ""
-    here = f"here is {found}" if found else "there is none here"
-    return f"trl needs TRL {TRL}, but {here}: pip install -r requirements-trl.txt"
+    installed = f"{version} is installed" if version else "it is not installed"
+    return f"trl needs TRL {TRL}, but {installed}: pip install -r requirements-trl.txt"

@@ -1,4 +1,5 @@
-"""What a tuning run won for its KL. A look maps "kl", in nats a response, and measures to means over prompts."""
+"""The reward that a tuning run gained for its KL. An evaluation maps "kl", in nats per response, and measures to means
+over prompts."""
 
 import itertools
 import math
@@ -6,17 +7,18 @@ from collections.abc import Mapping, Sequence
 
 
 def root(kl: float) -> float:
-    """√KL, along which reward grows nearly straight (Gao et al. 2022, eq. 1); an estimate below nothing counts as 0."""
+    """Return √KL, along which reward grows nearly linearly (Gao et al. 2022, eq. 1); a negative estimate counts as
+    0."""
     return math.sqrt(max(0.0, kl))
 
 
-def at_kl(looks: Sequence[Mapping[str, float]], kl: float, measure: str) -> float | None:
-    """The measure where the run first passes this KL, on the straight line in √KL between the looks before and after
-    it; None where the run never comes so far."""
-    here, roots = root(kl), [root(look["kl"]) for look in looks]
-    if here <= roots[0]:
-        return looks[0][measure]
-    for (before, low), (after, high) in itertools.pairwise(zip(looks, roots, strict=True)):
-        if low <= here <= high:
-            return before[measure] + (here - low) / ((high - low) or 1.0) * (after[measure] - before[measure])
+def at_kl(evaluations: Sequence[Mapping[str, float]], kl: float, measure: str) -> float | None:
+    """Return the measure where the run first passes this KL, interpolated linearly in √KL between the evaluations
+    before and after it; None where the run never reaches it."""
+    target, roots = root(kl), [root(result["kl"]) for result in evaluations]
+    if target <= roots[0]:
+        return evaluations[0][measure]
+    for (before, low), (after, high) in itertools.pairwise(zip(evaluations, roots, strict=True)):
+        if low <= target <= high:
+            return before[measure] + (target - low) / ((high - low) or 1.0) * (after[measure] - before[measure])
     return None

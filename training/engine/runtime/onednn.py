@@ -1,11 +1,11 @@
-"""Linear layers whose products oneDNN computes, where it is faster than what torch takes by itself.
+"""Compute linear layers with oneDNN where it is faster than torch's default.
 
-torch multiplies float32 by MKL, which on processors that are not Intel's uses half of their vector units. It asks
-oneDNN instead once it may lower the precision; but oneDNN makes use of that leave only where a processor has AMX, and
-computes in float32 elsewhere. Both, the speed and that nothing is lost, are tried on the processor at hand.
+torch multiplies float32 with MKL, which uses half of the vector units on processors that are not Intel's. It calls
+oneDNN once lower precision is permitted; oneDNN then lowers the precision only on processors with AMX and computes in
+float32 elsewhere. Speed and precision are both measured on the processor at hand.
 
-A pass whose gradient is wanted may have these products alone in bfloat16. All else, such as attention,
-stays float32, and the whole is faster than under autocast (docs/decisions/0050-bfloat16-in-products-only.md).
+A pass with gradient may compute these products alone in bfloat16. Everything else, such as attention, stays float32;
+this is faster than autocast (docs/decisions/0050-bfloat16-in-products-only.md).
 """
 
 import functools
@@ -19,13 +19,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-GAIN = 1.2  # how many times as fast oneDNN must be
-ERROR = 1e-3  # of entries of size 16 or so: float32 is off by 1e-5, bfloat16 by 0.1
+MIN_SPEEDUP = 1.2
+MAX_ERROR = 1e-3  # of entries of size 16 or so: float32 is off by 1e-5, bfloat16 by 0.1
 
 
-def hastened(model: Any) -> Any:
-    """The model, its linear layers multiplying by oneDNN where that pays; names and values of its weights stay."""
-    if pays():
+def with_onednn(model: Any) -> Any:
+    """Return the model with linear layers that use oneDNN where it is faster; weights keep their names and values."""
+    if is_faster():
         for layer in model.modules():
             if type(layer) is nn.Linear:
                 layer.__class__ = _Linear
@@ -33,7 +33,7 @@ def hastened(model: Any) -> Any:
 
 
 @functools.cache
-def pays() -> bool:
+def is_faster() -> bool:
     if not torch.backends.mkldnn.is_available():
         return False
     generator = torch.Generator().manual_seed(0)
@@ -42,10 +42,10 @@ def pays() -> bool:
     with _by_onednn():
         error = (F.linear(x, weight) - exact).abs().max().item()
         seconds = _seconds(lambda: F.linear(x, weight))
-    return error <= ERROR and _seconds(lambda: F.linear(x, weight)) >= GAIN * seconds
+    return error <= MAX_ERROR and _seconds(lambda: F.linear(x, weight)) >= MIN_SPEEDUP * seconds
 
 
-def is_hastened(model: Any) -> bool:
+def uses_onednn(model: Any) -> bool:
     return any(type(layer) is _Linear for layer in model.modules())
 
 
@@ -54,7 +54,7 @@ _rounding = ContextVar("rounding", default=False)
 
 @contextmanager
 def in_bfloat16() -> Iterator[None]:
-    """Hastened layers multiply in bfloat16, and so will the gradients of what they compute within."""
+    """Compute the products of oneDNN layers, and of their gradients, in bfloat16."""
     token = _rounding.set(True)
     try:
         yield
@@ -93,15 +93,17 @@ class _Linear(nn.Linear):
 
 
 class _Product(torch.autograd.Function):
-    """x Wᵀ + b, with both products of its gradient by oneDNN, too; float32 from outside, in `dtype` within. The setting
-    must not reach further: attention, whose products are small, would get slower."""
+    """x Wᵀ + b with both products of its gradient computed by oneDNN in `dtype`; inputs and outputs are float32.
+
+    The setting is limited to these products: it would slow down attention, whose products are small.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
         x, weight = x.to(dtype), weight.to(dtype)
         of_x, of_weight, *_ = ctx.needs_input_grad
         ctx.dtype = dtype
-        # Beside an adapter weights are frozen, and what went in would be kept for nothing.
+        # With an adapter the weights are frozen, so there is no need to save the input.
         ctx.save_for_backward(x if of_weight else None, weight if of_x else None)
         with _by_onednn():
             return F.linear(x, weight, None if bias is None else bias.to(dtype)).float()

@@ -1,8 +1,8 @@
-"""What a long loop needs from whoever started it. Imports nothing heavy."""
+"""The interface through which a long loop reports and is cancelled. Imports nothing heavy."""
 
 from typing import Protocol
 
-# A text in pieces with a number each.
+# A text in pieces, each with a number.
 Pieces = list[tuple[str, float]]
 
 
@@ -27,20 +27,20 @@ class Reporter(Protocol):
         rewards: tuple[float, float] | None,
         changes: tuple[Pieces, Pieces],
     ) -> None:
-        """What the policy wrote to a prompt before it was tuned, and at `step`, with the rewards of both and how much
-        likelier tuning made each piece of them, in nats (training.engine.rl.token_changes)."""
+        """Report the policy's responses to a prompt before tuning and at `step`, with their rewards and the change of
+        each piece's log-probability by tuning, in nats (training.engine.rl.token_changes)."""
 
-    def told(self) -> dict[str, int]:
-        """How far metrics and samples have come, for a checkpoint to keep."""
+    def position(self) -> dict[str, int]:
+        """Return how far metrics and samples have come, to be saved in a checkpoint."""
 
-    def going_on(self, told: dict[str, int]) -> None:
-        """A later attempt goes on from the checkpoint that kept this: what was told after it will be told again."""
+    def resume_at(self, position: dict[str, int]) -> None:
+        """Resume at the position of a checkpoint: what was reported after it will be reported again."""
 
     def cancelled(self) -> bool: ...
 
 
 class SilentReporter:
-    """Listens to nothing and never cancels."""
+    """A reporter that ignores everything and never cancels."""
 
     def progress(self, step: int, total: int) -> None:
         pass
@@ -64,10 +64,10 @@ class SilentReporter:
     ) -> None:
         pass
 
-    def told(self) -> dict[str, int]:
+    def position(self) -> dict[str, int]:
         return {}
 
-    def going_on(self, told: dict[str, int]) -> None:
+    def resume_at(self, position: dict[str, int]) -> None:
         pass
 
     def cancelled(self) -> bool:
@@ -75,20 +75,21 @@ class SilentReporter:
 
 
 class Stage:
-    """A reporter of the part `number`, from 1, of `parts` of a run; its progress is per cent of the whole."""
+    """A reporter for stage `number` (from 1) of a run with `parts` stages; its progress is a percentage of the
+    whole."""
 
     def __init__(self, reporter: Reporter, number: int, parts: int) -> None:
         self._progress, self._before, self._parts = reporter.progress, number - 1, parts
         self.metric, self.log, self.sample = reporter.metric, reporter.log, reporter.sample
         self.comparison, self.cancelled = reporter.comparison, reporter.cancelled
-        self.told, self.going_on = reporter.told, reporter.going_on
+        self.position, self.resume_at = reporter.position, reporter.resume_at
 
     def progress(self, step: int, total: int) -> None:
         self._progress(round(100 * (self._before + step / max(1, total)) / self._parts), 100)
 
 
 def advance(reporter: Reporter, step: int, total: int) -> None:
-    """Say that `step` of `total` steps are done; raises Cancelled when the user asked to stop."""
+    """Report that `step` of `total` steps are done. Raises Cancelled when the user asked to stop."""
     reporter.progress(step, total)
     if reporter.cancelled():
         raise Cancelled

@@ -4,7 +4,7 @@ import math
 
 
 def warmup_cosine(step: int, total: int, warmup_share: float = 0.05, floor: float = 0.05) -> float:
-    """The factor on the learning rate: linear warm-up, then half a cosine down to `floor`."""
+    """Return the factor on the learning rate: linear warm-up, then half a cosine down to `floor`."""
     warmup = max(1, round(total * warmup_share))
     if step < warmup:
         return (step + 1) / warmup

@@ -58,7 +58,7 @@ class Command(PalateCommand):
             help="language of its texts and of the template's words (default: en)",
         )
         demo.add_argument("--demo-prompts", type=int, default=60, help="prompts to make (default: 60)")
-        demo.add_argument("--demo-steps", type=int, default=200, help="optimiser steps of the model (default: 200)")
+        demo.add_argument("--demo-max-steps", type=int, default=200, help="optimiser steps of the model (default: 200)")
 
     def perform(self, **options: Any) -> Mapping[str, Any]:
         demo = _demo(options) if options["demo"] else None
@@ -74,9 +74,9 @@ class Command(PalateCommand):
 def _demo(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of the run that makes the demo, checked before there is a study."""
     if options["template"] not in CASES:
-        told = options["template"] or "nothing"
-        raise PalateError(f"the template {told} has no demo; these have one: {', '.join(CASES)}")
-    names = ("language", "prompts", "steps")
+        template = options["template"] or "nothing"
+        raise PalateError(f"the template {template} has no demo; these have one: {', '.join(CASES)}")
+    names = ("language", "prompts", "max_steps")
     demo = {"template": options["template"], **{name: options[f"demo_{name}"] for name in names}}
     try:
         make_demo.asked(parse(make_demo.Options, demo))
@@ -89,11 +89,11 @@ def _demo(options: Mapping[str, Any]) -> dict[str, Any]:
 def _fields(options: Mapping[str, Any]) -> dict[str, Any]:
     """What the template says, and above it what the flags say."""
     template = BY_KEY.get(options["template"])
-    given = {
+    flags = {
         "name": options["name"] or (str(template.name) if template else options["study"]),
         "method": options["method"],
         "instructions": options["instructions"],
         "criteria": [{"key": key, "minimum": low, "maximum": high} for key, (low, high) in options["criterion"]],
     }
     shares = {name: options[name] for name in ("replication", "validation_share", "test_share")}
-    return {**(template.fields() if template else {}), **{k: v for k, v in given.items() if v}, **shares}
+    return {**(template.fields() if template else {}), **{k: v for k, v in flags.items() if v}, **shares}

@@ -1,4 +1,4 @@
-"""The whole loop without hands: what `make loop` does."""
+"""Run the whole loop unattended, as `make loop` does."""
 
 import time
 from argparse import ArgumentParser
@@ -13,16 +13,16 @@ from training.management.demo_studies import STUDIES, make_loop_study, run_job
 from training.models import Round, RunKind
 from training.registry.cards import figure
 from training.rounds.win_rate import win_rate
-from training.rounds.win_rate_diagnosis import why_not
+from training.rounds.win_rate_diagnosis import diagnose
 
-# Prompts to which the policy of a further turn writes for the preference model.
-JUDGED_AGAIN = {"train": 120, "validation": 40}
+# The numbers of prompts whose responses by the current policy are judged again in later rounds.
+PROMPTS_PER_LATER_ROUND = {"train": 120, "validation": 40}
 
 
 class Command(BaseCommand):
     help = (
-        "Turn the loop on a fresh demo study, with simulated raters: pretrain, generate, judge, train the "
-        "preference model, tune the policy, judge the tuned policy blind against its start."
+        "Run the loop on a new demo study with simulated raters: pretrain, generate, judge, train the preference "
+        "model, tune the policy, and judge the tuned policy blind against the initial one."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--pretrain-steps", type=int, default=0, help="0 takes the default")
         parser.add_argument("--rl-steps", type=int, default=60, help="optimiser steps of rl_finetune (default: 60)")
         parser.add_argument(
-            "--rounds", type=int, default=1, help="turns; each starts from the last policy (default: 1)"
+            "--rounds", type=int, default=1, help="rounds; each starts from the last policy (default: 1)"
         )
         parser.add_argument("--seed", type=int, default=0, help="seed of every step (default: 0)")
         parser.add_argument("--json", metavar="FILE", help="write the figures to this file")
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             self.stdout.write(f"study {study.slug}")
             if flags["rounds"] < 1:
                 raise PalateError(f"--rounds must be at least 1, not {flags['rounds']}")
-            figures = turned(
+            figures = run_rounds(
                 study,
                 rounds=flags["rounds"],
                 pretrain_steps=flags["pretrain_steps"],
@@ -59,34 +59,35 @@ class Command(BaseCommand):
         self.stdout.write(table(figures))
 
 
-def turned(study: Study, *, rounds: int, pretrain_steps: int, rl_steps: int, seed: int) -> dict[str, Any]:
-    """The figures of the last turn; those of the ones before in "earlier"."""
-    policy = run_job(RunKind.PRETRAIN, study, {"steps": pretrain_steps, "seed": seed}).result["model"]
-    run_job(RunKind.GENERATE, study, {"model": policy, "per_prompt": 4, "seed": seed})
+def run_rounds(study: Study, *, rounds: int, pretrain_steps: int, rl_steps: int, seed: int) -> dict[str, Any]:
+    """Return the figures of the last round, with those of the previous rounds in "earlier"."""
+    policy = run_job(RunKind.PRETRAIN, study, {"max_steps": pretrain_steps, "seed": seed}).result["model"]
+    run_job(RunKind.GENERATE, study, {"model": policy, "num_generations": 4, "seed": seed})
     judge_all(study, seed)
-    turns = []
+    figures_by_round = []
     for number in range(rounds):
         if number:
-            # What the preference model knows is of the policy before; people judge some of what this one writes.
-            for split, limit in JUDGED_AGAIN.items():
-                again = {"model": policy, "per_prompt": 2, "split": split, "limit": limit, "seed": seed + number}
-                run_job(RunKind.GENERATE, study, again)
+            # The preference model was trained on the previous policy's responses, so some of the current one's are
+            # judged.
+            for split, limit in PROMPTS_PER_LATER_ROUND.items():
+                values = {"model": policy, "num_generations": 2, "split": split, "limit": limit, "seed": seed + number}
+                run_job(RunKind.GENERATE, study, values)
             judge_all(study, seed + number)
-        policy, figures = turn(study, policy, rl_steps=rl_steps, seed=seed + number)
-        turns.append(figures)
-    return {"study": study.slug, **turns[-1], "earlier": turns[:-1]}
+        policy, figures = run_round(study, policy, rl_steps=rl_steps, seed=seed + number)
+        figures_by_round.append(figures)
+    return {"study": study.slug, **figures_by_round[-1], "earlier": figures_by_round[:-1]}
 
 
-def turn(study: Study, policy: str, *, rl_steps: int, seed: int) -> tuple[str, dict[str, Any]]:
-    """One turn of the loop from a policy whose responses are judged: the next policy, and the turn's figures."""
+def run_round(study: Study, policy: str, *, rl_steps: int, seed: int) -> tuple[str, dict[str, Any]]:
+    """Run one round from a policy with judged responses; return the next policy and the round's figures."""
     preference = run_job(RunKind.TRAIN_PREFERENCE, study, {"base_model": policy, "seed": seed}).result
-    values = {"policy": policy, "reward": preference["model"], "steps": rl_steps, "seed": seed}
+    values = {"policy": policy, "reward": preference["model"], "max_steps": rl_steps, "seed": seed}
     tuned = run_job(RunKind.RL_FINETUNE, study, values).result
     number = run_job(RunKind.NEXT_ROUND, study, {"policy": tuned["model"], "seed": seed}).result["round"]
     # Other raters than those whose judgements the preference model learned from.
     judge_all(study, seed + 1)
-    played = Round.objects.get(study=study, number=number)
-    rate = win_rate(played)
+    finished = Round.objects.get(study=study, number=number)
+    rate = win_rate(finished)
     return tuned["model"], {
         "preference": preference["evaluation"],
         "policy": {"before": tuned["before"], "after": tuned["after"]},
@@ -96,18 +97,18 @@ def turn(study: Study, policy: str, *, rl_steps: int, seed: int) -> tuple[str, d
             "judgements": rate.judgements,
             "prompts": rate.prompts,
         },
-        "why_not": why_not(played, rate),
+        "diagnosis": diagnose(finished, rate),
     }
 
 
 def judge_all(study: Study, seed: int) -> None:
     """Let a crowd of simulated raters judge every open task of the study."""
-    wanted = sum(task.replication - task.slots_taken for task in study.tasks.with_free_slot())
-    run_job(RunKind.SIMULATE, study, {"judgements": wanted, "seed": seed})
+    open_slots = sum(task.replication - task.slots_taken for task in study.tasks.with_free_slot())
+    run_job(RunKind.SIMULATE, study, {"judgements": open_slots, "seed": seed})
 
 
 def table(figures: dict[str, Any]) -> str:
-    earlier = [_won(turn["win_rate"]) for turn in figures["earlier"]]
+    earlier = [_format_rate(row["win_rate"]) for row in figures["earlier"]]
     preference, before, after = figures["preference"], figures["policy"]["before"], figures["policy"]["after"]
     rate = figures["win_rate"]
     rows = [
@@ -119,20 +120,20 @@ def table(figures: dict[str, Any]) -> str:
         ("quality before → after", f"{before['quality']:.3f} → {after['quality']:.3f}"),
         ("KL before → after (nats a response)", f"{before['kl']:.3f} → {after['kl']:.3f}"),
         ("length before → after (tokens)", f"{before['length']:.1f} → {after['length']:.1f}"),
-        *((f"blind win rate, turn {n}", told) for n, told in enumerate(earlier, start=1)),
-        ("blind win rate of the tuned policy", _won(figures["win_rate"])),
+        *((f"blind win rate, round {n}", rate) for n, rate in enumerate(earlier, start=1)),
+        ("blind win rate of the tuned policy", _format_rate(figures["win_rate"])),
         ("  judgements, prompts", f"{rate['judgements']}, {rate['prompts']}"),
         ("time", f"{figures['seconds']:.0f} s"),
     ]
     width = max(len(label) for label, _ in rows)
     reasons = [
-        f"turn {n}, why it did not rise: {reason}"
-        for n, turn in enumerate([*figures["earlier"], figures], start=1)
-        for reason in turn["why_not"]
+        f"round {n}, no improvement: {reason}"
+        for n, row in enumerate([*figures["earlier"], figures], start=1)
+        for reason in row["diagnosis"]
     ]
     return "\n" + "\n".join([*(f"{label:<{width}}  {value}" for label, value in rows), *reasons])
 
 
-def _won(rate: dict[str, Any]) -> str:
+def _format_rate(rate: dict[str, Any]) -> str:
     low, high = rate["interval"]
     return f"{rate['value']:.3f} [{low:.3f}, {high:.3f}]"

@@ -23,10 +23,10 @@ class Command(PalateCommand):
 
     def perform(self, **options: Any) -> Mapping[str, Any]:
         rounds = study_named(options["study"]).rounds.select_related("policy").order_by("-number")
-        turn = rounds.filter(number=options["round"]).first() if options["round"] else rounds.first()
-        if turn is None:
+        round_ = rounds.filter(number=options["round"]).first() if options["round"] else rounds.first()
+        if round_ is None:
             raise PalateError("--round: the study has no such round; next_round makes one")
         rule = Rule(options["above"], options["judgements"], people_only=not options["simulated"])
-        said = promote_by_rule(turn=turn, rule=rule)
-        self.stdout.write(f"{turn.policy} is promoted: {said}")
-        return {"policy": turn.policy.pk, "round": turn.number, "because": said}
+        message = promote_by_rule(round_=round_, rule=rule)
+        self.stdout.write(f"{round_.policy} is promoted: {message}")
+        return {"policy": round_.policy.pk, "round": round_.number, "because": message}

@@ -3,14 +3,16 @@ import pytest
 from tests.training.engine.conftest import records
 from training.demo import corpus
 from training.engine.preference.training import PreferenceConfig, train_preference
-from training.engine.rl import Material, PolicyConfig, RewardConfig, rl_finetune
+from training.engine.rl.config import PolicyConfig
+from training.engine.rl.finetune import TuningData, rl_finetune
+from training.engine.rl.rewards import RewardConfig
 from training.engine.runtime.progress import SilentReporter
 
 PROMPTS = ["My radio arrived damaged. What can I do?", "I paid twice for my lamp. Please tell me what to do."]
 # Enough that the mean over half of them says more than the noise of single samples.
 HELD_OUT = sorted({prompt for prompt, _ in corpus.documents(400)})[:64]
 CONFIG = PolicyConfig(
-    steps=6, prompts_per_step=4, samples_per_prompt=4, max_new_tokens=24, checkpoint_every=3, look_every=3, best_of=4
+    max_steps=6, prompts_per_step=4, num_generations=4, max_completion_length=24, save_steps=3, eval_steps=3, best_of=4
 )
 
 
@@ -42,7 +44,7 @@ class Remembering(SilentReporter):
 @pytest.fixture(scope="session")
 def reward_folder(policy_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reward")
-    config = PreferenceConfig(epochs=2, min_steps=40, learning_rate=2e-3, max_length=96)
+    config = PreferenceConfig(num_epochs=2, min_steps=40, learning_rate=2e-3, max_length=96)
     train_preference(records(48), records(8, 48), base_model=str(policy_folder), output=folder, config=config)
     return folder
 
@@ -55,7 +57,7 @@ def tune(policy_folder, reward_folder, tmp_path):
         options = {
             "policy": str(policy_folder),
             "reward": RewardConfig((str(reward_folder),)),
-            "material": Material(PROMPTS * 4, HELD_OUT, {}, records(24), records(8, 48)),
+            "data": TuningData(PROMPTS * 4, HELD_OUT, {}, records(24), records(8, 48)),
             "config": CONFIG,
             "output": tmp_path / name,
         }

@@ -42,7 +42,7 @@ def test_each_token_has_the_difference_of_two_plain_passes(actor):
 def test_a_policy_that_did_not_move_changed_nothing_and_a_long_text_is_cut(policy_folder):
     actor = Actor.load(str(policy_folder), CONFIG)
     ((pieces,),) = changes(actor, PROMPTS[:1], [("We will refund you today. " * 20,)])
-    assert len(pieces) <= CONFIG.max_new_tokens + 2  # the rest and the end, which was not reached
+    assert len(pieces) <= CONFIG.max_completion_length + 2  # the rest and the end, which was not reached
     assert pieces[-1] == ("", 0.0)
     assert "".join(piece for piece, _ in pieces) == "We will refund you today. " * 20
     assert max(abs(value) for _, value in pieces) < 1e-5

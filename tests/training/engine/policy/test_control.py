@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from training.engine.rl.control import best, collapsed, over_budget, over_optimized
+from training.engine.rl.control import below_diversity_floor, best, exceeds_max_kl, over_optimized
 from training.engine.rl.evaluator import halves
-from training.engine.rl.rollouts import dealt
+from training.engine.rl.rollouts import shuffled_batch
 from training.engine.rl.sequential_test import ALPHA, has_fallen
-from training.engine.rl.state import Look
+from training.engine.rl.state import EvalResult
 
 NOISE = np.random.default_rng(0).normal(size=(12, 32))
 
@@ -15,42 +15,42 @@ def look(step, reward, guard, kl=1.0, *, reported=None, noise=0.1):
     """A look whose selection half is given; the reported half is the same unless it is given, too."""
     guards = (guard + noise * NOISE[step // 10]).tolist() if guard is not None else []
     figures = {"reward": reward, "kl": kl, "distinct_2": 1.0} | ({"guard_reward": guard} if guards else {})
-    return Look(step, ["a", "b"], [reward, reward], guards, {**figures, **(reported or {})}, figures)
+    return EvalResult(step, ["a", "b"], [reward, reward], guards, {**figures, **(reported or {})}, figures)
 
 
 def test_the_guard_decides_which_is_kept_within_the_budget():
-    looks = [look(0, 0.0, 0.0, kl=0.0), look(10, 1.0, 0.5), look(20, 2.0, 0.9, kl=9.0), look(30, 3.0, 0.2)]
-    assert best(looks, 0).step == 20
-    assert best(looks, 5.0).step == 10
+    evaluations = [look(0, 0.0, 0.0, kl=0.0), look(10, 1.0, 0.5), look(20, 2.0, 0.9, kl=9.0), look(30, 3.0, 0.2)]
+    assert best(evaluations, 0).step == 20
+    assert best(evaluations, 5.0).step == 10
     assert best([look(0, 0.0, None, kl=0.0), look(10, 1.0, None), look(20, 2.0, None, kl=9.0)], 5.0).step == 10
     assert best([look(0, 0.0, None, kl=0.0), look(10, 1.0, None, kl=9.0)], 5.0).step == 0
-    assert over_budget(looks[:3], 5.0)
-    assert not over_budget(looks, 5.0)
-    assert not over_budget(looks, 0.0)
+    assert exceeds_max_kl(evaluations[:3], 5.0)
+    assert not exceeds_max_kl(evaluations, 5.0)
+    assert not exceeds_max_kl(evaluations, 0.0)
 
 
 def test_the_half_that_is_reported_selects_nothing_but_the_limits_hold_on_it():
-    looks = [look(0, 0.0, 0.0, kl=0.0), look(10, 1.0, 0.5), look(20, 2.0, 0.4, reported={"guard_reward": 99.0})]
-    assert best(looks, 0).step == 10
-    looks.append(look(30, 3.0, 0.9, reported={"kl": 6.0}))
-    assert best(looks, 0).step == 30
-    assert best(looks, 5.0).step == 10
-    assert over_budget(looks, 5.0)
-    looks[-1].figures.update(kl=1.0, distinct_2=0.5)
-    assert best(looks, 5.0, floor=0.8).step == 10
-    assert collapsed(looks, 0.8)
+    evaluations = [look(0, 0.0, 0.0, kl=0.0), look(10, 1.0, 0.5), look(20, 2.0, 0.4, reported={"guard_reward": 99.0})]
+    assert best(evaluations, 0).step == 10
+    evaluations.append(look(30, 3.0, 0.9, reported={"kl": 6.0}))
+    assert best(evaluations, 0).step == 30
+    assert best(evaluations, 5.0).step == 10
+    assert exceeds_max_kl(evaluations, 5.0)
+    evaluations[-1].figures.update(kl=1.0, distinct_2=0.5)
+    assert best(evaluations, 5.0, floor=0.8).step == 10
+    assert below_diversity_floor(evaluations, 0.8)
 
 
 def test_a_policy_that_says_little_is_neither_kept_nor_gone_on_with():
-    looks = [look(0, 0.0, 0.0), look(10, 1.0, 0.5), look(20, 2.0, 0.9)]
-    for one, variety in zip(looks, (0.5, 0.41, 0.39), strict=True):
+    evaluations = [look(0, 0.0, 0.0), look(10, 1.0, 0.5), look(20, 2.0, 0.9)]
+    for one, variety in zip(evaluations, (0.5, 0.41, 0.39), strict=True):
         one.figures["distinct_2"] = one.selection["distinct_2"] = variety
-    assert best(looks, 0).step == 20
-    assert best(looks, 0, floor=0.8).step == 10
-    assert best(looks, 0, floor=0.99).step == 0
-    assert collapsed(looks, 0.8)
-    assert not collapsed(looks[:2], 0.8)
-    assert not collapsed(looks, 0.0)
+    assert best(evaluations, 0).step == 20
+    assert best(evaluations, 0, floor=0.8).step == 10
+    assert best(evaluations, 0, floor=0.99).step == 0
+    assert below_diversity_floor(evaluations, 0.8)
+    assert not below_diversity_floor(evaluations[:2], 0.8)
+    assert not below_diversity_floor(evaluations, 0.0)
 
 
 def test_over_optimisation_is_a_falling_guard_under_a_rising_reward():
@@ -99,9 +99,9 @@ def test_equal_prompts_are_in_one_half():
 
 def test_prompts_are_dealt_out_to_the_end_before_any_comes_again():
     items = [str(n) for n in range(10)]
-    steps = [dealt(items, step, 4, seed=3) for step in range(5)]
+    steps = [shuffled_batch(items, step, 4, seed=3) for step in range(5)]
     flat = [item for step in steps for item in step]
     assert sorted(flat) == sorted(items * 2)
     assert sorted(flat[:10]) == items
-    assert steps != [dealt(items, step, 4, seed=4) for step in range(5)]
-    assert dealt(["only"], 7, 3, seed=0) == ["only"] * 3
+    assert steps != [shuffled_batch(items, step, 4, seed=4) for step in range(5)]
+    assert shuffled_batch(["only"], 7, 3, seed=0) == ["only"] * 3

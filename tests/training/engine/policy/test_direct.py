@@ -15,28 +15,28 @@ from training.engine.rl.state import State
 
 
 def direct(policy_folder, judged, **changes):
-    config = dataclasses.replace(CONFIG, algorithm="dpo", max_new_tokens=64, **changes)
+    config = dataclasses.replace(CONFIG, algorithm="dpo", max_completion_length=64, **changes)
     return Direct(Actor.load(str(policy_folder), config), config, judged, [])
 
 
-def moved(family):
+def moved(algorithm):
     """A policy that is no longer its start."""
     torch.manual_seed(0)
     with torch.no_grad():
-        for parameter in family.actor.policy.model.parameters():
+        for parameter in algorithm.actor.policy.model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-    return family
+    return algorithm
 
 
 def test_log_probabilities_do_not_depend_on_the_sampling_temperature(policy_folder):
     ratios = []
     for temperature in (1.0, 0.5, 0.0):
-        family = moved(direct(policy_folder, records(2), temperature=temperature))
-        (question, *_) = family.train.values()
-        ratios.append(family._log_ratios(question).detach())
+        algorithm = moved(direct(policy_folder, records(2), temperature=temperature))
+        (question, *_) = algorithm.train.values()
+        ratios.append(algorithm._log_ratios(question).detach())
     group = question.group
     rows = [torch.tensor([[*group.prompt, *response]]) for response in group.responses]
-    for model, sign in ((family.actor.policy.model, 1), (family.actor.reference, -1)):
+    for model, sign in ((algorithm.actor.policy.model, 1), (algorithm.actor.reference, -1)):
         for n, row in enumerate(rows):
             with torch.no_grad():
                 logits = model(row).logits[0, len(group.prompt) - 1 : -1].log_softmax(-1)
@@ -50,14 +50,14 @@ def test_log_probabilities_do_not_depend_on_the_sampling_temperature(policy_fold
 
 def test_ktos_origin_is_measured_on_another_prompts_response(policy_folder):
     """Also where a step has one prompt: its own response would be its own baseline."""
-    family = moved(direct(policy_folder, records(3), prompts_per_step=1))
-    keys = sorted(family.train)
+    algorithm = moved(direct(policy_folder, records(3), prompts_per_step=1))
+    keys = sorted(algorithm.train)
     for n, key in enumerate(keys):
-        stranger = family.train[keys[(n + 1) % 3]].group.responses[0]
-        group = Group(family.train[key].group.prompt, [stranger])
+        stranger = algorithm.train[keys[(n + 1) % 3]].group.responses[0]
+        group = Group(algorithm.train[key].group.prompt, [stranger])
         width = len(stranger)
-        ratio = family.actor.log_probs([group], width) - family.actor.reference_log_probs([group], width)
-        assert family._origin([key], 1).item() == pytest.approx(max(0.0, ratio.sum().item()), abs=1e-4)
+        ratio = algorithm.actor.log_probs([group], width) - algorithm.actor.reference_log_probs([group], width)
+        assert algorithm._origin([key], 1).item() == pytest.approx(max(0.0, ratio.sum().item()), abs=1e-4)
 
 
 def test_kto_needs_two_prompts(policy_folder):
@@ -67,11 +67,11 @@ def test_kto_needs_two_prompts(policy_folder):
 
 
 def test_equal_ratios_count_as_half(policy_folder):
-    family = direct(policy_folder, records(8), prompts_per_step=8)
-    family.validation = family.train
+    algorithm = direct(policy_folder, records(8), prompts_per_step=8)
+    algorithm.validation = algorithm.train
     # The policy is its start, so that no response of a pair has the larger ratio.
-    assert family.figures()["preference_accuracy"] == pytest.approx(0.5, abs=1e-6)
-    assert family.step(State())["preference_accuracy"] == pytest.approx(0.5, abs=1e-6)
+    assert algorithm.figures()["preference_accuracy"] == pytest.approx(0.5, abs=1e-6)
+    assert algorithm.step(State())["preference_accuracy"] == pytest.approx(0.5, abs=1e-6)
 
 
 def labelled(count):
@@ -87,17 +87,17 @@ def labelled(count):
 
 
 def test_kto_learns_from_labels_alone(policy_folder):
-    config = dataclasses.replace(CONFIG, algorithm="kto", max_new_tokens=64, prompts_per_step=8)
+    config = dataclasses.replace(CONFIG, algorithm="kto", max_completion_length=64, prompts_per_step=8)
     judged = labelled(8)
-    family = Direct(Actor.load(str(policy_folder), config), config, judged, judged)
-    assert [question.liked.tolist() for question in family.train.values()] == [[n % 2] for n in range(8)]
-    assert family.figures() == {}  # nobody compared two responses
+    algorithm = Direct(Actor.load(str(policy_folder), config), config, judged, judged)
+    assert [question.liked.tolist() for question in algorithm.train.values()] == [[n % 2] for n in range(8)]
+    assert algorithm.figures() == {}  # nobody compared two responses
     state = State()
     for _ in range(6):
-        family.step(state)
+        algorithm.step(state)
         state.step += 1
     with torch.no_grad():
-        ratios = [family._log_ratios(question).item() for question in family.train.values()]
+        ratios = [algorithm._log_ratios(question).item() for question in algorithm.train.values()]
     assert min(ratios[1::2]) > max(ratios[0::2])
     with pytest.raises(ValueError, match="none compares two responses"):
         direct(policy_folder, judged)
@@ -111,6 +111,6 @@ def test_a_label_says_more_of_a_response_than_its_pairs(policy_folder):
     )
     config = dataclasses.replace(CONFIG, algorithm="kto")
     judged = [pair, *records(1, 1), label]
-    family = Direct(Actor.load(str(policy_folder), config), config, judged, [])
+    algorithm = Direct(Actor.load(str(policy_folder), config), config, judged, [])
     assert pair.ranks == (2, 1)
-    assert family.train["0"].liked.tolist() == [1.0, 1.0]
+    assert algorithm.train["0"].liked.tolist() == [1.0, 1.0]

@@ -6,20 +6,20 @@ import pytest
 
 from tests.training.engine.policy.conftest import CONFIG, PROMPTS, CancelAt
 from training.demo import corpus
-from training.engine.data.completions import Written
+from training.engine.data.completions import Completions
 from training.engine.experimental.discriminator import CLIP, Discriminator
-from training.engine.rl import Material, RewardConfig
-from training.engine.rl.rewards import RewardSum
+from training.engine.rl.finetune import TuningData
+from training.engine.rl.rewards import RewardConfig, RewardSum
 from training.engine.runtime.progress import Cancelled
 
 REAL = [(prompt, text) for prompt, text in corpus.documents(200)]
-MATERIAL = Material(PROMPTS * 4, PROMPTS, {}, real=REAL)
-GAN = {"reward": RewardConfig(terms=(("discriminator", 1.0),)), "material": MATERIAL}
+MATERIAL = TuningData(PROMPTS * 4, PROMPTS, {}, real=REAL)
+GAN = {"reward": RewardConfig(terms=(("discriminator", 1.0),)), "data": MATERIAL}
 
 
 def written(texts):
     count = len(texts)
-    return Written([PROMPTS[0]] * count, texts, [""] * count, [4] * count, [0.0] * count)
+    return Completions([PROMPTS[0]] * count, texts, [""] * count, [4] * count, [0.0] * count)
 
 
 def test_it_learns_to_tell_real_from_made_and_says_so_on_texts_it_never_saw():
@@ -36,13 +36,13 @@ def test_it_learns_to_tell_real_from_made_and_says_so_on_texts_it_never_saw():
 def test_the_reward_of_a_look_leaves_out_the_term_that_changes():
     rewards = RewardSum.load(RewardConfig(terms=(("length", 2.0), ("discriminator", 1.0))), REAL)
     total, values = rewards(written(["one two", "three"]))
-    assert rewards.lasting(values).tolist() == [8.0, 8.0]
+    assert rewards.comparable_sum(values).tolist() == [8.0, 8.0]
     assert total.tolist() != [8.0, 8.0]
 
 
 @pytest.mark.slow
 def test_the_policy_gets_harder_to_tell_and_its_variety_is_told(tune):
-    learns = {"steps": 12, "learning_rate": 1e-3, "beta": 0.0, "prompts_per_step": 8, "look_every": 4, "best_of": 1}
+    learns = {"max_steps": 12, "learning_rate": 1e-3, "beta": 0.0, "prompts_per_step": 8, "eval_steps": 4, "best_of": 1}
     metrics = tune(config=dataclasses.replace(CONFIG, algorithm="ppo", **learns), **GAN)
     assert [row["step"] for row in metrics["frontier"]] == [0, 4, 8, 12]
     for row in metrics["frontier"]:
@@ -64,9 +64,12 @@ def test_a_run_that_was_stopped_and_resumed_equals_an_unbroken_one(tune, tmp_pat
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"material": Material(PROMPTS, PROMPTS, {}, real=REAL[:5])}, "at least 20 real responses, not 5"),
+        ({"data": TuningData(PROMPTS, PROMPTS, {}, real=REAL[:5])}, "at least 20 real responses, not 5"),
         ({"config": dataclasses.replace(CONFIG, algorithm="pathwise")}, "a discriminator learns in one process, with"),
-        ({"config": dataclasses.replace(CONFIG, until_quality=0.9)}, "until_quality is told by a preference model"),
+        (
+            {"config": dataclasses.replace(CONFIG, target_quality=0.9)},
+            "target_quality needs the calibration of exactly one preference model",
+        ),
     ],
 )
 def test_bad_input(tune, changes, message):

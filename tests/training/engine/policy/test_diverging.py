@@ -8,9 +8,10 @@ import torch
 
 from tests.training.engine.policy.conftest import CONFIG, PROMPTS, Remembering
 from training.engine.generation.sampling import load_policy
-from training.engine.rl import PolicyConfig, RewardConfig
 from training.engine.rl.actor import Actor
+from training.engine.rl.config import PolicyConfig
 from training.engine.rl.evaluator import check_reference
+from training.engine.rl.rewards import RewardConfig
 
 calls: list[int] = []
 
@@ -26,15 +27,15 @@ def no_calls():
     calls.clear()
 
 
-SLOW = dataclasses.replace(CONFIG, steps=9, look_every=2, best_of=1, learning_rate=1e-4)
+SLOW = dataclasses.replace(CONFIG, max_steps=9, eval_steps=2, best_of=1, learning_rate=1e-4)
 REWARD = RewardConfig(function=f"{__name__}.growing_to_nan")
 
 
 def test_the_last_good_checkpoint_is_saved_and_the_step_is_named(tune, tmp_path):
     reporter = Remembering()
     metrics = tune(config=SLOW, reward=REWARD, reporter=reporter)
-    assert metrics["steps"] == metrics["kept_step"] == 4
-    assert metrics["stop"]["reason"] == "non_finite"
+    assert metrics["steps"] == metrics["best_step"] == 4
+    assert metrics["stop_reason"]["reason"] == "non_finite"
     assert "training diverged after step 4" in metrics["stopped"]
     assert "gave nan to text 1" in metrics["stopped"]
     assert any("training diverged after step 4" in line for line in reporter.lines)
@@ -73,5 +74,5 @@ def test_weights_that_are_not_finite_are_neither_tuned_nor_saved(policy_folder, 
 
 
 def test_a_single_reward_is_not_whitened():
-    with pytest.raises(ValueError, match="whiten_rewards needs at least 2 samples a step"):
-        PolicyConfig(algorithm="reinforce", prompts_per_step=1, samples_per_prompt=1, whiten_rewards=True)
+    with pytest.raises(ValueError, match="whiten_rewards needs at least 2 samples per step"):
+        PolicyConfig(algorithm="reinforce", prompts_per_step=1, num_generations=1, whiten_rewards=True)

@@ -19,7 +19,7 @@ from training.engine.rl.evaluator import check_reference
 from training.engine.rl.rollouts import roll_out
 from training.engine.runtime.progress import Cancelled
 
-LATENT = PretrainConfig(policy_kind="vae", latent_size=4, steps=120, batch_size=16, learning_rate=2e-3)
+LATENT = PretrainConfig(policy_kind="vae", latent_size=4, max_steps=120, batch_size=16, learning_rate=2e-3)
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +47,7 @@ class TestModel:
     def test_without_a_latent_in_the_row_it_is_the_model_it_was_made_from(self, policy_folder):
         plain = load_policy(str(policy_folder)).model
         ids = torch.tensor([[1, 2, 3, 4]])
-        latent = LatentForCausalLM.around(plain, 4).eval()
+        latent = LatentForCausalLM.from_language_model(plain, 4).eval()
         assert torch.equal(latent(input_ids=ids).logits, plain(input_ids=ids).logits)
 
     def test_what_it_writes_depends_on_the_latent_and_a_copy_reads_the_same_one(self, vae):
@@ -59,9 +59,9 @@ class TestModel:
 
     def test_the_prior_starts_as_a_standard_normal_and_does_not_depend_on_padding(self, vae):
         model = load_policy(str(vae[0])).model
-        assert all(not part.any() for part in model.wants([[1, 2], [3]]))
+        assert all(not part.any() for part in model.prior_parameters([[1, 2], [3]]))
         torch.nn.init.normal_(model.prior.weight)
-        together, alone = model.wants([[1, 2, 3], [3]])[0][1], model.wants([[3]])[0][0]
+        together, alone = model.prior_parameters([[1, 2, 3], [3]])[0][1], model.prior_parameters([[3]])[0][0]
         assert torch.allclose(together, alone, atol=1e-5)
 
     def test_an_encoder_decoder_carries_none(self):
@@ -69,7 +69,7 @@ class TestModel:
 
         model = T5ForConditionalGeneration(T5Config(vocab_size=40, d_model=16, d_kv=8, d_ff=32, num_layers=1))
         with pytest.raises(ValueError, match="cannot carry a latent"):
-            LatentForCausalLM.around(model, 4)
+            LatentForCausalLM.from_language_model(model, 4)
 
 
 class TestPretraining:
@@ -86,7 +86,7 @@ class TestPretraining:
         assert batch.ids.tolist() == [[1, 0, 5, 6, 7], [1, 0, 9, 9, 9]]
         assert batch.inside.tolist() == [[0, 0, 1, 1, 1]] * 2
         with torch.no_grad():
-            by_hand = model(input_ids=torch.tensor([[1, *model.hold(torch.ones(1, 4)), 5, 6, 7]])).logits[0]
+            by_hand = model(input_ids=torch.tensor([[1, *model.set_latents(torch.ones(1, 4)), 5, 6, 7]])).logits[0]
             wanted = by_hand.log_softmax(dim=-1)[[1, 2, 3], [5, 6, 7]].sum()
             found = log_likelihood(model, batch, torch.ones(2, 4))[0]
         assert found.item() == pytest.approx(wanted.item(), abs=1e-4)
@@ -123,11 +123,11 @@ class TestTuning:
         rollout = roll_out(actor, PROMPTS, {}, 2, [1, 2])
         # Four means of 1 against 0: four times ½.
         assert torch.allclose(rollout.latent_kl, torch.full((4,), 2.0), atol=1e-5)
-        assert torch.allclose(rollout.of_responses(torch.zeros_like(rollout.mask)), rollout.latent_kl)
+        assert torch.allclose(rollout.response_sums(torch.zeros_like(rollout.mask)), rollout.latent_kl)
 
     @pytest.mark.parametrize("algorithm", ["rloo", "ppo", "grpo", "pathwise"])
     def test_the_reward_rises_and_the_folder_opens(self, vae, tune, algorithm, tmp_path):
-        learns = {"steps": 10, "learning_rate": 1e-3, "beta": 0.01, "prompts_per_step": 8, "look_every": 10}
+        learns = {"max_steps": 10, "learning_rate": 1e-3, "beta": 0.01, "prompts_per_step": 8, "eval_steps": 10}
         config = dataclasses.replace(CONFIG, algorithm=algorithm, **learns, best_of=1)
         metrics = tune(policy=str(vae[0]), config=config)
         assert metrics["before"]["kl"] == pytest.approx(0, abs=1e-3)
@@ -144,5 +144,5 @@ class TestTuning:
             assert row == pytest.approx(wanted, abs=1e-4)
 
     def test_an_adapter_is_refused(self, vae, tune):
-        with pytest.raises(ValueError, match="lora_rank must be 0"):
-            tune(policy=str(vae[0]), config=dataclasses.replace(CONFIG, lora_rank=2))
+        with pytest.raises(ValueError, match="lora_r must be 0"):
+            tune(policy=str(vae[0]), config=dataclasses.replace(CONFIG, lora_r=2))

@@ -5,10 +5,18 @@ import torch
 
 from tests.training.engine.policy.conftest import PROMPTS
 from training.engine.generation import decoding
-from training.engine.generation.decoding import Sampling, decode, prompt_seeds, uniforms
-from training.engine.generation.rows import ENOUGH, Group, apart, branched
+from training.engine.generation.decoding import SamplingParams, decode, prompt_seeds, uniforms
+from training.engine.generation.rows import FULL_SPEED_TOKENS, Group, pack_rows, pack_shared_prompts
 from training.engine.generation.sampling import load_policy, sample
-from training.engine.rl.log_probs import AT_LEAST, AT_ONCE, MEMORY, Passes, affordable, chosen_precision, held
+from training.engine.rl.log_probs import (
+    MAX_BYTES,
+    MAX_TOKENS,
+    MIN_TOKENS,
+    LogProbs,
+    bytes_per_token,
+    max_tokens_per_pass,
+    resolve_precision,
+)
 from training.engine.runtime import onednn
 
 
@@ -37,24 +45,24 @@ GROUPS = [
 ]
 
 
-def tables(model, *, shared, head_alone):
-    passes = Passes(model, pad_id=1, temperature=0.7, precision="float32")
-    passes.shared, passes.head_alone = shared, head_alone
-    table, entropy = passes.table(GROUPS, 5), torch.zeros(6 * 5)
-    for rows in passes.rows_of(GROUPS, 5):
-        values = passes.over(rows)
-        assert torch.allclose(values.log_probs, table.flatten()[rows.place], atol=1e-5)
-        entropy[rows.place] = values.entropy.detach()
+def tables(model, *, shared, head_on_responses):
+    logps = LogProbs(model, pad_id=1, temperature=0.7, precision="float32")
+    logps.shared, logps.head_on_responses = shared, head_on_responses
+    table, entropy = logps.table(GROUPS, 5), torch.zeros(6 * 5)
+    for batch in logps.batches(GROUPS, 5):
+        values = logps.forward(batch)
+        assert torch.allclose(values.log_probs, table.flatten()[batch.index], atol=1e-5)
+        entropy[batch.index] = values.entropy.detach()
     return table, entropy
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2", "gpt_neox", "opt", "bloom"])
 def test_shared_prompts_and_the_bare_head_change_nothing(kind):
     model = tiny(kind)
-    plain, plain_entropy = tables(model, shared=False, head_alone=False)
-    for shared, head_alone in ((True, True), (False, True)):
-        log_probs, entropy = tables(model, shared=shared, head_alone=head_alone)
-        assert torch.allclose(log_probs, plain, atol=1e-5), (shared, head_alone)
+    plain, plain_entropy = tables(model, shared=False, head_on_responses=False)
+    for shared, head_on_responses in ((True, True), (False, True)):
+        log_probs, entropy = tables(model, shared=shared, head_on_responses=head_on_responses)
+        assert torch.allclose(log_probs, plain, atol=1e-5), (shared, head_on_responses)
         assert torch.allclose(entropy, plain_entropy, atol=1e-5)
 
 
@@ -66,11 +74,13 @@ def test_the_check_drops_the_short_cuts_that_a_model_does_not_allow(kind, kept):
     model = tiny(kind)
     if kind == "gemma2":
         model.config.final_logit_softcapping = 0.05
-    passes = Passes(model, pad_id=1, temperature=1.0, precision="float32")
-    passes.check(GROUPS[0])
-    plain = tables(model, shared=False, head_alone=False)[0]
-    assert torch.allclose(tables(model, shared=passes.shared, head_alone=passes.head_alone)[0], plain, atol=1e-4)
-    assert (passes.shared, passes.head_alone) == kept
+    logps = LogProbs(model, pad_id=1, temperature=1.0, precision="float32")
+    logps.select_optimizations(GROUPS[0])
+    plain = tables(model, shared=False, head_on_responses=False)[0]
+    assert torch.allclose(
+        tables(model, shared=logps.shared, head_on_responses=logps.head_on_responses)[0], plain, atol=1e-4
+    )
+    assert (logps.shared, logps.head_on_responses) == kept
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2", "opt", "bloom"])
@@ -84,14 +94,14 @@ def test_what_a_pass_holds_is_about_what_was_reckoned(kind):
         kept[storage.data_ptr()] = (tensor, storage.nbytes())  # the tensor, lest its place be given to another
         return tensor
 
-    passes = Passes(model, pad_id=1, temperature=1.0, precision="float32")
-    (rows,) = passes.rows_of([Group([5, 6], [list(range(40))] * 8)], 40)
+    logps = LogProbs(model, pad_id=1, temperature=1.0, precision="float32")
+    (batch,) = logps.batches([Group([5, 6], [list(range(40))] * 8)], 40)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        values = passes.over(rows)
-    tokens = rows.ids.numel() + sum(branch.ids.numel() for branch in rows.branches)
+        values = logps.forward(batch)
+    tokens = batch.ids.numel() + sum(suffix.ids.numel() for suffix in batch.suffixes)
     found = sum(size for place, (_, size) in kept.items() if place not in weights) / tokens
     assert values.log_probs.requires_grad
-    assert 0.5 < found / (held(model.config) - 4 * 2 * model.config.vocab_size) < 1.5
+    assert 0.5 < found / (bytes_per_token(model.config) - 4 * 2 * model.config.vocab_size) < 1.5
 
 
 def test_a_large_model_reads_fewer_tokens_at_once():
@@ -100,19 +110,19 @@ def test_a_large_model_reads_fewer_tokens_at_once():
     small = tiny("llama").config
     middle = LlamaConfig(vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30)
     large = LlamaConfig(vocab_size=150_000, hidden_size=4096, intermediate_size=12288, num_hidden_layers=36)
-    assert [affordable(config) for config in (small, large)] == [AT_ONCE, AT_LEAST]
-    assert AT_LEAST < affordable(middle) < AT_ONCE
-    assert affordable(middle) * held(middle) == pytest.approx(MEMORY, rel=0.01)
+    assert [max_tokens_per_pass(config) for config in (small, large)] == [MAX_TOKENS, MIN_TOKENS]
+    assert MIN_TOKENS < max_tokens_per_pass(middle) < MAX_TOKENS
+    assert max_tokens_per_pass(middle) * bytes_per_token(middle) == pytest.approx(MAX_BYTES, rel=0.01)
 
 
-@pytest.mark.parametrize("layout", [apart, branched])
+@pytest.mark.parametrize("layout", [pack_rows, pack_shared_prompts])
 def test_what_is_read_at_once_stays_within_the_budget_and_nothing_is_left_out(layout):
     group = Group(list(range(100)), [[1] * 300] * 9)
     passes = list(layout([group, GROUPS[0]], 300, pad_id=0, budget=2048))
-    read = [rows.ids.numel() + sum(branch.ids.numel() for branch in rows.branches) for rows in passes]
+    read = [batch.ids.numel() + sum(suffix.ids.numel() for suffix in batch.suffixes) for batch in passes]
     assert len(read) > 1
-    assert max(read) <= 2048 + ENOUGH
-    places = torch.cat([rows.place for rows in passes]).tolist()
+    assert max(read) <= 2048 + FULL_SPEED_TOKENS
+    places = torch.cat([batch.index for batch in passes]).tolist()
     wanted = [*range(9 * 300), *range(2700, 2703), *range(3000, 3005), 3300]
     assert sorted(places) == wanted
 
@@ -121,11 +131,11 @@ def test_the_gradient_goes_through_the_shared_prompt():
     model = tiny("llama")
     gradients = []
     for shared in (True, False):
-        passes = Passes(model, pad_id=1, temperature=1.0, precision="float32")
-        passes.shared = shared
+        logps = LogProbs(model, pad_id=1, temperature=1.0, precision="float32")
+        logps.shared = shared
         model.zero_grad()
-        for rows in passes.rows_of(GROUPS, 5):
-            passes.over(rows).log_probs.sum().backward()
+        for batch in logps.batches(GROUPS, 5):
+            logps.forward(batch).log_probs.sum().backward()
         gradients.append({name: p.grad.clone() for name, p in model.named_parameters()})
     for name, gradient in gradients[0].items():
         assert torch.allclose(gradient, gradients[1][name], atol=1e-5), name
@@ -136,27 +146,27 @@ def test_decoding_keeps_the_log_probabilities_of_the_training_pass(kind, monkeyp
     model, ends = tiny(kind), {1, 2, 3, 4}
     monkeypatch.setattr(decoding, "ROOM", 8)  # so that the cache grows several times, before and after rows have left
     inputs = [[5, 6, 7, 8], [9], [10, 11], [12], [13, 14, 15], [16]]
-    how = Sampling(40, temperature=0.7)
+    params = SamplingParams(40, temperature=0.7)
     drawn = decode(
-        model, inputs, per_prompt=2, how=how, end_ids=ends, pad_id=1, draws=uniforms(prompt_seeds("3", 6), 2, 40)
+        model, inputs, per_prompt=2, params=params, end_ids=ends, pad_id=1, draws=uniforms(prompt_seeds("3", 6), 2, 40)
     )
     longest = [max(len(d.tokens) for d in drawn[n : n + 2]) for n in range(0, 12, 2)]
     assert len(set(longest)) > 2  # rows of two samples ended at different places, so some were retired
-    passes = Passes(model, pad_id=1, temperature=0.7, precision="float32")
+    logps = LogProbs(model, pad_id=1, temperature=0.7, precision="float32")
     groups = [Group(ids, [d.tokens for d in drawn[2 * n : 2 * n + 2]]) for n, ids in enumerate(inputs)]
-    log_probs = passes.table(groups, max(longest))
+    log_probs = logps.table(groups, max(longest))
     for row, d in enumerate(drawn):
         assert log_probs[row, : len(d.tokens)].tolist() == pytest.approx(d.log_probs, abs=1e-4)
         assert not ends & set(d.tokens[:-1])
 
 
 def test_a_sample_depends_on_its_seed_and_not_on_the_batch():
-    model, how = tiny("llama"), Sampling(12)
+    model, params = tiny("llama"), SamplingParams(12)
     inputs, seeds = [[5, 6, 7], [8], [5, 6, 7], [9, 10]], [3, 4, 5, 6]
 
     def tokens(places):
         drawn = decode(
-            model, [inputs[n] for n in places], per_prompt=2, how=how, end_ids={1}, pad_id=1,
+            model, [inputs[n] for n in places], per_prompt=2, params=params, end_ids={1}, pad_id=1,
             draws=uniforms([seeds[n] for n in places], 2, 12),
         )  # fmt: skip
         return [one.tokens for one in drawn]
@@ -170,7 +180,7 @@ def test_greedy_decoding_is_that_of_transformers(policy_folder):
     policy = load_policy(str(policy_folder))
     for prompt in PROMPTS:
         ids = policy.prompt_ids(prompt, 20)
-        _, drawn = sample(policy, [ids], 1, Sampling(20, 0.0), seeds=[0])
+        _, drawn = sample(policy, [ids], 1, SamplingParams(20, 0.0), seeds=[0])
         wanted = policy.model.generate(torch.tensor([ids]), max_new_tokens=20, do_sample=False)[0, len(ids) :]
         assert list(drawn[0].tokens) == wanted.tolist()
 
@@ -182,7 +192,9 @@ def test_top_k_top_p_and_banned_tokens_choose_among_tokens():
 
     def first(**how):
         draws = uniforms([0], 200, 1)
-        drawn = decode(model, [[5, 6]], per_prompt=200, how=Sampling(1, **how), end_ids={1}, pad_id=1, draws=draws)
+        drawn = decode(
+            model, [[5, 6]], per_prompt=200, params=SamplingParams(1, **how), end_ids={1}, pad_id=1, draws=draws
+        )
         return {d.tokens[0] for d in drawn}
 
     assert first(top_k=2) == set(order[:2])
@@ -196,7 +208,9 @@ def test_sampling_follows_the_distribution():
     with torch.no_grad():
         wanted = (model(torch.tensor([[5, 6]])).logits[0, -1] / 0.5).softmax(0)
     draws = uniforms([0], 20_000, 1)
-    drawn = decode(model, [[5, 6]], per_prompt=20_000, how=Sampling(1, 0.5), end_ids={1}, pad_id=1, draws=draws)
+    drawn = decode(
+        model, [[5, 6]], per_prompt=20_000, params=SamplingParams(1, 0.5), end_ids={1}, pad_id=1, draws=draws
+    )
     counts = torch.bincount(torch.tensor([d.tokens[0] for d in drawn]), minlength=64) / 20_000
     assert (counts - wanted).abs().max() < 5 * math_error(wanted)
 
@@ -209,25 +223,25 @@ def test_bfloat16_is_for_wide_models_by_hastened_layers_from_a_smaller_width_on(
     from transformers import LlamaConfig, LlamaForCausalLM
 
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-    monkeypatch.setattr(onednn, "pays", lambda: True)
+    monkeypatch.setattr(onednn, "is_faster", lambda: True)
     chosen = {}
     for width in (128, 256, 512):
         model = LlamaForCausalLM(LlamaConfig(vocab_size=8, hidden_size=width, intermediate_size=8, num_hidden_layers=1))
-        plain = chosen_precision("auto", model)
-        chosen[width] = plain, chosen_precision("auto", onednn.hastened(model))
+        plain = resolve_precision("auto", model)
+        chosen[width] = plain, resolve_precision("auto", onednn.with_onednn(model))
     assert chosen == {
         128: ("float32", "float32"), 256: ("float32", "bfloat16"), 512: ("bfloat16", "bfloat16"),
     }  # fmt: skip
 
 
 def test_a_gradient_pass_in_bfloat16_tells_the_gradient_of_float32(monkeypatch):
-    monkeypatch.setattr(onednn, "pays", lambda: True)
+    monkeypatch.setattr(onednn, "is_faster", lambda: True)
     gradients = []
     for precision in ("float32", "bfloat16"):
-        model = onednn.hastened(tiny("llama"))
-        passes = Passes(model, pad_id=1, temperature=1.0, precision=precision)
-        for rows in passes.rows_of(GROUPS, 5):
-            passes.over(rows).log_probs.sum().backward()
+        model = onednn.with_onednn(tiny("llama"))
+        logps = LogProbs(model, pad_id=1, temperature=1.0, precision=precision)
+        for batch in logps.batches(GROUPS, 5):
+            logps.forward(batch).log_probs.sum().backward()
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
     difference = (gradients[1] - gradients[0]).norm() / gradients[0].norm()
     assert 0 < difference < 2e-2

@@ -50,10 +50,10 @@ def test_a_large_beta_keeps_the_policy_at_its_start(policy_folder, reward_folder
     for beta in (0.0, 100.0):
         config = dataclasses.replace(PATHWISE, beta=beta, learning_rate=1e-3, prompts_per_step=2)
         actor = Actor.load(str(policy_folder), config)
-        family = Pathwise(actor, RewardSum.load(RewardConfig((str(reward_folder),))), config, PROMPTS, {})
+        algorithm = Pathwise(actor, RewardSum.load(RewardConfig((str(reward_folder),))), config, PROMPTS, {})
         state, seen = State(beta=beta), []
         for state.step in range(24):
-            seen.append(family.step(state)["kl"])
+            seen.append(algorithm.step(state)["kl"])
         # Adam's first steps go off however large beta is, and its momentum needs some more to come back.
         kls.append(statistics.fmean(seen[-8:]))
     assert abs(kls[1]) < 0.25 * kls[0]
@@ -73,7 +73,7 @@ def test_a_reward_without_such_a_gradient_is_refused(terms, folder, message, req
     where = request.getfixturevalue("reward_folder") if folder == "reward" else tmp_path
     if folder == "encoder":
         base = str(request.getfixturevalue("encoder_folder"))
-        config = PreferenceConfig(epochs=1, min_steps=1, max_length=48)
+        config = PreferenceConfig(num_epochs=1, min_steps=1, max_length=48)
         train_preference(records(8), records(4, 8), base_model=base, output=tmp_path, config=config)
     rewards = RewardSum.load(RewardConfig((str(where),), terms=terms))
     with pytest.raises(ValueError, match=message):

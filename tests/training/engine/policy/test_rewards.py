@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from training.engine.rl.rewards import PATIENCE, Preference, RewardConfig, RewardSum, Written
+from training.engine.rl.rewards import MAX_CONSTANT_STEPS, Completions, PreferenceTerm, RewardConfig, RewardSum
 
-WRITTEN = Written(
+WRITTEN = Completions(
     prompts=["Translate: le chat noir", "Capital of France?", "Positive or negative?"],
     texts=["the black cat", "It is Paris.", "Positive, I would say"],
     references=["the black cat", "Paris", "positive"],
@@ -16,30 +16,30 @@ WRITTEN = Written(
 )
 
 
-def said(*terms):
+def terms_of(*terms):
     return RewardSum.load(RewardConfig(terms=terms))(WRITTEN)
 
 
 def test_the_sum_is_weighted_and_each_term_is_told_apart():
-    total, terms = said(("length", -0.1), ("fluency", 2.0))
+    total, terms = terms_of(("length", -0.1), ("fluency", 2.0))
     assert total.tolist() == pytest.approx([-2.4, -4.5, -6.6])
     assert terms["length"].tolist() == [4, 5, 6]
     assert terms["fluency"].tolist() == [-1, -2, -3]
 
 
 def test_metrics_of_tasks_by_hand():
-    assert said(("exact_match", 1.0))[0].tolist() == [1, 0, 0]
+    assert terms_of(("exact_match", 1.0))[0].tolist() == [1, 0, 0]
     # "it is paris" against "paris": precision 1/3, recall 1.
-    assert said(("f1", 1.0))[0].tolist() == pytest.approx([1, 0.5, 2 * 1 / (4 + 1)])
-    assert said(("accuracy", 1.0))[0].tolist() == [1, 0, 1]
+    assert terms_of(("f1", 1.0))[0].tolist() == pytest.approx([1, 0.5, 2 * 1 / (4 + 1)])
+    assert terms_of(("accuracy", 1.0))[0].tolist() == [1, 0, 1]
     for name in ("chrf", "bleu"):
-        first, second, _ = said((name, 1.0))[0].tolist()
+        first, second, _ = terms_of((name, 1.0))[0].tolist()
         assert first == pytest.approx(1)
         assert 0 <= second < 0.8
 
 
 def test_a_missing_reference_names_the_term_and_the_prompt():
-    bare = Written(["What?"], ["x"], [""], [1], [0.0])
+    bare = Completions(["What?"], ["x"], [""], [1], [0.0])
     with pytest.raises(ValueError, match=r"'chrf' needs a reference.*What"):
         RewardSum.load(RewardConfig(terms=(("chrf", 1.0),)))(bare)
 
@@ -70,7 +70,7 @@ def shouting(prompts, responses):
     return [float(sum(c.isupper() for c in text)) for text in responses]
 
 
-def silent(prompts, responses):
+def stale(prompts, responses):
     return None
 
 
@@ -88,13 +88,13 @@ def short(prompts, responses):
 
 def test_a_term_that_never_varies_stops_the_run_by_name():
     reward = RewardSum({}, None)
-    for _ in range(PATIENCE - 1):
-        reward.watch({"kind": torch.tensor([3.0, 3.0]), "varied": torch.tensor([1.0, 2.0])})
-    reward.watch({"kind": torch.tensor([3.0, 4.0])})
-    for _ in range(PATIENCE - 1):
-        reward.watch({"kind": torch.tensor([3.0, 3.0])})
-    with pytest.raises(ValueError, match=r"term 'kind' gave 3 to every sample of 5 steps"):
-        reward.watch({"kind": torch.tensor([3.0, 3.0])})
+    for _ in range(MAX_CONSTANT_STEPS - 1):
+        reward.check_variation({"kind": torch.tensor([3.0, 3.0]), "varied": torch.tensor([1.0, 2.0])})
+    reward.check_variation({"kind": torch.tensor([3.0, 4.0])})
+    for _ in range(MAX_CONSTANT_STEPS - 1):
+        reward.check_variation({"kind": torch.tensor([3.0, 3.0])})
+    with pytest.raises(ValueError, match=r"term 'kind' gave 3 to every sample of 5 consecutive steps"):
+        reward.check_variation({"kind": torch.tensor([3.0, 3.0])})
 
 
 class Members:
@@ -110,10 +110,10 @@ class Members:
     ("how", "value"), [("mean", 3.0), ("worst", 1.0), ("uncertainty", 3.0 - 0.5 * math.sqrt(14 / 3))]
 )
 def test_members_of_an_ensemble_become_one_reward(how, value):
-    assert Preference([Members()], how, 0.5)(WRITTEN) == pytest.approx([value] * 3)
+    assert PreferenceTerm([Members()], how, 0.5)(WRITTEN) == pytest.approx([value] * 3)
 
 
 def test_several_models_are_brought_to_one_scale():
     a, b = Members(), Members()
     b.temperature, b.centre = 2.0, 3.0
-    assert Preference([a, b], "worst", 1.0)(WRITTEN) == pytest.approx([-1.0] * 3)
+    assert PreferenceTerm([a, b], "worst", 1.0)(WRITTEN) == pytest.approx([-1.0] * 3)

@@ -10,10 +10,11 @@ import torch
 
 from tests.training.engine.policy.conftest import CONFIG, PROMPTS, CancelAt, Remembering
 from tests.training.engine.policy.test_finetune import LEARNS
-from training.engine.rl import Material, RewardConfig, engines
+from training.engine.rl import engines
 from training.engine.rl.actor import Actor
-from training.engine.rl.engines import TRL, refusals, trl_missing
-from training.engine.rl.rewards import RewardSum
+from training.engine.rl.engines import TRL, trl_missing, unsupported
+from training.engine.rl.finetune import TuningData
+from training.engine.rl.rewards import RewardConfig, RewardSum
 from training.engine.rl.trl_trainers import TrlSteps
 from training.engine.runtime.progress import Cancelled
 
@@ -36,7 +37,7 @@ def test_trl_raises_the_reward_and_tells_what_palates_steps_tell(tune, algorithm
     curves = {}
     for engine, steps in (("palate", 1), ("trl", 16)):
         reporter = Remembering()
-        config = dataclasses.replace(TRAINED, algorithm=algorithm, engine=engine, steps=steps, look_every=16)
+        config = dataclasses.replace(TRAINED, algorithm=algorithm, engine=engine, max_steps=steps, eval_steps=16)
         metrics = tune(engine, config=config, reporter=reporter)
         curves[engine] = [values for _, values in reporter.points if "grad_norm" in values]
     AutoModelForCausalLM.from_pretrained(tmp_path / "trl")
@@ -54,7 +55,7 @@ def test_trl_raises_the_reward_and_tells_what_palates_steps_tell(tune, algorithm
 
 @needs_trl
 def test_a_run_by_trl_that_was_stopped_and_resumed_equals_an_unbroken_one(tune, tmp_path):
-    config = by_trl(steps=6, look_every=3, checkpoint_every=3)
+    config = by_trl(max_steps=6, eval_steps=3, save_steps=3)
     checkpoint = tmp_path / "checkpoint.pt"
     with pytest.raises(Cancelled):
         tune("no", config=config, checkpoint=checkpoint, reporter=CancelAt(4))
@@ -69,10 +70,10 @@ def test_a_run_by_trl_that_was_stopped_and_resumed_equals_an_unbroken_one(tune, 
 def test_budget_and_lora_hold_with_trl_too(tune, tmp_path, policy_folder):
     from transformers import AutoModelForCausalLM
 
-    config = by_trl(lora_rank=4, kl_budget=1.0, look_every=2)
-    config = dataclasses.replace(config, steps=40, learning_rate=1e-2, beta=0.0)
+    config = by_trl(lora_r=4, max_kl=1.0, eval_steps=2)
+    config = dataclasses.replace(config, max_steps=40, learning_rate=1e-2, beta=0.0)
     metrics = tune(config=config)
-    assert "budget of 1 nats" in metrics["stopped"]
+    assert "limit of 1 nats" in metrics["stopped"]
     assert metrics["steps"] < 40
     assert metrics["after"]["kl"] <= 1.0
     saved, start = (AutoModelForCausalLM.from_pretrained(p).state_dict() for p in (tmp_path / "tuned", policy_folder))
@@ -109,19 +110,19 @@ class TestRefusals:
             ({"kl_target": 4.0}, "kl_target", "beta fixed"),
             ({"whiten_rewards": True}, "whiten_rewards", "advantages"),
             ({"reward_clip": 2.0}, "reward_clip", "spreads"),
-            ({"epochs": 2}, "epochs", "must be 1"),
-            ({"minibatches": 2}, "minibatches", "must be 1"),
+            ({"num_iterations": 2}, "num_iterations", "must be 1"),
+            ({"num_mini_batches": 2}, "num_mini_batches", "must be 1"),
             ({"precision": "bfloat16"}, "precision", "float32"),
             ({"algorithm": "grpo", "kl_estimator": "k2"}, "kl_estimator", "k3"),
-            ({"sampler": "vllm", "lora_rank": 2}, "sampler", "transformers"),
+            ({"sampler": "vllm", "lora_r": 2}, "sampler", "transformers"),
         ],
     )
     def test_what_trl_cannot_do_is_refused_by_name(self, here, changes, name, words):
         with pytest.raises(ValueError, match=f"^{name} .*{words}"):
             by_trl(**changes)
-        assert not list(refusals(dataclasses.replace(TRAINED, **changes)))
+        assert not list(unsupported(dataclasses.replace(TRAINED, **changes)))
 
-    @pytest.mark.parametrize(("found", "words"), [(None, "there is none here"), ("1.17.0", "here is 1.17.0")])
+    @pytest.mark.parametrize(("found", "words"), [(None, "it is not installed"), ("1.17.0", "1.17.0 is installed")])
     def test_another_version_of_trl_or_none(self, here, found, words):
         assert by_trl().engine == "trl"
         here(found)
@@ -143,11 +144,11 @@ class TestRefusals:
             steps._asked("long " * 2000)
 
     def test_a_discriminator_learns_beside_the_policy(self, here, tune):
-        with pytest.raises(ValueError, match="a discriminator learns beside"):
+        with pytest.raises(ValueError, match="does not support a discriminator"):
             tune(
                 config=by_trl(),
                 reward=RewardConfig(terms=(("discriminator", 1.0),)),
-                material=Material(PROMPTS, PROMPTS, {}, real=[(PROMPTS[0], f"We will refund {n}.") for n in range(20)]),
+                data=TuningData(PROMPTS, PROMPTS, {}, real=[(PROMPTS[0], f"We will refund {n}.") for n in range(20)]),
             )
 
 

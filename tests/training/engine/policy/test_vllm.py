@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from tests.training.engine.policy.conftest import CONFIG, Remembering
-from training.engine.generation.decoding import Sampling, decode, uniforms
+from training.engine.generation.decoding import SamplingParams, decode, uniforms
 from training.engine.generation.sampling import load_policy
 from training.engine.generation.vllm import VllmSampler
-from training.engine.rl import PolicyConfig
+from training.engine.rl.config import PolicyConfig
 
 
 class Server(BaseHTTPRequestHandler):
@@ -40,10 +40,11 @@ class Server(BaseHTTPRequestHandler):
             return self._answer("Success" if self.adapters.pop(body["lora_name"], None) else None)
         policy = load_policy(self.folder)
         model = policy.model if body["model"] == "start" else self.adapters[body["model"]]
-        how = Sampling(body["max_tokens"], body["temperature"], max(0, body["top_k"]), body["top_p"])
+        params = SamplingParams(body["max_tokens"], body["temperature"], max(0, body["top_k"]), body["top_p"])
         drawn = decode(
-            model, [body["prompt"]], per_prompt=body["n"], how=how, end_ids=policy.end_ids,
-            pad_id=policy.tokenizer.pad_token_id, draws=uniforms([body["seed"]], body["n"], how.max_new_tokens),
+            model, [body["prompt"]], per_prompt=body["n"], params=params, end_ids=policy.end_ids,
+            pad_id=policy.tokenizer.pad_token_id,
+            draws=uniforms([body["seed"]], body["n"], params.max_completion_length),
         )  # fmt: skip
         return self._answer({"choices": [{"index": n, "token_ids": d.tokens} for n, d in enumerate(drawn)]})
 
@@ -73,7 +74,7 @@ def test_a_policy_is_tuned_on_samples_of_the_server_which_has_each_steps_adapter
     handler, address = server
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     config = dataclasses.replace(
-        CONFIG, lora_rank=4, learning_rate=5e-3, steps=3, look_every=9, sampler="vllm", sampler_address=address
+        CONFIG, lora_r=4, learning_rate=5e-3, max_steps=3, eval_steps=9, sampler="vllm", vllm_server_base_url=address
     )
     reporter = Remembering()
     metrics = tune(config=config, reporter=reporter)
@@ -95,7 +96,7 @@ def test_a_policy_is_tuned_on_samples_of_the_server_which_has_each_steps_adapter
 def test_each_prompt_has_a_seed_and_a_repeated_prompt_gets_other_samples(server):
     handler, address = server
     sampler = VllmSampler(address)
-    drawn = sampler.sample([[5, 6, 7]] * 3, per_prompt=2, how=Sampling(12), seeds=[1, 2, 1])
+    drawn = sampler.sample([[5, 6, 7]] * 3, per_prompt=2, params=SamplingParams(12), seeds=[1, 2, 1])
     assert [body["seed"] for _, body in sorted(handler.asked, key=lambda asked: asked[1]["seed"])] == [1, 1, 2]
     first, second, again = (drawn[n : n + 2] for n in (0, 2, 4))
     assert first == again
@@ -118,7 +119,7 @@ def test_what_goes_wrong_is_said(server, policy_folder, tmp_path, monkeypatch):
     sampler = VllmSampler(address)
     handler.do_POST = lambda self: self._answer({"choices": [{"index": 0}]})
     with pytest.raises(ValueError, match="without their token ids"):
-        sampler.sample([[5, 6]], per_prompt=1, how=Sampling(4), seeds=[0])
+        sampler.sample([[5, 6]], per_prompt=1, params=SamplingParams(4), seeds=[0])
     handler.do_POST = lambda self: self._answer(None)
     with pytest.raises(ValueError, match="answered 404"):
-        sampler.sample([[5, 6]], per_prompt=1, how=Sampling(4), seeds=[0])
+        sampler.sample([[5, 6]], per_prompt=1, params=SamplingParams(4), seeds=[0])

@@ -8,16 +8,24 @@ from pathlib import Path
 
 from tests.training.engine.conftest import records
 from tests.training.engine.policy.conftest import PROMPTS, Remembering
-from training.engine.rl import Material, PolicyConfig, RewardConfig, rl_finetune
+from training.engine.rl.config import PolicyConfig
+from training.engine.rl.finetune import TuningData, rl_finetune
+from training.engine.rl.rewards import RewardConfig
 
 CONFIG = PolicyConfig(
-    steps=2, prompts_per_step=4, samples_per_prompt=3, max_new_tokens=16, learning_rate=1e-3, best_of=1, look_every=9
+    max_steps=2,
+    prompts_per_step=4,
+    num_generations=3,
+    max_completion_length=16,
+    learning_rate=1e-3,
+    best_of=1,
+    eval_steps=9,
 )
 # Each of them computes something over the whole batch, not over a process's part of it.
 VARIANTS = {
-    "rloo": {"algorithm": "rloo", "whiten_rewards": True, "epochs": 2, "minibatches": 2},
-    "reinforce": {"algorithm": "reinforce", "samples_per_prompt": 1},
-    "ppo": {"algorithm": "ppo", "minibatches": 3},
+    "rloo": {"algorithm": "rloo", "whiten_rewards": True, "num_iterations": 2, "num_mini_batches": 2},
+    "reinforce": {"algorithm": "reinforce", "num_generations": 1},
+    "ppo": {"algorithm": "ppo", "num_mini_batches": 3},
     "kto": {"algorithm": "kto", "prompts_per_step": 2},
     "dpo": {"algorithm": "dpo", "prompts_per_step": 6},  # of five, so that one process has fewer
 }
@@ -33,7 +41,7 @@ def run(name: str, policy: str, folder: Path) -> dict:
     metrics = rl_finetune(
         policy=policy,
         reward=RewardConfig(function=f"{lengths.__module__}.lengths"),
-        material=Material(PROMPTS * 4, PROMPTS, {}, records(5), records(2, 5)),
+        data=TuningData(PROMPTS * 4, PROMPTS, {}, records(5), records(2, 5)),
         output=folder / name,
         config=dataclasses.replace(CONFIG, **VARIANTS[name]),
         reporter=reporter,

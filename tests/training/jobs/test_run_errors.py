@@ -74,8 +74,8 @@ def test_a_broken_model_folder(lamps, damage, words, client, sent):
 def test_a_full_disk(lamps, start_worker, settings, client):
     """The system refuses files of more than 200 kB: a pretrained model's weights, a checkpoint; a linear model fits."""
     start_worker(file_bytes=200_000)
-    values = {"kind": "cnn", "explain": 0, "patience": 0}
-    for kind, asked in (("pretrain", {"documents": 200, "steps": 1}), ("train_preference", values)):
+    values = {"kind": "cnn", "explain": 0, "early_stopping_patience": 0}
+    for kind, asked in (("pretrain", {"documents": 200, "max_steps": 1}), ("train_preference", values)):
         run = ended(kind, lamps, asked)
         assert run.state == RunState.FAILED, kind
         assert run.error.startswith("The disk is full")

@@ -9,7 +9,7 @@ from annotate.models.selection import JudgementSelection
 from tests.factories import MembershipFactory, PromptFactory, ResponseFactory
 from training.models import ModelKind, ModelVersion, ResponseReward, Round, Run, RunKind, RunState
 from training.rounds.win_rate import win_rate
-from training.rounds.win_rate_diagnosis import agreement, why_not
+from training.rounds.win_rate_diagnosis import agreement, diagnose
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +44,7 @@ def play(manager):
         tuned = ModelVersion.objects.create(
             study=study, kind=ModelKind.POLICY, name="tuned", path="/tuned", run=run, reward=reward, parent=base
         )
-        turn = Round.objects.create(study=study, number=1, policy=tuned, against=base, preference=reward)
+        round_ = Round.objects.create(study=study, number=1, policy=tuned, against=base, preference=reward)
         written = Run.objects.create(study=study, kind=RunKind.NEXT_ROUND, state=RunState.DONE)
         for number in range(PROMPTS):
             prompt = PromptFactory(study=study)
@@ -57,30 +57,30 @@ def play(manager):
             ResponseFactory(prompt=prompt, author_model=tuned, author_name="", run=written)  # beside which is nothing
             for response, value in zip(pair, rewards, strict=True):
                 ResponseReward.objects.create(version=reward, response=response, reward=value, log_odds=value)
-            create_tasks(study=study, response_sets=[pair], round=turn)
+            create_tasks(study=study, response_sets=[pair], round=round_)
             assignment = lease_next(rater=manager)
             mine = assignment.shown.index(pair[0].pk)
             wins = number < won
             submit(assignment=assignment, answer=Answer(ranks=[1, 2] if (mine == 0) == wins else [2, 1]))
-        return turn
+        return round_
 
     return make
 
 
-def told(turn):
-    return " ".join(why_not(turn, win_rate(turn)))
+def told(round_):
+    return " ".join(diagnose(round_, win_rate(round_)))
 
 
 def test_a_round_that_is_preferred_needs_no_reason(play):
-    turn = play(won=8)
-    assert win_rate(turn).low > 0.5
-    assert why_not(turn, win_rate(turn)) == []
+    round_ = play(won=8)
+    assert win_rate(round_).low > 0.5
+    assert diagnose(round_, win_rate(round_)) == []
 
 
 def test_before_the_first_judgement_nothing_is_said(play):
-    turn = play(won=4)
-    empty = Round.objects.create(study=turn.study, number=2, policy=turn.policy)
-    assert why_not(empty, win_rate(empty)) == []
+    round_ = play(won=4)
+    empty = Round.objects.create(study=round_.study, number=2, policy=round_.policy)
+    assert diagnose(empty, win_rate(empty)) == []
 
 
 def test_judgements_and_pairs_are_counted(play):
@@ -90,36 +90,38 @@ def test_judgements_and_pairs_are_counted(play):
 
 
 def test_a_preference_model_that_guesses_on_the_new_texts_is_named(play):
-    turn = play(won=4)
-    assert agreement(turn, JudgementSelection())[0] == 0.5
-    said = told(turn)
+    round_ = play(won=4)
+    assert agreement(round_, JudgementSelection())[0] == 0.5
+    said = told(round_)
     assert "on the held-out judgements that it was tested on, 0.90. That cannot be told from guessing" in said
     assert "the raters do not prefer it: the preference model rewards what they do not" in said
 
 
 def test_where_it_orders_them_as_raters_do_that_is_said_instead(play):
-    turn = play(won=0, rewards=(1.0, 2.0), gain=0.0)
-    assert agreement(turn, JudgementSelection()) == (1.0, pytest.approx(0.511, abs=1e-3), 1.0)
-    said = told(turn)
+    round_ = play(won=0, rewards=(1.0, 2.0), gain=0.0)
+    assert agreement(round_, JudgementSelection()) == (1.0, pytest.approx(0.511, abs=1e-3), 1.0)
+    said = told(round_)
     assert "orders 1.00 [0.51, 1.00] of this round's pairs" in said
     assert "guessing" not in said
     assert "little left to win" in said
 
 
 def test_a_round_that_nobody_scored_leaves_the_preference_model_out(play):
-    turn = play(won=4)
+    round_ = play(won=4)
     ResponseReward.objects.all().delete()
-    assert agreement(turn, JudgementSelection()) is None
-    assert "orders" not in told(turn)
+    assert agreement(round_, JudgementSelection()) is None
+    assert "orders" not in told(round_)
 
 
 def test_what_the_tuning_tells(play):
     result = {
-        "stopped": "KL 9.10 is above the budget of 9 nats", "steps": 30, "kept_step": 20,
+        "stopped": "KL 9.10 exceeds the limit of 9 nats", "steps": 30, "best_step": 20,
         "before": {"self_bleu": 0.7, "kl": 0.0}, "after": {"self_bleu": 0.95, "kl": 8.2},
     }  # fmt: skip
-    said = told(play(won=4, result=result, config={"kl_budget": 9.0}))
-    assert "stopped at step 30, and step 20 was kept: KL 9.10 is above the budget of 9 nats." in said
+    said = told(play(won=4, result=result, config={"max_kl": 9.0}))
+    assert (
+        "stopped at step 30, and the checkpoint of step 20 was restored: KL 9.10 exceeds the limit of 9 nats." in said
+    )
     assert "It used 8.2 of the 9 nats" in said
     assert "self-BLEU 0.95, before 0.70" in said
     assert "most of its texts" not in said
@@ -130,8 +132,8 @@ def test_a_policy_that_hardly_moved(play):
 
 
 def test_the_page_of_the_round_says_it(play, client, manager):
-    turn = play(won=4)
+    round_ = play(won=4)
     client.force_login(manager.user)
-    page = client.get(reverse("round", args=[turn.study.slug, turn.number])).content.decode()
+    page = client.get(reverse("round", args=[round_.study.slug, round_.number])).content.decode()
     assert "Why it did not rise" in page
     assert "both policies wrote the same words" in page

@@ -2,14 +2,13 @@ from dataclasses import fields
 
 import pytest
 from django.utils import translation
+from django.utils.functional import Promise
 
 from tests.factories import StudyFactory
-from training.engine.runtime.stopping import STOPS, because, told
-from training.jobs.registry import words
+from training.engine.runtime.stopping import STOPS, format_reason, make_reason
 from training.models import ModelKind, ModelVersion, Run, RunKind
 from training.runs.job import JOBS
-from training.runs.options import label_of
-from training.runs.run_errors import WORDS
+from training.runs.run_errors import MESSAGES
 from training.runs.stop_reasons import stop_sentence
 from training.web import run_labels
 
@@ -25,18 +24,18 @@ def run():
 
 
 def test_options_are_named_as_on_the_form_and_models_by_their_name(run):
-    run.config = {"policy": "/models/writer", "reward": "/models/judge", "steps": 3, "kl_budget": 8.0, "lora_rank": 4}
+    run.config = {"policy": "/models/writer", "reward": "/models/judge", "max_steps": 3, "max_kl": 8.0, "lora_r": 4}
     run.save()
     run.refresh_from_db()
     assert run_labels.options(run) == [
-        ("Policy", "writer"), ("Reward", "judge"), ("Steps", 3), ("KL budget", 8.0), ("LoRA rank", 4),
+        ("Policy", "writer"), ("Reward model", "judge"), ("Number of steps", 3), ("Maximum KL", 8.0), ("LoRA rank", 4),
     ]  # fmt: skip
 
 
 def test_what_was_left_at_its_default_is_told_apart(run):
-    run.config = {"policy": "/models/writer", "steps": 60, "beta": 0.05, "kl_budget": 8.0}
-    assert run_labels.options(run) == [("Policy", "writer"), ("KL budget", 8.0)]
-    assert run_labels.untouched(run) == [("Steps", 60), ("Beta", 0.05)]
+    run.config = {"policy": "/models/writer", "max_steps": 60, "beta": 0.05, "max_kl": 8.0}
+    assert run_labels.options(run) == [("Policy", "writer"), ("Maximum KL", 8.0)]
+    assert run_labels.untouched(run) == [("Number of steps", 60), ("KL coefficient (beta)", 0.05)]
 
 
 def test_the_accuracy_of_a_model_that_was_trained_comes_first_beside_its_baselines(run):
@@ -57,7 +56,7 @@ def test_the_accuracy_of_a_model_that_was_trained_comes_first_beside_its_baselin
 def test_each_of_several_models_has_its_name(run):
     judge = ModelVersion.objects.get(name="judge")
     run.config = {"more_rewards": f"{judge.pk},/models/unknown"}
-    assert run_labels.options(run) == [("More rewards", "judge, /models/unknown")]
+    assert run_labels.options(run) == [("Additional reward models", "judge, /models/unknown")]
 
 
 @pytest.mark.parametrize("kind", JOBS)
@@ -105,9 +104,9 @@ def test_choices_and_models_are_words_and_a_model_named_as_a_choice_keeps_its_na
 
 
 def test_the_model_that_a_run_made_is_not_told_twice(run):
-    run.result = {"model": "/models/new", "model_version": 7, "kept_step": 60}
+    run.result = {"model": "/models/new", "model_version": 7, "best_step": 60}
     ModelVersion.objects.create(study=run.study, kind=ModelKind.POLICY, name="new", path="/models/new", run=run)
-    assert run_labels.results(run) == [("Step kept", 60)]
+    assert run_labels.results(run) == [("Best step", 60)]
 
 
 @pytest.mark.parametrize(
@@ -118,37 +117,40 @@ def test_measures_have_words(name, words):
     assert run_labels.measure(name) == words
 
 
-def test_every_option_has_words_in_other_languages_whoever_sets_it():
-    labels = {label_of(field.name) for job in JOBS.values() for field in fields(job.options)}
-    assert labels <= words() | {str(word) for word in run_labels.COMMANDS}
+def test_every_option_has_a_translatable_label():
+    labels = [field.metadata["label"] for job in JOBS.values() for field in fields(job.options)]
+    assert all(isinstance(label, Promise) and str(label) for label in labels)
 
 
 def test_why_a_run_stopped_is_said_in_the_language_of_the_page(run):
-    run.result = {"stopped": "KL 9.10 is above the budget of 9 nats", "stop": because("kl_budget", seen=9.1, limit=9)}
+    run.result = {
+        "stopped": "KL 9.10 exceeds the limit of 9 nats",
+        "stop_reason": make_reason("max_kl", value=9.1, limit=9),
+    }
     assert stop_sentence(run.result) == run.result["stopped"]
     with translation.override("zh-hans"):
-        assert stop_sentence(run.result) == "KL 9.10 超过了 9 奈特的预算"
-        assert ("提前停止", "KL 9.10 超过了 9 奈特的预算") in run_labels.results(run)
+        assert stop_sentence(run.result) == "KL 9.10 超过了 9 奈特的上限"
+        assert ("提前停止", "KL 9.10 超过了 9 奈特的上限") in run_labels.results(run)
         assert stop_sentence({"stopped": "as older versions said it"}) == "as older versions said it"
 
 
 @pytest.mark.parametrize("reason", STOPS)
 def test_each_reason_to_stop_is_translated(reason):
-    why = because(reason, seen=0.5, limit=1, looks=4, step=7, prompts="'x'", kept=5)
+    why = make_reason(reason, value=0.5, limit=1, evaluations=4, step=7, prompts="'x'", restored=5)
     with translation.override("zh-hans"):
-        said = stop_sentence({"stop": why})
-    assert said != told(why)
+        said = stop_sentence({"stop_reason": why})
+    assert said != format_reason(why)
     assert "%" not in said
 
 
 def test_the_members_of_an_ensemble_say_the_same_reason_once(run):
-    run.kind, why = RunKind.TRAIN_PREFERENCE, because("patience", looks=4)
-    run.result = {"stopped": [told(why), told(why)], "stop": [why, why]}
-    assert run_labels.results(run) == [("Stopped early", "no better validation loss in 4 looks")]
+    run.kind, why = RunKind.TRAIN_PREFERENCE, make_reason("early_stopping", evaluations=4)
+    run.result = {"stopped": [format_reason(why), format_reason(why)], "stop_reason": [why, why]}
+    assert run_labels.results(run) == [("Stopped early", "early stopping: no improvement in 4 evaluations")]
 
 
 def test_a_known_trouble_is_told_in_the_language_of_the_page_and_its_traceback_stays(run):
-    run.error = f"{WORDS['disk']}\n\nTraceback: --name x"
+    run.error = f"{MESSAGES['disk']}\n\nTraceback: --name x"
     with translation.override("zh-hans"):
         said = run_labels.error(run)
     assert said.startswith("磁盘已满")
@@ -157,5 +159,5 @@ def test_a_known_trouble_is_told_in_the_language_of_the_page_and_its_traceback_s
 
 def test_a_refusal_names_fields_and_no_error_says_nothing(run):
     assert run_labels.error(run) == ""
-    run.error = "--kl-budget must be at least 0"
-    assert run_labels.error(run) == "“KL budget” must be at least 0"
+    run.error = "--max-kl must be at least 0"
+    assert run_labels.error(run) == "“Maximum KL” must be at least 0"

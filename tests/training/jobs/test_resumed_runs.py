@@ -65,9 +65,9 @@ def go_on_collecting(study):
 
 def assert_the_same(killed, whole):
     assert (killed.attempts, whole.attempts) == (2, 1)
-    going_on = re.search(r"going on from step (\d+)", killed.log_tail)
-    assert going_on, killed.log_tail
-    assert 0 < int(going_on[1]) < whole.step
+    resumed = re.search(r"resumed from step (\d+)", killed.log_tail)
+    assert resumed, killed.log_tail
+    assert 0 < int(resumed[1]) < whole.step
     wanted = figures(whole.result)
     assert figures(killed.result) == pytest.approx(wanted, abs=1e-4)
     # Each step stands once in the curves and among the samples, though some were done twice.
@@ -106,7 +106,7 @@ def in_the_curves(run):
 
 
 def test_train_preference(killed_and_whole):
-    values = {"kind": "cnn", "min_steps": 240, "patience": 0, "explain": 0}
+    values = {"kind": "cnn", "min_steps": 240, "early_stopping_patience": 0, "explain": 0}
     killed, whole = killed_and_whole("train_preference", values, checkpoint="preference-1.pt")
     assert_the_same(killed, whole)
     assert killed.result["evaluation"]["accuracy"] == 1
@@ -115,14 +115,14 @@ def test_train_preference(killed_and_whole):
 
 def test_rl_finetune(killed_and_whole):
     before = [
-        ("pretrain", {"documents": 200, "steps": 10, "name": "writer", "track": "tensorboard"}),
+        ("pretrain", {"documents": 200, "max_steps": 10, "name": "writer", "report_to": "tensorboard"}),
         ("train_preference", {"kind": "linear", "explain": 0, "name": "taste"}),
     ]
-    values = {"policy": "writer", "reward": "taste", "algorithm": "ppo", "kl_target": 1, "steps": 16, "best_of": 2}
-    values["track"] = "tensorboard"
-    small = {"prompts_per_step": 4, "samples_per_prompt": 2, "max_new_tokens": 16, "look_every": 4}
+    values = {"policy": "writer", "reward": "taste", "algorithm": "ppo", "kl_target": 1, "max_steps": 16, "best_of": 2}
+    values["report_to"] = "tensorboard"
+    small = {"prompts_per_step": 4, "num_generations": 2, "max_completion_length": 16, "eval_steps": 4}
     killed, whole = killed_and_whole(
-        "rl_finetune", {**values, **small, "checkpoint_every": 3}, checkpoint="checkpoint.pt", before=before
+        "rl_finetune", {**values, **small, "save_steps": 3}, checkpoint="checkpoint.pt", before=before
     )
     assert_the_same(killed, whole)
     assert [row["step"] for row in killed.result["frontier"]] == [0, 4, 8, 12, 16]
@@ -133,7 +133,7 @@ def test_rl_finetune(killed_and_whole):
 
 
 def test_the_same_command_goes_on_where_a_killed_one_was(study, settings, tmp_path, monkeypatch):
-    flags = {"study": study, "kind": "cnn", "min_steps": 60, "patience": 0, "explain": 0}
+    flags = {"study": study, "kind": "cnn", "min_steps": 60, "early_stopping_patience": 0, "explain": 0}
     monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
     call_command("train_preference", **flags)
 
@@ -145,7 +145,7 @@ def test_the_same_command_goes_on_where_a_killed_one_was(study, settings, tmp_pa
         dying.setattr(fitting, "advance", killed_at)
         with pytest.raises(SystemExit):
             call_command("train_preference", **flags)
-    with pytest.raises(CommandError, match="does the same and was heard of a moment ago"):
+    with pytest.raises(CommandError, match="has the same options and a recent heartbeat"):
         call_command("train_preference", **flags)
     settings.RUN_LOST_AFTER_SECONDS = 0
     go_on_collecting(Study.objects.get(slug=study))
@@ -160,7 +160,14 @@ def test_a_kill_between_a_checkpoint_and_the_look_that_follows_takes_no_point_of
     study, settings, monkeypatch, ensemble, look
 ):
     """Each of the steps has a checkpoint and a look, every fifth a loss; of two models the second one dies."""
-    flags = {"study": study, "kind": "cnn", "min_steps": 20, "patience": 0, "explain": 0, "ensemble": ensemble}
+    flags = {
+        "study": study,
+        "kind": "cnn",
+        "min_steps": 20,
+        "early_stopping_patience": 0,
+        "explain": 0,
+        "ensemble": ensemble,
+    }
     monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
     call_command("train_preference", **flags)
     looks = []
@@ -180,7 +187,7 @@ def test_a_kill_between_a_checkpoint_and_the_look_that_follows_takes_no_point_of
     call_command("train_preference", **flags)
     assert looks[-1] == 10
     whole, killed = Run.objects.filter(kind=RunKind.TRAIN_PREFERENCE).order_by("pk")
-    assert "going on from step 10" in killed.log_tail
+    assert "resumed from step 10" in killed.log_tail
     told = [[(point.step, *point.values) for point in run.points.order_by("pk")] for run in (whole, killed)]
     assert len(told[0]) == ensemble * (20 + 4)
     assert told[1] == told[0]
