@@ -32,8 +32,10 @@ from training.engine.generation.sampling import generate, load_policy
 from training.engine.models.reward import PreferenceModel
 from training.engine.preference.training import PreferenceConfig, train_preference
 from training.engine.pretraining.training import PretrainConfig, pretrain
-from training.engine.rl import PolicyConfig, RewardConfig, TuningData, rl_finetune
+from training.engine.rl.config import PolicyConfig
 from training.engine.rl.evaluator import distinct, self_bleu
+from training.engine.rl.finetune import TuningData, rl_finetune
+from training.engine.rl.rewards import RewardConfig
 
 TOKENS, PER_PROMPT = 48, 4
 # name: (the start, changes of the tuning, further terms)

@@ -27,8 +27,10 @@ from pretraining_objectives import accuracy, passage, read, sentence_pairs
 
 from training.engine.models.reward import PreferenceModel
 from training.engine.preference.training import PreferenceConfig, train_preference
-from training.engine.rl import PolicyConfig, RewardConfig, TuningData, rl_finetune
+from training.engine.rl.config import PolicyConfig
+from training.engine.rl.finetune import TuningData, rl_finetune
 from training.engine.rl.frontiers import at_kl
+from training.engine.rl.rewards import RewardConfig
 from training.engine.runtime.progress import SilentReporter
 
 WORDS, PAIRS, HELD_OUT = 8, 4000, 48

@@ -24,8 +24,9 @@ from over_seeds import told
 from core.records import Record
 from training.engine.generation.sampling import generate, load_policy
 from training.engine.preference.training import PreferenceConfig, train_preference
-from training.engine.rl import ALGORITHMS, PolicyConfig, RewardConfig, TuningData, rl_finetune
-from training.engine.rl.rewards import TERMS
+from training.engine.rl.config import ALGORITHMS, PolicyConfig
+from training.engine.rl.finetune import TuningData, rl_finetune
+from training.engine.rl.rewards import TERMS, RewardConfig
 
 KIND = {
     "happy", "smiled", "smile", "love", "loved", "loves", "kind", "nice", "friend", "friends", "fun", "laughed",

@@ -148,7 +148,9 @@ def prompts_of(model: str, tokens: int, count: int, seed: int) -> list[str]:
 
 
 def palate(job: dict) -> list[float]:
-    from training.engine.rl import PolicyConfig, RewardConfig, TuningData, rl_finetune
+    from training.engine.rl.config import PolicyConfig
+    from training.engine.rl.finetune import TuningData, rl_finetune
+    from training.engine.rl.rewards import RewardConfig
     from training.engine.runtime.progress import SilentReporter
 
     class Clock(SilentReporter):

@@ -26,7 +26,9 @@ from training.runs.options import REPORT_TO, option
 from training.runs.reporting import run_folder
 
 if TYPE_CHECKING:
-    from training.engine.rl import PolicyConfig, RewardConfig, TuningData
+    from training.engine.rl.config import PolicyConfig
+    from training.engine.rl.finetune import TuningData
+    from training.engine.rl.rewards import RewardConfig
 
 # The engine's lists, repeated here because importing it imports torch; a test holds them together.
 ON_POLICY = ("rloo", "grpo", "ppo", "reinforce", "expert-iteration", "pathwise")
@@ -469,7 +471,7 @@ def _tune(
     study: Study, options: Options, data: "TuningData", folder: Path, reporter: Reporter, checkpoint: Path | None
 ) -> dict[str, Any]:
     import training.engine.experimental  # noqa: F401  # registers pathwise and the discriminator
-    from training.engine.rl import rl_finetune
+    from training.engine.rl.finetune import rl_finetune
 
     try:
         return rl_finetune(
@@ -511,14 +513,14 @@ def _card(name: str, study: Study, policy: str, options: Options, metrics: Mappi
 
 
 def _config(options: Options) -> "PolicyConfig":
-    from training.engine.rl import PolicyConfig
+    from training.engine.rl.config import PolicyConfig
 
     names = {field.name for field in dataclasses.fields(PolicyConfig)}
     return PolicyConfig(**{k: v for k, v in dataclasses.asdict(options).items() if k in names})
 
 
 def _reward(study: Study, options: Options) -> "RewardConfig":
-    from training.engine.rl import RewardConfig
+    from training.engine.rl.rewards import RewardConfig
 
     return RewardConfig(
         preference=tuple(_preference_paths(study, options)),
@@ -532,7 +534,7 @@ def _reward(study: Study, options: Options) -> "RewardConfig":
 def _tuning_data(study: Study, options: Options, snapshot: Snapshot | None, asked_at: datetime) -> "TuningData":
     """The prompts that the study had when the run was asked for: later ones would not fit the checkpoint of an attempt
     that was interrupted."""
-    from training.engine.rl import TuningData
+    from training.engine.rl.finetune import TuningData
 
     prompts = {split: _texts(study, split, asked_at) for split in (Split.TRAIN, Split.VALIDATION)}
     records = {

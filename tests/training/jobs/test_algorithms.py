@@ -6,7 +6,7 @@ from django.urls import reverse
 from annotate.models.studies import Study
 from tests.factories import MembershipFactory
 from tests.training.real_worker import wait_for
-from training.engine.rl import ALGORITHMS
+from training.engine.rl.config import ALGORITHMS
 from training.models import ModelVersion, Run, RunState
 from training.runs import operations
 

@@ -56,7 +56,7 @@ def test_a_missing_required_option_is_an_error():
 def test_lists_of_the_engine_are_those_of_the_jobs():
     import training.engine.experimental  # noqa: F401  # registers its kinds
     from training.engine.pretraining.objectives import OBJECTIVES
-    from training.engine.rl import DIRECT, ON_POLICY
+    from training.engine.rl.config import DIRECT, ON_POLICY
     from training.engine.rl.rewards import LEARNED_TERMS, NEEDS_REFERENCES, TERMS
     from training.jobs import pretrain, rl_finetune
 

@@ -3,7 +3,9 @@ import pytest
 from tests.training.engine.conftest import records
 from training.demo import corpus
 from training.engine.preference.training import PreferenceConfig, train_preference
-from training.engine.rl import PolicyConfig, RewardConfig, TuningData, rl_finetune
+from training.engine.rl.config import PolicyConfig
+from training.engine.rl.finetune import TuningData, rl_finetune
+from training.engine.rl.rewards import RewardConfig
 from training.engine.runtime.progress import SilentReporter
 
 PROMPTS = ["My radio arrived damaged. What can I do?", "I paid twice for my lamp. Please tell me what to do."]

@@ -8,8 +8,8 @@ from tests.training.engine.policy.conftest import CONFIG, PROMPTS, CancelAt
 from training.demo import corpus
 from training.engine.data.completions import Completions
 from training.engine.experimental.discriminator import CLIP, Discriminator
-from training.engine.rl import RewardConfig, TuningData
-from training.engine.rl.rewards import RewardSum
+from training.engine.rl.finetune import TuningData
+from training.engine.rl.rewards import RewardConfig, RewardSum
 from training.engine.runtime.progress import Cancelled
 
 REAL = [(prompt, text) for prompt, text in corpus.documents(200)]

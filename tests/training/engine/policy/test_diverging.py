@@ -8,9 +8,10 @@ import torch
 
 from tests.training.engine.policy.conftest import CONFIG, PROMPTS, Remembering
 from training.engine.generation.sampling import load_policy
-from training.engine.rl import PolicyConfig, RewardConfig
 from training.engine.rl.actor import Actor
+from training.engine.rl.config import PolicyConfig
 from training.engine.rl.evaluator import check_reference
+from training.engine.rl.rewards import RewardConfig
 
 calls: list[int] = []
 

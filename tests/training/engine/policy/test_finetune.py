@@ -8,12 +8,12 @@ import torch
 from tests.training.engine.conftest import records
 from tests.training.engine.policy.conftest import CONFIG, HELD_OUT, PROMPTS, CancelAt, Remembering
 from training.engine.models.reward import PreferenceModel
-from training.engine.rl import ALGORITHMS, PolicyConfig, RewardConfig, TuningData
 from training.engine.rl.actor import Actor
-from training.engine.rl.config import POLICY_GRADIENT
+from training.engine.rl.config import ALGORITHMS, POLICY_GRADIENT, PolicyConfig
 from training.engine.rl.evaluator import check_reference
+from training.engine.rl.finetune import TuningData
 from training.engine.rl.onpolicy import OnPolicy
-from training.engine.rl.rewards import RewardSum
+from training.engine.rl.rewards import RewardConfig, RewardSum
 from training.engine.rl.state import State
 from training.engine.runtime.progress import Cancelled
 

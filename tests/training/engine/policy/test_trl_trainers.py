@@ -10,10 +10,11 @@ import torch
 
 from tests.training.engine.policy.conftest import CONFIG, PROMPTS, CancelAt, Remembering
 from tests.training.engine.policy.test_finetune import LEARNS
-from training.engine.rl import RewardConfig, TuningData, engines
+from training.engine.rl import engines
 from training.engine.rl.actor import Actor
 from training.engine.rl.engines import TRL, trl_missing, unsupported
-from training.engine.rl.rewards import RewardSum
+from training.engine.rl.finetune import TuningData
+from training.engine.rl.rewards import RewardConfig, RewardSum
 from training.engine.rl.trl_trainers import TrlSteps
 from training.engine.runtime.progress import Cancelled
 

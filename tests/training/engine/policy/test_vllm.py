@@ -12,7 +12,7 @@ from tests.training.engine.policy.conftest import CONFIG, Remembering
 from training.engine.generation.decoding import SamplingParams, decode, uniforms
 from training.engine.generation.sampling import load_policy
 from training.engine.generation.vllm import VllmSampler
-from training.engine.rl import PolicyConfig
+from training.engine.rl.config import PolicyConfig
 
 
 class Server(BaseHTTPRequestHandler):

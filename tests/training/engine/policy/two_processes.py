@@ -8,7 +8,9 @@ from pathlib import Path
 
 from tests.training.engine.conftest import records
 from tests.training.engine.policy.conftest import PROMPTS, Remembering
-from training.engine.rl import PolicyConfig, RewardConfig, TuningData, rl_finetune
+from training.engine.rl.config import PolicyConfig
+from training.engine.rl.finetune import TuningData, rl_finetune
+from training.engine.rl.rewards import RewardConfig
 
 CONFIG = PolicyConfig(
     max_steps=2,
