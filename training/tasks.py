@@ -1,4 +1,4 @@
-"""Where Celery looks for this app's tasks."""
+"""The module in which Celery discovers this app's tasks."""
 
 from training.runs.execution import execute, execute_quick
 from training.runs.queue import requeue_lost

@@ -70,7 +70,7 @@ def test_a_run_reports_on_its_model_and_pages_show_it(client, manager):
     client.force_login(manager.user)
     page = client.get(reverse("model", args=[manager.study.slug, version.pk])).content.decode()
     assert sections(report)[0].note.startswith("The linear model weighs")
-    headings = ("Beside its baselines", "Do its probabilities hold?", "Learning curve", "Does it follow length?")
+    headings = ("Compared with baselines", "Is it well calibrated?", "Learning curve", "Does it follow length?")
     for heading in (*headings, "Does it favour names"):
         assert heading in page
     assert "6 pairs with a majority and 0 without, of 3 groups" in page
@@ -102,7 +102,7 @@ def test_without_judgements_to_test_on_there_is_no_report(client, manager):
     assert version.report == {}
     client.force_login(manager.user)
     page = client.get(reverse("model", args=[manager.study.slug, version.pk])).content.decode()
-    assert "Beside its baselines" not in page
+    assert "Compared with baselines" not in page
     assert (
         "Nothing to explain" in client.get(reverse("model-why", args=[manager.study.slug, version.pk])).content.decode()
     )

@@ -1,4 +1,4 @@
-"""The report on a preference model that was just trained, with what is trained for it: a linear model on the same
+"""The report on a trained preference model, with the auxiliary models trained for it: a linear baseline on the same
 snapshot, and the same model on fewer judgements."""
 
 import dataclasses
@@ -25,7 +25,8 @@ MAX_RESPONSES = 50_000
 
 @dataclass(frozen=True)
 class Trained:
-    """A model in `folder`, and what it was trained from and how. A student learned from its teacher, not from votes."""
+    """A trained model in `folder` with its data and configuration. A student learned from its teacher, not from
+    votes."""
 
     study: Study
     snapshot: Snapshot
@@ -38,8 +39,8 @@ class Trained:
         return records_of(snapshots.judgements_of(self.snapshot, split))
 
 
-class Aside(SilentReporter):
-    """Trains something beside the run's own model: it only hears when the run is cancelled."""
+class CancelOnlyReporter(SilentReporter):
+    """A reporter for auxiliary models, which only forwards the cancellation of the run."""
 
     def __init__(self, reporter: Reporter) -> None:
         self.cancelled = reporter.cancelled  # type: ignore[method-assign]
@@ -61,7 +62,7 @@ def report_on(
     model = PreferenceModel.load(trained.folder)
     cached = CachedRewards(model)
     with tempfile.TemporaryDirectory(prefix="palate-report-") as parent:
-        auxiliary = Beside(trained, Path(parent), reporter)
+        auxiliary = AuxiliaryModels(trained, Path(parent), reporter)
         report_values = report(
             cached,
             records,
@@ -78,7 +79,7 @@ def report_on(
 
 
 def _counterfactuals(model: Any, records: list[Record], seed: int) -> list[dict[str, Any]]:
-    """Gaps in spreads of the held-out responses' rewards; none where all of them have the same reward."""
+    """Return gaps in standard deviations of the held-out responses' rewards; none where all rewards are equal."""
     from training.engine.evaluation.counterfactuals import counterfactuals
 
     items = {(record.prompt, text) for record in records for text in record.responses}
@@ -86,14 +87,15 @@ def _counterfactuals(model: Any, records: list[Record], seed: int) -> list[dict[
     return counterfactuals(model, spread, seed=seed) if spread > 0 else []
 
 
-class Beside:
-    """Models that are trained for the report and thrown away."""
+class AuxiliaryModels:
+    """Models that are trained for the report only."""
 
     def __init__(self, trained: Trained, folder: Path, reporter: Reporter) -> None:
         self.trained, self.folder, self.reporter = trained, folder, reporter
 
     def linear(self) -> Any:
-        """A bag-of-tokens model of the same snapshot, or None when it would be the model itself or too large."""
+        """Return a bag-of-tokens model of the same snapshot, or None when that is the model itself or would be too
+        large."""
         config = self.trained.config
         if config.kind == "linear" and not self.trained.base and self.trained.learned_from_votes:
             return None
@@ -132,7 +134,7 @@ class Beside:
         from training.engine.runtime import distributed
 
         try:
-            # Trainer would wait for the other processes, which have left.
+            # Trainer would wait for the other processes, which have left the group.
             with distributed.single_process():
                 train_preference(
                     records,
@@ -140,7 +142,7 @@ class Beside:
                     base_model=base,
                     output=self.folder / name,
                     config=dataclasses.replace(config, engine="palate"),
-                    reporter=Aside(self.reporter),
+                    reporter=CancelOnlyReporter(self.reporter),
                 )
         except ValueError as error:
             self.reporter.log(f"{name} is left out of the report: {error}")

@@ -21,7 +21,7 @@ from training.runs.options import PRECISION, option
 if TYPE_CHECKING:
     from training.engine.models.reward import PreferenceModel
 
-AT_ONCE = 256
+BATCH_SIZE = 256
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ def perform(run: Run, options: Options, reporter: Reporter) -> Mapping[str, Any]
     known = responses.count()
     # By prompt: a model that shares the reading of a prompt reads it once.
     new = list(responses.exclude(rewards__version=version).order_by("prompt_id", "id").values_list("pk", flat=True))
-    for start in range(0, len(new), AT_ONCE):
-        part = list(Response.objects.filter(pk__in=new[start : start + AT_ONCE]).select_related("prompt"))
+    for start in range(0, len(new), BATCH_SIZE):
+        part = list(Response.objects.filter(pk__in=new[start : start + BATCH_SIZE]).select_related("prompt"))
         score(version, model, part)
-        advance(reporter, min(start + AT_ONCE, len(new)), len(new))
+        advance(reporter, min(start + BATCH_SIZE, len(new)), len(new))
     reporter.log(f"{len(new)} responses scored, {known - len(new)} had been before")
     return {"model": version.name, "scored": len(new), "scored_before": known - len(new)}
 

@@ -41,8 +41,8 @@ def sections(report: Row) -> list[Section]:
         return []
     by = report["by"]
     made = [
-        _beside_teacher(report.get("teacher")),
-        _beside_baselines(report["baselines"], report["overall"]["pairs"]),
+        _teacher_section(report.get("teacher")),
+        _baselines_section(report["baselines"], report["overall"]["pairs"]),
         _reliability(report["reliability"]),
         _by_margin(by["margin"]),
         _learning_curve(report["learning_curve"]),
@@ -61,9 +61,9 @@ def sections(report: Row) -> list[Section]:
     return [section for section in made if section.lines]
 
 
-def _beside_teacher(row: Row | None) -> Section:
+def _teacher_section(row: Row | None) -> Section:
     """Of a distilled model."""
-    title = _("Beside its teacher")
+    title = _("Compared with its teacher")
     if row is None:
         return Section("teacher", title, "", [])
     names = {"model": _("this model"), "reference": _("its teacher")}
@@ -92,7 +92,7 @@ def _rounded(figure: Row | None) -> str:
     return f"{figure['value']:.3f}" if figure else "–"
 
 
-def _beside_baselines(rows: Sequence[Row], pairs: int) -> Section:
+def _baselines_section(rows: Sequence[Row], pairs: int) -> Section:
     names = {
         "model": _("this model"),
         "linear": _("linear on tokens"),
@@ -114,7 +114,7 @@ def _beside_baselines(rows: Sequence[Row], pairs: int) -> Section:
     if any(row["name"] == "linear" for row in rows):
         notes.insert(0, _("The linear model weighs the tokens of a response and was trained on the same snapshot."))
     plot = forest(drawn, axis=_("accuracy, interval at 95 %"), reference=0.5)
-    return Section("baselines", _("Beside its baselines"), " ".join(notes), lines, _("Pairs"), plot, "forest")
+    return Section("baselines", _("Compared with baselines"), " ".join(notes), lines, _("Pairs"), plot, "forest")
 
 
 def _reliability(rows: Sequence[Row]) -> Section:
@@ -132,7 +132,7 @@ def _reliability(rows: Sequence[Row]) -> Section:
     note = _("Pairs by the probability of their likelier winner. Where the model can be trusted, both lines are one.")
     plot = cloud(points, x_axis=_("predicted"), y_axis=_("share of the votes"), joined=True)
     keys = [(0, _("this model")), (1, _("perfect"))]
-    return Section("reliability", _("Do its probabilities hold?"), note, lines, _("Pairs"), plot, "cloud", keys)
+    return Section("reliability", _("Is it well calibrated?"), note, lines, _("Pairs"), plot, "cloud", keys)
 
 
 def _by_margin(rows: Sequence[Row]) -> Section:

@@ -30,8 +30,7 @@ def curves_of_two(first: Run, second: Run) -> list[dict[str, Any]]:
 
 
 def measured(run: Run) -> dict[str, list[Line]]:
-    """The points (step, value) of each measure. What was measured at the looks alone stands in the table of the
-    looks."""
+    """Return the points (step, value) of each measure, without those that the table of evaluations shows."""
     points: dict[str, list[Line]] = {}
     for step, values in RunPoint.objects.filter(run=run).order_by("pk").values_list("step", "values"):
         for name, value in values.items():

@@ -43,8 +43,8 @@ def test_the_student_stands_beside_its_teacher_in_result_card_and_page(study, te
 
     client.force_login(MembershipFactory(study=Study.objects.get(), role="manager").user)
     page = client.get(reverse("model", args=[study, version.pk])).content.decode()
-    assert "Beside its teacher" in page
-    assert "Beside its teacher" not in [section.title for section in sections(teacher.report)]
+    assert "Compared with its teacher" in page
+    assert "Compared with its teacher" not in [section.title for section in sections(teacher.report)]
 
 
 def test_a_page_starts_it_and_knows_no_files(study, teacher, client, sent):

@@ -1,4 +1,4 @@
-"""What a policy has written, as reward terms are given it."""
+"""A policy's completions, the input of reward terms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from training.engine.data.observations import Item
 
 @dataclass(frozen=True)
 class Completions:
-    """N texts to judge, with what the terms need of them."""
+    """N completions with everything that reward terms need."""
 
     prompts: Sequence[str]
     texts: Sequence[str]
-    references: Sequence[str]  # the known good answers, "" where there is none
+    references: Sequence[str]  # reference answers, "" where there is none
     lengths: Sequence[int]  # tokens
-    log_reference: Sequence[float]  # mean log-probability a token under the reference policy, nats
+    log_reference: Sequence[float]  # mean log-probability per token under the reference policy, nats
 
     @property
     def items(self) -> list[Item]:

@@ -1,4 +1,4 @@
-"""The model that training starts from: a pretrained one with fresh heads, or a small one made here."""
+"""The model that training starts from: a pretrained model with a new head, or a small model from scratch."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def pretrained(
 
 
 def probe(base: str, *, outputs: int, max_length: int) -> Encoder:
-    """Linear regression on the states of a frozen encoder."""
+    """Return a linear regression on the states of a frozen encoder."""
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base)

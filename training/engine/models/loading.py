@@ -1,4 +1,4 @@
-"""Loading the body of a pretrained model for another head than it was trained with."""
+"""Load the body of a pretrained model with a new head."""
 
 import logging
 from collections.abc import Iterable

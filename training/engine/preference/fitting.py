@@ -25,9 +25,9 @@ CHECKPOINT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class FitOptions:
-    """tokens_per_step: about how much text a gradient comes from; accumulate: batches whose gradients are added up for
-    one step. patience: looks at the validation split without a better loss before the end, 0 for never. average: decay
-    of the running mean of the weights that is looked at and kept, 0 for the last weights themselves."""
+    """tokens_per_step: approximate number of tokens per batch. gradient_accumulation_steps: batches per optimizer step.
+    early_stopping_patience: evaluations without a better validation loss before the run stops, 0 for never. ema_decay:
+    decay of the average of the weights, which is evaluated and saved, 0 for the last weights themselves."""
 
     num_epochs: int
     min_steps: int

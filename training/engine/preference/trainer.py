@@ -1,6 +1,6 @@
 """The loop of transformers' Trainer for models that do not fit one device: `accelerate launch --use_fsdp` shards
-weights, gradients and the optimiser's state over processes. Batches, likelihood, looks at the validation split and the
-choice of the best weights are those of training.engine.preference.fitting."""
+weights, gradients and optimizer state over processes. Batches, likelihood, evaluation and the selection of the best
+weights are those of training.engine.preference.fitting."""
 
 import math
 import tempfile

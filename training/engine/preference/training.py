@@ -330,10 +330,10 @@ def calibrate(
 ) -> None:
     """Set the temperature, and the centre: the mean reward of the pairs' responses.
 
-    foretold: for each copy what a model like it, which had not seen an item, put out for it (M, H); needed where the
-    copies have learned from the pairs themselves. Pairs that no copy was asked about are left out. votes: what the
-    reward was learned by. It says how much each rater's votes count, and what scale the reward has by itself: the
-    temperature is drawn there, the more, the fewer groups of prompts there are.
+    out_of_fold: for each copy the outputs (M, H) of items by a model trained without them; needed where the copies were
+    trained on the pairs themselves. Pairs without such outputs are left out. votes: the vote model of the training,
+    which gives the weight of each rater's votes and the scale of the reward, towards which the temperature is shrunk,
+    more so with fewer groups of prompts.
     """
     if votes and votes.options.reliability:
         trust = votes.trust()
@@ -362,7 +362,7 @@ def _sides(pair: Pair) -> tuple[Item, Item]:
 def _out_of_fold_rewards(
     items: Sequence[Item], out_of_fold: Sequence[Mapping[Item, Tensor]], weights: Tensor
 ) -> dict[Item, float]:
-    """The mean over heads, and over the copies that were asked."""
+    """Return the mean reward over heads and copies."""
     outputs_by_item = {item: [outputs[item] for outputs in out_of_fold if item in outputs] for item in items}
     return {item: float((torch.cat(rows) @ weights).mean()) for item, rows in outputs_by_item.items() if rows}
 

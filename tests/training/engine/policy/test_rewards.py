@@ -70,7 +70,7 @@ def shouting(prompts, responses):
     return [float(sum(c.isupper() for c in text)) for text in responses]
 
 
-def stale(prompts, responses):
+def silent(prompts, responses):
     return None
 
 
