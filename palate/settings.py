@@ -304,6 +304,7 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # A page that queues a run never waits for a broker that is away: the Run row is sent again later.
 CELERY_BROKER_CONNECTION_TIMEOUT = 2
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+TASK_QUEUE_APP = "palate.celery.app"
 CELERY_TASK_DEFAULT_QUEUE = "runs"
 CELERY_BEAT_SCHEDULE = {
     "requeue-lost-runs": {

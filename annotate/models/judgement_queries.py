@@ -42,7 +42,7 @@ class JudgementQuerySet(models.QuerySet[Any]):
 
     def drawn_at_random(self) -> "JudgementQuerySet":
         """On tasks of the random sample that next_tasks keeps of the study's own tasks."""
-        return self.filter(task__chosen_by=ChosenBy.RANDOM, task__unplanned=False)
+        return self.filter(task__chosen_by=ChosenBy.RANDOM, task__ad_hoc=False)
 
     def by_people(self) -> "JudgementQuerySet":
         """Without simulated raters and machines."""

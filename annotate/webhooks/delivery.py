@@ -3,7 +3,6 @@
 from datetime import timedelta
 from http.client import HTTPException
 
-from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 from urllib3.exceptions import HTTPError
@@ -18,11 +17,6 @@ PATIENCE = (1, 5, 30, 120, 360, 1440)
 MAX_AGE = timedelta(days=2)
 # Longer than a request may take (sending.SECONDS).
 CLAIM = timedelta(minutes=2)
-
-
-@shared_task(name="webhooks.deliver")
-def deliver() -> int:
-    return deliver_due()
 
 
 def deliver_due(*, most: int = 100) -> int:

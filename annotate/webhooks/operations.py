@@ -10,12 +10,13 @@ from django.utils.translation import gettext as _
 
 from annotate.models.studies import Study
 from annotate.models.webhooks import Delivery, Event, Webhook
-from annotate.webhooks.delivery import deliver
 from annotate.webhooks.sending import resolved
+from core import task_queue
 from core.encryption import encrypt
 from core.errors import PalateError
 
 MAX_HOOKS = 20
+DELIVER = "webhooks.deliver"  # the name of the task (annotate.webhooks.tasks)
 
 
 def add_webhook(*, study: Study, url: str, events: Sequence[str]) -> Webhook:
@@ -39,5 +40,5 @@ def announce(*, study_id: int, event: str, **payload: Any) -> int:
     hooks = Webhook.objects.filter(study=study_id, events__contains=[event]).values_list("pk", flat=True)
     made = Delivery.objects.bulk_create(Delivery(webhook_id=pk, event=event, payload=body, next_at=now) for pk in hooks)
     if made:
-        transaction.on_commit(lambda: deliver.delay(), robust=True)
+        transaction.on_commit(lambda: task_queue.send_task(DELIVER), robust=True)
     return len(made)

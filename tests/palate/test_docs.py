@@ -27,7 +27,7 @@ FLAG = re.compile(r"--[a-zA-Z][\w-]*")
 OTHERS_FLAGS = {"--machine_rank", "--main_process_ip", "--num_machines", "--require-hashes"}
 TUTORIALS = [DOCS / f"tutorials/{name}.md" for name in ("first-study", "first-reward-model", "first-tuned-policy")]
 # Numbers in the tutorials that would take minutes, and what the test runs instead.
-SMALLER = {"--judgements 1500": "--judgements 400", "--steps 40": "--steps 2"}
+SMALLER = {"--judgements 1500": "--judgements 400", "--max-steps 40": "--max-steps 2"}
 
 
 def markdown_files() -> list[Path]:
@@ -161,7 +161,7 @@ def test_the_tutorials_run_from_the_first_command_to_the_last(tmp_path):
 
     # What `make run` does before it serves, with a policy of a few steps in the place of the demo's.
     run("python manage.py migrate --verbosity 0")
-    run("python manage.py pretrain --corpus demo --documents 200 --steps 3 --name demo-policy")
+    run("python manage.py pretrain --corpus demo --documents 200 --max-steps 3 --name demo-policy")
     run("python manage.py demo --language en")
     for page in TUTORIALS:
         scripts = [code for language, code in FENCE.findall(page.read_text()) if language == "console"]

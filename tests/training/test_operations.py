@@ -135,7 +135,7 @@ def lost(run, attempts):
 
 def test_a_run_whose_worker_died_is_queued_again(monkeypatch, django_capture_on_commit_callbacks):
     sent = []
-    monkeypatch.setattr("training.runs.execution.execute.delay", sent.append)
+    monkeypatch.setattr("core.task_queue.send_task", lambda name, run_id: sent.append(run_id))
     run = a_run()
     lost(run, attempts=1)
     with django_capture_on_commit_callbacks(execute=True):
@@ -152,12 +152,12 @@ class TestOutbox:
         """Takes messages unless it is away, as kombu reports it."""
         broker = SimpleNamespace(sent=[], away=False)
 
-        def delay(run_id):
+        def send_task(name, run_id):
             if broker.away:
                 raise kombu.exceptions.OperationalError("connection refused")
             broker.sent.append(run_id)
 
-        monkeypatch.setattr("training.runs.execution.execute.delay", delay)
+        monkeypatch.setattr("core.task_queue.send_task", send_task)
         return broker
 
     @pytest.fixture

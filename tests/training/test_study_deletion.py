@@ -10,6 +10,7 @@ from annotate.collection.gold import set_known_answer
 from annotate.collection.judgements import Answer, correct, submit
 from annotate.collection.leases import lease_next
 from annotate.members.operations import invite
+from annotate.models.accounts import User
 from annotate.models.audit import Entry
 from annotate.models.machine_judges import MachineVerdict
 from annotate.models.studies import Study
@@ -77,7 +78,7 @@ def files(study, run):
 def counts():
     """Rows of every table that a study leads to."""
     own = (model for name in ("annotate", "training") for model in apps.get_app_config(name).get_models())
-    return {model.__name__: model._default_manager.count() for model in own if model is not Entry}
+    return {model.__name__: model._default_manager.count() for model in own if model not in (Entry, User)}
 
 
 def delete(client, study, typed):

@@ -48,7 +48,7 @@ def tasks_of(study: Study, split: str) -> tuple[list[Candidate], list[Candidate]
     tasks = Task.objects.filter(study=study, purpose=Purpose.COLLECT, withdrawn=False, prompt__in=prompts)
     places = TaskResponse.objects.filter(task__in=tasks).order_by("task", "position")
     rows = places.values_list(
-        *("task__key", "task__prompt", "task__chosen_by", "task__slots_taken", "task__replication", "task__unplanned"),
+        *("task__key", "task__prompt", "task__chosen_by", "task__slots_taken", "task__replication", "task__ad_hoc"),
         "response",
     )
     candidates: tuple[list[Candidate], list[Candidate]] = ([], [])

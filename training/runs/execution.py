@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 import structlog
-from celery import shared_task
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
@@ -22,18 +21,6 @@ from training.runs.reporting import RunReporter, forget_checkpoints
 from training.runs.run_errors import format_error
 
 logger = structlog.get_logger("palate.runs")
-
-
-@shared_task(name="runs.execute")
-def execute(run_id: int) -> None:
-    """Execute a run. The message carries only its id."""
-    execute_run(run=Run.objects.get(pk=run_id))
-
-
-@shared_task(name="runs.execute_quick")
-def execute_quick(run_id: int) -> None:
-    """Execute a run of a quick kind, which has its own queue and workers and never waits for a training."""
-    execute(run_id)
 
 
 def execute_run(*, run: Run, terminal: TextIO | None = None, reraise: bool = False) -> Run:

@@ -4,21 +4,23 @@ from functools import partial
 from itertools import takewhile
 
 import structlog
-from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.audit.operations import Actor, record
 from annotate.models.audit import Action
+from core import task_queue
 from core.errors import PalateError
 from training.models import Run, RunKind, RunState
 from training.registry import model_versions
-from training.runs.execution import end_run, execute, execute_quick
+from training.runs.execution import end_run
 from training.runs.run_errors import MESSAGES
 
 logger = structlog.get_logger("palate.runs")
 
+# Names of the tasks (training.tasks).
+EXECUTE, EXECUTE_QUICK, REQUEUE_LOST = "runs.execute", "runs.execute_quick", "runs.requeue_lost"
 MAX_ATTEMPTS = 3
 # Uploads, and jobs that take seconds or minutes: they have a queue of their own.
 QUICK = (
@@ -27,20 +29,13 @@ QUICK = (
 )
 
 
-@shared_task(name="runs.requeue_lost")
-def requeue_lost() -> int:
-    """Queue the runs of dead workers again and send what the broker did not take."""
-    return requeue_lost_runs() + send_waiting_runs()
-
-
 def send_run(run: Run) -> bool:
     """Put a message for the run into its queue and return whether the broker took it.
 
     The row is the outbox: when the broker is away, whoever queued the run goes on, and send_waiting_runs tries again.
     """
-    task = execute_quick if run.kind in QUICK else execute
     try:
-        task.delay(run.pk)
+        task_queue.send_task(EXECUTE_QUICK if run.kind in QUICK else EXECUTE, run.pk)
     except Exception:  # Each broker's client has errors of its own.
         logger.exception("broker unavailable", run=run.pk)
         return False

@@ -246,7 +246,7 @@ class TestRuns:
         assert api("POST", "studies/shop/runs/", wrong).status_code == 422
         assert not Run.objects.exists()
         made = api("POST", "studies/shop/runs/", {"kind": "pretrain", "options": {"max_steps": 3}})
-        assert (made.status_code, made.json()["config"]["steps"]) == (201, 3)
+        assert (made.status_code, made.json()["config"]["max_steps"]) == (201, 3)
         assert api("POST", f"studies/shop/runs/{made.json()['id']}/cancel/").json()["state"] == "cancelled"
         assert [model["id"] for model in api("GET", "studies/shop/models/").json()["results"]] == [policy.pk]
         assert Entry.objects.get(action="trained").user == owner.user

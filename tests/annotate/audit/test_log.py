@@ -197,8 +197,7 @@ def judgement(task):
 
 @pytest.fixture
 def world(monkeypatch):
-    monkeypatch.setattr("training.runs.execution.execute_quick.delay", lambda run: None)
-    monkeypatch.setattr("training.runs.execution.execute.delay", lambda run: None)
+    monkeypatch.setattr("core.task_queue.send_task", lambda name, *arguments: None)
     return World()
 
 

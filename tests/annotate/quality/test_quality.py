@@ -42,7 +42,7 @@ def test_progress_counts_what_is_made_and_what_is_wanted(db):
     judge(study, True)
     lease_next(rater=MembershipFactory(study=study))
     progress = progress_of_study(study)
-    assert (progress.judgements, progress.wanted, progress.tasks) == (1, 6, 3)
+    assert (progress.judgements, progress.needed, progress.tasks) == (1, 6, 3)
     assert counts_of(study, JudgementSelection()) == Counts(judgements=1, raters=1)
     assert (progress.simulated, progress.imported, progress.percent) == (0, 0, 17)
     days = judgements_by_day(study, JudgementSelection())

@@ -57,7 +57,7 @@ def test_information_closes_the_gap_of_the_graph_and_is_handed_out_first(study, 
         for rater in raters:
             judge(rater)
     told = choose(study, tmp_path, by="information", count=1, random_share=0)
-    assert told == {"prioritize": 1, "by_rule": 1, "at_random": 0, "tasks_made": 0, "sample": 0}
+    assert told == {"prioritized": 1, "by_rule": 1, "at_random": 0, "tasks_made": 0, "sample": 0}
     assert Task.objects.get(study=study, chosen_by="information") == gap == judge(MembershipFactory(study=study))
 
 
@@ -106,7 +106,7 @@ def test_new_tasks_are_made_of_responses_that_differ_and_were_not_compared(study
     judge(MembershipFactory(study=study))
     told = choose(study, tmp_path, by="information", count=0, new=6, random_share=0.5)
     made = Task.objects.filter(study=study, ad_hoc=True)
-    assert told["tasks_made"] == told["prioritize"] == made.count() == 6
+    assert told["tasks_made"] == told["prioritized"] == made.count() == 6
     assert made.filter(chosen_by="random").count() == told["at_random"] == 3
     assert made.filter(chosen_by="information").count() == 3
     for task in made:
@@ -121,7 +121,7 @@ def test_tasks_of_equal_texts_are_left_alone(tmp_path):
     study = StudyFactory()
     same, other = TaskFactory(study=study), TaskFactory(study=study)
     same.responses.update(text="The same.")
-    assert choose(study, tmp_path, by="random", count=5)["prioritize"] == 1
+    assert choose(study, tmp_path, by="random", count=5)["prioritized"] == 1
     assert Task.objects.get(study=study, priority__gt=0) == other
 
 

@@ -68,7 +68,7 @@ class TestModel:
         from transformers import T5Config, T5ForConditionalGeneration
 
         model = T5ForConditionalGeneration(T5Config(vocab_size=40, d_model=16, d_kv=8, d_ff=32, num_layers=1))
-        with pytest.raises(ValueError, match="cannot carry a latent"):
+        with pytest.raises(ValueError, match="cannot have a latent"):
             LatentForCausalLM.from_language_model(model, 4)
 
 
@@ -99,7 +99,7 @@ class TestPretraining:
         assert many > one
 
     def test_other_objectives_are_refused(self, tmp_path):
-        with pytest.raises(ValueError, match="objective must be mle"):
+        with pytest.raises(ValueError, match="needs objective mle"):
             pretrain([], output=tmp_path, config=dataclasses.replace(LATENT, objective="joint"))
 
 
@@ -132,7 +132,8 @@ class TestTuning:
         metrics = tune(policy=str(vae[0]), config=config)
         assert metrics["before"]["kl"] == pytest.approx(0, abs=1e-3)
         assert metrics["after"]["reward"] > metrics["before"]["reward"]
-        assert generate(load_policy(str(tmp_path / "tuned")), PROMPTS)[0][0].text
+        written = generate(load_policy(str(tmp_path / "tuned")), PROMPTS, per_prompt=16)
+        assert any(sample.text for of_prompt in written for sample in of_prompt)
 
     def test_resumed_equals_unbroken(self, vae, tune, tmp_path):
         checkpoint = tmp_path / "checkpoint.pt"

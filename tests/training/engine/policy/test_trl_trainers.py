@@ -109,7 +109,7 @@ class TestRefusals:
             ({"algorithm": "ppo"}, "algorithm", "rloo, grpo"),
             ({"kl_target": 4.0}, "kl_target", "beta fixed"),
             ({"whiten_rewards": True}, "whiten_rewards", "advantages"),
-            ({"reward_clip": 2.0}, "reward_clip", "spreads"),
+            ({"reward_clip": 2.0}, "reward_clip", "standard deviations"),
             ({"num_iterations": 2}, "num_iterations", "must be 1"),
             ({"num_mini_batches": 2}, "num_mini_batches", "must be 1"),
             ({"precision": "bfloat16"}, "precision", "float32"),
@@ -136,12 +136,12 @@ class TestRefusals:
     def test_prompts_that_trl_would_read_as_other_tokens(self, here, policy_folder):
         actor = Actor.load(str(policy_folder), by_trl())
         steps = TrlSteps(actor, RewardSum({}, None), actor.config, PROMPTS, {})
-        assert steps._asked(PROMPTS[0]) == PROMPTS[0] + "\n"
-        assert actor.policy.tokenizer(steps._asked(""))["input_ids"] == actor.prompt_ids("")
+        assert steps._trl_prompt(PROMPTS[0]) == PROMPTS[0] + "\n"
+        assert actor.policy.tokenizer(steps._trl_prompt(""))["input_ids"] == actor.prompt_ids("")
         actor.policy.tokenizer.chat_template = "<{{ messages[0]['content'] }}>"
-        assert steps._asked("Hi") == [{"role": "user", "content": "Hi"}]
-        with pytest.raises(ValueError, match="other tokens than Palate"):
-            steps._asked("long " * 2000)
+        assert steps._trl_prompt("Hi") == [{"role": "user", "content": "Hi"}]
+        with pytest.raises(ValueError, match="differently than Palate"):
+            steps._trl_prompt("long " * 2000)
 
     def test_a_discriminator_learns_beside_the_policy(self, here, tune):
         with pytest.raises(ValueError, match="does not support a discriminator"):

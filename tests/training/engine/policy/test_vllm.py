@@ -111,7 +111,7 @@ def test_what_goes_wrong_is_said(server, policy_folder, tmp_path, monkeypatch):
         VllmSampler("http://127.0.0.1:9")
     with monkeypatch.context() as other:
         other.setattr(handler, "do_GET", lambda self: self._answer("<html>a page of something else</html>"))
-        with pytest.raises(ValueError, match="not as a vLLM server does"):
+        with pytest.raises(ValueError, match="is not a vLLM server"):
             VllmSampler(address)
     assert not list(tmp_path.iterdir())
     with pytest.raises(ValueError, match="a LoRA adapter each step"):
