@@ -15,7 +15,7 @@ from tests.training.real_worker import environment
 pytestmark = pytest.mark.slow
 
 # A release moves this to its predecessor.
-PREVIOUS = "d10c8a21ab1d157653c8b19b090ccaa8e1f6588f"
+PREVIOUS = "a1c83b0011bd0f51709a694bdf3fe0c1823a74e5"
 REQUIRED_COLUMNS = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = 'public' AND is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO'
