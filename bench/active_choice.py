@@ -223,12 +223,19 @@ def replay(data: Data, rule: str, seed: int, fold: int, most: int, share: float)
         curve.append((have, *figures(model, temperature, test)))
         if have >= most:
             return curve
-        wanted = min(most, round(have * GROWTH)) - have
+        expected = min(most, round(have * GROWTH)) - have
         for one in chosen(
-            rule, [one for one in pool if one.count < len(one.order)], model, temperature, wanted, share, pool, numbers
+            rule,
+            [one for one in pool if one.count < len(one.order)],
+            model,
+            temperature,
+            expected,
+            share,
+            pool,
+            numbers,
         ):
             one.count += 1
-        have += wanted
+        have += expected
 
 
 def replay_standings(
@@ -254,11 +261,11 @@ def replay_standings(
         curve.append((have, *compare(difference, test)))
         if have >= most:
             return curve
-        wanted = min(most, round(have * GROWTH)) - have
+        expected = min(most, round(have * GROWTH)) - have
         left = [one for one in pool if one.count < len(one.order)]
-        for one in chosen(rule, left, None, 1.0, wanted, share, pool, numbers):
+        for one in chosen(rule, left, None, 1.0, expected, share, pool, numbers):
             one.count += 1
-        have += wanted
+        have += expected
 
 
 def compared(pool: Sequence[Uncovered], place: dict[tuple[str, str], int]) -> list[selection.Comparison]:

@@ -187,10 +187,10 @@ def main():
                     options = {"num_epochs": args.epochs, "ensemble": args.ensemble}
                     seconds.append(fit(train, validation, folder, variant, args.base_model, seed=seed, **options))
                     rows[-1].append(measure(folder, test))
-                    told = " ".join(f"{rows[-1][-1][figure]:.3f}" for figure in FIGURES)
-                    print(f"{name}, fold {k}, seed {seed}: {told} in {seconds[-1]:.0f} s", flush=True)
-            told = ", ".join(f"{figure} {mean_interval(rows, figure)}" for figure in FIGURES)
-            print(f"## {name}: {told}; {sum(seconds) / len(seconds):.0f} s a model", flush=True)
+                    result = " ".join(f"{rows[-1][-1][figure]:.3f}" for figure in FIGURES)
+                    print(f"{name}, fold {k}, seed {seed}: {result} in {seconds[-1]:.0f} s", flush=True)
+            result = ", ".join(f"{figure} {mean_interval(rows, figure)}" for figure in FIGURES)
+            print(f"## {name}: {result}; {sum(seconds) / len(seconds):.0f} s a model", flush=True)
             print("   " + ", ".join(f"{k} {mean_interval(rows, k)}" for k in rows[0][0] if k[-1].isdigit()), flush=True)
         baselines = [[figures["baselines"] for figures in fold] for fold in rows]
         for name in baselines[0][0]:
@@ -203,8 +203,8 @@ def main():
                 threads=torch.get_num_threads(), options=options,
             )  # fmt: skip
             for passed, figures in marks:
-                told = f"accuracy_clear {figures['accuracy_clear']:.3f}" if figures else "the whole run"
-                print(f"TRL, fold 0: {told} after {passed:.0f} s", flush=True)
+                result = f"accuracy_clear {figures['accuracy_clear']:.3f}" if figures else "the whole run"
+                print(f"TRL, fold 0: {result} after {passed:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -127,18 +127,18 @@ def simulated(folder: Path, seed: int) -> None:
     from annotate.models.studies import Study
 
     open_tasks = Study.objects.get(slug=STUDY).tasks.with_free_slot()
-    wanted = sum(task.replication - task.slots_taken for task in open_tasks)
-    done("simulate_raters", folder, study=STUDY, judgements=wanted, seed=seed, taste=str(folder / TASTE))
+    expected = sum(task.replication - task.slots_taken for task in open_tasks)
+    done("simulate_raters", folder, study=STUDY, judgements=expected, seed=seed, taste=str(folder / TASTE))
 
 
 def judged(result: dict[str, Any]) -> dict[str, Any]:
     found = result["evaluation"]
-    told = {name: found[name] for name in ("pairs", "log_loss", "ece")}
+    report = {name: found[name] for name in ("pairs", "log_loss", "ece")}
     accuracy = [found["accuracy"], *found["intervals"]["accuracy"]]
     known = {
         name: [value, *found["intervals"]["baselines"][name]] for name, value in found["baselines"].items() if value
     }
-    return told | {"accuracy": accuracy, "baselines": known}
+    return report | {"accuracy": accuracy, "baselines": known}
 
 
 def by_character(model: str, corpus: Path, metrics: dict[str, float]) -> dict[str, float]:

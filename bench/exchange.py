@@ -92,7 +92,7 @@ class Cost:
     processor: float = 0.0
     mb: float = 0.0
 
-    def told(self, rows: int) -> str:
+    def report(self, rows: int) -> str:
         rate = f"{rows / self.seconds:9,.0f} rows a second, {rows / self.processor:9,.0f} a processor second"
         return f"{rate}, {self.seconds:6.1f} s" + (f", {self.mb:4.0f} MB" if self.mb else "")
 
@@ -124,7 +124,7 @@ def time_imports(folder: Path, count: int) -> None:
             out.write(json.dumps({**row, "response": f"{n}{TEXT}", "author": f"model {n % 4}"}) + "\n")
     print(f"import of {count:,} responses")
     for what in ("new", "all there"):
-        print(f"  {what:9}", run(folder, "import_preferences", "imported", str(file)).told(count), flush=True)
+        print(f"  {what:9}", run(folder, "import_preferences", "imported", str(file)).report(count), flush=True)
     file.unlink()
 
 
@@ -166,10 +166,10 @@ def time_exports(folder: Path, study, form: str, file_types: list[str]) -> None:
         arguments = ["--study", study.slug, "--format", form, "--file-type", file_type, "--json", str(result)]
         cost = run(folder, "export_preferences", *arguments, "--output", "-")
         rows = json.loads(result.read_text())["rows"]
-        print(f"  {form:5} {file_type:7} {cost.told(rows)}", flush=True)
+        print(f"  {form:5} {file_type:7} {cost.report(rows)}", flush=True)
     with measured(folder) as cost:
         copy(COPY[form] % {"study": study.pk})
-    print(f"  {form:5} COPY    {cost.told(rows)}", flush=True)
+    print(f"  {form:5} COPY    {cost.report(rows)}", flush=True)
 
 
 def copy(query: str) -> None:

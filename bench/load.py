@@ -52,7 +52,7 @@ class Cycle:
 
 
 @dataclass
-class Told:
+class Measurements:
     """Seconds of each kind of request of a turn, and what went wrong."""
 
     wall: float = 0.0
@@ -143,7 +143,7 @@ def postgres(programs: Path) -> Iterator[Server]:
             run([programs / "pg_ctl", "-D", data, "-w", "-m", "fast", "stop"])
 
 
-def palate(folder: Path, server: Server, options: argparse.Namespace) -> tuple[Told, float]:
+def palate(folder: Path, server: Server, options: argparse.Namespace) -> tuple[Measurements, float]:
     """What the raters met, and exported judgements a second."""
     from django.db import connection
 
@@ -152,10 +152,10 @@ def palate(folder: Path, server: Server, options: argparse.Namespace) -> tuple[T
     connection.close()
     with web_server(folder, PORT) as web:
         cycles = [palate_cycle(study.slug, session) for session in sessions]
-        told = turn("Palate", cycles[:-1], options.seconds, [web.pid, server.pid])
+        report = turn("Palate", cycles[:-1], options.seconds, [web.pid, server.pid])
         queries(server, cycles[-1])
         rate = export("Palate", PORT, "/studies/judged/export/raw.jsonl", sessions[-1], options.exported)
-    return told, rate
+    return report, rate
 
 
 def make_study(slug: str, tasks: int, raters: int) -> tuple[Any, list[str]]:
@@ -214,42 +214,42 @@ def _good(answer: tuple[int, str]) -> str:
     return body
 
 
-def turn(name: str, cycles: list[Cycle], seconds: float, servers: list[int]) -> Told:
+def turn(name: str, cycles: list[Cycle], seconds: float, servers: list[int]) -> Measurements:
     """All raters at once for so long; `servers` are the processes of the web server and of PostgreSQL."""
     before = [processor_seconds(pid) for pid in servers]
-    told, until = Told(), time.monotonic() + seconds
-    threads = [threading.Thread(target=work, args=[cycle, told, until]) for cycle in cycles]
+    report, until = Measurements(), time.monotonic() + seconds
+    threads = [threading.Thread(target=work, args=[cycle, report, until]) for cycle in cycles]
     started = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    told.wall = time.perf_counter() - started
-    told.processor = [processor_seconds(pid) - own for pid, own in zip(servers, before, strict=True)]
-    if told.problems:
-        raise SystemExit(f"{name}: {len(told.problems)} raters failed: {told.problems[0]}")
-    requests = sum(map(len, told.times.values()))
-    print(f"\n{name}: {len(cycles)} raters, {told.wall:.0f} s, {requests / told.wall:.1f} requests and", end=" ")
-    print(f"{told.cycles:.1f} judging cycles a second")
-    web, database = (1000 * seconds / len(told.times["submit"]) for seconds in told.processor)
+    report.wall = time.perf_counter() - started
+    report.processor = [processor_seconds(pid) - own for pid, own in zip(servers, before, strict=True)]
+    if report.problems:
+        raise SystemExit(f"{name}: {len(report.problems)} raters failed: {report.problems[0]}")
+    requests = sum(map(len, report.times.values()))
+    print(f"\n{name}: {len(cycles)} raters, {report.wall:.0f} s, {requests / report.wall:.1f} requests and", end=" ")
+    print(f"{report.cycles:.1f} judging cycles a second")
+    web, database = (1000 * seconds / len(report.times["submit"]) for seconds in report.processor)
     print(f"  processor time a cycle: web server {web:.0f} ms, PostgreSQL {database:.0f} ms")
-    for kind, times in told.times.items():
+    for kind, times in report.times.items():
         cuts = [1000 * cut for cut in statistics.quantiles(times, n=100)]
         print(f"  {kind:9} median {cuts[49]:6.0f} ms, p95 {cuts[94]:6.0f} ms, p99 {cuts[98]:6.0f} ms", flush=True)
-    return told
+    return report
 
 
-def work(cycle: Cycle, told: Told, until: float) -> None:
+def work(cycle: Cycle, report: Measurements, until: float) -> None:
     try:
         while time.monotonic() < until:
             started = time.perf_counter()
             task = cycle.next_task()
             got = time.perf_counter()
             cycle.submit(task)
-            told.times["submit"].append(time.perf_counter() - got)
-            told.times["next task"].append(got - started)
+            report.times["submit"].append(time.perf_counter() - got)
+            report.times["next task"].append(got - started)
     except Exception as error:
-        told.problems.append(repr(error))
+        report.problems.append(repr(error))
 
 
 def queries(server: Server, cycle: Cycle) -> None:
@@ -263,8 +263,8 @@ def queries(server: Server, cycle: Cycle) -> None:
             cycle.submit(task)
             counts["next task"].append(between - before)
             counts["submit"].append(statements() - between)
-    told = ", ".join(f"{kind} {statistics.median(own):.0f}" for kind, own in counts.items())
-    print(f"  queries a request (median of {COUNTED_CYCLES}): {told}", flush=True)
+    report = ", ".join(f"{kind} {statistics.median(own):.0f}" for kind, own in counts.items())
+    print(f"  queries a request (median of {COUNTED_CYCLES}): {report}", flush=True)
 
 
 def export(name: str, port: int, path: str, cookie: str, judgements: int) -> float:
@@ -282,7 +282,7 @@ def export(name: str, port: int, path: str, cookie: str, judgements: int) -> flo
     return rate
 
 
-def label_studio(folder: Path, server: Server, options: argparse.Namespace) -> tuple[Told, float]:
+def label_studio(folder: Path, server: Server, options: argparse.Namespace) -> tuple[Measurements, float]:
     """The same two figures of Label Studio, in a database of its own on the same server."""
     python = Path(options.label_studio).absolute()
     environment = label_studio_environment(folder, server)
@@ -296,16 +296,16 @@ def label_studio(folder: Path, server: Server, options: argparse.Namespace) -> t
     numbers = [str(number) for number in (options.raters + 1, options.tasks, options.exported)]
     script = Path(__file__).with_name("label_studio_project.py")
     made = subprocess.run([python, script, *numbers, TEXT], check=True, stdout=subprocess.PIPE, text=True, **quiet)
-    told = json.loads(made.stdout.splitlines()[-1])
+    report = json.loads(made.stdout.splitlines()[-1])
     command = [python, "-m", "gunicorn", "core.wsgi", "--bind", f"127.0.0.1:{PEER_PORT}", "--workers", "2"]
     web = subprocess.Popen([*command, "--threads", "4"], stdout=subprocess.DEVNULL, **quiet)
     try:
         wait_for(PEER_PORT, "/user/login/", seconds=120)
-        cycles = [label_studio_cycle(told["project"], cookie) for cookie in told["cookies"]]
+        cycles = [label_studio_cycle(report["project"], cookie) for cookie in report["cookies"]]
         result = turn("Label Studio", cycles[:-1], options.seconds, [web.pid, server.pid])
         queries(server, cycles[-1])
-        path = f"/api/projects/{told['judged']}/export?exportType=JSON"
-        return result, export("Label Studio", PEER_PORT, path, told["cookies"][0], options.exported)
+        path = f"/api/projects/{report['judged']}/export?exportType=JSON"
+        return result, export("Label Studio", PEER_PORT, path, report["cookies"][0], options.exported)
     finally:
         web.terminate()
         web.wait()

@@ -43,7 +43,9 @@ def before(seen: np.ndarray) -> bool:
     if len(seen) <= 2:
         return False
     top = seen[:-2][seen[:-2].mean(axis=1).argmax()]
-    below = [(look - top).mean() < -2 * (look - top).std(ddof=1) / np.sqrt(PROMPTS) for look in seen[-2:]]
+    below = [
+        (evaluation - top).mean() < -2 * (evaluation - top).std(ddof=1) / np.sqrt(PROMPTS) for evaluation in seen[-2:]
+    ]
     return all(below)
 
 

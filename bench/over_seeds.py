@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 
-def told(values: Sequence[float | None], digits: int = 2) -> str:
+def mean_and_error(values: Sequence[float | None], digits: int = 2) -> str:
     """Mean ± standard deviation over seeds; a dash where a seed has no such value."""
     found = [value for value in values if value is not None]
     if not found or len(found) < len(values):

@@ -55,7 +55,7 @@ def frontier(rows: list[dict], measures: dict[str, str], budget: float) -> plt.F
     for panel, (measure, words) in zip(panels[0], measures.items(), strict=True):
         for row in rows:
             panel.plot(_roots(row["frontier"]), _values(row["frontier"], measure), color=TUNED, alpha=0.35, lw=1)
-            kept = next(look for look in row["frontier"] if look["step"] == row["best_step"])
+            kept = next(evaluation for evaluation in row["frontier"] if evaluation["step"] == row["best_step"])
             panel.plot(_roots([kept]), _values([kept], measure), "o", color=TUNED, ms=5)
         roots, mean, spread = over_seeds(rows, measure)
         panel.plot(roots, mean, color=TUNED, lw=2.5, label=f"tuned, mean of {len(rows)} seeds; dots: kept")
@@ -73,7 +73,7 @@ def frontier(rows: list[dict], measures: dict[str, str], budget: float) -> plt.F
 
 def over_seeds(rows: list[dict], measure: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and standard deviation over seeds at equal √KL, as far as every seed came."""
-    last = min(max(look["kl"] for look in row["frontier"]) for row in rows)
+    last = min(max(evaluation["kl"] for evaluation in row["frontier"]) for row in rows)
     roots = np.linspace(0, math.sqrt(last), 40)
     table = np.array([[at_kl(row["frontier"], min(at**2, last), measure) for at in roots] for row in rows])
     return roots, table.mean(axis=0), table.std(axis=0, ddof=min(1, len(rows) - 1))
@@ -81,7 +81,7 @@ def over_seeds(rows: list[dict], measure: str) -> tuple[np.ndarray, np.ndarray, 
 
 def _best_of(panel: plt.Axes, rows: list[dict], measure: str) -> None:
     """Best of 1, 2, 4, … of the start: its KL is the same for every seed."""
-    sizes = [look["n"] for look in rows[0]["best_of"]]
+    sizes = [evaluation["n"] for evaluation in rows[0]["best_of"]]
     table = np.array([_values(row["best_of"], measure) for row in rows])
     roots = _roots(rows[0]["best_of"])
     panel.plot(
@@ -89,12 +89,12 @@ def _best_of(panel: plt.Axes, rows: list[dict], measure: str) -> None:
     )
 
 
-def _roots(looks: list[dict]) -> list[float]:
-    return [root(look["kl"]) for look in looks]
+def _roots(evaluated: list[dict]) -> list[float]:
+    return [root(evaluation["kl"]) for evaluation in evaluated]
 
 
-def _values(looks: list[dict], measure: str) -> list[float]:
-    return [look[measure] for look in looks]
+def _values(evaluated: list[dict], measure: str) -> list[float]:
+    return [evaluation[measure] for evaluation in evaluated]
 
 
 def objectives(figures: dict[str, list[dict]]) -> plt.Figure:

@@ -107,11 +107,11 @@ def pretrained(folder: Path, arguments: argparse.Namespace, texts: list[tuple[st
     for kind, settings in (("plain", config), ("vae", onward)):
         started = time.perf_counter()
         metrics = pretrain(documents, output=folder / kind, config=settings)
-        told = {
+        result = {
             key: metrics[key] for key in ("perplexity", "reconstruction", "latent_kl", "active_units") if key in metrics
         }
         print(
-            f"seed {seed}, {kind} pretrained in {time.perf_counter() - started:.0f} s: {json.dumps(told)}", flush=True
+            f"seed {seed}, {kind} pretrained in {time.perf_counter() - started:.0f} s: {json.dumps(result)}", flush=True
         )
 
 
@@ -161,7 +161,9 @@ def tuned(folder: Path, arguments: argparse.Namespace, name: str, asked: Asked, 
     row = {key: [figures[key] for figures in both] for key in both[0]}
     for key in ("kl", "perplexity_of_start", *(["discriminator_accuracy"] if terms else [])):
         row[key] = [metrics[place][key] for place in ("before", "after")]
-    evaluations = [{key: look[key] for key in ("step", "guard_reward", "distinct_2")} for look in metrics["frontier"]]
+    evaluations = [
+        {key: evaluation[key] for key in ("step", "guard_reward", "distinct_2")} for evaluation in metrics["frontier"]
+    ]
     return row | {
         "best_step": metrics["best_step"],
         "stopped": metrics["stopped"],
@@ -188,14 +190,14 @@ def measured(folder: Path, policy: str, prompts: list[str], seed: int) -> dict[s
 def report(rows: dict[str, list[dict]]) -> None:
     print(f"\n| policy | {' | '.join(FIGURES)} | rose | varied | seconds |\n|---{'|---' * (len(FIGURES) + 3)}|")
     for name, seeds in rows.items():
-        cells = [" → ".join(_told([row[key][n] for row in seeds]) for n in (0, 1)) for key in FIGURES]
+        cells = [" → ".join(_mean_and_error([row[key][n] for row in seeds]) for n in (0, 1)) for key in FIGURES]
         rose = sum(row["guard_reward"][1] > row["guard_reward"][0] for row in seeds)
         varied = sum(row["distinct_2"][1] > 0.8 * row["distinct_2"][0] for row in seeds)
         counts = f"{rose} of {len(seeds)} | {varied} of {len(seeds)}"
-        print(f"| {name} | {' | '.join(cells)} | {counts} | {_told([row['seconds'] for row in seeds])} |")
+        print(f"| {name} | {' | '.join(cells)} | {counts} | {_mean_and_error([row['seconds'] for row in seeds])} |")
 
 
-def _told(values: list[float]) -> str:
+def _mean_and_error(values: list[float]) -> str:
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
     return f"{statistics.fmean(values):.2f} ± {spread:.2f}"
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from over_seeds import told
+from over_seeds import mean_and_error
 from pretraining_objectives import accuracy, passage, read, sentence_pairs
 
 from training.engine.models.reward import PreferenceModel
@@ -115,10 +115,10 @@ def report(rows):
         best_of = [row["best_of"][-1] for row in rows]
         equal = [at_kl(row["frontier"], best["kl"], measure) for row, best in zip(rows, best_of, strict=True)]
         columns = [[row["before"][measure] for row in rows], [best.get(measure) for best in best_of], equal]
-        cells = [told(column) for column in (*columns, [row["after"][measure] for row in rows])]
+        cells = [mean_and_error(column) for column in (*columns, [row["after"][measure] for row in rows])]
         print(f"| {measure} | " + " | ".join(cells) + " |")
     for measure in ("processor_seconds", "peak_gigabytes"):
-        print(f"{measure}: {told([row[measure] for row in rows], 1)}")
+        print(f"{measure}: {mean_and_error([row[measure] for row in rows], 1)}")
 
 
 if __name__ == "__main__":

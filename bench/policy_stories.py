@@ -19,7 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from over_seeds import told
+
+from over_seeds import mean_and_error
 
 from core.records import Record
 from training.engine.generation.sampling import generate, load_policy
@@ -88,8 +89,8 @@ def judgements(model: str, prompts: list[str], seed: int) -> list[Record]:
     rng = random.Random(seed)
     samples = generate(load_policy(model), prompts, per_prompt=2 * PAIRS, max_completion_length=TOKENS, seed=seed)
     pairs = [
-        (prompt, told[i].text, told[i + 1].text)
-        for prompt, told in zip(prompts, samples, strict=True)
+        (prompt, result[i].text, result[i + 1].text)
+        for prompt, result in zip(prompts, samples, strict=True)
         for i in range(0, 2 * PAIRS, 2)
     ]
     records = []
@@ -142,9 +143,9 @@ def tuned(
 def report(rows: list[dict]) -> None:
     print("\n| figure | before | after | best of 8 of the start |\n|---|---|---|---|")
     for key in (key for key in FIGURES if key in rows[0]):
-        cells = [told([row[key][side] for row in rows]) for side in (0, 1)]
-        print(f"| {key} | {cells[0]} | {cells[1]} | {told([row['best_of'][-1].get(key) for row in rows])} |")
-    print(f"seconds: {told([row['seconds'] for row in rows])}")
+        cells = [mean_and_error([row[key][side] for row in rows]) for side in (0, 1)]
+        print(f"| {key} | {cells[0]} | {cells[1]} | {mean_and_error([row['best_of'][-1].get(key) for row in rows])} |")
+    print(f"seconds: {mean_and_error([row['seconds'] for row in rows])}")
 
 
 if __name__ == "__main__":

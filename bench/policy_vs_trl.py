@@ -80,9 +80,10 @@ def compare(folder: Path, arguments: argparse.Namespace) -> dict:
                 if whole:
                     row[side] |= measured(str(model), job["output"], setting["prompt"])
             rows.append(row)
-            told = ", ".join(f"{side} {row[side]['seconds']:.3f} s" for side in row)
+            result = ", ".join(f"{side} {row[side]['seconds']:.3f} s" for side in row)
             print(
-                f"{name}, seed {seed}: {told}, ratio {row['trl']['seconds'] / row['palate']['seconds']:.2f}", flush=True
+                f"{name}, seed {seed}: {result}, ratio {row['trl']['seconds'] / row['palate']['seconds']:.2f}",
+                flush=True,
             )
         figures[name] = rows
         report(name, rows)
@@ -104,8 +105,8 @@ def report(name: str, rows: list[dict]) -> None:
     for side in ("palate", "trl"):
         if "reward" in rows[0][side]:
             values = {key: [row[side][key] for row in rows] for key in ("reward", "kl")}
-            told = ", ".join(f"{key} {statistics.fmean(v):.3f} ± {_spread(v):.3f}" for key, v in values.items())
-            print(f"  {side}: {told}")
+            result = ", ".join(f"{key} {statistics.fmean(v):.3f} ± {_spread(v):.3f}" for key, v in values.items())
+            print(f"  {side}: {result}")
 
 
 def _spread(values: list[float]) -> float:

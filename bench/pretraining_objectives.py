@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
-from over_seeds import told
+from over_seeds import mean_and_error
 
 from core.records import Record
 from training.engine.data.packing import Document, segments_of
@@ -175,10 +175,10 @@ def marks_exchanged(folder: Path, teacher: PreferenceModel, judge: PreferenceMod
 def report(figures: dict) -> None:
     print("\n| objective | perplexity | quality | quality by the held-out judge |\n|---|---|---|---|")
     for objective, rows in figures.items():
-        cells = [told([row[key] for row in rows], 3) for key in ("perplexity", "quality", "held_out_quality")]
+        cells = [mean_and_error([row[key] for row in rows], 3) for key in ("perplexity", "quality", "held_out_quality")]
         print(f"| {objective} | " + " | ".join(cells) + " |")
     if rows := figures.get("conditional"):
-        cells = [told([row[f"{key}_of_bad"] for row in rows], 3) for key in ("quality", "held_out_quality")]
+        cells = [mean_and_error([row[f"{key}_of_bad"] for row in rows], 3) for key in ("quality", "held_out_quality")]
         print(f"| … its marks exchanged | | {' | '.join(cells)} |")
 
 

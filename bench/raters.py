@@ -51,8 +51,8 @@ def figures(model, records):
 
     difference, outcome = answers(model, records)
     probability = 1 / (1 + np.exp(-difference / model.temperature))
-    told = outcome != 0.5
-    return cross_entropy(probability, outcome).mean(), ((difference > 0) == (outcome > 0.5))[told].mean()
+    result = outcome != 0.5
+    return cross_entropy(probability, outcome).mean(), ((difference > 0) == (outcome > 0.5))[result].mean()
 
 
 def with_bad_raters(records, share, how, rng):

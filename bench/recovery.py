@@ -45,7 +45,7 @@ def main() -> None:
     print(f"position bias                 {sum(sure):4}   votes taken for independent: {sum(plain)}")
     sure, plain = zip(*(difference_holds(seed) for seed in range(SEEDS)), strict=True)
     print(f"difference of two groups      {sum(sure):4}   votes taken for independent: {sum(plain)}")
-    own, peer = np.mean([beside_crowd_kit(seed) for seed in range(PEER_SEEDS)], axis=0)
+    own, peer = np.mean([with_crowd_kit(seed) for seed in range(PEER_SEEDS)], axis=0)
     print(f"error of the reliabilities (root mean square, {PEER_SEEDS} seeds): palate {own:.3f}, crowd-kit {peer:.3f}")
 
 
@@ -79,8 +79,8 @@ def crowd(seed: int, answers: int) -> tuple[Comparisons, np.ndarray]:
     task, rater = drawn(rng)
     truth = rng.integers(answers, size=TASKS)[task]
     right = rng.random(len(task)) < alpha[rater]
-    said = np.where(right, truth, (truth + rng.integers(1, answers, len(task))) % answers)
-    return comparisons(task, rater, np.zeros(len(task), int), said / (answers - 1)), alpha
+    output = np.where(right, truth, (truth + rng.integers(1, answers, len(task))) % answers)
+    return comparisons(task, rater, np.zeros(len(task), int), output / (answers - 1)), alpha
 
 
 def reliability_holds(seed: int, answers: int) -> tuple[bool, float]:
@@ -90,7 +90,7 @@ def reliability_holds(seed: int, answers: int) -> tuple[bool, float]:
     return bool(held[0]), float(held.mean())
 
 
-def beside_crowd_kit(seed: int) -> tuple[float, float]:
+def with_crowd_kit(seed: int) -> tuple[float, float]:
     """The root mean square error of the reliabilities: Palate's, crowd-kit's."""
     of, alpha = crowd(seed, 2)
     with tempfile.TemporaryDirectory() as folder:

@@ -94,13 +94,13 @@ def train(slug: str, flags: list[str]) -> tuple[float, int]:
     """Seconds, and the most kilobytes that the process held."""
     started = time.perf_counter()
     command = [sys.executable, "manage.py", "train_preference", "--study", slug, *flags]
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=said)
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=output)
         _pid, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said.seek(0)
-            raise SystemExit(said.read().decode()[-3000:])
+            output.seek(0)
+            raise SystemExit(output.read().decode()[-3000:])
     return time.perf_counter() - started, used.ru_maxrss
 
 

@@ -109,7 +109,7 @@ def by_pages(page: Any, options: argparse.Namespace) -> list[float]:
         page.wait_for_timeout(1000 * options.thought)
         page.get_by_role("radio").first.check()
         started = time.perf_counter()
-        page.get_by_role("button", name="Submit and go on").click()
+        page.get_by_role("button", name="Submit and continue").click()
         page.wait_for_load_state("load")
         times.append(1000 * (time.perf_counter() - started))
     return times

@@ -37,7 +37,7 @@ def mean(values):
     return statistics.fmean(known) if known else None
 
 
-def told(by_prompt):
+def result(by_prompt):
     """Mean over prompts with a 95 % bootstrap interval that draws prompts."""
     values = np.array([value for value in by_prompt if value is not None])
     draws = np.random.default_rng(0).choice(values, (2000, len(values))).mean(axis=1)
@@ -70,7 +70,7 @@ def author_ranks(records, authors, prompt):
     return {author: statistics.fmean(found) for author, found in ranks.items()}
 
 
-def foretold(records, prompt, base, folder):
+def predicted(records, prompt, base, folder):
     """The rewards of a prompt's responses, by response id, from a model of all other prompts."""
     from training.engine.models.reward import PreferenceModel
     from training.engine.preference.training import PreferenceConfig, train_preference
@@ -111,20 +111,20 @@ def main():
     model, longer, by_author, pairs, one_vs_others = [], [], [], [], []
     with tempfile.TemporaryDirectory(prefix="palate-bench-") as parent:
         for n, (prompt, own) in enumerate(by_prompt.items()):
-            reward = foretold(records, prompt, args.base_model, Path(parent) / str(n))
+            reward = predicted(records, prompt, args.base_model, Path(parent) / str(n))
             length = {i: len(text) for r in own for i, text in zip(r.response_ids, r.responses, strict=True)}
             ranks = [dict(zip(r.response_ids, r.ranks, strict=True)) for r in own]
             ids = sorted(reward)
             lists = [[-rank[i] for i in ids] for rank in ranks]
-            model.append(mean(tau(said, [reward[i] for i in ids]) for said in lists))
+            model.append(mean(tau(output, [reward[i] for i in ids]) for output in lists))
             usual = author_ranks(records, authors, prompt)
-            by_author.append(mean(tau(said, [-usual[authors[i]] for i in ids]) for said in lists))
-            longer.append(mean(tau(said, [length[i] for i in ids]) for said in lists))
+            by_author.append(mean(tau(output, [-usual[authors[i]] for i in ids]) for output in lists))
+            longer.append(mean(tau(output, [length[i] for i in ids]) for output in lists))
             pairs.append(mean(tau(a, b) for k, a in enumerate(lists) for b in lists[k + 1 :]))
             rest = [np.mean(lists[:k] + lists[k + 1 :], axis=0) for k in range(len(lists))] if len(lists) > 1 else []
             one_vs_others.append(mean(tau(a, b) for a, b in zip(lists, rest, strict=False)))
             if n % 20 == 19:
-                print(f"{n + 1} of {len(by_prompt)} prompts: model {told(model)}", flush=True)
+                print(f"{n + 1} of {len(by_prompt)} prompts: model {result(model)}", flush=True)
     for name, values in (
         ("model, prompt left out", model),
         ("the longer the better", longer),
@@ -132,7 +132,7 @@ def main():
         ("one rater with another", pairs),
         ("one rater with the mean of the others", one_vs_others),
     ):
-        print(f"{name}: {told(values)}")
+        print(f"{name}: {result(values)}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What ties are worth: Davidson's and Rao and Kupper's models of them beside dropping ties and halving them.
+"""What ties are worth: Davidson's model of them against dropping ties and counting them as half wins.
 
 As in raters.py each fold holds out whole groups of prompts and a fifth of the raters. Every model learns from the other
 raters' votes on the other groups and is asked what the held-out raters said, on groups that it knows and on others.
-Each reading gets the scale and the rate of ties with which it foretells those votes best, so that none is judged by
-what it was never told. Printed are the log loss a vote of all three answers by the reading's own likelihood and by
+Each reading gets the scale and the rate of ties that predict those votes best, so that none is judged by what it could
+not know. Printed are the log loss a vote of all three answers by the reading's own likelihood and by
 Davidson's for all, which compares the rewards alone; and the log loss and accuracy of the votes that are no tie.
 
     python bench/ties.py /path/to/arguments                      # bag of tokens: no base model, minutes
@@ -24,8 +24,8 @@ from arguments import folds, records_of  # noqa: E402
 from raters import HELD_OUT, answers, fit, interval  # noqa: E402
 from scipy.optimize import minimize  # noqa: E402
 
-DAVIDSON, OTHERS = "Davidson", ("Rao–Kupper", "half wins", "dropped")
-OPTIONS = {DAVIDSON: {}, "Rao–Kupper": {"ties": "rao-kupper"}, "half wins": {"ties": "half"}, "dropped": {}}
+DAVIDSON, OTHERS = "Davidson", ("half wins", "dropped")
+OPTIONS = {DAVIDSON: {}, "half wins": {"ties": "half"}, "dropped": {}}
 FIGURES = ("all votes, own likelihood", "all votes, Davidson's", "decisive votes", "accuracy of decisive votes")
 
 
@@ -35,12 +35,6 @@ def davidson(difference, rate):
     return logits - np.logaddexp.reduce(logits, axis=0)
 
 
-def rao_kupper(difference, rate):
-    theta = np.logaddexp(0, rate)
-    a, b = -np.logaddexp(0, theta - difference), -np.logaddexp(0, theta + difference)
-    return np.stack([a, b, np.log(np.expm1(2 * theta)) + a + b])
-
-
 def one_rate(difference, rate):
     """Ties as often whatever the rewards: what readings say that do not explain them."""
     decisive = -np.logaddexp(0, rate)
@@ -48,7 +42,7 @@ def one_rate(difference, rate):
     return np.stack([a, b, np.full_like(difference, rate + decisive)])
 
 
-OWN = {DAVIDSON: davidson, "Rao–Kupper": rao_kupper, "half wins": one_rate, "dropped": one_rate}
+OWN = {DAVIDSON: davidson, "half wins": one_rate, "dropped": one_rate}
 
 
 def best_loss(likelihood, difference, answer):
@@ -66,12 +60,12 @@ def figures(model, records, own):
     difference, outcome = answers(model, records)
     answer = np.select([outcome == 1, outcome == 0], [0, 1], 2)
     decisive = answer < 2
-    told = difference[decisive], answer[decisive]
+    result = difference[decisive], answer[decisive]
     return [
         best_loss(own, difference, answer),
         best_loss(davidson, difference, answer),
-        best_loss(lambda d, rate: one_rate(d, -50.0), *told),
-        ((told[0] > 0) == (told[1] == 0)).mean(),
+        best_loss(lambda d, rate: one_rate(d, -50.0), *result),
+        ((result[0] > 0) == (result[1] == 0)).mean(),
     ]
 
 

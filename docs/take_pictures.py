@@ -57,7 +57,7 @@ def main() -> None:
             page.set_viewport_size({"width": width, "height": height})
             page.emulate_media(color_scheme="dark" if name.endswith("-dark") else "light")
             page.goto(address)
-            confirm = page.get_by_role("button", name="I have read this; start")
+            confirm = page.get_by_role("button", name="I’ve read this, start rating")
             if name != "instructions" and confirm.is_visible():
                 confirm.click()
                 page.wait_for_load_state("networkidle")

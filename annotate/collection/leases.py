@@ -252,7 +252,7 @@ def skip(*, assignment: Assignment, reason: str) -> None:
     """
     reason = reason.strip()
     if not reason:
-        raise PalateError(_("Say why you skip this task."))
+        raise PalateError(_("Choose a reason for skipping."))
     if len(reason) > 500:
         raise PalateError(_("The reason may have at most 500 characters."))
     assignment = _locked(assignment)

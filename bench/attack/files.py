@@ -142,8 +142,8 @@ def hostile_file(instance: Instance, name: str, content: Any, words: str) -> Non
     if not run.ended:
         manager.post(f"/runs/{run.pk}/cancel/")  # so that it holds up no other attack
     check(run.state == "failed", f"its run is {run.state} after {PATIENCE} s")
-    said = run.error + "".join(path.read_text(errors="replace") for path in logs_of(run))
-    check("Traceback" not in said, f"a traceback: {run.error[-200:]}")
+    output = run.error + "".join(path.read_text(errors="replace") for path in logs_of(run))
+    check("Traceback" not in output, f"a traceback: {run.error[-200:]}")
     check(words in run.error, f"it says: {run.error[:200]}")
     check(most < WORKER_MEMORY, f"the workers took {most // MB} MB more")
     check(manager.get(f"/runs/{run.pk}/").status == 200, "the page of the run does not answer")

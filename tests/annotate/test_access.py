@@ -138,8 +138,8 @@ def address(name, study, rater):
     values["token"] = study.invitations.first().token
     if name in objects:
         values["pk"] = objects[name].pk
-    wanted = patterns()[name]
-    return reverse(name, kwargs={key: values[key] for key in wanted})
+    expected = patterns()[name]
+    return reverse(name, kwargs={key: values[key] for key in expected})
 
 
 def status(client, url):

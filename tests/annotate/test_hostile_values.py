@@ -152,11 +152,11 @@ def test_forms_of_strangers(client, study, rater, name):
 @pytest.mark.parametrize("number", ["9" * 30, "9223372036854775808", "9" * 5000, "٣"])
 def test_numbers_in_addresses(client, study, rater, owner_of_all, number):
     client.force_login(owner_of_all)
-    wanted = {
+    expected = {
         name: converters for name, converters in patterns().items() if {"pk", "number", "other"} & set(converters)
     }
     names = {"slug": "shop", "kind": "pretrain", "form": "pairs", "file_type": "csv", "key": "writing", "token": "x"}
-    for name, converters in wanted.items():
+    for name, converters in expected.items():
         if name.startswith("api-"):
             continue
         url = reverse(name, kwargs={key: names.get(key, 424242) for key in converters}).replace("424242", number)

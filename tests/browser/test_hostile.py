@@ -126,10 +126,10 @@ def number(cell):
 
 def test_the_join_page_shows_a_hostile_study_name_inert(study, browser, quiet_server):
     page = browser.new_context(base_url=quiet_server.url).new_page()
-    said = []
-    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    output = []
+    page.on("dialog", lambda dialog: (output.append(dialog.message), dialog.dismiss()))
     page.goto(reverse("join", args=[study.invitations.get().token]))
     assert page.locator("main img").count() == 0
     assert "onerror=alert(17)" in page.locator("main").inner_text()
     page.wait_for_timeout(200)
-    assert said == []
+    assert output == []

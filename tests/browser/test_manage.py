@@ -63,7 +63,7 @@ def test_axe_on_every_page(open_page, client, user, study):
     assert {f"{base}/", f"{base}/rate/", f"{base}/settings/", f"{base}/rounds/1/"} <= set(pages)
     page = open_page("/studies/new/?template=translation", user=user, **STILL)
     check(page)
-    page.get_by_role("button", name="Make the study").click()
+    page.get_by_role("button", name="Create study").click()
     for one in pages:
         page.goto(one)
         page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
@@ -115,7 +115,7 @@ def test_a_study_is_made_and_opened(open_page, maker):
     page.get_by_role("link", name="New study").click()
     page.get_by_label("Name", exact=False).first.fill("Kind answers")
     page.get_by_label("Short name").fill("kind")
-    page.get_by_role("button", name="Make the study").click()
+    page.get_by_role("button", name="Create study").click()
     page.get_by_role("heading", name="No prompts yet").wait_for()
     page.get_by_role("link", name="Import prompts").click()
     page.get_by_role("heading", name="Import prompts").wait_for()

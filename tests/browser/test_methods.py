@@ -22,11 +22,11 @@ def row_in_focus(page):
     return page.evaluate("document.activeElement.closest('[data-row]')?.dataset.row ?? null")
 
 
-@pytest.mark.parametrize("look", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
 class TestByKeyboardAlone:
-    def test_compare(self, open_page, user, look):
+    def test_compare(self, open_page, user, screen):
         study_of(user, k=2, tasks=2)
-        page = open_page("/studies/shop/rate/", user=user, **look)
+        page = open_page("/studies/shop/rate/", user=user, **screen)
         press(page, "a", "Enter")
         page.get_by_text("1 judged by you").wait_for()
         press(page, "b", "b", "b", "c")
@@ -35,20 +35,20 @@ class TestByKeyboardAlone:
         wait_for_the_end(page)
         made = [(j.ranks, j.strength, j.comment) for j in Judgement.objects.order_by("id")]
         assert made == [([1, 2], 1, ""), ([2, 1], 3, "too short")]
-        assert {j.device for j in Judgement.objects.all()} == {"phone" if look is PHONE else "desktop"}
+        assert {j.device for j in Judgement.objects.all()} == {"phone" if screen is PHONE else "desktop"}
 
-    def test_score(self, open_page, user, look):
+    def test_score(self, open_page, user, screen):
         study = study_of(user, k=1)
         for key in ("clear", "kind"):
             CriterionFactory(study=study, key=key)
-        page = open_page("/studies/shop/rate/", user=user, **look)
+        page = open_page("/studies/shop/rate/", user=user, **screen)
         press(page, "4", "2", "Enter")
         wait_for_the_end(page)
         assert Judgement.objects.get().scores == {"clear": [4], "kind": [2]}
 
-    def test_rank(self, open_page, user, look):
+    def test_rank(self, open_page, user, screen):
         study_of(user, k=3)
-        page = open_page("/studies/shop/rate/", user=user, **look)
+        page = open_page("/studies/shop/rate/", user=user, **screen)
         press(page, "j")
         assert row_in_focus(page) == "A"
         press(page, "ArrowDown")  # B A C
@@ -59,9 +59,9 @@ class TestByKeyboardAlone:
         wait_for_the_end(page)
         assert Judgement.objects.get().ranks == [2, 1, 2]
 
-    def test_skip(self, open_page, user, look):
+    def test_skip(self, open_page, user, screen):
         study = study_of(user, k=2)
-        page = open_page("/studies/shop/rate/", user=user, **look)
+        page = open_page("/studies/shop/rate/", user=user, **screen)
         press(page, "s", "T")  # the first reason that begins with a T: the prompt is unclear
         press(page, "Tab", "Tab", "Enter")
         wait_for_the_end(page)
@@ -73,7 +73,7 @@ class TestByTouchOnAPhone:
         study_of(user, k=2)
         page = open_page("/studies/shop/rate/", user=user, **PHONE)
         page.get_by_role("radio", name="B is clearly better").tap()
-        page.get_by_role("button", name="Submit and go on").tap()
+        page.get_by_role("button", name="Submit and continue").tap()
         wait_for_the_end(page)
         assert (Judgement.objects.get().ranks, Judgement.objects.get().strength) == ([2, 1], 2)
 
@@ -81,7 +81,7 @@ class TestByTouchOnAPhone:
         CriterionFactory(study=study_of(user, k=1), key="clear", labels={"5": "very"})
         page = open_page("/studies/shop/rate/", user=user, **PHONE)
         page.get_by_role("radio", name="5 very").tap()
-        page.get_by_role("button", name="Submit and go on").tap()
+        page.get_by_role("button", name="Submit and continue").tap()
         wait_for_the_end(page)
         assert Judgement.objects.get().scores == {"clear": [5]}
 
@@ -90,7 +90,7 @@ class TestByTouchOnAPhone:
         page = open_page("/studies/shop/rate/", user=user, **PHONE)
         for name, place in (("A", "2"), ("B", "1"), ("C", "2")):
             page.get_by_label(f"Place of {name}").select_option(place)
-        page.get_by_role("button", name="Submit and go on").tap()
+        page.get_by_role("button", name="Submit and continue").tap()
         wait_for_the_end(page)
         assert Judgement.objects.get().ranks == [2, 1, 2]
 
@@ -108,20 +108,20 @@ class TestByTouchOnAPhone:
             points = [dict(zip("xy", middle[name], strict=True))] if name else []
             touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
         assert page.locator("[data-live]").inner_text() == "C shares place 1 with A"
-        page.get_by_role("button", name="Submit and go on").click()
+        page.get_by_role("button", name="Submit and continue").click()
         wait_for_the_end(page)
         assert Judgement.objects.get().ranks == [1, 2, 1]
 
 
-@pytest.mark.parametrize("look", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
 @pytest.mark.parametrize("k", [1, 2, 4])
-def test_the_controls_stay_in_view_however_long_the_texts(open_page, user, k, look):
+def test_the_controls_stay_in_view_however_long_the_texts(open_page, user, k, screen):
     study = study_of(user, k=k)
     CriterionFactory(study=study, key="clear")
     Response.objects.update(text="A long story. " * 400)
-    page = open_page("/studies/shop/rate/", user=user, **look)
-    bottom = look["viewport"]["height"]
-    controls = [page.get_by_role("button", name="Submit and go on")]
+    page = open_page("/studies/shop/rate/", user=user, **screen)
+    bottom = screen["viewport"]["height"]
+    controls = [page.get_by_role("button", name="Submit and continue")]
     if k == 2:
         controls.append(page.get_by_role("radio", name="Both are unacceptable"))
     for control in controls:

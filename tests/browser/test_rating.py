@@ -52,7 +52,7 @@ def test_a_rater_signs_in_and_judges_all_three_kinds_to_the_end(open_page, user)
     ):
         page.get_by_role("link", name=f"Rate {name}").click()
         choose()
-        page.get_by_role("button", name="Submit and go on").click()
+        page.get_by_role("button", name="Submit and continue").click()
         wait_for_the_end(page)
         page.get_by_role("link", name="Back to the studies").click()
     page.get_by_text("Nothing to rate right now").nth(2).wait_for()
@@ -91,7 +91,7 @@ def test_compare_with_the_pointer_and_a_comment(open_page, user):
     page.get_by_role("radio", name="B is clearly better").click()
     page.locator("summary", has_text="Comment").click()
     page.get_by_label("Comment").fill("warmer")
-    page.get_by_role("button", name="Submit and go on").click()
+    page.get_by_role("button", name="Submit and continue").click()
     wait_for_the_end(page)
     made = Judgement.objects.get()
     assert (made.ranks, made.strength, made.comment) == ([2, 1], 2, "warmer")
@@ -170,12 +170,12 @@ def test_score_with_the_keyboard_and_the_slider(open_page, user):
     page.get_by_role("slider", name="Sure").focus()
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
-    page.get_by_role("button", name="Submit and go on").click()
+    page.get_by_role("button", name="Submit and continue").click()
     page.get_by_text("1 judged by you").wait_for()
     page.get_by_role("radio", name="2").first.click()
     page.get_by_role("radio", name="3").last.click()
     page.get_by_role("spinbutton", name="Sure").fill("50")
-    page.get_by_role("button", name="Submit and go on").click()
+    page.get_by_role("button", name="Submit and continue").click()
     wait_for_the_end(page)
     made = [judgement.scores for judgement in Judgement.objects.order_by("id")]
     assert made == [{"clear": [4], "kind": [0], "sure": [1]}, {"clear": [2], "kind": [3], "sure": [50]}]
@@ -195,7 +195,7 @@ def test_rank_with_the_keyboard(open_page, user):
     page.keyboard.press("ArrowDown")
     assert page.locator("[data-live]").inner_text() == "B is in place 3 of 4"
     page.keyboard.press("t")
-    page.get_by_role("button", name="Submit and go on").click()
+    page.get_by_role("button", name="Submit and continue").click()
     wait_for_the_end(page)
     assert Judgement.objects.get().ranks == [2, 2, 1, 3]
 
@@ -206,7 +206,7 @@ def test_rank_by_dragging(open_page, user):
     drag(page, "D", onto="A", share=0.1)
     drag(page, "B", onto="C", share=0.5)
     assert page.locator(".rank-row").evaluate_all("rows => rows.map(row => row.dataset.row)") == ["D", "A", "C", "B"]
-    page.get_by_role("button", name="Submit and go on").click()
+    page.get_by_role("button", name="Submit and continue").click()
     wait_for_the_end(page)
     assert Judgement.objects.get().ranks == [2, 3, 3, 1]
 
@@ -215,7 +215,7 @@ def test_rank_as_shown(open_page, user):
     study_of(user, k=3)
     page = open_page("/studies/shop/rate/", user=user)
     page.get_by_role("button", name="This order is right").click()
-    page.get_by_role("button", name="Submit and go on").click()
+    page.get_by_role("button", name="Submit and continue").click()
     wait_for_the_end(page)
     assert Judgement.objects.get().ranks == [1, 2, 3]
 
@@ -231,7 +231,7 @@ def test_everything_works_without_javascript(open_page, user):
         page.get_by_label(f"Place of {name}").select_option(place)
     for position in range(3):
         page.locator(f'[name="score_{position}_clear"][value="{position + 1}"]').check()
-    page.get_by_role("button", name="Submit and go on").click()
+    page.get_by_role("button", name="Submit and continue").click()
     wait_for_the_end(page)
     made = Judgement.objects.get()
     assert (made.ranks, made.scores) == ([2, 1, 2], {"clear": [1, 2, 3]})
@@ -248,7 +248,7 @@ def test_a_draft_survives_a_reload_and_is_forgotten_after_the_answer(open_page, 
     page.reload()
     assert page.get_by_label("Comment").input_value() == "half a thought"
     assert page.locator(".rank-row").evaluate_all("rows => rows.map(row => row.dataset.row)") == ["A", "C", "B"]
-    page.get_by_role("button", name="Submit and go on").click()
+    page.get_by_role("button", name="Submit and continue").click()
     wait_for_the_end(page)
     assert Judgement.objects.get().comment == "half a thought"
     until(
@@ -262,7 +262,7 @@ def test_a_double_click_sends_one_answer(open_page, user):
     study_of(user, k=2, tasks=3)
     page = open_page("/studies/shop/rate/", user=user)
     page.keyboard.press("a")
-    page.get_by_role("button", name="Submit and go on").dblclick()
+    page.get_by_role("button", name="Submit and continue").dblclick()
     page.get_by_text("1 judged by you").wait_for()
     until(page, lambda: Judgement.objects.count() == 1)
     page.wait_for_load_state("networkidle")

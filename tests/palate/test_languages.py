@@ -36,18 +36,18 @@ def collected(tmp_path_factory):
     return copy / "locale/zh_Hans/LC_MESSAGES/django.po"
 
 
-def told(*command):
+def result(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def test_no_word_is_untranslated(collected):
-    assert told("msgattrib", "--untranslated", str(collected)) == ""
-    assert told("msgattrib", "--only-fuzzy", "--no-obsolete", str(collected)) == ""
+    assert result("msgattrib", "--untranslated", str(collected)) == ""
+    assert result("msgattrib", "--only-fuzzy", "--no-obsolete", str(collected)) == ""
 
 
 def test_the_compiled_file_is_that_of_the_translations(collected, tmp_path):
     subprocess.run(["msgfmt", "--check", "-o", tmp_path / "now.mo", CHINESE / "django.po"], check=True)
-    assert told("msgunfmt", str(tmp_path / "now.mo")) == told("msgunfmt", str(CHINESE / "django.mo"))
+    assert result("msgunfmt", str(tmp_path / "now.mo")) == result("msgunfmt", str(CHINESE / "django.mo"))
 
 
 def test_translations_keep_their_placeholders_and_are_chinese():

@@ -45,14 +45,14 @@ def test_nothing_runs_and_nothing_is_loaded(text):
 
 def test_code_tables_and_emphasis_are_shown():
     html = sanitised("**b** `a<b`\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\n```\nif a < b:\n```")
-    for wanted in ("<strong>b</strong>", "<code>a&lt;b</code>", "<td>1</td>", "if a &lt; b:"):
-        assert wanted in html
+    for expected in ("<strong>b</strong>", "<code>a&lt;b</code>", "<td>1</td>", "if a &lt; b:"):
+        assert expected in html
 
 
 def test_formulas_stay_as_they_were_written():
     html = sanitised(r"Let $a_1 * b_2 * c$ and $$x_i^2 < \_$$ and \(y_1\) hold; it costs $5 and $6.")
-    for wanted in ("$a_1 * b_2 * c$", r"$$x_i^2 &lt; \_$$", r"\(y_1\)", "$5 and $6."):
-        assert wanted in html
+    for expected in ("$a_1 * b_2 * c$", r"$$x_i^2 &lt; \_$$", r"\(y_1\)", "$5 and $6."):
+        assert expected in html
     assert "<em>" not in html
 
 

@@ -69,9 +69,9 @@ class TestLogs:
     @pytest.mark.django_db
     @pytest.mark.parametrize(("given", "kept"), [("abc-12345", True), ("x\ny", False), ("", False), ("a" * 99, False)])
     def test_every_answer_has_a_request_id(self, client, given, kept):
-        told = client.get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"]
-        assert (told == given) == kept
-        assert observability.REQUEST_ID.fullmatch(told)
+        result = client.get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"]
+        assert (result == given) == kept
+        assert observability.REQUEST_ID.fullmatch(result)
 
     def test_lines_of_a_request_and_of_a_run_carry_their_ids(self):
         formatter = logging.config.dictConfig(configure(level="INFO", form="json")) or logging.getLogger().handlers[0]

@@ -69,6 +69,6 @@ def test_the_sbom_lists_every_locked_package(tmp_path):
 def test_the_audit_fails_for_a_vulnerability_and_names_what_it_could_not_look_at(packages, status, words, capsys):
     with pytest.raises(SystemExit) as ended:
         loaded("audit").report(packages)
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert int(ended.value.code) == status
-    assert [word for word in words if word not in said] == []
+    assert [word for word in words if word not in output] == []

@@ -41,14 +41,14 @@ def test_it_says_in_the_terminals_language_where_and_who(language, words, monkey
     for name, value in {"LC_ALL": "", "LC_MESSAGES": "", "LANG": language}.items():
         monkeypatch.setenv(name, value)
     UserFactory(username="rater")
-    said = StringIO()
+    output = StringIO()
     server = make_server("127.0.0.1", 0, healthy)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    Command(stdout=said, no_color=True)._say_where("http://here/", server.server_port)
+    Command(stdout=output, no_color=True)._say_where("http://here/", server.server_port)
     server.shutdown()
     server.server_close()
-    assert [word for word in words if word not in said.getvalue()] == []
-    assert "manager" not in said.getvalue()
+    assert [word for word in words if word not in output.getvalue()] == []
+    assert "manager" not in output.getvalue()
 
 
 class Running:

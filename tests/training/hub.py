@@ -64,31 +64,33 @@ class Answer(BaseHTTPRequestHandler):
         if self.path == "/api/validate-yaml":
             return self.answer(200, {"errors": [], "warnings": []})
         if self.path.endswith(".git/info/lfs/objects/batch"):
-            return self.answer(200, {"objects": [self.told(wanted) for wanted in json.loads(body)["objects"]]})
+            return self.answer(
+                200, {"objects": [self.answer_body(expected) for expected in json.loads(body)["objects"]]}
+            )
         if self.path == "/verify":
             return self.verify(json.loads(body))
         kind, _, rest = self.path.removeprefix("/api/").partition("/")
         repo, _, action = rest.rpartition("/main")[0].rpartition("/")
         if kind == "models" and action == "preupload":
             files = [(f["path"], "lfs" if f["size"] > LFS_BYTES else "regular") for f in json.loads(body)["files"]]
-            told = [{"path": path, "uploadMode": mode, "shouldIgnore": False} for path, mode in files]
-            return self.answer(200, {"files": told})
+            result = [{"path": path, "uploadMode": mode, "shouldIgnore": False} for path, mode in files]
+            return self.answer(200, {"files": result})
         if kind == "models" and action == "commit":
             self.take(repo, [json.loads(line) for line in body.splitlines()])
             address = f"{self.server.url}/{repo}/commit/{'1' * 40}"
             return self.answer(200, {"success": True, "commitOid": "1" * 40, "commitUrl": address})
         return self.do_GET()
 
-    def told(self, wanted: dict[str, Any]) -> dict[str, Any]:
+    def result(self, expected: dict[str, Any]) -> dict[str, Any]:
         """Where a large file goes; nothing of it when it is there."""
-        oid, size, parts = wanted["oid"], wanted["size"], self.server.part_bytes
+        oid, size, parts = expected["oid"], expected["size"], self.server.part_bytes
         if oid in self.server.verified:
-            return wanted
+            return expected
         upload: dict[str, Any] = {"href": f"{self.server.url}/stored/{oid}/1"}
         if parts:
             places = {str(n + 1): f"{self.server.url}/stored/{oid}/{n + 1}" for n in range(-(-size // parts))}
             upload = {"href": f"{self.server.url}/complete/{oid}", "header": {"chunk_size": str(parts), **places}}
-        return {**wanted, "actions": {"upload": upload, "verify": {"href": f"{self.server.url}/verify"}}}
+        return {**expected, "actions": {"upload": upload, "verify": {"href": f"{self.server.url}/verify"}}}
 
     def complete(self, asked: dict[str, Any]) -> None:
         held = self.server.stored.get(asked["oid"], {})

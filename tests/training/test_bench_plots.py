@@ -11,12 +11,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def looks(gain, *roots):
+def evaluated(gain, *roots):
     return [{"step": 10 * n, "kl": root**2, "reward": gain * root} for n, root in enumerate(roots)]
 
 
 FRONTIER = [
-    {"best_step": 10, "frontier": looks(gain, 0, 1, 3), "best_of": [{"n": n, **looks(1, n)[0]} for n in (1, 2)]}
+    {"best_step": 10, "frontier": evaluated(gain, 0, 1, 3), "best_of": [{"n": n, **evaluated(1, n)[0]} for n in (1, 2)]}
     for gain in (1.0, 2.0)
 ]
 OBJECTIVES = {
@@ -47,5 +47,5 @@ def test_a_picture_is_drawn(figures, command, words, tmp_path):
         assert done.returncode == 0, done.stderr
         drawn.append((tmp_path / name).read_text())
     assert drawn[0] == drawn[1]
-    told = [text.strip() for text in ElementTree.fromstring(drawn[0]).itertext()]
-    assert set(words) <= set(told)
+    result = [text.strip() for text in ElementTree.fromstring(drawn[0]).itertext()]
+    assert set(words) <= set(result)

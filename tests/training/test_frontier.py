@@ -18,19 +18,19 @@ def run():
     return run
 
 
-def look(run, step, **figures):
+def evaluation(run, step, **figures):
     RunPoint.objects.create(run=run, step=step, values={f"held_out_{name}": value for name, value in figures.items()})
 
 
 def test_nothing_before_the_second_look(run):
-    look(run, 0, kl=0.0, reward=1.0)
+    evaluation(run, 0, kl=0.0, reward=1.0)
     RunPoint.objects.create(run=run, step=1, values={"reward": 1.0})
     assert frontier(run) == {}
 
 
 def test_looks_and_best_of_n_share_their_axes(run):
-    look(run, 0, kl=-0.001, reward=1.0, guard_reward=0.0)
-    look(run, 10, kl=4.0, reward=3.0, guard_reward=-1.0)
+    evaluation(run, 0, kl=-0.001, reward=1.0, guard_reward=0.0)
+    evaluation(run, 10, kl=4.0, reward=3.0, guard_reward=-1.0)
     run.result = {"best_step": 0, "stopped": "over-optimisation", "best_of": [
         {"n": 1, "kl": 0.0, "reward": 1.0, "guard_reward": 0.0},
         {"n": 4, "kl": 1.0, "reward": 2.0, "guard_reward": 1.0},
@@ -80,8 +80,8 @@ def test_tokens_are_marked_by_how_much_likelier_they_became(run, client):
 
 
 def test_the_page_shows_both(run, client):
-    look(run, 0, kl=0.0, reward=1.0)
-    look(run, 10, kl=4.0, reward=3.0)
+    evaluation(run, 0, kl=0.0, reward=1.0)
+    evaluation(run, 10, kl=4.0, reward=3.0)
     run.samples.create(step=9, prompt="the prompt", before="before text", response="after text")
     client.force_login(run.manager.user)
     page = client.get(reverse("run", args=[run.pk])).content.decode()

@@ -138,9 +138,9 @@ def test_why_a_run_stopped_is_said_in_the_language_of_the_page(run):
 def test_each_reason_to_stop_is_translated(reason):
     why = make_reason(reason, value=0.5, limit=1, evaluations=4, step=7, prompts="'x'", restored=5)
     with translation.override("zh-hans"):
-        said = stop_sentence({"stop_reason": why})
-    assert said != format_reason(why)
-    assert "%" not in said
+        output = stop_sentence({"stop_reason": why})
+    assert output != format_reason(why)
+    assert "%" not in output
 
 
 def test_the_members_of_an_ensemble_say_the_same_reason_once(run):
@@ -152,9 +152,9 @@ def test_the_members_of_an_ensemble_say_the_same_reason_once(run):
 def test_a_known_trouble_is_told_in_the_language_of_the_page_and_its_traceback_stays(run):
     run.error = f"{MESSAGES['disk']}\n\nTraceback: --name x"
     with translation.override("zh-hans"):
-        said = run_labels.error(run)
-    assert said.startswith("磁盘已满")
-    assert said.endswith("\n\nTraceback: --name x")
+        output = run_labels.error(run)
+    assert output.startswith("磁盘已满")
+    assert output.endswith("\n\nTraceback: --name x")
 
 
 def test_a_refusal_names_fields_and_no_error_says_nothing(run):

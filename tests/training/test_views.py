@@ -102,14 +102,16 @@ def test_a_manager_opens_every_page_and_no_hostile_text_runs(client, manager, st
             assert 'src="http://evil' not in text
 
 
-@pytest.mark.parametrize(("minutes", "in_worker", "told"), [(60, False, True), (0, False, False), (60, True, False)])
-def test_the_page_of_a_run_tells_that_its_command_was_killed(client, manager, study, minutes, in_worker, told):
+@pytest.mark.parametrize(
+    ("minutes", "in_worker", "expected"), [(60, False, True), (0, False, False), (60, True, False)]
+)
+def test_the_page_of_a_run_tells_that_its_command_was_killed(client, manager, study, minutes, in_worker, expected):
     client.force_login(manager.user)
     run = study.runs.first()
     heard = timezone.now() - timedelta(minutes=minutes)
     Run.objects.filter(pk=run.pk).update(state=RunState.RUNNING, heartbeat_at=heard, in_worker=in_worker)
     page = client.get(reverse("run", args=[run.pk])).content.decode()
-    assert ("give the same command again" in page) == told
+    assert ("give the same command again" in page) == expected
 
 
 def test_lineage_leads_from_the_model_to_the_snapshot_and_to_the_responses(client, manager, study):

@@ -67,7 +67,7 @@ def play(manager):
     return make
 
 
-def told(round_):
+def report(round_):
     return " ".join(diagnose(round_, win_rate(round_)))
 
 
@@ -84,33 +84,33 @@ def test_before_the_first_judgement_nothing_is_said(play):
 
 
 def test_judgements_and_pairs_are_counted(play):
-    said = told(play(won=4))
-    assert "Judgements: 8; prompts: 8" in said
-    assert "In 8 of 16 pairs both policies wrote the same words" in said
+    output = report(play(won=4))
+    assert "Judgements: 8; prompts: 8" in output
+    assert "In 8 of 16 pairs both policies wrote the same words" in output
 
 
 def test_a_preference_model_that_guesses_on_the_new_texts_is_named(play):
     round_ = play(won=4)
     assert agreement(round_, JudgementSelection())[0] == 0.5
-    said = told(round_)
-    assert "on the held-out judgements that it was tested on, 0.90. That cannot be told from guessing" in said
-    assert "the raters do not prefer it: the preference model rewards what they do not" in said
+    output = report(round_)
+    assert "on the held-out judgements that it was tested on, 0.90. That cannot be told from guessing" in output
+    assert "the raters do not prefer it: the preference model rewards what they do not" in output
 
 
 def test_where_it_orders_them_as_raters_do_that_is_said_instead(play):
     round_ = play(won=0, rewards=(1.0, 2.0), gain=0.0)
     assert agreement(round_, JudgementSelection()) == (1.0, pytest.approx(0.511, abs=1e-3), 1.0)
-    said = told(round_)
-    assert "orders 1.00 [0.51, 1.00] of this round's pairs" in said
-    assert "guessing" not in said
-    assert "little left to win" in said
+    output = report(round_)
+    assert "orders 1.00 [0.51, 1.00] of this round's pairs" in output
+    assert "guessing" not in output
+    assert "little left to win" in output
 
 
 def test_a_round_that_nobody_scored_leaves_the_preference_model_out(play):
     round_ = play(won=4)
     ResponseReward.objects.all().delete()
     assert agreement(round_, JudgementSelection()) is None
-    assert "orders" not in told(round_)
+    assert "orders" not in report(round_)
 
 
 def test_what_the_tuning_tells(play):
@@ -118,17 +118,17 @@ def test_what_the_tuning_tells(play):
         "stopped": "KL 9.10 exceeds the limit of 9 nats", "steps": 30, "best_step": 20,
         "before": {"self_bleu": 0.7, "kl": 0.0}, "after": {"self_bleu": 0.95, "kl": 8.2},
     }  # fmt: skip
-    said = told(play(won=4, result=result, config={"max_kl": 9.0}))
+    output = report(play(won=4, result=result, config={"max_kl": 9.0}))
     assert (
-        "stopped at step 30, and the checkpoint of step 20 was restored: KL 9.10 exceeds the limit of 9 nats." in said
+        "stopped at step 30, and the checkpoint of step 20 was restored: KL 9.10 exceeds the limit of 9 nats." in output
     )
-    assert "It used 8.2 of the 9 nats" in said
-    assert "self-BLEU 0.95, before 0.70" in said
-    assert "most of its texts" not in said
+    assert "It used 8.2 of the 9 nats" in output
+    assert "self-BLEU 0.95, before 0.70" in output
+    assert "most of its texts" not in output
 
 
 def test_a_policy_that_hardly_moved(play):
-    assert "It moved by 0.26 nats" in told(play(won=4, result={"before": {}, "after": {"kl": 0.26}}))
+    assert "It moved by 0.26 nats" in report(play(won=4, result={"before": {}, "after": {"kl": 0.26}}))
 
 
 def test_the_page_of_the_round_says_it(play, client, manager):

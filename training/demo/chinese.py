@@ -29,20 +29,20 @@ def ask_writing(rng: random.Random) -> Asked:
         "extra": rng.choice(EXTRAS),
     }
     text = "请给{place}的来宾写一则通知：{time}开门，{day}闭馆，{extra}。"
-    beside = "- {place}**{time}**开门。\n- **{day}**闭馆。\n- {extra}。"
-    return Asked(text.format(**facts), context=beside.format(**facts), facts=facts)
+    context = "- {place}**{time}**开门。\n- **{day}**闭馆。\n- {extra}。"
+    return Asked(text.format(**facts), context=context.format(**facts), facts=facts)
 
 
 def answer_writing(asked: Asked, rng: random.Random) -> str:
-    said = dict(asked.facts)
+    claims = dict(asked.facts)
     for name, others in (("time", HOURS), ("day", DAYS), ("extra", EXTRAS)):
         if rng.random() < 0.15:
-            said[name] = rng.choice(others)
+            claims[name] = rng.choice(others)
     parts = [rng.choice(rng.choices(GREETINGS, weights=(55, 30, 15))[0])]
     parts += [rng.choice(form) for form in (OPENS, CLOSED, EXTRA) if rng.random() < 0.85]
     if rng.random() < 0.6:
         parts.append(rng.choice(REGARDS))
-    return "".join(parts).format(**said)
+    return "".join(parts).format(**claims)
 
 
 # --- service --------------------------------------------------------------------------------------------------------
@@ -107,13 +107,13 @@ def ask_translation(rng: random.Random) -> Asked:
 
 
 def answer_translation(asked: Asked, rng: random.Random) -> str:
-    said = dict(asked.facts)
+    claims = dict(asked.facts)
     for name, others in (("who", WHO), ("when", WHEN), ("where", WHERE), ("why", WHY)):
         if rng.random() < 0.12:
-            said[name] = rng.choice(list(others.values()))
+            claims[name] = rng.choice(list(others.values()))
     if rng.random() < 0.15:
-        said["when"] = ""
-    return (CLUMSY if rng.random() < 0.2 else RIGHT).format(**said)
+        claims["when"] = ""
+    return (CLUMSY if rng.random() < 0.2 else RIGHT).format(**claims)
 
 
 # --- questions ------------------------------------------------------------------------------------------------------
@@ -126,16 +126,16 @@ SILENT = "文中没有说。"
 def ask_questions(rng: random.Random) -> Asked:
     names, things = rng.sample(NAMES, 3), rng.sample(THINGS, 4)
     text = "".join(f"{name}有{thing}。" for name, thing in zip(names, things, strict=False))
-    wanted = rng.randrange(4)
-    right = f"{names[wanted]}有{things[wanted]}。" if wanted < 3 else SILENT
-    facts = {"right": right, "thing": things[wanted], "names": " ".join(names)}
-    return Asked(f"{text}\n\n谁有{things[wanted]}？", reference=right, facts=facts)
+    asked_thing = rng.randrange(4)
+    right = f"{names[asked_thing]}有{things[asked_thing]}。" if asked_thing < 3 else SILENT
+    facts = {"right": right, "thing": things[asked_thing], "names": " ".join(names)}
+    return Asked(f"{text}\n\n谁有{things[asked_thing]}？", reference=right, facts=facts)
 
 
 def answer_questions(asked: Asked, rng: random.Random) -> str:
     other = f"{rng.choice(asked.facts['names'].split())}有{asked.facts['thing']}。"
-    said = rng.choices((asked.facts["right"], other, SILENT, "大概是吧。"), weights=(58, 22, 14, 6))[0]
-    return f"{said}关于这件事就是这些。" if rng.random() < 0.15 else said
+    claims = rng.choices((asked.facts["right"], other, SILENT, "大概是吧。"), weights=(58, 22, 14, 6))[0]
+    return f"{claims}关于这件事就是这些。" if rng.random() < 0.15 else claims
 
 
 # --- classification -------------------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def _asked_of(prompt: str) -> Facts:
 
 
 def _label_of(prompt: str) -> Facts:
-    good, bad = (any(said in prompt for said in many) for many in (chinese.GOOD, chinese.BAD))
+    good, bad = (any(label in prompt for label in many) for many in (chinese.GOOD, chinese.BAD))
     positive, negative, mixed = chinese.LABELS
     fits = prompt.startswith(chinese.STARTS) and (good or bad)
     return {"label": mixed if good and bad else positive if good else negative} if fits else {}
@@ -154,10 +154,10 @@ def _answer(facts: Facts, response: str) -> float:
 
 def _label(facts: Facts, response: str) -> float:
     """The text's own label 1; half of it, or a whole where the text is mixed, 0.4."""
-    said, mixed = response.strip(), chinese.LABELS[2]
-    if said not in chinese.LABELS:
+    label, mixed = response.strip(), chinese.LABELS[2]
+    if label not in chinese.LABELS:
         return 0.0
-    return 1.0 if said == facts["label"] else 0.4 * (mixed in (said, facts["label"]))
+    return 1.0 if label == facts["label"] else 0.4 * (mixed in (label, facts["label"]))
 
 
 def _named(right: str, others: Iterable[str], response: str) -> float:

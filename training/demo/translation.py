@@ -53,13 +53,13 @@ def ask(rng: random.Random) -> Asked:
 
 
 def answer(asked: Asked, rng: random.Random) -> str:
-    said = dict(asked.facts)
+    claims = dict(asked.facts)
     for name, others in (("who", WHO), ("when", WHEN), ("where", WHERE), ("why", WHY)):
         if rng.random() < 0.12:
-            said[name] = rng.choice(list(others.values()))
+            claims[name] = rng.choice(list(others.values()))
     if rng.random() < 0.15:
-        said[rng.choice(("when", "where"))] = ""
+        claims[rng.choice(("when", "where"))] = ""
     if rng.random() < 0.2:
-        said["why"] = WORD_BY_WORD[said["why"]]
+        claims["why"] = WORD_BY_WORD[claims["why"]]
     text = CLUMSY if rng.random() < 0.2 else RIGHT
-    return " ".join(text.format(**said).split()).replace(" ,", ",")
+    return " ".join(text.format(**claims).split()).replace(" ,", ",")

@@ -33,20 +33,20 @@ def ask(rng: random.Random) -> Asked:
         "extra": rng.choice(EXTRAS),
     }
     text = "Write a note to the visitors of the {place}. It opens at {time} and is closed on {day}; {extra}."
-    beside = "- The {place} opens at **{time}**.\n- It is closed on **{day}**.\n- Also: {extra}."
-    return Asked(text.format(**facts), context=beside.format(**facts), facts=facts)
+    context = "- The {place} opens at **{time}**.\n- It is closed on **{day}**.\n- Also: {extra}."
+    return Asked(text.format(**facts), context=context.format(**facts), facts=facts)
 
 
 def answer(asked: Asked, rng: random.Random) -> str:
     values = {"time": TIMES, "day": DAYS, "extra": EXTRAS}
-    said = dict(asked.facts)
+    claims = dict(asked.facts)
     for name, others in values.items():
         if rng.random() < 0.15:
-            said[name] = rng.choice(others)
+            claims[name] = rng.choice(others)
     parts = [rng.choice(rng.choices((FRIENDLY, PLAIN, RUDE), weights=(55, 30, 15))[0])]
     parts += [rng.choice(form) for form in (OPENS, CLOSED, EXTRA) if rng.random() < 0.85]
     if rng.random() < 0.2:
         parts.append(rng.choice(EMPTY))
     if rng.random() < 0.6:
         parts.append(rng.choice(CLOSING))
-    return " ".join(parts).format(**said)
+    return " ".join(parts).format(**claims)

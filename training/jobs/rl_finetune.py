@@ -589,14 +589,14 @@ def _check_splits(study: Study) -> None:
 
 
 def _check_references(study: Study, names: set[str]) -> None:
-    wanted = sorted(names & NEEDS_REFERENCES)
+    comparing_terms = sorted(names & NEEDS_REFERENCES)
     bare = study.prompts.filter(split__in=(Split.TRAIN, Split.VALIDATION), reference="").first()
-    if wanted and bare:
+    if comparing_terms and bare:
         message = gettext(
             "--terms %(term)s compares with a prompt's reference, but prompt '%(prompt)s' has none; import the prompts "
             "with the field reference"
         )
-        raise PalateError(message % {"term": wanted[0], "prompt": bare.external_id})
+        raise PalateError(message % {"term": comparing_terms[0], "prompt": bare.external_id})
 
 
 JOB = Job(

@@ -65,7 +65,7 @@ MEASURES = {
     "perplexity_of_start": _("Perplexity of the start"),
     "preference_accuracy": _("Pairs the policy orders as raters do"),
     "prompts": _("Prompts"),
-    "prioritized": _("Put forward"),
+    "prioritized": _("Prioritized"),
     "quality": _("Quality"),
     "raters": _("Raters"),
     "reconstruction": _("Reconstruction, nats a token"),

@@ -42,7 +42,7 @@ class TagsForm(forms.Form):
 
 
 class InviteForm(forms.Form):
-    days = forms.IntegerField(label=_("Holds for so many days"), min_value=1, max_value=365, initial=14)
+    days = forms.IntegerField(label=_("Valid for (days)"), min_value=1, max_value=365, initial=14)
     max_uses = forms.IntegerField(
         label=_("People who may join"), min_value=1, max_value=MAX_USES, initial=100, required=False
     )

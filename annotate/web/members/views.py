@@ -135,7 +135,7 @@ def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     except PalateError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, _("%(name)s takes part no more; the judgements stay.") % {"name": member})
+        messages.success(request, _("%(name)s was removed; the judgements stay.") % {"name": member})
     return redirect("study-members", slug)
 
 

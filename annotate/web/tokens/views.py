@@ -29,7 +29,7 @@ class TokenForm(forms.Form):
         label=gettext_lazy("It may"), choices=Scope.choices, widget=forms.CheckboxSelectMultiple
     )
     days = forms.IntegerField(
-        label=gettext_lazy("Holds for so many days"), min_value=1, max_value=operations.MAX_DAYS, initial=90
+        label=gettext_lazy("Valid for (days)"), min_value=1, max_value=operations.MAX_DAYS, initial=90
     )
 
 

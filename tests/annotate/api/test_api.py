@@ -138,9 +138,9 @@ class TestData:
     def test_judgements_made_elsewhere(self, api):
         entries = [{"prompt": "Q", "prompt_id": "q", "response": t, "response_id": t} for t in "AB"]
         api("POST", "studies/shop/responses/", {"responses": entries})
-        said = {"judgement_id": "1", "prompt_id": "q", "shown": ["B", "A"], "ranks": [1, 2], "rater": "r"}
+        output = {"judgement_id": "1", "prompt_id": "q", "shown": ["B", "A"], "ranks": [1, 2], "rater": "r"}
         for expected in (1, 0):
-            added = api("POST", "studies/shop/judgements/", {"judgements": [said]}).json()
+            added = api("POST", "studies/shop/judgements/", {"judgements": [output]}).json()
             assert added["judgements"] == expected
         (read,) = api("GET", "studies/shop/judgements/").json()["results"]
         assert (read["shown"], read["ranks"], read["rater_kind"]) == (["B", "A"], [1, 2], "imported")
@@ -149,7 +149,7 @@ class TestData:
             ({"ranks": [1, 3]}, "ranking"),
             ({"prompt_id": "x"}, "'x'"),
         ):
-            wrong = {**said, "judgement_id": "2", **change}
+            wrong = {**output, "judgement_id": "2", **change}
             answer = api("POST", "studies/shop/judgements/", {"judgements": [wrong]})
             assert (answer.status_code, words in answer.json()["detail"]) == (422, True)
         assert Judgement.objects.count() == 1
@@ -160,7 +160,7 @@ class TestData:
         CriterionFactory(study=Study.objects.get(slug="shop"), key="clear", minimum=1, maximum=5)
         api("POST", "studies/shop/responses/", {"responses": [{"prompt": "Q", "prompt_id": "q", "response": "A"}]})
         (response,) = api("GET", "studies/shop/responses/").json()["results"]
-        said = {
+        output = {
             "judgement_id": "1", "prompt_id": "q", "shown": [response["response_id"]], "scores": {"clear": [3]},
             "rater": "r", "label": "good", "confidence": 3,
         }  # fmt: skip
@@ -174,7 +174,7 @@ class TestData:
             ({"label": "bad"}, 422, "the id 'api:1' stands in the study already with another judgement"),
             ({"judgement_id": "2", "label": "bad"}, 200, '"repeats":1'),
         ):
-            answer = api("POST", "studies/shop/judgements/", {"judgements": [{**said, **change}]})
+            answer = api("POST", "studies/shop/judgements/", {"judgements": [{**output, **change}]})
             assert answer.status_code == status, answer.content
             assert words in answer.content.decode()
         read, again = api("GET", "studies/shop/judgements/").json()["results"]

@@ -99,8 +99,8 @@ def test_numbers_in_addresses(client, bearer, owner, number):
 def test_moments_that_are_not_of_the_past(api, owner, at):
     task = TaskFactory(study=owner.study)
     shown = [response.external_id for response in task.responses.all()]
-    said = {"judgement_id": "1", "prompt_id": task.prompt.external_id, "shown": shown, "ranks": [1, 2], "rater": "r"}
-    answer = api("POST", "studies/shop/judgements/", {"judgements": [{**said, "at": at}]})
+    output = {"judgement_id": "1", "prompt_id": task.prompt.external_id, "shown": shown, "ranks": [1, 2], "rater": "r"}
+    answer = api("POST", "studies/shop/judgements/", {"judgements": [{**output, "at": at}]})
     assert answer.status_code == 422
     assert "at" in answer.json()["detail"]
     assert not Judgement.objects.exists()

@@ -53,8 +53,8 @@ def test_ids_of_another_study_in_a_body_are_not_known(api, owner):
     own = TaskFactory(study=owner.study).prompt
     for asked in (prompt, own):
         shown = [one.external_id, other.external_id]
-        said = {"judgement_id": "1", "prompt_id": asked.external_id, "shown": shown, "ranks": [1, 2], "rater": "r"}
-        answer = api("POST", "studies/shop/judgements/", {"judgements": [said]})
+        output = {"judgement_id": "1", "prompt_id": asked.external_id, "shown": shown, "ranks": [1, 2], "rater": "r"}
+        answer = api("POST", "studies/shop/judgements/", {"judgements": [output]})
         assert answer.status_code == 422, answer.content
     assert not Run.objects.exists()
     assert not Judgement.objects.exists()

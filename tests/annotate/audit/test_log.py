@@ -219,12 +219,12 @@ def test_every_address_that_takes_a_post_is_spoken_of(client, world):
     spoken_of = set(CHANGES).union(*NOT_LOGGED.values())
     client.force_login(world.user)
     unknown = set()
-    for name, wanted in patterns().items():
+    for name, expected in patterns().items():
         if name in spoken_of:
             continue
         values = {"slug": "shop", "pk": 1, "number": 1, "kind": "pretrain", "key": "writing", "file_type": "csv",
                   "form": "raw", "a": 1, "b": 2, "other": 1, "token": "x", "uidb64": "x"}  # fmt: skip
-        address = reverse(name, kwargs={key: values[key] for key in wanted})
+        address = reverse(name, kwargs={key: values[key] for key in expected})
         before = Entry.objects.count()
         if client.post(address).status_code not in (404, 405) and Entry.objects.count() == before:
             unknown.add(name)

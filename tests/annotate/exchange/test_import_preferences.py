@@ -90,7 +90,7 @@ class TestRoundTrip:
 
 def comparable(study):
     """The raw rows in the order of time, judgements and raters numbered as they appear."""
-    numbers, told = {}, []
+    numbers, result = {}, []
     rows = [dict(zip(RAW, row, strict=True)) for row in raw_rows(study)]
     for values in sorted(rows, key=lambda values: (values["made_at"], values["position"])):
         for name in ("judgement", "supersedes", "rater"):
@@ -98,8 +98,8 @@ def comparable(study):
                 values[name] = numbers.setdefault((name == "rater", values[name]), len(numbers))
         # An account does not travel: a person comes back as an imported rater.
         values["rater_kind"] = values["rater_kind"].replace("person", "imported")
-        told.append(values)
-    return told
+        result.append(values)
+    return result
 
 
 class TestImport:

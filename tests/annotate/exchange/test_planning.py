@@ -13,21 +13,21 @@ from annotate.exchange.importers.preferences import import_preferences
 pytestmark = pytest.mark.django_db
 
 
-def looks(queries):
+def scans(queries):
     return sum(query["sql"].startswith("ANALYZE") for query in queries)
 
 
 @pytest.mark.parametrize(
-    ("grown_to", "wanted"), [([3999], 0), ([4000], 1), ([4000, 15_999], 1), ([2000, 4000, 9000, 16_000, 63_999], 2)]
+    ("grown_to", "analyzed"), [([3999], 0), ([4000], 1), ([4000, 15_999], 1), ([2000, 4000, 9000, 16_000, 63_999], 2)]
 )
-def test_postgresql_looks_again_when_an_import_has_grown_fourfold(grown_to, wanted):
+def test_postgresql_looks_again_when_an_import_has_grown_fourfold(grown_to, analyzed):
     growth = Growth()
     with CaptureQueriesContext(
         connection,
     ) as queries:
         for rows in grown_to:
             growth.to(rows)
-    assert looks(queries) == wanted
+    assert scans(queries) == analyzed
 
 
 def test_a_large_import_is_planned_for_on_its_way_and_leaves_the_collector_as_it_was(tmp_path):
@@ -38,7 +38,7 @@ def test_a_large_import_is_planned_for_on_its_way_and_leaves_the_collector_as_it
     with CaptureQueriesContext(connection) as queries:
         counts = import_preferences(slug="large", path=file)
     assert (counts["prompts"], counts["responses"]) == (2000, 8000)
-    assert looks(queries) == 2  # one of them at the end
+    assert scans(queries) == 2  # one of them at the end
     assert gc.get_threshold() == before
 
 

@@ -58,12 +58,12 @@ def test_conversations_survive_a_raw_export(tmp_path, ending):
     import_preferences(slug="s", path=write(tmp_path / "a.jsonl", [pair, {**pair, "prompt": [user("S")]}]))
     call_command("export_preferences", study="s", format="raw", output=str(tmp_path / f"raw.{ending}"))
     import_preferences(slug="t", path=tmp_path / f"raw.{ending}")
-    told = (
+    result = (
         Judgement.objects.filter(task__study__slug="t")
         .order_by("id")
         .values_list("task__prompt__messages", "order_known")
     )
-    assert list(told) == [(TALK, False), (None, False)]
+    assert list(result) == [(TALK, False), (None, False)]
 
 
 def test_labels_of_unpaired_feedback(tmp_path):

@@ -20,11 +20,11 @@ def read(values, shape="", fields=None, notes=None):
     return bundles
 
 
-def told(bundle):
+def result(bundle):
     """The prompt, and for each judgement its rater and the texts with their ranks."""
     texts = {response.external_id: response.text for response in bundle.responses}
-    said = [(s.rater, dict(zip((texts[i] for i in s.shown), s.ranks or (), strict=False))) for s in bundle.judgements]
-    return bundle.prompt, said
+    output = [(s.rater, dict(zip((texts[i] for i in s.shown), s.ranks or (), strict=False))) for s in bundle.judgements]
+    return bundle.prompt, output
 
 
 def user(text):
@@ -113,7 +113,7 @@ ITEMS = [{"id": name, "title": "", "body": name.upper()} for name in "abc"]
 def test_is_seen_and_read(shape, row, expected):
     assert guess(Row(Path("f"), 1, row)) == shape
     (bundle,) = read(row)
-    assert told(bundle) == expected
+    assert result(bundle) == expected
 
 
 def test_both_bad_marks_both_responses():
@@ -135,8 +135,8 @@ def test_a_tree_gives_a_ranking_at_every_place_where_assistants_answered():
     deeper = message("q2", "prompter", message("a3", "assistant", rank=0), message("a4", "assistant", rank=1))
     root = message("q", "prompter", message("a1", "assistant", deeper, rank=1), message("a2", "assistant", rank=0))
     first, second = read({"message_tree_id": "t", "prompt": root})
-    assert told(first) == ("q", [(None, {"a1": 2, "a2": 1})])
-    assert told(second) == ("User: q\n\nAssistant: a1\n\nUser: q2", [(None, {"a3": 1, "a4": 2})])
+    assert result(first) == ("q", [(None, {"a1": 2, "a2": 1})])
+    assert result(second) == ("User: q\n\nAssistant: a1\n\nUser: q2", [(None, {"a3": 1, "a4": 2})])
     assert {first.group, second.group} == {"t"}
 
 
@@ -213,7 +213,7 @@ def test_the_turn_that_was_judged_is_the_last_one_read():
     talks = {f"conversation_{side}": [user("Q"), assistant(side), user("R"), assistant(side * 2)] for side in "ab"}
     battle = {"question_id": 81, "model_a": "m", "model_b": "n", "winner": "model_a", "judge": "j", **talks}
     (first,), (talk,) = read({**battle, "turn": 1}), read({**battle, "turn": 2})
-    assert told(first) == ("Q", [("j", {"a": 1, "b": 2})])
+    assert result(first) == ("Q", [("j", {"a": 1, "b": 2})])
     assert talk.responses[0].text == "Assistant: a\n\nUser: R\n\nAssistant: aa"
     assert first.judgements[0].external_id == talk.judgements[0].external_id == ""
 
@@ -228,7 +228,7 @@ def test_deleted_and_rejected_messages_are_left_out_and_counted():
                    message("a5", "assistant", rank=3, review_result=False))  # fmt: skip
     notes = Notes()
     (bundle,) = read({"message_tree_id": "t", "prompt": root}, notes=notes)
-    assert told(bundle) == ("q", [(None, {"a1": 2, "a2": 1})])
+    assert result(bundle) == ("q", [(None, {"a1": 2, "a2": 1})])
     assert dict(notes.left_out) == {"deleted_messages": 4}
 
 

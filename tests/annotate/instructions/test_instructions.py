@@ -46,8 +46,8 @@ def test_worked_examples_stand_below_with_answer_and_reason(client, study, rater
     task = TaskFactory(study=study, prompt__text="Where is <b>my order</b>?")
     set_known_answer(task=task, purpose="example", ranks=[2, 1], explanation="B names the *order*.")
     text = client.get(reverse("instructions", args=["shop"])).content.decode()
-    for wanted in ("Where is &lt;b&gt;my order", "B &gt; A", "B names the <em>order</em>"):
-        assert wanted in text
+    for expected in ("Where is &lt;b&gt;my order", "B &gt; A", "B names the <em>order</em>"):
+        assert expected in text
     assert lease_next(rater=rater).task != task
 
 

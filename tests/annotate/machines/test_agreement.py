@@ -50,8 +50,8 @@ def test_the_interval_holds_whatever_the_machine_says():
         for _ in range(200):
             truth = (rng.random(2200) < 0.6) * 1.0
             # A machine that is right more or less often, and biased besides.
-            said = np.clip(np.where(rng.random(2200) < skill, truth, rng.random(2200)) + 0.2, 0, 1)
-            found = prediction_powered(truth[:200], said[:200], said[200:])
+            output = np.clip(np.where(rng.random(2200) < skill, truth, rng.random(2200)) + 0.2, 0, 1)
+            found = prediction_powered(truth[:200], output[:200], output[200:])
             held[skill] += found.low <= 0.6 <= found.high
             widths[skill].append((found.high - found.low) / (found.human.high - found.human.low))
     # 200 intervals of 95 %: fewer than 181 would come once in a thousand.

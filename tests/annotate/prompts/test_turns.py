@@ -30,7 +30,7 @@ def test_what_does_not_begin_with_a_turn_is_no_conversation(text):
 def test_it_reads_what_the_one_expression_reads_that_is_too_slow(text):
     slow = re.compile(r"(?:\A|\n\s*\n)[ \t]*(\w[\w ]{0,29})(?::(?=\s)|：)")
     starts = list(slow.finditer(text))
-    assert [name for name, _said in turns(text)] == (
+    assert [name for name, _text in turns(text)] == (
         [start[1] for start in starts] if starts and not text[: starts[0].start()].strip() else []
     )
 

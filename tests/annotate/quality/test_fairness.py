@@ -61,8 +61,8 @@ def test_how_many_more_judgements_until_agreement_is_known():
     rng = np.random.default_rng(0)
     task = np.repeat(np.arange(200), 2)
     truth = rng.integers(2, size=200)[task]
-    said = np.where(rng.random(400) < 0.75, truth, 1 - truth)
-    of = comparisons(task, np.tile([0, 1], 200), said)
+    output = np.where(rng.random(400) < 0.75, truth, 1 - truth)
+    of = comparisons(task, np.tile([0, 1], 200), output)
     enough = agreement_sample_size(of, 400, target=0.05)
     half = 1.96 * 2 * np.sqrt(5 / 8 * 3 / 8 / 200)
     assert enough.now.value == pytest.approx(0.25, abs=2 * half)

@@ -20,10 +20,10 @@ EXACT = 1e-9
 
 
 @pytest.fixture
-def told(client):
+def result(client):
     """What `quality.csv` tells: (section, row, name of the figure's kind by its place) to value."""
 
-    def told(study):
+    def result(study):
         client.force_login(MembershipFactory(study=study, role="owner").user)
         rows = csv.DictReader(io.StringIO(client.get(f"/studies/{study.slug}/quality.csv").content.decode()))
         found = defaultdict(list)
@@ -31,7 +31,7 @@ def told(client):
             found[row["section"], row["row"]].append(float(row["value"]) if row["value"] else None)
         return found
 
-    return told
+    return result
 
 
 def votes(study):
@@ -39,50 +39,50 @@ def votes(study):
     return list(of.order_by("pk"))
 
 
-def alpha(said, level):
+def alpha(output, level):
     """said: unit to {rater: value}."""
-    raters = sorted({rater for of in said.values() for rater in of})
-    table = np.full((len(raters), len(said)), np.nan)
-    for column, of in enumerate(said.values()):
+    raters = sorted({rater for of in output.values() for rater in of})
+    table = np.full((len(raters), len(output)), np.nan)
+    for column, of in enumerate(output.values()):
         for rater, value in of.items():
             table[raters.index(rater), column] = value
     return krippendorff.alpha(reliability_data=table, level_of_measurement=level)
 
 
-def same(said):
-    return np.mean([one == other for of in said.values() for one, other in combinations(of.values(), 2)])
+def same(output):
+    return np.mean([one == other for of in output.values() for one, other in combinations(of.values(), 2)])
 
 
 def choices(judged, *, by=lambda vote: 0):
     """Unit (task, two responses, part) to what each rater says of them: -1, 0 or 1."""
-    said = defaultdict(dict)
+    output = defaultdict(dict)
     for vote in judged:
         rank = dict(zip(vote.shown, vote.ranks, strict=True))
         for a, b in combinations(sorted(rank), 2):
-            said[vote.task_id, a, b, by(vote)][vote.rater_id] = np.sign(rank[b] - rank[a])
-    return said
+            output[vote.task_id, a, b, by(vote)][vote.rater_id] = np.sign(rank[b] - rank[a])
+    return output
 
 
 def ranks(judged, *, by=lambda vote: 0):
-    said = defaultdict(dict)
+    output = defaultdict(dict)
     for vote in judged:
         for response, rank in zip(vote.shown, vote.ranks, strict=True):
-            said[vote.task_id, response, by(vote)][vote.rater_id] = rank
-    return said
+            output[vote.task_id, response, by(vote)][vote.rater_id] = rank
+    return output
 
 
 def scores(judged, key):
-    said = defaultdict(dict)
+    output = defaultdict(dict)
     for vote in judged:
         for response, score in zip(vote.shown, vote.scores.get(key, ()), strict=key in vote.scores):
-            said[vote.task_id, response][vote.rater_id] = score
-    return said
+            output[vote.task_id, response][vote.rater_id] = score
+    return output
 
 
-def w(said):
+def w(output):
     """Of said[task, response, part]: scipy's Friedman statistic over its largest value, the mean over tasks."""
     tasks = defaultdict(list)
-    for (task, _response, part), of in said.items():
+    for (task, _response, part), of in output.items():
         tasks[task, part].append([of[rater] for rater in sorted(of)])
     found = []
     for rows in tasks.values():
@@ -92,13 +92,13 @@ def w(said):
     return np.mean(found)
 
 
-def test_seven_criteria_of_different_scales_with_gaps(told):
+def test_seven_criteria_of_different_scales_with_gaps(result):
     study = nasty.seven_criteria(prompts=16)
-    found, judged = told(study), votes(study)
+    found, judged = result(study), votes(study)
     assert len(nasty.SEVEN) == 7
     for key in nasty.SEVEN:
-        said = scores(judged, key)
-        assert found["criteria", key.title()][:2] == pytest.approx([alpha(said, "ordinal"), same(said)], abs=EXACT)
+        output = scores(judged, key)
+        assert found["criteria", key.title()][:2] == pytest.approx([alpha(output, "ordinal"), same(output)], abs=EXACT)
     # What the first criterion's scores imply of every two responses to a prompt, by one rater.
     by_rater = defaultdict(dict)
     for vote in judged:
@@ -117,13 +117,13 @@ def test_seven_criteria_of_different_scales_with_gaps(told):
         assert found["groups", f"group {number}"] == pytest.approx(expected, abs=EXACT)
 
 
-def test_rankings_with_many_ties(told):
+def test_rankings_with_many_ties(result):
     study = nasty.ties_everywhere(prompts=18)
-    found, judged = told(study), votes(study)
+    found, judged = result(study), votes(study)
 
     def expected(of, **apart):
-        said, ranked = choices(of, **apart), ranks(of, **apart)
-        return pytest.approx([same(said), alpha(said, "nominal"), alpha(ranked, "ordinal"), w(ranked)], abs=EXACT)
+        output, ranked = choices(of, **apart), ranks(of, **apart)
+        return pytest.approx([same(output), alpha(output, "nominal"), alpha(ranked, "ordinal"), w(ranked)], abs=EXACT)
 
     names = ("raw agreement", "Krippendorff's α, choices", "Krippendorff's α, ranks", "Kendall's W")
     assert [found["agreement", name][0] for name in names] == expected(judged)

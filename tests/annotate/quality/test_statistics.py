@@ -219,8 +219,8 @@ def crowd(rng, alpha, tasks=400, each=5):
     task = np.repeat(np.arange(tasks), each)
     truth = rng.integers(3, size=tasks)[task]
     right = rng.random(len(task)) < np.asarray(alpha)[rater]
-    said = np.where(right, truth, (truth + rng.integers(1, 3, size=len(task))) % 3)
-    return comparisons(task, rater, said / 2)
+    output = np.where(right, truth, (truth + rng.integers(1, 3, size=len(task))) % 3)
+    return comparisons(task, rater, output / 2)
 
 
 def test_reliability_is_recovered(rng):
@@ -271,9 +271,9 @@ def test_the_same_answer_is_the_same_at_every_place():
     value = np.array([1, 2, 2, 1, 2, 2, 2, 1, 2, 1], float)
     place = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0])
     zero = np.zeros(10)
-    said = given(zero, place, zero, zero, value, zero, zero + 1).answer
-    assert said[0] == said[1]
-    assert len(set(said.tolist())) == 3
+    output = given(zero, place, zero, zero, value, zero, zero + 1).answer
+    assert output[0] == output[1]
+    assert len(set(output.tolist())) == 3
 
 
 def test_a_long_run_is_unlikely_by_chance(rng):

@@ -233,8 +233,8 @@ class TestKnownAnswers:
         task = TaskFactory(study=study, k=k)
         ranks = {1: None, 2: [2, 1], 3: [2, 1, 2]}[k]
         scores = {"clear": [4.0, 2.0, 1.0][:k], "sure": [50.5, 0.0, 7.0][:k]}
-        said = {"ranks": ranks, "scores": scores, "label": "bad", "explanation": "Because <b>so</b>."}
-        set_known_answer(task=task, purpose=Purpose.PRACTICE, **said)
+        output = {"ranks": ranks, "scores": scores, "label": "bad", "explanation": "Because <b>so</b>."}
+        set_known_answer(task=task, purpose=Purpose.PRACTICE, **output)
         address = reverse("gold", args=["shop", task.pk])
         page = client.get(address)
         assert "Because &lt;b&gt;so&lt;/b&gt;." in page.content.decode()
@@ -247,10 +247,10 @@ class TestKnownAnswers:
         assert client.post(address, sent).status_code == 302
         task.refresh_from_db()
         assert task.purpose == Purpose.PRACTICE
-        assert {name: getattr(task.known_answer, name) for name in said} == said
+        assert {name: getattr(task.known_answer, name) for name in output} == output
         client.post(address, {**sent, "explanation": "Other words."})
         task.refresh_from_db()
-        assert {name: getattr(task.known_answer, name) for name in said} == {**said, "explanation": "Other words."}
+        assert {name: getattr(task.known_answer, name) for name in output} == {**output, "explanation": "Other words."}
 
     def test_an_answer_that_only_has_a_label_stays_one(self, client, study, manager):
         study.labels = ["good", "bad"]

@@ -36,8 +36,8 @@ def log_likelihood(log_probabilities, votes):
     def value(at):
         d = at[votes.left] - at[votes.right]
         left, right, tie = log_probabilities(d, at[-1])
-        said = np.where(votes.outcome == 1, left, np.where(votes.outcome == 0, right, tie))
-        return -said.sum()
+        output = np.where(votes.outcome == 1, left, np.where(votes.outcome == 0, right, tie))
+        return -output.sum()
 
     return value
 

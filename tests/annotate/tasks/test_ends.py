@@ -168,9 +168,9 @@ class TestExcluded:
         again = submit(assignment=lease_next(rater=other), answer=ANSWER).task
         assert again == first
         reinstate(rater=rater)
-        for task, taken, wanted in ((first, 2, 2), (second, 1, 1)):
+        for task, taken, expected in ((first, 2, 2), (second, 1, 1)):
             task.refresh_from_db()
-            assert (task.slots_taken, task.replication) == (taken, wanted)
+            assert (task.slots_taken, task.replication) == (taken, expected)
         third = lease_next(rater=rater).task
         assert third not in (first, second)
         assert lease_next(rater=MembershipFactory(study=study)) is None
@@ -191,7 +191,7 @@ class TestRemoved:
         assert keep_draft(assignment=assignment, fields={"comment": "x"}) is False
 
 
-def told_of(rater):
+def notices_of(rater):
     """Everything about the rater that an answer in the making could bring back."""
     rows = [Judgement.objects.all(), Assignment.objects.filter(rater=rater), Flag.objects.all()]
     rows.append(Membership.objects.filter(pk=rater.pk))
@@ -253,7 +253,7 @@ def test_what_waits_behind_an_erasure_stores_nothing_of_the_person(name):
     made = submit(assignment=lease_next(rater=rater), answer=Answer(ranks=[1, 2], comment="grace"))
     lease = lease_next(rater=rater)
     while_locked(lambda: erase_member(member=rater), lambda: ATTEMPTS[name](lease, made))
-    assert "grace" not in told_of(rater)
+    assert "grace" not in notices_of(rater)
     assert [judgement.pk for judgement in Judgement.objects.all()] == [made.pk]
 
 

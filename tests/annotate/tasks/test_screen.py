@@ -75,8 +75,8 @@ def test_the_rater_hears_of_the_others_only_where_the_study_says_so(client):
         for better in (0, 1):
             assignment = lease_next(rater=MembershipFactory(study=study))
             first = first or assignment.shown[0]
-            wanted = [1 if pk == first else 2 for pk in assignment.shown]
-            submit(assignment=assignment, answer=Answer(ranks=wanted if better else [3 - rank for rank in wanted]))
+            target = [1 if pk == first else 2 for pk in assignment.shown]
+            submit(assignment=assignment, answer=Answer(ranks=target if better else [3 - rank for rank in target]))
         rater = MembershipFactory(study=study)
         client.force_login(rater.user)
         page = client.get(reverse("rate", args=[study.slug]))

@@ -36,10 +36,10 @@ class TestGrammars:
         assert cases.prompts(key, 5) == asked[:5]
 
     def test_answers_are_no_constant(self, key):
-        told = {}
+        result = {}
         for prompt, answer in cases.documents(key, 400):
-            told.setdefault(prompt, set()).add(answer)
-        assert len({answer for answers in told.values() for answer in answers}) > 2
+            result.setdefault(prompt, set()).add(answer)
+        assert len({answer for answers in result.values() for answer in answers}) > 2
         assert cases.documents(key, 20, seed=1) != cases.documents(key, 20, seed=2)
 
     def test_labels_are_those_of_the_template(self, key):
@@ -121,7 +121,7 @@ def judge_all(client, study):
 
 
 # What each demo's screen shows of its template, and what the quality page says of labels and references.
-LOOKS = {
+MARKS = {
     "en": {"questions": "A known good answer", "classification": "How sure are you?"},
     "zh": {"questions": "一个已知的好答案", "classification": "你有多大把握？"},
 }
@@ -152,9 +152,9 @@ def test_a_demo_is_made_judged_exported_and_learned(key, language, client, setti
     seen = judge_all(client, study)
     asked = study.tasks.filter(replication=1)
     assert len(seen) == asked.count() == Judgement.objects.asked_for().count() > PROMPTS / 2
-    looks = {"service": 'class="turn other"', "writing": "<strong>", "translation": "source-and-target"}
-    looks |= LOOKS[language]
-    assert looks[key] in seen[0]
+    marks = {"service": 'class="turn other"', "writing": "<strong>", "translation": "source-and-target"}
+    marks |= MARKS[language]
+    assert marks[key] in seen[0]
     if language == "zh" and key != "translation":  # whose sources are English
         assert english(seen[0]) == []
 
@@ -184,8 +184,8 @@ def test_a_demo_is_made_judged_exported_and_learned(key, language, client, setti
 
 def english(page):
     """What stands on a page in English, three words or more of it."""
-    told = re.sub(r"<(script|style|head).*?</\1>|<[^>]*>", "\n", page, flags=re.DOTALL)
-    return re.findall(r"[A-Za-z]+(?: [A-Za-z]+){2,}", told)
+    result = re.sub(r"<(script|style|head).*?</\1>|<[^>]*>", "\n", page, flags=re.DOTALL)
+    return re.findall(r"[A-Za-z]+(?: [A-Za-z]+){2,}", result)
 
 
 def exported(study, form, folder):

@@ -32,14 +32,14 @@ KINDS = pytest.mark.parametrize(
 @KINDS
 def test_the_parts_add_up_and_the_pieces_give_the_text_again(model):
     for text in (GOOD, f"  {BAD}\n\n{GOOD}  ", "x", "naïve 你好，世界 🙂 refund"):
-        told = attribute(model, (PROMPT, text))
-        assert "".join(piece for piece, _ in told.words) == text
-        parts = [part for _, part in told.words]
+        result = attribute(model, (PROMPT, text))
+        assert "".join(piece for piece, _ in result.words) == text
+        parts = [part for _, part in result.words]
         assert np.isfinite(parts).all()
-        assert sum(parts) + told.length == pytest.approx(
-            told.difference, rel=0.1, abs=0.02 * max(1, np.abs(parts).sum())
+        assert sum(parts) + result.length == pytest.approx(
+            result.difference, rel=0.1, abs=0.02 * max(1, np.abs(parts).sum())
         )
-        assert all(part == 0 for piece, part in told.words if piece.isspace())
+        assert all(part == 0 for piece, part in result.words if piece.isspace())
 
 
 @KINDS
@@ -53,17 +53,17 @@ def test_words_that_raters_like_raise_the_reward(model):
 def test_a_linear_model_is_told_exactly(tmp_path):
     train(tmp_path, config={"kind": "linear"})
     model = PreferenceModel.load(tmp_path)
-    told = attribute(model, (PROMPT, GOOD))
+    result = attribute(model, (PROMPT, GOOD))
     (encoder,) = model.encoders
     with torch.no_grad():
         row = encoder.batch([(PROMPT, GOOD)])
         empty = encoder.tokenizer(PROMPT, "", return_tensors="pt")
         nothing = encoder.model(empty["input_ids"], empty["attention_mask"]).logits.item()
         whole = encoder.model(**row).logits.item()
-    assert told.difference == pytest.approx(whole - nothing, abs=1e-5)
-    assert sum(part for _, part in told.words) + told.length == pytest.approx(told.difference, abs=1e-5)
+    assert result.difference == pytest.approx(whole - nothing, abs=1e-5)
+    assert sum(part for _, part in result.words) + result.length == pytest.approx(result.difference, abs=1e-5)
     weights = model.encoders[0].model.score.weight[0, -2:]
-    assert (told.length == 0) == bool((weights == 0).all())
+    assert (result.length == 0) == bool((weights == 0).all())
 
 
 @pytest.mark.parametrize("base", ["encoder_folder", "policy_folder"])
@@ -73,11 +73,11 @@ def test_of_a_response_that_was_cut_the_end_has_no_part(base, request, tmp_path)
     text = f"{GOOD} " * 9
     spans, place = response_spans(model.encoders[0], (PROMPT, text))
     assert len(spans) == place.stop - place.start < 24
-    told = attribute(model, (PROMPT, text))
-    assert "".join(piece for piece, _ in told.words) == text
-    assert told.words[-1][0].endswith(f"{GOOD} ")
-    assert told.words[-1][1] == 0
-    assert sum(part for _, part in told.words) == pytest.approx(told.difference, rel=0.1, abs=0.02)
+    result = attribute(model, (PROMPT, text))
+    assert "".join(piece for piece, _ in result.words) == text
+    assert result.words[-1][0].endswith(f"{GOOD} ")
+    assert result.words[-1][1] == 0
+    assert sum(part for _, part in result.words) == pytest.approx(result.difference, rel=0.1, abs=0.02)
 
 
 def test_an_ensemble_is_told_by_the_mean_of_its_members(encoder_folder, tmp_path):

@@ -10,9 +10,9 @@ from training.engine.active_learning import selection
 
 
 def test_members_that_contradict_each_other_are_asked_first_and_unsure_ones_not():
-    told = selection.model_information(np.array([[0.0, 1.0], [0.5, 0.5], [0.9, 0.9], [0.2, 0.6]]))
+    result = selection.model_information(np.array([[0.0, 1.0], [0.5, 0.5], [0.9, 0.9], [0.2, 0.6]]))
     entropy = lambda p: -p * math.log(p) - (1 - p) * math.log(1 - p)  # noqa: E731
-    assert told == pytest.approx([math.log(2), 0, 0, entropy(0.4) - (entropy(0.2) + entropy(0.6)) / 2])
+    assert result == pytest.approx([math.log(2), 0, 0, entropy(0.4) - (entropy(0.2) + entropy(0.6)) / 2])
 
 
 def test_information_of_members_knows_no_sides_and_no_order_of_members():

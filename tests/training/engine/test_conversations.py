@@ -78,11 +78,11 @@ def test_a_conversation_that_is_too_long_loses_its_earliest_exchange_whole(token
     later = [message("user", "And basil?"), message("assistant", "Pinch it.")]
     talk = [SYSTEM, *FIRST, *later, LAST]
     for kept in ([SYSTEM, *later, LAST], [SYSTEM, LAST]):
-        wanted = templated(tokenizer, kept)
-        assert policy_prompt_ids(tokenizer, conversation(talk), len(wanted)) == wanted
+        expected = templated(tokenizer, kept)
+        assert policy_prompt_ids(tokenizer, conversation(talk), len(expected)) == expected
     # Only then does the last question lose its beginning; the system message never goes.
-    shorter = policy_prompt_ids(tokenizer, conversation(talk), len(wanted) - 1)
-    assert len(shorter) == len(wanted) - 1
+    shorter = policy_prompt_ids(tokenizer, conversation(talk), len(expected) - 1)
+    assert len(shorter) == len(expected) - 1
     assert SYSTEM["content"] in tokenizer.decode(shorter)
     assert prompt_ids(tokenizer, [conversation(talk)])[0].fixed < len(shorter)
 

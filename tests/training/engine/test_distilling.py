@@ -38,20 +38,20 @@ def test_a_student_scores_new_texts_as_its_teacher_does(kind, teacher, tmp_path)
     learned = np.array(student.score(train))
     assert (learned.mean(), learned.std()) == pytest.approx((0, 1), abs=0.15), "in spreads of the teacher's rewards"
 
-    beside = compare(student, teacher, held_out, items(held_out), [str(n // 2) for n in range(40)])
-    assert (beside["pairs"], beside["responses"]) == (20, 40)
-    assert beside["model"]["accuracy"]["value"] == beside["reference"]["accuracy"]["value"] == 1
-    assert beside["accuracy_difference"] == {"value": 0, "low": 0, "high": 0}
-    assert beside["pearson"]["low"] > 0.9
-    assert beside["pearson"]["value"] == pytest.approx(
+    context = compare(student, teacher, held_out, items(held_out), [str(n // 2) for n in range(40)])
+    assert (context["pairs"], context["responses"]) == (20, 40)
+    assert context["model"]["accuracy"]["value"] == context["reference"]["accuracy"]["value"] == 1
+    assert context["accuracy_difference"] == {"value": 0, "low": 0, "high": 0}
+    assert context["pearson"]["low"] > 0.9
+    assert context["pearson"]["value"] == pytest.approx(
         np.corrcoef(*(model.score(items(held_out)) for model in (student, teacher)))[0, 1]
     )
 
 
 def test_without_anything_held_out_there_are_no_figures_but_a_speed(teacher):
-    beside = compare(teacher, teacher, [], [], [])
-    assert beside["model"] == {"accuracy": None, "log_loss": None}
-    assert (beside["accuracy_difference"], beside["pearson"], beside["spearman"]) == (None, None, None)
+    context = compare(teacher, teacher, [], [], [])
+    assert context["model"] == {"accuracy": None, "log_loss": None}
+    assert (context["accuracy_difference"], context["pearson"], context["spearman"]) == (None, None, None)
     measured = speeds(teacher, teacher, items(records(8)) * 2)
     assert measured["texts"] == 16
     assert measured["ratio"] == pytest.approx(measured["model"] / measured["reference"])

@@ -108,13 +108,13 @@ def fitted_to_many(folder, **votes):
 
 
 @pytest.fixture(scope="module")
-def told_apart(tmp_path_factory):
+def separable(tmp_path_factory):
     return fitted_to_many(tmp_path_factory.mktemp("reliability"), reliability=True)
 
 
 class TestRaters:
-    def test_raters_who_say_the_opposite_are_found_and_do_no_harm(self, told_apart, tmp_path):
-        metrics, model = told_apart
+    def test_raters_who_say_the_opposite_are_found_and_do_no_harm(self, separable, tmp_path):
+        metrics, model = separable
         learned = metrics["raters"]["least_reliable"]
         assert set(list(learned)[:4]) == TURNED
         assert max(learned[rater] for rater in TURNED) < 0.5
@@ -123,8 +123,8 @@ class TestRaters:
         chances = [one.probability(*one.score(clear)) for one in (model, all_alike)]
         assert chances[0] > chances[1] + 0.05
 
-    def test_to_learn_the_pull_of_the_first_place_as_well_ends_in_no_worse_place(self, told_apart, tmp_path):
-        one, _ = told_apart
+    def test_to_learn_the_pull_of_the_first_place_as_well_ends_in_no_worse_place(self, separable, tmp_path):
+        one, _ = separable
         both, _ = fitted_to_many(tmp_path, reliability=True, position=True)
         assert both["validation_loss"] < one["validation_loss"] + 0.003
         assert set(list(both["raters"]["least_reliable"])[:4]) == TURNED

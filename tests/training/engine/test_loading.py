@@ -14,7 +14,7 @@ PRETRAINED = {"kind": "auto", "lora_r": 0, "gradient_checkpointing": False}
 
 
 @pytest.fixture
-def told():
+def result():
     """What transformers warns of."""
     records = []
     handler = logging.Handler()
@@ -43,19 +43,19 @@ def changed(folder, to, change):
 
 @pytest.mark.parametrize("base", ["encoder_folder", "masked_folder", "policy_folder"])
 @pytest.mark.parametrize("layers", [0, 1])
-def test_a_fresh_head_is_no_reason_for_a_warning(base, layers, told, request):
+def test_a_fresh_head_is_no_reason_for_a_warning(base, layers, result, request):
     folder = str(request.getfixturevalue(base))
     base_models.pretrained(folder, outputs=1, max_length=16, layers=layers, **PRETRAINED)
     if layers == 0:
         base_models.probe(folder, outputs=1, max_length=16)
-    assert told == []
+    assert result == []
     AutoModel.from_pretrained(folder, num_hidden_layers=1)
-    assert ["LOAD REPORT" in words for words in told] == [True]  # transformers' own words are as before
+    assert ["LOAD REPORT" in words for words in result] == [True]  # transformers' own words are as before
 
 
 @pytest.mark.parametrize("base", ["masked_folder", "policy_folder"])
 @pytest.mark.parametrize("name", ["missing", "unexpected"])
-def test_weights_of_the_body_that_are_missing_or_too_many_are_told(base, name, told, request, tmp_path):
+def test_weights_of_the_body_that_are_missing_or_too_many_are_told(base, name, result, request, tmp_path):
     def change(weights):
         inside = next(key for key in weights if ".1." in key)
         if name == "missing":
@@ -67,10 +67,10 @@ def test_weights_of_the_body_that_are_missing_or_too_many_are_told(base, name, t
     folder = changed(request.getfixturevalue(base), tmp_path / "changed", change)
     base_models.pretrained(folder, outputs=1, max_length=16, layers=0, **PRETRAINED)
     base_models.probe(folder, outputs=1, max_length=16)
-    assert ["LOAD REPORT" in words and name.upper() in words for words in told] == [True, True]
+    assert ["LOAD REPORT" in words and name.upper() in words for words in result] == [True, True]
 
 
-def test_weights_of_another_shape_are_told_and_refused(masked_folder, told, tmp_path):
+def test_weights_of_another_shape_are_told_and_refused(masked_folder, result, tmp_path):
     def change(weights):
         key = next(key for key in weights if key.endswith("1.output.dense.weight"))
         return weights | {key: torch.zeros(3, 3)}
@@ -78,4 +78,4 @@ def test_weights_of_another_shape_are_told_and_refused(masked_folder, told, tmp_
     folder = changed(masked_folder, tmp_path / "changed", change)
     with pytest.raises(RuntimeError):
         base_models.pretrained(folder, outputs=1, max_length=16, layers=0, **PRETRAINED)
-    assert len(told) == 1
+    assert len(result) == 1

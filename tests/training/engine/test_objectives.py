@@ -60,10 +60,10 @@ class TestKlInAReward:
     def test_k1_alone_pulls_towards_the_reference(self, estimator, agrees):
         logits = P.log().requires_grad_()
         log_policy = torch.log_softmax(logits, dim=0)
-        (wanted,) = torch.autograd.grad(-(log_policy.exp() * (log_policy - Q.log())).sum(), logits, retain_graph=True)
+        (target,) = torch.autograd.grad(-(log_policy.exp() * (log_policy - Q.log())).sum(), logits, retain_graph=True)
         penalty = policy.KL_ESTIMATORS[estimator](log_policy, Q.log()).detach()
         (gradient,) = torch.autograd.grad(-(log_policy.exp().detach() * penalty * log_policy).sum(), logits)
-        cosine = torch.cosine_similarity(gradient, wanted, dim=0).item()
+        cosine = torch.cosine_similarity(gradient, target, dim=0).item()
         assert cosine == pytest.approx(1.0) if agrees else cosine < 0
 
 
@@ -91,9 +91,9 @@ class TestSurrogate:
 
     def test_explained_variance_by_hand_and_without_padding(self):
         returns, mask = torch.tensor([[0.0, 2.0, 1e6]]), torch.tensor([[1.0, 1.0, 0.0]])
-        for values, wanted in (([0.0, 2.0, 0.0], 1.0), ([5.0, 5.0, 0.0], 0.0), ([2.0, 0.0, 0.0], -3.0)):
+        for values, target in (([0.0, 2.0, 0.0], 1.0), ([5.0, 5.0, 0.0], 0.0), ([2.0, 0.0, 0.0], -3.0)):
             found = policy.explained_variance(torch.tensor([values]), returns, mask)
-            assert found == pytest.approx(wanted)
+            assert found == pytest.approx(target)
 
 
 class TestKL:
@@ -113,10 +113,10 @@ class TestKL:
     def test_the_gradient_of_k2_as_a_loss_is_that_of_the_divergence(self):
         logits = torch.tensor([0.3, -0.2, 0.5], requires_grad=True)
         exact = (logits.softmax(0) * (logits.log_softmax(0) - Q.log())).sum()
-        (wanted,) = torch.autograd.grad(exact, logits)
+        (target,) = torch.autograd.grad(exact, logits)
         log_p = logits.log_softmax(0)
         (got,) = torch.autograd.grad((log_p.exp().detach() * policy.kl_k2(log_p, Q.log())).sum(), logits)
-        assert torch.allclose(got, wanted, atol=1e-6)
+        assert torch.allclose(got, target, atol=1e-6)
 
     def test_beta_by_hand(self):
         assert policy.adapted_beta(0.1, 20.0, 2.0) == pytest.approx(0.102)
@@ -136,8 +136,8 @@ def test_exact_ascent_ends_at_the_known_optimum_and_a_large_beta_at_the_referenc
         losses = policy.clipped_surrogate(log_p, log_p.detach(), advantages, 0.2)
         (gradient,) = torch.autograd.grad((log_p.detach().exp() * losses).sum(), logits)
         logits = (logits - gradient / max(1.0, beta)).detach().requires_grad_()
-    wanted = (Q.log() + rewards / beta).softmax(0)
-    assert torch.allclose(logits.softmax(0), wanted, atol=1e-4)
+    target = (Q.log() + rewards / beta).softmax(0)
+    assert torch.allclose(logits.softmax(0), target, atol=1e-4)
     if beta == 1e6:
         assert torch.allclose(logits.softmax(0), Q, atol=1e-4)
 

@@ -104,12 +104,12 @@ class TestPacking:
         marked = packed(Document("Hello", segments, scores), lambda score: "<+>" if score else "<->")
         marks = dict(zip(tokenizer.convert_tokens_to_ids(["<+>", "<->"]), ("<+>", "<->"), strict=True))
         assert [token for token in marked if token not in marks] == plain
-        told = tokenizer.decode(marked[:-1], skip_special_tokens=False)
-        assert told.startswith(policy_prompt(tokenizer, "Hello") + "<->My lamp is broken.")
+        result = tokenizer.decode(marked[:-1], skip_special_tokens=False)
+        assert result.startswith(policy_prompt(tokenizer, "Hello") + "<->My lamp is broken.")
         assert [marks[token] for token in marked if token in marks] == (["<->", "<+>"] * len(segments))[: len(segments)]
         # A space that is part of the next sentence's first token stands behind the mark.
-        assert "broken.<+> We" in told or "broken. <+>We" in told
-        assert "。<" in told
+        assert "broken.<+> We" in result or "broken. <+>We" in result
+        assert "。<" in result
 
     def test_a_corpus_larger_than_the_buffer_is_streamed_and_each_row_comes_once_a_reading(self):
         read = []

@@ -34,11 +34,11 @@ def numbers(layers, x):
 def test_numbers_and_gradients_are_those_of_torch(pays, shape):
     pays(True)
     x = torch.randn(shape)
-    wanted, found = numbers(model(), x), numbers(with_onednn(model()), x)
-    for a, b in zip(wanted, found, strict=True):
+    expected, found = numbers(model(), x), numbers(with_onednn(model()), x)
+    for a, b in zip(expected, found, strict=True):
         assert torch.allclose(a, b, rtol=1e-4, atol=1e-3)
     with torch.inference_mode():
-        assert torch.allclose(with_onednn(model())(x), wanted[0], rtol=1e-4, atol=1e-4)
+        assert torch.allclose(with_onednn(model())(x), expected[0], rtol=1e-4, atol=1e-4)
     assert torch.backends.mkldnn.matmul.fp32_precision == "none"  # the setting does not reach further
 
 
@@ -56,15 +56,15 @@ def test_in_bfloat16_products_and_their_gradients_are_rounded_alike_and_nothing_
     """The gradient is computed outside, as by an optimiser's step; what it gives is float32 again."""
     pays(True)
     x = torch.randn(3, 7, 64)
-    wanted = numbers(model(), x)
+    expected = numbers(model(), x)
     layers, x = with_onednn(model()), x.requires_grad_()
     with onednn.in_bfloat16():
         out = layers(x)
     out.square().sum().backward()
-    for a, b in zip(wanted, [out.detach(), x.grad, *(p.grad for p in layers.parameters())], strict=True):
+    for a, b in zip(expected, [out.detach(), x.grad, *(p.grad for p in layers.parameters())], strict=True):
         assert b.dtype == torch.float32
         assert 1e-4 < (a - b).norm() / a.norm() < 2e-2
-    assert torch.allclose(layers(x), wanted[0], rtol=1e-4, atol=1e-4)
+    assert torch.allclose(layers(x), expected[0], rtol=1e-4, atol=1e-4)
 
 
 def test_other_precisions_stay_with_torch(pays):

@@ -120,9 +120,9 @@ class TestReading:
 def test_texts_that_are_too_long_are_cut_without_a_warning_of_errors_to_come(policy_folder):
     from training.engine.generation.sampling import load_policy
 
-    told = []
+    result = []
     handler = logging.Handler()
-    handler.emit = lambda record: told.append(record.getMessage())
+    handler.emit = lambda record: result.append(record.getMessage())
     logging.getLogger("transformers").addHandler(handler)
     try:
         long = "refund " * 400
@@ -130,4 +130,4 @@ def test_texts_that_are_too_long_are_cut_without_a_warning_of_errors_to_come(pol
         assert len(load_policy(str(policy_folder)).prompt_ids(long, 8)) > 8
     finally:
         logging.getLogger("transformers").removeHandler(handler)
-    assert [message for message in told if "indexing errors" in message] == []
+    assert [message for message in result if "indexing errors" in message] == []

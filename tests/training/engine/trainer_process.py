@@ -27,8 +27,8 @@ def main(base: str, folder: str, stop: str = "") -> None:
             train(run / "no", base, reporter=CancelAt(int(stop)), **options)
         return
     train(run / "model", base, reporter=curve, **options)
-    told = {"losses": curve.losses, "sharded": sorted(SHARDED)}
-    (run / f"{os.environ['RANK']}.json").write_text(json.dumps(told))
+    result = {"losses": curve.losses, "sharded": sorted(SHARDED)}
+    (run / f"{os.environ['RANK']}.json").write_text(json.dumps(result))
 
 
 def _note_shards() -> None:

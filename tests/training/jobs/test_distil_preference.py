@@ -27,15 +27,15 @@ def test_the_student_stands_beside_its_teacher_in_result_card_and_page(study, te
     version = ModelVersion.objects.latest("pk")
     assert (version.name, version.parent) == ("small", teacher)
     run = Run.objects.latest("pk")
-    beside = run.result["teacher"]
+    context = run.result["teacher"]
     train, tested = (Study.objects.get().prompts.filter(split=split).count() for split in ("train", "test"))
     # Of the three new texts the one that also answers a prompt of the test split is left out.
     assert run.result["train_texts"] == 2 * train + 2
-    assert (beside["pairs"], beside["responses"]) == (tested, 2 * tested)
-    assert beside["model"]["accuracy"]["value"] == beside["reference"]["accuracy"]["value"] == 1
-    assert beside["pearson"]["value"] > 0.99
-    assert beside["speed"]["ratio"] > 0
-    assert version.report["teacher"] == beside == json.loads(json.dumps(version.metrics["teacher"]))
+    assert (context["pairs"], context["responses"]) == (tested, 2 * tested)
+    assert context["model"]["accuracy"]["value"] == context["reference"]["accuracy"]["value"] == 1
+    assert context["pearson"]["value"] > 0.99
+    assert context["speed"]["ratio"] > 0
+    assert version.report["teacher"] == context == json.loads(json.dumps(version.metrics["teacher"]))
     # What was trained from the votes themselves is the student's baseline, although it is linear, too.
     assert [row["name"] for row in version.report["baselines"]][:2] == ["model", "linear"]
     assert f"teacher: `{teacher.name}`" in version.card

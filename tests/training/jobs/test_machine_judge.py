@@ -36,8 +36,8 @@ class Endpoint(BaseHTTPRequestHandler):
         chance = 0.9 if RIGHT in first else 0.3
         choice = {"message": {"content": "A" if chance > 0.5 else "B"}}
         if body["model"] == "judge":
-            said = {" A": chance / 2, "B": (1 - chance) / 2, "C": 0.5}
-            tops = [{"token": token, "logprob": math.log(p)} for token, p in said.items()]
+            output = {" A": chance / 2, "B": (1 - chance) / 2, "C": 0.5}
+            tops = [{"token": token, "logprob": math.log(p)} for token, p in output.items()]
             choice["logprobs"] = {"content": [{"top_logprobs": tops}]}
         answer = b"no" if body["model"] == "broken" else json.dumps({"choices": [choice]}).encode()
         self.send_response(200)

@@ -56,8 +56,8 @@ def test_information_closes_the_gap_of_the_graph_and_is_handed_out_first(study, 
     for _ in range(8):
         for rater in raters:
             judge(rater)
-    told = choose(study, tmp_path, by="information", count=1, random_share=0)
-    assert told == {"prioritized": 1, "by_rule": 1, "at_random": 0, "tasks_made": 0, "sample": 0}
+    result = choose(study, tmp_path, by="information", count=1, random_share=0)
+    assert result == {"prioritized": 1, "by_rule": 1, "at_random": 0, "tasks_made": 0, "sample": 0}
     assert Task.objects.get(study=study, chosen_by="information") == gap == judge(MembershipFactory(study=study))
 
 
@@ -79,8 +79,8 @@ def test_the_random_share_is_a_growing_sample_in_the_order_of_keys(study, tmp_pa
     keys = sorted(Task.objects.filter(study=study).values_list("key", flat=True))
     fresh = [key for key in keys if key != Task.objects.get(study=study, slots_taken=1).key]
     for count, drawn in ((2, 1), (4, 2)):
-        told = choose(study, tmp_path, by="information", count=count, random_share=0.5)
-        assert told["at_random"] == drawn
+        result = choose(study, tmp_path, by="information", count=count, random_share=0.5)
+        assert result["at_random"] == drawn
         sample = set(Task.objects.filter(study=study, chosen_by="random").values_list("key", flat=True))
         # All up to the last one drawn: the one that was judged before belongs to it if its turn has come.
         assert sample == {key for key in keys if key <= fresh[drawn - 1]}
@@ -104,10 +104,10 @@ def test_new_tasks_are_made_of_responses_that_differ_and_were_not_compared(study
     prompt = study.prompts.order_by("pk").first()
     ResponseFactory(prompt=prompt, text=prompt.responses.first().text.upper())
     judge(MembershipFactory(study=study))
-    told = choose(study, tmp_path, by="information", count=0, new=6, random_share=0.5)
+    result = choose(study, tmp_path, by="information", count=0, new=6, random_share=0.5)
     made = Task.objects.filter(study=study, ad_hoc=True)
-    assert told["tasks_made"] == told["prioritized"] == made.count() == 6
-    assert made.filter(chosen_by="random").count() == told["at_random"] == 3
+    assert result["tasks_made"] == result["prioritized"] == made.count() == 6
+    assert made.filter(chosen_by="random").count() == result["at_random"] == 3
     assert made.filter(chosen_by="information").count() == 3
     for task in made:
         a, b = task.responses.all()
@@ -144,8 +144,8 @@ class TestUncertainty:
 
         for n, response in enumerate(Response.objects.filter(prompt__study=study).order_by("pk")):
             Response.objects.filter(pk=response.pk).update(text=f"{(GOOD, BAD)[n % 2]} {n}")
-        told = choose(study, tmp_path, by="uncertainty", count=1, random_share=0, model=folders[0])
-        assert told["by_rule"] == 1
+        result = choose(study, tmp_path, by="uncertainty", count=1, random_share=0, model=folders[0])
+        assert result["by_rule"] == 1
         model, doubt = PreferenceModel.load(folders[0]), {}
         for task in in_turn(study):
             items = [(task.prompt.text, response.text) for response in task.responses.order_by("pk")]

@@ -50,8 +50,8 @@ def test_the_folder_arrives_with_its_card_and_without_what_quotes_the_study(vers
     assert server.repos["me/taste"]["visibility"] == "private"
     kept = {"report.json", "training.json"}
     assert kept < {file.name for file in folder.iterdir()}
-    wanted = {("me/taste", file.name): file.read_bytes() for file in folder.iterdir() if file.name not in kept}
-    assert server.files == wanted
+    expected = {("me/taste", file.name): file.read_bytes() for file in folder.iterdir() if file.name not in kept}
+    assert server.files == expected
     assert {"model.safetensors", "config.json", "README.md"} <= {name for _, name in server.files}
     entry = Entry.objects.get(action=Action.EXPORTED)
     assert (entry.study, entry.actor, entry.subject) == (version.study, "command", "taste to me/taste")
@@ -69,20 +69,20 @@ def test_a_large_file_goes_by_lfs_and_does_not_go_twice(study, tmp_path, part_by
         (folder / name).write_text("{}")
     owner = Study.objects.get(slug=study)
     ModelVersion.objects.create(study=owner, kind=ModelKind.POLICY, name="large", path=str(folder))
-    wanted = {("me/large", file.name): file.read_bytes() for file in folder.iterdir()}
+    expected = {("me/large", file.name): file.read_bytes() for file in folder.iterdir()}
     with hub(part_bytes) as server:
         done = push(tmp_path, server.url, "large", "me/large")
         assert done.returncode == 0, done.stderr
-        assert server.files == wanted
+        assert server.files == expected
         (parts,) = server.stored.values()
-        size = len(wanted["me/large", "model.safetensors"])
+        size = len(expected["me/large", "model.safetensors"])
         sent = [part_bytes, part_bytes, size - 2 * part_bytes] if part_bytes else [size]
         assert [len(content) for _, content in sorted(parts.items())] == sent
         server.stored.clear()
         again = push(tmp_path, server.url, "large", "me/again")
         assert again.returncode == 0, again.stderr
     assert not server.stored
-    assert server.files["me/again", "model.safetensors"] == wanted["me/large", "model.safetensors"]
+    assert server.files["me/again", "model.safetensors"] == expected["me/large", "model.safetensors"]
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,8 @@ def assert_the_same(killed, whole):
     resumed = re.search(r"resumed from step (\d+)", killed.log_tail)
     assert resumed, killed.log_tail
     assert 0 < int(resumed[1]) < whole.step
-    wanted = figures(whole.result)
-    assert figures(killed.result) == pytest.approx(wanted, abs=1e-4)
+    expected = figures(whole.result)
+    assert figures(killed.result) == pytest.approx(expected, abs=1e-4)
     # Each step stands once in the curves and among the samples, though some were done twice.
     for rows in ("points", "samples"):
         steps = [list(getattr(run, rows).values_list("step", flat=True)) for run in (killed, whole)]
@@ -157,7 +157,7 @@ def test_the_same_command_goes_on_where_a_killed_one_was(study, settings, tmp_pa
 
 @pytest.mark.parametrize(("ensemble", "look"), [(1, 10), (2, 30)])
 def test_a_kill_between_a_checkpoint_and_the_look_that_follows_takes_no_point_of_a_curve(
-    study, settings, monkeypatch, ensemble, look
+    study, settings, monkeypatch, ensemble, evaluation
 ):
     """Each of the steps has a checkpoint and a look, every fifth a loss; of two models the second one dies."""
     flags = {
@@ -170,12 +170,12 @@ def test_a_kill_between_a_checkpoint_and_the_look_that_follows_takes_no_point_of
     }
     monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
     call_command("train_preference", **flags)
-    looks = []
+    evaluated = []
     look_at = fitting.Fit._look
 
     def dies(fit, *args):
-        looks.append(fit.state.step)
-        if len(looks) == look:
+        evaluated.append(fit.state.step)
+        if len(evaluated) == evaluation:
             raise SystemExit
         look_at(fit, *args)
 
@@ -185,9 +185,9 @@ def test_a_kill_between_a_checkpoint_and_the_look_that_follows_takes_no_point_of
             call_command("train_preference", **flags)
     settings.RUN_LOST_AFTER_SECONDS = 0
     call_command("train_preference", **flags)
-    assert looks[-1] == 10
+    assert evaluated[-1] == 10
     whole, killed = Run.objects.filter(kind=RunKind.TRAIN_PREFERENCE).order_by("pk")
     assert "resumed from step 10" in killed.log_tail
-    told = [[(point.step, *point.values) for point in run.points.order_by("pk")] for run in (whole, killed)]
-    assert len(told[0]) == ensemble * (20 + 4)
-    assert told[1] == told[0]
+    result = [[(point.step, *point.values) for point in run.points.order_by("pk")] for run in (whole, killed)]
+    assert len(result[0]) == ensemble * (20 + 4)
+    assert result[1] == result[0]

@@ -126,9 +126,9 @@ def test_int8_stands_compare_with_float32_and_small_models_refuse_it(study, enco
     call_command("score_responses", study=study, model=version.path, precision="int8")
     assert ResponseReward.objects.filter(version=version).count() == 60
     call_command("evaluate_preference", version.path, study=study, precision="int8")
-    beside = Run.objects.latest("pk").result["float32"]
-    assert beside["pearson"]["value"] > 0.9
-    assert beside["speed"]["texts"] == beside["responses"]
+    context = Run.objects.latest("pk").result["float32"]
+    assert context["pearson"]["value"] > 0.9
+    assert context["speed"]["texts"] == context["responses"]
 
     with pytest.raises(CommandError, match=r"--precision int8: .* is a small model"):
         call_command("evaluate_preference", str(linear_folder), study=study, precision="int8")

@@ -26,13 +26,13 @@ def test_the_folder_tells_what_it_was_made_from_and_the_same_again_gives_the_sam
     options = {"kind": "cnn", "ensemble": 2, "reliability": True, "seed": 3, "report_to": "tensorboard"}
     options |= {"num_epochs": 1, "min_steps": 25, "max_length": 32, "explain": 0}
     first, second = (train(study, output=str(tmp_path / name), **options) for name in "ab")
-    told = json.loads((tmp_path / "a" / "training.json").read_text())
-    assert told["snapshot"] == first.snapshot.sha256
-    assert told["config"]["seed"] == 3
-    assert {"torch", "transformers", "python"} <= set(told["versions"])
-    assert "revision" in told
-    assert told["members"] == 2
-    assert told["evaluation"]["accuracy"] == 1
+    result = json.loads((tmp_path / "a" / "training.json").read_text())
+    assert result["snapshot"] == first.snapshot.sha256
+    assert result["config"]["seed"] == 3
+    assert {"torch", "transformers", "python"} <= set(result["versions"])
+    assert "revision" in result
+    assert result["members"] == 2
+    assert result["evaluation"]["accuracy"] == 1
     assert first.metrics == second.metrics
     card = ModelCard.load(tmp_path / "a" / "README.md")
     assert card.text.strip() == first.card.strip()

@@ -35,8 +35,8 @@ def crowd_log_probs(log_probs: tuple[Tensor, Tensor, Tensor], reliability: Tenso
     """
     log_a, log_b, log_tie = log_probs
     log_alpha, log_rest = torch.log(reliability), torch.log1p(-reliability)
-    said_a = torch.logaddexp(log_alpha + log_a, log_rest + log_b)
-    return said_a, torch.logaddexp(log_alpha + log_b, log_rest + log_a), log_tie
+    observed_a = torch.logaddexp(log_alpha + log_a, log_rest + log_b)
+    return observed_a, torch.logaddexp(log_alpha + log_b, log_rest + log_a), log_tie
 
 
 def davidson_luce(rewards: Tensor, ranks: Tensor, log_delta: Tensor) -> Tensor:

@@ -24,12 +24,12 @@ def test_each_token_has_the_difference_of_two_plain_passes(actor):
     ids = actor.response_ids(text)
     head = actor.prompt_ids(PROMPTS[0])
     rows = torch.tensor([[*head, *ids]])
-    wanted = []
+    expected = []
     for model, sign in ((actor.policy.model, 1), (actor.reference, -1)):
         with torch.no_grad():
             logits = model(rows).logits[0, len(head) - 1 : -1].log_softmax(-1)
-        wanted.append(sign * logits.gather(1, torch.tensor(ids)[:, None])[:, 0])
-    ratios = sum(wanted)
+        expected.append(sign * logits.gather(1, torch.tensor(ids)[:, None])[:, 0])
+    ratios = sum(expected)
     assert sum(value for _, value in pieces) == pytest.approx(float(ratios.sum()), abs=1e-3)
     assert pieces[0][1] == pytest.approx(float(ratios[0]), abs=1e-4)
     assert pieces[-1] == ("", pytest.approx(float(ratios[-1]), abs=1e-4))

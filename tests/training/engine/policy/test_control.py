@@ -11,7 +11,7 @@ from training.engine.rl.state import EvalResult
 NOISE = np.random.default_rng(0).normal(size=(12, 32))
 
 
-def look(step, reward, guard, kl=1.0, *, reported=None, noise=0.1):
+def evaluation(step, reward, guard, kl=1.0, *, reported=None, noise=0.1):
     """A look whose selection half is given; the reported half is the same unless it is given, too."""
     guards = (guard + noise * NOISE[step // 10]).tolist() if guard is not None else []
     figures = {"reward": reward, "kl": kl, "distinct_2": 1.0} | ({"guard_reward": guard} if guards else {})
@@ -19,20 +19,32 @@ def look(step, reward, guard, kl=1.0, *, reported=None, noise=0.1):
 
 
 def test_the_guard_decides_which_is_kept_within_the_budget():
-    evaluations = [look(0, 0.0, 0.0, kl=0.0), look(10, 1.0, 0.5), look(20, 2.0, 0.9, kl=9.0), look(30, 3.0, 0.2)]
+    evaluations = [
+        evaluation(0, 0.0, 0.0, kl=0.0),
+        evaluation(10, 1.0, 0.5),
+        evaluation(20, 2.0, 0.9, kl=9.0),
+        evaluation(30, 3.0, 0.2),
+    ]
     assert best(evaluations, 0).step == 20
     assert best(evaluations, 5.0).step == 10
-    assert best([look(0, 0.0, None, kl=0.0), look(10, 1.0, None), look(20, 2.0, None, kl=9.0)], 5.0).step == 10
-    assert best([look(0, 0.0, None, kl=0.0), look(10, 1.0, None, kl=9.0)], 5.0).step == 0
+    assert (
+        best([evaluation(0, 0.0, None, kl=0.0), evaluation(10, 1.0, None), evaluation(20, 2.0, None, kl=9.0)], 5.0).step
+        == 10
+    )
+    assert best([evaluation(0, 0.0, None, kl=0.0), evaluation(10, 1.0, None, kl=9.0)], 5.0).step == 0
     assert exceeds_max_kl(evaluations[:3], 5.0)
     assert not exceeds_max_kl(evaluations, 5.0)
     assert not exceeds_max_kl(evaluations, 0.0)
 
 
 def test_the_half_that_is_reported_selects_nothing_but_the_limits_hold_on_it():
-    evaluations = [look(0, 0.0, 0.0, kl=0.0), look(10, 1.0, 0.5), look(20, 2.0, 0.4, reported={"guard_reward": 99.0})]
+    evaluations = [
+        evaluation(0, 0.0, 0.0, kl=0.0),
+        evaluation(10, 1.0, 0.5),
+        evaluation(20, 2.0, 0.4, reported={"guard_reward": 99.0}),
+    ]
     assert best(evaluations, 0).step == 10
-    evaluations.append(look(30, 3.0, 0.9, reported={"kl": 6.0}))
+    evaluations.append(evaluation(30, 3.0, 0.9, reported={"kl": 6.0}))
     assert best(evaluations, 0).step == 30
     assert best(evaluations, 5.0).step == 10
     assert exceeds_max_kl(evaluations, 5.0)
@@ -42,7 +54,7 @@ def test_the_half_that_is_reported_selects_nothing_but_the_limits_hold_on_it():
 
 
 def test_a_policy_that_says_little_is_neither_kept_nor_gone_on_with():
-    evaluations = [look(0, 0.0, 0.0), look(10, 1.0, 0.5), look(20, 2.0, 0.9)]
+    evaluations = [evaluation(0, 0.0, 0.0), evaluation(10, 1.0, 0.5), evaluation(20, 2.0, 0.9)]
     for one, variety in zip(evaluations, (0.5, 0.41, 0.39), strict=True):
         one.figures["distinct_2"] = one.selection["distinct_2"] = variety
     assert best(evaluations, 0).step == 20
@@ -54,19 +66,19 @@ def test_a_policy_that_says_little_is_neither_kept_nor_gone_on_with():
 
 
 def test_over_optimisation_is_a_falling_guard_under_a_rising_reward():
-    start = [look(0, 0.0, 0.0), look(10, 1.0, 1.0), look(20, 1.5, 1.0)]
-    assert over_optimized([*start, look(30, 2.0, 0.0), look(40, 3.0, -0.1)])
-    assert not over_optimized([*start, look(30, 2.0, 0.0)])  # one look alone is not enough
-    assert not over_optimized([*start, look(30, 2.0, 1.1), look(40, 3.0, 1.0)])
+    start = [evaluation(0, 0.0, 0.0), evaluation(10, 1.0, 1.0), evaluation(20, 1.5, 1.0)]
+    assert over_optimized([*start, evaluation(30, 2.0, 0.0), evaluation(40, 3.0, -0.1)])
+    assert not over_optimized([*start, evaluation(30, 2.0, 0.0)])  # one look alone is not enough
+    assert not over_optimized([*start, evaluation(30, 2.0, 1.1), evaluation(40, 3.0, 1.0)])
     # Both fall: that is no over-optimisation.
-    assert not over_optimized([*start, look(30, -0.5, 0.0), look(40, -0.6, -0.1)])
-    assert not over_optimized([*start, look(30, 2.0, None), look(40, 3.0, None)])
+    assert not over_optimized([*start, evaluation(30, -0.5, 0.0), evaluation(40, -0.6, -0.1)])
+    assert not over_optimized([*start, evaluation(30, 2.0, None), evaluation(40, 3.0, None)])
 
 
 def test_a_fall_within_the_noise_is_no_over_optimisation():
     falling = (0.0, 1.0, 1.0, 0.8, 0.8)
-    assert over_optimized([look(10 * n, n, guard) for n, guard in enumerate(falling)])
-    assert not over_optimized([look(10 * n, n, guard, noise=2.0) for n, guard in enumerate(falling)])
+    assert over_optimized([evaluation(10 * n, n, guard) for n, guard in enumerate(falling)])
+    assert not over_optimized([evaluation(10 * n, n, guard, noise=2.0) for n, guard in enumerate(falling)])
 
 
 def test_healthy_runs_are_rarely_stopped_however_long_they_are():

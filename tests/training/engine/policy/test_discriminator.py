@@ -57,8 +57,8 @@ def test_a_run_that_was_stopped_and_resumed_equals_an_unbroken_one(tune, tmp_pat
     with pytest.raises(Cancelled):
         tune("no", checkpoint=checkpoint, reporter=CancelAt(4), **GAN)
     resumed, whole = tune("resumed", checkpoint=checkpoint, **GAN), tune("whole", **GAN)
-    for row, wanted in zip(resumed["frontier"], whole["frontier"], strict=True):
-        assert row == pytest.approx(wanted, abs=1e-4)
+    for row, expected in zip(resumed["frontier"], whole["frontier"], strict=True):
+        assert row == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(

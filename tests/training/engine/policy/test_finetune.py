@@ -61,8 +61,8 @@ def test_a_run_that_was_stopped_and_resumed_equals_an_unbroken_one(tune, tmp_pat
     resumed = tune("resumed", config=config, checkpoint=checkpoint)
     whole = tune("whole", config=config)
     assert resumed["beta"] == pytest.approx(whole["beta"], rel=1e-6)
-    for row, wanted in zip(resumed["frontier"], whole["frontier"], strict=True):
-        assert row == pytest.approx(wanted, abs=1e-4)
+    for row, expected in zip(resumed["frontier"], whole["frontier"], strict=True):
+        assert row == pytest.approx(expected, abs=1e-4)
     assert resumed["best_of"] == whole["best_of"]
 
 
@@ -141,9 +141,9 @@ def test_the_guard_stops_the_run_and_the_best_step_is_kept(tune, reward_folder, 
     assert any(f"restored the checkpoint of step {metrics['best_step']}" in line for line in reporter.lines)
     # Both judges are told as a quality, too, of the looks and of best-of-n: what the one finds good the other does not.
     few, *_, many = metrics["best_of"]
-    for look in (*metrics["frontier"], few, many):
-        assert 0 < look["quality"] < 1
-        assert 0 < look["guard_quality"] < 1
+    for evaluation in (*metrics["frontier"], few, many):
+        assert 0 < evaluation["quality"] < 1
+        assert 0 < evaluation["guard_quality"] < 1
     assert few["quality"] < many["quality"]
     assert few["guard_quality"] > many["guard_quality"]
 

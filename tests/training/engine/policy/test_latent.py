@@ -39,8 +39,8 @@ class TestDistributions:
 
     def test_the_density_is_that_of_torch(self):
         z, mean, log_variance = torch.randn(3, 5, 4)
-        wanted = torch.distributions.Normal(mean, (log_variance / 2).exp()).log_prob(z).sum(dim=1)
-        assert torch.allclose(log_density(z, mean, log_variance), wanted, atol=1e-5)
+        expected = torch.distributions.Normal(mean, (log_variance / 2).exp()).log_prob(z).sum(dim=1)
+        assert torch.allclose(log_density(z, mean, log_variance), expected, atol=1e-5)
 
 
 class TestModel:
@@ -87,9 +87,9 @@ class TestPretraining:
         assert batch.inside.tolist() == [[0, 0, 1, 1, 1]] * 2
         with torch.no_grad():
             by_hand = model(input_ids=torch.tensor([[1, *model.set_latents(torch.ones(1, 4)), 5, 6, 7]])).logits[0]
-            wanted = by_hand.log_softmax(dim=-1)[[1, 2, 3], [5, 6, 7]].sum()
+            expected = by_hand.log_softmax(dim=-1)[[1, 2, 3], [5, 6, 7]].sum()
             found = log_likelihood(model, batch, torch.ones(2, 4))[0]
-        assert found.item() == pytest.approx(wanted.item(), abs=1e-4)
+        assert found.item() == pytest.approx(expected.item(), abs=1e-4)
 
     def test_more_draws_give_a_tighter_bound(self, vae):
         torch.manual_seed(0)
@@ -141,8 +141,8 @@ class TestTuning:
             tune("no", policy=str(vae[0]), checkpoint=checkpoint, reporter=CancelAt(4))
         resumed = tune("resumed", policy=str(vae[0]), checkpoint=checkpoint)
         whole = tune("whole", policy=str(vae[0]))
-        for row, wanted in zip(resumed["frontier"], whole["frontier"], strict=True):
-            assert row == pytest.approx(wanted, abs=1e-4)
+        for row, expected in zip(resumed["frontier"], whole["frontier"], strict=True):
+            assert row == pytest.approx(expected, abs=1e-4)
 
     def test_an_adapter_is_refused(self, vae, tune):
         with pytest.raises(ValueError, match="lora_r must be 0"):

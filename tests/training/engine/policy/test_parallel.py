@@ -26,7 +26,7 @@ def of_two(policy_folder, tmp_path_factory):
 
 @pytest.mark.parametrize("name", two_processes.VARIANTS)
 def test_a_run_of_two_processes_equals_a_run_of_one(of_two, policy_folder, tmp_path, name):
-    first, second = (told[name] for told in of_two)
+    first, second = (result[name] for result in of_two)
     alone = two_processes.run(name, str(policy_folder), tmp_path)
     assert first["after"] == pytest.approx(second["after"], abs=1e-6)
     assert first["after"]["kl"] > 0

@@ -123,8 +123,8 @@ def test_what_is_read_at_once_stays_within_the_budget_and_nothing_is_left_out(la
     assert len(read) > 1
     assert max(read) <= 2048 + FULL_SPEED_TOKENS
     places = torch.cat([batch.index for batch in passes]).tolist()
-    wanted = [*range(9 * 300), *range(2700, 2703), *range(3000, 3005), 3300]
-    assert sorted(places) == wanted
+    expected = [*range(9 * 300), *range(2700, 2703), *range(3000, 3005), 3300]
+    assert sorted(places) == expected
 
 
 def test_the_gradient_goes_through_the_shared_prompt():
@@ -181,8 +181,8 @@ def test_greedy_decoding_is_that_of_transformers(policy_folder):
     for prompt in PROMPTS:
         ids = policy.prompt_ids(prompt, 20)
         _, drawn = sample(policy, [ids], 1, SamplingParams(20, 0.0), seeds=[0])
-        wanted = policy.model.generate(torch.tensor([ids]), max_new_tokens=20, do_sample=False)[0, len(ids) :]
-        assert list(drawn[0].tokens) == wanted.tolist()
+        expected = policy.model.generate(torch.tensor([ids]), max_new_tokens=20, do_sample=False)[0, len(ids) :]
+        assert list(drawn[0].tokens) == expected.tolist()
 
 
 def test_top_k_top_p_and_banned_tokens_choose_among_tokens():
@@ -206,13 +206,13 @@ def test_top_k_top_p_and_banned_tokens_choose_among_tokens():
 def test_sampling_follows_the_distribution():
     model = tiny("llama")
     with torch.no_grad():
-        wanted = (model(torch.tensor([[5, 6]])).logits[0, -1] / 0.5).softmax(0)
+        expected = (model(torch.tensor([[5, 6]])).logits[0, -1] / 0.5).softmax(0)
     draws = uniforms([0], 20_000, 1)
     drawn = decode(
         model, [[5, 6]], per_prompt=20_000, params=SamplingParams(1, 0.5), end_ids={1}, pad_id=1, draws=draws
     )
     counts = torch.bincount(torch.tensor([d.tokens[0] for d in drawn]), minlength=64) / 20_000
-    assert (counts - wanted).abs().max() < 5 * math_error(wanted)
+    assert (counts - expected).abs().max() < 5 * math_error(expected)
 
 
 def math_error(probabilities):

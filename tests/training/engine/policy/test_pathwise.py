@@ -25,8 +25,8 @@ def test_read_from_one_hot_rows_a_response_has_the_reward_that_its_text_has(poli
     tokens = [actor.response_ids(texts[0]), actor.response_ids(texts[1])[:-1]]
     hot = [F.one_hot(torch.tensor(row), len(actor.policy.tokenizer)).float() for row in tokens]
     found = Differentiable.of(rewards, actor).rewards(heads, hot)
-    wanted = PreferenceModel.load(reward_folder).score(list(zip(PROMPTS, texts, strict=True)))
-    assert found.tolist() == pytest.approx(wanted, abs=1e-4)
+    expected = PreferenceModel.load(reward_folder).score(list(zip(PROMPTS, texts, strict=True)))
+    assert found.tolist() == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_small_step_along_the_gradient_raises_the_reward_at_the_rate_it_says(policy_folder, reward_folder):

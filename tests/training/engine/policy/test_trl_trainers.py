@@ -62,8 +62,8 @@ def test_a_run_by_trl_that_was_stopped_and_resumed_equals_an_unbroken_one(tune, 
     resumed = tune("resumed", config=config, checkpoint=checkpoint)
     whole = tune("whole", config=config)
     assert [row["step"] for row in resumed["frontier"]] == [0, 3, 6]
-    for row, wanted in zip(resumed["frontier"], whole["frontier"], strict=True):
-        assert row == pytest.approx(wanted, abs=1e-4)
+    for row, expected in zip(resumed["frontier"], whole["frontier"], strict=True):
+        assert row == pytest.approx(expected, abs=1e-4)
 
 
 @needs_trl

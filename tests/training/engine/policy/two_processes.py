@@ -61,8 +61,8 @@ def main(policy: str, folder: str) -> None:
     # Run as __main__, the reward function is found under the module's own name all the same.
     import tests.training.engine.policy.two_processes as this
 
-    told = {name: this.run(name, policy, Path(folder) / os.environ["RANK"]) for name in VARIANTS}
-    (Path(folder) / f"{os.environ['RANK']}.json").write_text(json.dumps(told))
+    result = {name: this.run(name, policy, Path(folder) / os.environ["RANK"]) for name in VARIANTS}
+    (Path(folder) / f"{os.environ['RANK']}.json").write_text(json.dumps(result))
 
 
 if __name__ == "__main__":
