@@ -77,12 +77,12 @@ def test_a_person_promotes_from_the_page_once_and_with_a_reason(round_, client):
     client.force_login(round_.manager)
     address = reverse("model-promote", args=[round_.study.slug, round_.policy.pk])
     assert "Say in a few words" in client.post(address, follow=True).content.decode()
-    page = client.post(address, {"because": "Raters like it <b>"}, follow=True).content.decode()
+    page = client.post(address, {"reason": "Raters like it <b>"}, follow=True).content.decode()
     assert "Raters like it &lt;b&gt;" in page
     round_.policy.refresh_from_db()
     assert round_.policy.promoted_by == round_.manager
     with pytest.raises(PalateError, match="already"):
-        promote(version=round_.policy, by=None, because="again")
+        promote(version=round_.policy, by=None, reason="again")
     reward = ModelVersion.objects.create(study=round_.study, kind=ModelKind.PREFERENCE, name="r", path="/m/r")
     with pytest.raises(PalateError, match="Only a policy"):
-        promote(version=reward, by=None, because="x")
+        promote(version=reward, by=None, reason="x")

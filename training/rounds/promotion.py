@@ -29,7 +29,7 @@ class Rule:
 
 
 @transaction.atomic
-def promote(*, version: ModelVersion, by: User | None, because: str) -> None:
+def promote(*, version: ModelVersion, by: User | None, reason: str) -> None:
     """Promote a policy. Raises PalateError for a preference model, a promoted policy, or without a reason."""
     locked = ModelVersion.objects.select_for_update(of=("self",)).select_related("study").get(pk=version.pk)
     if locked.kind != ModelKind.POLICY:
@@ -37,10 +37,10 @@ def promote(*, version: ModelVersion, by: User | None, because: str) -> None:
     if locked.promoted_at:
         message = _("%(policy)s is promoted already: %(because)s")
         raise PalateError(message % {"policy": locked, "because": locked.promoted_because})
-    because = because.replace("\0", "").strip()
-    if not because:
+    reason = reason.replace("\0", "").strip()
+    if not reason:
         raise PalateError(_("Say in a few words why the policy is promoted."))
-    locked.promoted_at, locked.promoted_by, locked.promoted_because = timezone.now(), by, because[:300]
+    locked.promoted_at, locked.promoted_by, locked.promoted_because = timezone.now(), by, reason[:300]
     locked.save(update_fields=["promoted_at", "promoted_by", "promoted_because"])
     if locked.study is not None:
         record(
@@ -48,7 +48,7 @@ def promote(*, version: ModelVersion, by: User | None, because: str) -> None:
             user=by,
             action=Action.DECIDED,
             subject=f"{locked} promoted",
-            because=locked.promoted_because,
+            reason=locked.promoted_because,
         )
 
 
@@ -63,5 +63,5 @@ def promote_by_rule(*, round_: Round, rule: Rule) -> str:
     )
     if rate.low <= rule.above or rate.judgements < rule.judgements:
         raise PalateError(f"round {round_.number} does not meet the rule ({rule}): {message}")
-    promote(version=round_.policy, by=None, because=f"rule: {rule}; round {round_.number}: {message}")
+    promote(version=round_.policy, by=None, reason=f"rule: {rule}; round {round_.number}: {message}")
     return message

@@ -102,7 +102,7 @@ def promote(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     version = get_object_or_404(ModelVersion, pk=pk, study=study)
     assert isinstance(request.user, User)  # whoever manages a study is logged in
     try:
-        promotion.promote(version=version, by=request.user, because=request.POST.get("because", ""))
+        promotion.promote(version=version, by=request.user, reason=request.POST.get("reason", ""))
     except PalateError as error:
         messages.error(request, str(error))
     else:

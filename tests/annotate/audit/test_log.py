@@ -146,7 +146,7 @@ CHANGES = {
     "run-start": (lambda w: {"slug": "shop", "kind": "simulate_raters"}, lambda w: {"judgements": 1}),
     "run-cancel": (lambda w: {"pk": w.waiting()}, lambda w: {}),
     "run-resend": (lambda w: {"pk": w.waiting()}, lambda w: {}),
-    "model-promote": (lambda w: {"slug": "shop", "pk": w.policy.pk}, lambda w: {"because": "it is better"}),
+    "model-promote": (lambda w: {"slug": "shop", "pk": w.policy.pk}, lambda w: {"reason": "it is better"}),
     "import-prompts": (lambda w: {"slug": "shop"}, lambda w: {"file": upload("text\nWhat?\n")}),
     "import-preferences": (lambda w: {"slug": "shop"}, lambda w: {"file": upload("prompt,chosen,rejected\na,b,c\n")}),
     "import-judgements": (

@@ -171,7 +171,7 @@ def test_a_kill_between_a_checkpoint_and_the_look_that_follows_takes_no_point_of
     monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
     call_command("train_preference", **flags)
     evaluated = []
-    look_at = fitting.Fit._look
+    look_at = fitting.Fit._evaluation
 
     def dies(fit, *args):
         evaluated.append(fit.state.step)
@@ -180,7 +180,7 @@ def test_a_kill_between_a_checkpoint_and_the_look_that_follows_takes_no_point_of
         look_at(fit, *args)
 
     with monkeypatch.context() as dying:
-        dying.setattr(fitting.Fit, "_look", dies)
+        dying.setattr(fitting.Fit, "_evaluation", dies)
         with pytest.raises(SystemExit):
             call_command("train_preference", **flags)
     settings.RUN_LOST_AFTER_SECONDS = 0

@@ -29,4 +29,4 @@ class Command(PalateCommand):
         rule = Rule(options["above"], options["judgements"], people_only=not options["simulated"])
         message = promote_by_rule(round_=round_, rule=rule)
         self.stdout.write(f"{round_.policy} is promoted: {message}")
-        return {"policy": round_.policy.pk, "round": round_.number, "because": message}
+        return {"policy": round_.policy.pk, "round": round_.number, "reason": message}
