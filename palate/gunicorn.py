@@ -1,6 +1,10 @@
 """gunicorn's settings: WEB_CONCURRENCY processes with WEB_THREADS threads each."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("WEB_THREADS", "4"))
@@ -21,3 +25,10 @@ def child_exit(server: object, worker: object) -> None:
         from prometheus_client.multiprocess import mark_process_dead
 
         mark_process_dead(worker.pid)  # type: ignore[attr-defined]
+
+
+def on_starting(server: Any) -> None:
+    """Give static files names with a hash of this version's content, before any process serves a page."""
+    command = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
+    if subprocess.run(command, cwd=Path(__file__).resolve().parent.parent).returncode:
+        server.log.error("manage.py collectstatic failed: pages may use static files of an earlier version")

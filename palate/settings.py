@@ -1,6 +1,7 @@
 """Settings. Every choice of a deployment is an environment variable; docs/reference/settings.md lists them."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -203,10 +204,10 @@ STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = VAR_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
-# Once `manage.py collectstatic` has run, as `manage.py up` does, names carry a hash and browsers keep the files; until
-# then they are served from where they lie.
+# Once `manage.py collectstatic` has run, as gunicorn does at its start, names carry a hash and browsers keep the files;
+# until then they are served from where they lie.
 WHITENOISE_USE_FINDERS = True
-if (STATIC_ROOT / "staticfiles.json").exists():
+if (STATIC_ROOT / "staticfiles.json").exists() or sys.argv[1:2] == ["collectstatic"]:
     STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
         "staticfiles": {"BACKEND": "core.static_files.HashedStaticFiles"},

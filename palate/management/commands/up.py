@@ -49,7 +49,6 @@ class Command(BaseCommand):
             with sole_holder(Path(settings.VAR_DIR) / "up.lock"):
                 check_release()
                 call_command("migrate", verbosity=0, stdout=self.stdout)
-                call_command("collectstatic", verbosity=0, interactive=False, stdout=self.stdout)
                 if not options["no_demo"]:
                     call_command("demo", stdout=self.stdout)
                 self._serve(options["host"], _free_port(options["host"], options["port"]))
