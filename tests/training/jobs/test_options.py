@@ -58,7 +58,8 @@ def test_lists_of_the_engine_are_those_of_the_jobs():
     from training.engine.pretraining.objectives import OBJECTIVES
     from training.engine.rl.config import DIRECT, ON_POLICY
     from training.engine.rl.rewards import LEARNED_TERMS, NEEDS_REFERENCES, TERMS
-    from training.jobs import pretrain, rl_finetune
+    from training.jobs import pretrain
+    from training.jobs import rl_finetune_options as rl_finetune
 
     assert (rl_finetune.ON_POLICY, rl_finetune.DIRECT) == (ON_POLICY, DIRECT)
     assert (set(rl_finetune.TERMS), rl_finetune.NEEDS_REFERENCES) == ({*TERMS, *LEARNED_TERMS}, NEEDS_REFERENCES)
