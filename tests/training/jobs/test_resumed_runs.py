@@ -155,11 +155,11 @@ def test_the_same_command_goes_on_where_a_killed_one_was(study, settings, tmp_pa
     assert_the_same(killed, whole)
 
 
-@pytest.mark.parametrize(("ensemble", "look"), [(1, 10), (2, 30)])
-def test_a_kill_between_a_checkpoint_and_the_look_that_follows_takes_no_point_of_a_curve(
+@pytest.mark.parametrize(("ensemble", "evaluation"), [(1, 10), (2, 30)])
+def test_a_kill_between_a_checkpoint_and_the_evaluation_that_follows_takes_no_point_of_a_curve(
     study, settings, monkeypatch, ensemble, evaluation
 ):
-    """Each of the steps has a checkpoint and a look, every fifth a loss; of two models the second one dies."""
+    """Each of the steps has a checkpoint and an evaluation, every fifth a loss; of two models the second one dies."""
     flags = {
         "study": study,
         "kind": "cnn",
@@ -171,16 +171,16 @@ def test_a_kill_between_a_checkpoint_and_the_look_that_follows_takes_no_point_of
     monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
     call_command("train_preference", **flags)
     evaluated = []
-    look_at = fitting.Fit._evaluation
+    evaluate = fitting.Fit._evaluate
 
     def dies(fit, *args):
         evaluated.append(fit.state.step)
         if len(evaluated) == evaluation:
             raise SystemExit
-        look_at(fit, *args)
+        evaluate(fit, *args)
 
     with monkeypatch.context() as dying:
-        dying.setattr(fitting.Fit, "_evaluation", dies)
+        dying.setattr(fitting.Fit, "_evaluate", dies)
         with pytest.raises(SystemExit):
             call_command("train_preference", **flags)
     settings.RUN_LOST_AFTER_SECONDS = 0

@@ -99,9 +99,9 @@ def test_memory_that_runs_out(lamps, start_worker, client):
     big = {"kind": "cnn", "max_length": 8192, "tokens_per_step": 10_000_000, "explain": 0}
     run = ended("train_preference", lamps, big)
     assert (run.state, run.attempts) == (RunState.FAILED, 1)
-    assert run.error.startswith("Memory ran out")
-    assert "failed: Memory ran out" in run.log_tail
-    assert "Memory ran out" in page_of(run, client)
+    assert run.error.startswith("The run ran out of memory")
+    assert "failed: The run ran out of memory" in run.log_tail
+    assert "The run ran out of memory" in page_of(run, client)
     assert not ModelVersion.objects.filter(run=run).exists()
     assert ended("train_preference", lamps, LINEAR).state == RunState.DONE
 
