@@ -14,8 +14,8 @@ from django.utils import translation
 from annotate.models.judgements import Judgement
 from annotate.models.prompts import Response
 from annotate.models.studies import Study
-from annotate.rounds import rounds
 from annotate.studies.templates import BY_KEY
+from annotate.turns import turns
 from core.errors import PalateError
 from tests.annotate.studies.test_views import filled_in
 from tests.factories import TaskFactory, UserFactory
@@ -56,11 +56,11 @@ class TestGrammars:
 @pytest.mark.slow
 def test_a_study_in_chinese_has_its_demo_in_chinese(client, settings, tmp_path, db):
     settings.MODELS_DIR, settings.RUNS_DIR = tmp_path / "models", tmp_path / "runs"
-    options = {"demo": True, "demo_language": "zh", "demo_prompts": 6, "demo_steps": 4}
+    options = {"demo": True, "demo_language": "zh", "demo_prompts": 6, "demo_max_steps": 4}
     call_command("create_study", "kefu", template="service", **options, owner=UserFactory(username="ada").username)
     study = Study.objects.get()
     assert "规定" in study.instructions
-    assert all(rounds(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
+    assert all(turns(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
     assert set(Response.objects.values_list("author_model__name", flat=True)) == {"demo-policy-service-zh"}
     # A page in Chinese asks for the same; where there is no such grammar the English one is used.
     assert cases.grammar("service", "zh") == "service-zh"
@@ -71,7 +71,7 @@ def test_a_chinese_terminal_gets_its_demo_in_chinese(settings, tmp_path, monkeyp
     settings.MODELS_DIR, settings.RUNS_DIR = tmp_path / "models", tmp_path / "runs"
     # The demo takes the model that is there.
     call_command(
-        "create_study", "kefu", template="service", demo=True, demo_language="zh", demo_prompts=6, demo_steps=4
+        "create_study", "kefu", template="service", demo=True, demo_language="zh", demo_prompts=6, demo_max_steps=4
     )
     monkeypatch.setattr(studies, "CHINESE", {"demo-service-zh": "service"})
     for name, value in {"LC_ALL": "", "LC_MESSAGES": "", "LANG": "zh_CN.UTF-8"}.items():
@@ -81,7 +81,7 @@ def test_a_chinese_terminal_gets_its_demo_in_chinese(settings, tmp_path, monkeyp
     study = Study.objects.exclude(slug="kefu").get()
     assert study.name == "客户服务（演示）"
     assert "规定" in study.instructions
-    assert all(rounds(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
+    assert all(turns(prompt.text)[0][0] == "客户" for prompt in study.prompts.all())
     assert study.tasks.exists()
     assert set(study.memberships.values_list("user__username", flat=True)) == {"manager", "rater", "rater2"}
     assert study.runs.count() == 1
@@ -136,7 +136,7 @@ def test_a_demo_is_made_judged_exported_and_learned(key, language, client, setti
     settings.MODELS_DIR, settings.RUNS_DIR = tmp_path / "models", tmp_path / "runs"
     rater = UserFactory(username="ada", is_superuser=True)
     call_command(
-        "create_study", "demo", template=key, demo=True, demo_language=language, demo_prompts=PROMPTS, demo_steps=8,
+        "create_study", "demo", template=key, demo=True, demo_language=language, demo_prompts=PROMPTS, demo_max_steps=8,
         owner="ada", replication=1,
     )  # fmt: skip
     client.cookies[settings.LANGUAGE_COOKIE_NAME] = "zh-hans" if language == "zh" else "en"
