@@ -24,6 +24,7 @@ class ApiToken(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name_plural = "API tokens"
         ordering = ["-id"]
 
     def __str__(self) -> str:

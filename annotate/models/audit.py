@@ -34,7 +34,7 @@ class Entry(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name_plural = "entries"
+        verbose_name_plural = "log entries"
         indexes = [models.Index(fields=["study", "-id"], name="entry_of_study")]
 
     def __str__(self) -> str:

@@ -66,7 +66,7 @@ class Study(models.Model):
     instructions = models.TextField(_("instructions"), blank=True)
     method = models.CharField(_("method"), max_length=10, choices=Method, default=Method.COMPARE)
     replication = models.PositiveSmallIntegerField(
-        _("raters a task"), default=3, validators=[MinValueValidator(1), MaxValueValidator(1000)]
+        _("raters per task"), default=3, validators=[MinValueValidator(1), MaxValueValidator(1000)]
     )
     lease_minutes = models.PositiveSmallIntegerField(
         _("minutes a task is kept for a rater"), default=30, validators=[MinValueValidator(1)]
@@ -100,7 +100,7 @@ class Study(models.Model):
     )
 
     side_by_side = models.BooleanField(
-        _("the prompt beside the response"),
+        _("the prompt next to the response"),
         default=False,
         help_text=_("Where one response is scored and there is room."),
     )
@@ -177,6 +177,7 @@ class Study(models.Model):
     objects = StudyQuerySet.as_manager()
 
     class Meta:
+        verbose_name_plural = "studies"
         ordering = ["name", "id"]
         constraints = [
             models.CheckConstraint(condition=Q(replication__gte=1), name="study_replication_positive"),

@@ -26,7 +26,7 @@ class Command(PalateCommand):
         parser.add_argument("--name", default="", help="name on the pages (default: the short name)")
         parser.add_argument("--template", choices=list(BY_KEY), help="a study to start from; other flags change it")
         parser.add_argument("--method", choices=Method.values, help="how new tasks are judged (default: compare)")
-        parser.add_argument("--replication", type=int, default=3, help="raters a task (default: 3)")
+        parser.add_argument("--replication", type=int, default=3, help="raters per task (default: 3)")
         for split in ("validation", "test"):
             parser.add_argument(
                 f"--{split}-share",
