@@ -81,7 +81,7 @@ class Answer(BaseHTTPRequestHandler):
             return self.answer(200, {"success": True, "commitOid": "1" * 40, "commitUrl": address})
         return self.do_GET()
 
-    def result(self, expected: dict[str, Any]) -> dict[str, Any]:
+    def answer_body(self, expected: dict[str, Any]) -> dict[str, Any]:
         """Where a large file goes; nothing of it when it is there."""
         oid, size, parts = expected["oid"], expected["size"], self.server.part_bytes
         if oid in self.server.verified:
