@@ -92,22 +92,22 @@ def database_without_tables(instance: Instance) -> None:
 
 
 def broker_that_is_away(instance: Instance) -> None:
-    from palate.celery import app
+    from core import task_queue
     from training.models import Run
     from training.runs import operations
 
     study = instance.study()
     instance.tasks(study, ["What?"])
-    delay = app.Task.delay
+    send_task = task_queue.send_task
 
     def refused(*_: object) -> None:
         raise ConnectionRefusedError("the broker is away")
 
-    app.Task.delay = refused
+    task_queue.send_task = refused
     try:
         run = operations.queue_run(kind="simulate_raters", study=study, values={"judgements": 1, "raters": 1})
     finally:
-        app.Task.delay = delay
+        task_queue.send_task = send_task
     check(Run.objects.get(pk=run.pk).unsent, "a run that no broker took counts as sent")
     instance.wait(lambda: Run.objects.get(pk=run.pk).ended, "a run that the broker did not take never starts")
 
