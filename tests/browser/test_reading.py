@@ -3,12 +3,14 @@
 import pytest
 
 from annotate.collection.gold import set_known_answer
+from annotate.collection.judgements import Answer, submit
+from annotate.collection.leases import lease_next
 from annotate.models.judgements import Judgement
 from annotate.studies.operations import change_study
-from tests.browser.conftest import until
+from tests.browser.conftest import PHONE, until
 from tests.browser.test_accessibility import STILL, check
 from tests.browser.test_rating import study_of
-from tests.factories import TaskFactory
+from tests.factories import MembershipFactory, PromptFactory, StudyFactory, TaskFactory
 
 pytestmark = pytest.mark.browser
 
@@ -157,3 +159,19 @@ def test_axe_on_the_raters_other_pages(open_page, user):
     check(page)
     page.get_by_role("link", name="Change").click()
     check(page)
+
+
+def test_long_texts_in_tables_keep_whole_words_on_a_phone(open_page):
+    """The column of prompts is as wide as some words; the rest of the table is scrolled to."""
+    study = StudyFactory(require_reading=False, replication=2)
+    prompt = PromptFactory(study=study, text="The umbrella that I ordered has not come. " * 3)
+    TaskFactory(study=study, prompt=prompt)
+    for ranks in ([1, 2], [2, 1]):
+        assignment = lease_next(rater=MembershipFactory(study=study))
+        submit(
+            assignment=assignment,
+            answer=Answer(ranks=ranks if assignment.shown[0] < assignment.shown[1] else ranks[::-1]),
+        )
+    manager = MembershipFactory(study=study, role="manager").user
+    page = open_page(f"/studies/{study.slug}/review/", user=manager, **PHONE)
+    assert page.locator("tbody th.text").first.bounding_box()["width"] > 200

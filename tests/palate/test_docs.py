@@ -14,6 +14,8 @@ from django.conf import settings
 from django.core.management import CommandError, get_commands, load_command_class
 from django.core.management.base import CommandParser
 
+from annotate.exchange.importers.prompts import FIELDS
+
 ROOT = Path(settings.BASE_DIR)
 DOCS = ROOT / "docs"
 MAX_WORDS = 15_000
@@ -169,3 +171,10 @@ def test_the_tutorials_run_from_the_first_command_to_the_last(tmp_path):
         for script in scripts:
             printed = run(f"set -e\n{script}")
     assert printed is not None
+
+
+def test_the_fields_of_imported_prompts_are_documented_under_their_names():
+    page = (DOCS / "reference" / "file-formats.md").read_text()
+    names = {"text", "prompt", "prompt_id", "group", "split", "reference", "context", "audience"}
+    assert names <= FIELDS
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
