@@ -240,7 +240,7 @@ API_MAX_MB = int(os.environ.get("API_MAX_MB", "16"))
 
 # Folders below which models may lie, with : between them; unset, anything that a command names.
 MODEL_ROOTS = [root for root in os.environ.get("MODEL_ROOTS", "").split(":") if root]
-# Folders and hub names, with commas between them, that pages offer to start from beside registered models.
+# Folders and hub names, with commas between them, that pages offer to start from along with registered models.
 BASE_MODELS = [name.strip() for name in os.environ.get("BASE_MODELS", "").split(",") if name.strip()]
 # Uploads, ended deliveries and expired tokens are deleted after so many days.
 KEEP_TECHNICAL_DAYS = int(os.environ.get("KEEP_TECHNICAL_DAYS", "30"))

@@ -81,7 +81,7 @@ COLUMNS: dict[str, tuple[Any, Any, Any, Any]] = {
     ),
     "needed": (
         _("Judgements still needed"),
-        _("How many more judgements until the interval reaches no farther than wanted; 0 when it does"),
+        _("How many more judgements until the interval is as narrow as required; 0 when it does"),
         _("drawn from the fitted model on tasks like those there are, as wide as now where votes of a task are alike"),
         VOTES,
     ),

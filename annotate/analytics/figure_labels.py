@@ -83,7 +83,7 @@ FIGURES: dict[str, tuple[Any, Any, Any, Any, Any]] = {
         _("not yet, because no comparison has a winner and two different chrF"),
     ),
     "chrf-score": (
-        _("chrF beside the score"),
+        _("chrF against the score"),
         _("Whether responses closer to the reference get higher scores: 1 always, 0 no connection, −1 the reverse"),
         _("responses"),
         format_lazy("{}; {}", _("Spearman's correlation of mean score and chrF, Popović 2015"), BY_PROMPT),

@@ -35,14 +35,14 @@ class Reliability:
     unit: Ints
 
     def of(self, rater: int) -> tuple[float, float, float] | None:
-        """(value, low, high) of a rater, or None for one who never judged beside others."""
+        """(value, low, high) of a rater, or None for one who shares no task with others."""
         place = int(np.searchsorted(self.rater, rater))
         if place == len(self.rater) or self.rater[place] != rater or not self.votes[place]:
             return None
         return float(self.value[place]), float(self.low[place]), float(self.high[place])
 
     def weights(self) -> dict[int, float]:
-        """How much a rater's vote counts beside that of a rater of the average: the information in it, which is 0 for
+        """How much a rater's vote counts relative to an average rater's: the information in it, which is 0 for
         a coin. log(α/(1-α)·(answers - 1)) is a vote's weight of evidence (Nitzan & Paroush 1982)."""
         others = self.truth.shape[1] - 1
         evidence = np.maximum(np.log(others * self.value / (1 - self.value)), 0)

@@ -197,7 +197,7 @@ def _checked(study: Study, k: int, answer: Answer) -> dict[str, object]:
     if answer.label and answer.label not in study.labels:
         raise PalateError(_("This study has no label “%(label)s”.") % {"label": answer.label})
     if answer.confidence is not None and (not answer.label or answer.confidence not in Confidence.values):
-        raise PalateError(_("The confidence is 1, 2 or 3, and only beside a label."))
+        raise PalateError(_("The confidence is 1, 2 or 3, and only with a label."))
     tied = ranks is not None and len(set(ranks)) == 1
     return {
         "ranks": ranks,

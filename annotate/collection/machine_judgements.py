@@ -1,4 +1,4 @@
-"""A machine judge's verdicts, stored as judgements of a rater of its own kind, beside the tasks' slots for people."""
+"""A machine judge's verdicts, stored as judgements of a rater of its own kind, outside the tasks' slots for people."""
 
 from collections.abc import Sequence
 

@@ -106,7 +106,7 @@ class Study(models.Model):
     )
     show_reference = models.BooleanField(_("show the known good answer of the prompt"), default=False)
 
-    # What is asked beside ranks and scores.
+    # What is asked besides ranks and scores.
     label_question = models.CharField(
         _("question about the prompt"), max_length=200, blank=True, help_text=_("Such as: can this be answered?")
     )

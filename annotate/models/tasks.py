@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from annotate.models.choices import AssignmentState, ChosenBy, Part, Purpose
 from annotate.models.task_queries import AssignmentQuerySet, TaskQuerySet
 
-# Where the tasks of a round stand beside ordinary ones, which have 0.
+# Priority of a round's tasks; ordinary ones have 0.
 ROUND_PRIORITY = 10
 
 

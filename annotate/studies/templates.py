@@ -99,7 +99,7 @@ TEMPLATES = (
         summary=_("Check the facts of a text, score it, and write it better."),
         method=Method.SCORE,
         instructions=_(
-            "Hold the text against the facts that stand beside the request, then score it on both scales.\n\n"
+            "Check the text against the facts shown with the request, then score it on both scales.\n\n"
             "- **Facts**: a wrong or invented fact weighs more than one that is missing.\n"
             "- **Style**: is it friendly, clear and no longer than it needs to be?\n\n"
             "Then change in the text what you would change. Your version is taken as better than the one you were "
@@ -159,7 +159,7 @@ TEMPLATES = (
         summary=_("Which of two answers is right, and can the question be answered at all?"),
         method=Method.COMPARE,
         instructions=_(
-            "Choose the answer that is **right** and helps the person who asked. A known good answer stands beside the "
+            "Choose the answer that is **right** and helps the person who asked. A known good answer is shown with the "
             "question where there is one.\n\n"
             "- Say first whether the question **can be answered** from what stands there.\n"
             "- A wrong answer loses against one that says that it does not know.\n"
@@ -239,8 +239,8 @@ TEMPLATES = (
         summary=_("Which of two replies keeps to the policy and helps the customer?"),
         method=Method.COMPARE,
         instructions=_(
-            "Read the whole conversation and the policy beside it, then both replies. Choose the reply that you would "
-            "send.\n\n"
+            "Read the whole conversation and the policy shown with it, then both replies. Choose the reply that you "
+            "would send.\n\n"
             "- It **keeps to the policy**: a promise against it loses, however friendly it is.\n"
             "- It **helps**: it says what happens next and does not ask what the customer has said already.\n"
             "- It is **polite**, also when the customer is not.\n\n"

@@ -1,4 +1,4 @@
-"""Geometry of the small charts that templates draw as SVG. Pure functions; the numbers stand in a table beside."""
+"""Geometry of the small charts that templates draw as SVG. Pure functions; pages show the numbers in a table, too."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -93,7 +93,7 @@ def test_a_preference_model_that_guesses_on_the_new_texts_is_named(play):
     round_ = play(won=4)
     assert agreement(round_, JudgementSelection())[0] == 0.5
     output = report(round_)
-    assert "on the held-out judgements that it was tested on, 0.90. That cannot be told from guessing" in output
+    assert "on the held-out judgements that it was tested on, 0.90. That is no better than guessing" in output
     assert "the raters do not prefer it: the preference model rewards what they do not" in output
 
 

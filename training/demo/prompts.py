@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Asked:
-    """A demo's prompt. reference: a known good answer. beside: what raters check against. facts: what the grammar's
+    """A demo's prompt. reference: a known good answer. context: what raters check against. facts: what the grammar's
     answers are made of."""
 
     text: str

@@ -77,7 +77,7 @@ class RunPoint(models.Model):
 
 
 class RunSample(models.Model):
-    """A text that the policy wrote while it was tuned; with `before`, beside its start's text to a held-out prompt."""
+    """A text that the policy wrote while it was tuned; `before` is the initial policy's, to a held-out prompt."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="samples")
     step = models.PositiveIntegerField()

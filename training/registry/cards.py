@@ -118,7 +118,7 @@ On {result["pairs"]} held-out pairs, 95 % bootstrap intervals by group of prompt
 
 
 def format_comparison(name: str, result: Mapping[str, Any]) -> str:
-    """A model beside its teacher or its own float32 (training.engine.evaluation.comparison) in one line for a log."""
+    """Return a model's comparison with its teacher or its own float32 as one line for a log."""
     return (
         f"accuracy {_interval(result['model']['accuracy'])}, {name} {_interval(result['reference']['accuracy'])}, "
         f"difference {_interval(result['accuracy_difference'])} on {result['pairs']} held-out pairs; "

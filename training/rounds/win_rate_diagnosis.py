@@ -57,7 +57,7 @@ def _from_judgements(round_: Round, rate: WinRate, width: float, selection: Judg
         "it was tested on, %(then)s."
     ) % {"now": _format_interval(agrees), "then": _accuracy(round_)}
     if agrees[1] <= 0.5:
-        yield _("That cannot be told from guessing: it does not know what sets these texts apart.")
+        yield _("That is no better than guessing: it does not know what sets these texts apart.")
 
 
 def _from_run(run: Run) -> Iterator[str]:
@@ -66,8 +66,8 @@ def _from_run(run: Run) -> Iterator[str]:
     gain = _gain(run)
     if gain and gain[1] <= 0:
         yield _(
-            "The reward itself rose by %(gain)s on the held-out prompts, which cannot be told from nothing: there was "
-            "little left to win from this preference model."
+            "The reward itself rose by %(gain)s on the held-out prompts, which cannot be distinguished from zero: "
+            "there was little left to win from this preference model."
         ) % {"gain": _format_interval(gain)}
     elif gain:
         yield _(

@@ -1,4 +1,4 @@
-"""One rater's habits: side, length, haste, sameness, drift, beside what the others do. Pure functions."""
+"""One rater's habits: side, length, haste, sameness, drift, compared with the other raters. Pure functions."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A machine judge beside people: κ, calibration, its own pull to a side, and what it saves. Pure functions.
+"""A machine judge compared with people: κ, calibration, its own pull to a side, and what it saves. Pure functions.
 
 T pairs that the machine has judged in both orders; a is the response with the smaller id.
 """
@@ -78,7 +78,7 @@ def calibration(chance: Floats, people: Floats) -> tuple[list[Bin], float | None
 
 @dataclass(frozen=True)
 class Inference:
-    """A mean with a valid 95 % interval from few human labels and many of the machine's, beside the interval of the
+    """A mean with a valid 95 % interval from few human labels and many of the machine's, and the interval of the
     human labels alone. saved: how many more human labels would have given the same interval; weight: how far the
     machine is trusted (0: not at all)."""
 

@@ -1,4 +1,4 @@
-"""A machine judge's pairs beside people's votes on the same tasks."""
+"""A machine judge's pairs with people's votes on the same tasks."""
 
 from dataclasses import dataclass
 

@@ -106,7 +106,7 @@ def label_table(evidence: StudyData) -> Table:
 
 
 def opinion_table(evidence: StudyData) -> Table:
-    """chrF against the references beside what raters say; empty where no judged prompt has a reference."""
+    """chrF against the references, compared with what raters say; empty where no judged prompt has a reference."""
     opinion = evidence.opinion
     if not len(opinion):
         return Table("chrf", [])

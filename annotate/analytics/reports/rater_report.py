@@ -1,4 +1,4 @@
-"""A rater's page: what the rater does, beside the others, and what results would be without the rater."""
+"""A rater's page: the rater's habits, compared with the others', and the results without the rater."""
 
 from dataclasses import dataclass
 

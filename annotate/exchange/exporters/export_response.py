@@ -25,7 +25,7 @@ def streamed(study: Study, form: ExportForm, user: Any) -> HttpResponseBase:
         content = FILE_TYPES[file_type](table)
     asked = {field: value for field, value in form.cleaned_data.items() if value not in (None, "")}
     record(study=study, user=user, action=Action.EXPORTED, subject=f"{what}.{file_type}", **asked)
-    # The first bytes are fetched before the answer begins, so that what goes wrong there can still be told.
+    # The first bytes are fetched before the answer begins, so that an error there still gets an error response.
     first = next(content, b"")
     return StreamingHttpResponse(
         chain([first], content),

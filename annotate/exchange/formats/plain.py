@@ -32,7 +32,7 @@ AUTHORS = ("author", "model", "model_name", "generator")
 
 
 def prompts(row: Row) -> list[Bundle]:
-    """prompt (or text), and where wanted prompt_id, group, split, reference, context, audience."""
+    """prompt (or text), and optionally prompt_id, group, split, reference, context, audience."""
     if row.has("text") and not row.has("prompt"):
         text = row.text("text")
         return [bundle_of(row, [{"role": "user", "content": text}], ())]
@@ -67,7 +67,7 @@ def comparisons(row: Row) -> list[Bundle]:
 
 
 def candidates(row: Row) -> list[Bundle]:
-    """prompt and a list: responses, as texts or as objects with a text, a model and a rank; or with ranks beside it."""
+    """prompt and a list: responses, as texts, or as objects with a text, a model and a rank; or a column of ranks."""
     entries = row.list_of("responses")
     pairs = [_candidate(row, number, entry) for number, entry in enumerate(entries, start=1)]
     ranks = [rank for _response, rank in pairs]

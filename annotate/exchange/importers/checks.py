@@ -1,4 +1,4 @@
-"""What must hold of a bundle whatever its shape, told with file, line and field."""
+"""Checks of an imported bundle, whatever its format; errors name file, line and field."""
 
 from typing import Any
 
@@ -90,7 +90,7 @@ def _check_judgement(bundle: Bundle, judgement: ImportedJudgement, known: set[st
         message = _("has %(length)d characters; at most %(most)d are allowed")
         row.fail("label", message, length=len(judgement.label), most=MAX_LABEL)
     if judgement.confidence is not None and (judgement.confidence not in (1, 2, 3) or not judgement.label):
-        message = _("%(value)r; expected 1, 2 or 3, and only beside a label")
+        message = _("%(value)r; expected 1, 2 or 3, and only with a label")
         row.fail("confidence", message, value=judgement.confidence)
     if judgement.seconds is not None and not (is_number(judgement.seconds) and 0 <= judgement.seconds <= MAX_SECONDS):
         message = _("%(value)s; expected a number from 0 to %(most)g")

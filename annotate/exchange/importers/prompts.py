@@ -62,7 +62,7 @@ def _prompts_of(row: Row, group_by: str) -> list[Bundle]:
         # The article's data.csv: a column a split, each cell a text; the shorter columns end in empty cells.
         return [_cell(row, name, columns) for name in columns if str(row.values[name]).strip()]
     if {"text", "prompt"} <= set(row.values):
-        row.fail("prompt", _("is there beside text; a prompt has one of the two columns"))
+        row.fail("prompt", _("conflicts with text; a prompt has one of the two columns"))
     text = row.text("prompt" if "prompt" in row.values else "text")
     return [
         Bundle(

@@ -15,7 +15,7 @@ class Command(ImportCommand):
         parser.add_argument(
             "file",
             type=Path,
-            help="columns text (or prompt) and where wanted prompt_id, group, split, reference, context, audience; or "
+            help="columns text (or prompt) and optionally prompt_id, group, split, reference, context, audience; or "
             "the columns train and test, whose cells are the texts",
         )
         parser.add_argument(

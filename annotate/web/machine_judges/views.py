@@ -84,7 +84,7 @@ def machines_file(request: HttpRequest, slug: str, file_type: str) -> HttpRespon
 def figures(found: PairedVotes, kappa: Estimate, error: float | None) -> list[Figure]:
     both, pull = both_ways(found.forward, found.backward), side_pull(found.forward, found.backward)
     pairs, by_pair = _("pairs"), _("bootstrap of pairs")
-    source = _("pairs that the machine judged in both orders, beside people's votes on them")
+    source = _("pairs that the machine judged in both orders, with people's votes on them")
 
     def of(name: str, what: str, estimate: Estimate, method: str) -> Figure:
         missing = _("not yet, because people have judged none of its pairs clearly")

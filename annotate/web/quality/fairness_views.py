@@ -61,7 +61,7 @@ def fairness(request: HttpRequest, slug: str) -> HttpResponse:
         except PalateError as error:
             form.add_error("groups", str(error))
         else:
-            messages.success(request, _("Saved. Raters find the question beside the instructions."))
+            messages.success(request, _("Saved. Raters find the question with the instructions."))
             return redirect("fairness", slug)
     evidence = study_data_for(request, study)
     context: dict[str, Any] = {

@@ -46,6 +46,6 @@ class Screen:
 
 
 def shown_of(study: Study, prompt: Prompt) -> dict[str, str]:
-    """The prompt's text, what stands beside it, and its reference where raters may see it."""
+    """The prompt's text, its context, and its reference where raters may see it."""
     reference = prompt.reference if study.show_reference else ""
     return {"prompt": prompt.text, "context": prompt.context, "reference": reference}

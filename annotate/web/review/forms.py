@@ -9,7 +9,7 @@ from annotate.web.rating.forms import PREFERENCES, AnswerForm
 
 
 class KnownAnswerForm(forms.Form):
-    """What an expert's answer is for, beside the answer itself."""
+    """What an expert's answer is for."""
 
     purpose = forms.ChoiceField(
         label=_("Use this task"), choices=[choice for choice in Purpose.choices if choice[0] != Purpose.COLLECT]

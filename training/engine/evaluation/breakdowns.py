@@ -117,7 +117,7 @@ def _largest(table: PairTable, names: NDArray[Any], *, least: int) -> list[str]:
 
 
 def _authors(table: PairTable) -> list[dict[str, Any]]:
-    """Each author against the others: figures, and the share of the votes that the author won beside the share that
+    """Each author against the others: figures, and the share of the votes that the author won, and the share that
     the model predicts. A prediction above the votes means that the model favours the author."""
     a, b = (np.array([getattr(pair, side) for pair in table.pairs]) for side in ("a_author", "b_author"))
     against = a != b

@@ -27,7 +27,7 @@ def compare(
     *,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """A student beside its teacher, or int8 beside float32. records: held-out judgements, on which both are judged;
+    """A student against its teacher, or int8 against float32. records: held-out judgements on which both are judged;
     items: held-out responses, on which their rewards are compared; clusters: the group of prompts of each.
 
     Figures are {"value", "low", "high"} with a 95 % interval that draws whole groups of prompts, or None without data.
