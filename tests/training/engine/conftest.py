@@ -2,6 +2,7 @@
 
 import pytest
 
+import training.engine.experimental  # noqa: F401  # registers its kinds, whichever test file runs alone
 from core.records import Record
 from training.demo import corpus
 from training.engine.data.documents import Document
