@@ -13,7 +13,7 @@ from palate.production import check_production, check_roles
 from palate.secret_key import stored_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = Path(os.environ.get("PALATE_VAR", BASE_DIR / "var")).resolve()
+VAR_DIR = Path(os.environ.get("PALATE_VAR") or BASE_DIR / "var").resolve()
 MODELS_DIR = VAR_DIR / "models"
 RUNS_DIR = VAR_DIR / "runs"
 

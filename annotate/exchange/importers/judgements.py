@@ -7,7 +7,6 @@ from pathlib import Path
 
 from django.db import transaction
 
-from annotate.exchange.files.memory_limit import seldom_collected
 from annotate.exchange.importers.analyze_tables import analyse
 from annotate.exchange.importers.import_records import Bundle
 from annotate.exchange.importers.judgement_files import read_judgements, read_responses
@@ -20,7 +19,6 @@ from annotate.models.studies import Method
 Scales = Mapping[str, tuple[float, float]]
 
 
-@seldom_collected()
 @transaction.atomic
 def import_judgements(
     *,

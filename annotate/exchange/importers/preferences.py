@@ -11,7 +11,6 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotate.exchange.files.memory_limit import seldom_collected
 from annotate.exchange.files.rows import Row, wrong
 from annotate.exchange.files.sources import rows, rows_about
 from annotate.exchange.formats import registry
@@ -76,7 +75,6 @@ class Problems:
             self.first.append(str(error))
 
 
-@seldom_collected()
 def import_preferences(
     *, slug: str, path: Path, way: ImportOptions | None = None, report: Report | None = None
 ) -> dict[str, Any]:
