@@ -16,7 +16,7 @@ from annotate.api.base import ApiView, idempotent
 from annotate.audit.operations import record, recorded
 from annotate.exchange.exporters.export_form import FILE_TYPE_CHOICES, FORMAT_CHOICES, ExportForm
 from annotate.exchange.exporters.export_response import streamed
-from annotate.exchange.files.tables import CONTENT_TYPES
+from annotate.exchange.files.tables import FILE_TYPES
 from annotate.members.queries import may_make_studies
 from annotate.models.api import Scope
 from annotate.models.audit import Action
@@ -25,6 +25,7 @@ from annotate.models.prompts import Prompt, Split
 from annotate.models.prompts import Response as Completion
 from annotate.models.studies import Study
 from annotate.studies import operations
+from core.attachments import CONTENT_TYPES
 
 PAGES = [
     OpenApiParameter("cursor", str, description="From `next` or `previous` of the answer before."),
@@ -203,7 +204,7 @@ class Export(ApiView):
             OpenApiParameter("prompt", str, enum=["explicit", "implicit"]),
         ],
         responses={
-            **{(200, kind.split(";")[0]): OpenApiTypes.BINARY for kind in CONTENT_TYPES.values()},
+            **{(200, CONTENT_TYPES[kind].split(";")[0]): OpenApiTypes.BINARY for kind in (*FILE_TYPES, "zip")},
             400: REFUSED,
             422: REFUSED,
         },

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
@@ -54,7 +54,7 @@ def models(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-def download_rounds(request: HttpRequest, slug: str, file_type: str) -> HttpResponse:
+def download_rounds(request: HttpRequest, slug: str, file_type: str) -> HttpResponseBase:
     """The rounds by reward and by people as CSV or as a picture (SVG)."""
     study = managed_study(request, slug)
     name = f"{study.slug}-rounds"

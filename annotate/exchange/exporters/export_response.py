@@ -3,15 +3,16 @@
 from itertools import chain
 from typing import Any
 
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponseBase
 
 from annotate.audit.operations import record
 from annotate.exchange.exporters import exports
 from annotate.exchange.exporters.dataset_folder import Folder, zipped
 from annotate.exchange.exporters.export_form import ExportForm
-from annotate.exchange.files.tables import CONTENT_TYPES, FILE_TYPES
+from annotate.exchange.files.tables import FILE_TYPES
 from annotate.models.audit import Action
 from annotate.models.studies import Study
+from core.attachments import attachment
 
 
 def streamed(study: Study, form: ExportForm, user: Any) -> HttpResponseBase:
@@ -27,8 +28,4 @@ def streamed(study: Study, form: ExportForm, user: Any) -> HttpResponseBase:
     record(study=study, user=user, action=Action.EXPORTED, subject=f"{what}.{file_type}", **asked)
     # The first bytes are fetched before the answer begins, so that an error there still gets an error response.
     first = next(content, b"")
-    return StreamingHttpResponse(
-        chain([first], content),
-        content_type=CONTENT_TYPES[file_type],
-        headers={"Content-Disposition": f'attachment; filename="{name}.{file_type}"'},
-    )
+    return attachment(chain([first], content), f"{name}.{file_type}")

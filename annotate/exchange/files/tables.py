@@ -115,12 +115,6 @@ FILE_TYPES: dict[str, Callable[[Table], Iterator[bytes]]] = {
     "jsonl": json_lines,
     "parquet": parquet_bytes,
 }
-CONTENT_TYPES = {
-    "csv": "text/csv; charset=utf-8",
-    "jsonl": "application/x-ndjson; charset=utf-8",
-    "parquet": "application/vnd.apache.parquet",
-    "zip": "application/zip",
-}
 
 
 def _batches(table: Table) -> Iterator[list[Row]]:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
@@ -16,6 +16,7 @@ from annotate.exchange.files.tables import Table, csv_lines
 from annotate.models.accounts import User
 from annotate.models.audit import Action, Entry
 from annotate.web.access import managed_study
+from core.attachments import attachment
 
 PER_PAGE = 100
 COLUMNS = {**dict.fromkeys(("at", "study", "actor", "action", "subject"), "text"), "details": "json"}
@@ -77,12 +78,8 @@ def _matching(request: HttpRequest, entries: QuerySet[Entry]) -> QuerySet[Entry]
     return entries
 
 
-def _file(name: str, entries: QuerySet[Entry]) -> StreamingHttpResponse:
-    return StreamingHttpResponse(
-        csv_lines(Table(COLUMNS, _rows(entries.select_related("study")))),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+def _file(name: str, entries: QuerySet[Entry]) -> HttpResponseBase:
+    return attachment(csv_lines(Table(COLUMNS, _rows(entries.select_related("study")))), name)
 
 
 def _rows(entries: QuerySet[Entry]) -> Iterator[list[Any]]:

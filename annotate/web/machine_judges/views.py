@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
-from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from annotate.analytics.machine_judges.agreement import (
@@ -18,11 +17,12 @@ from annotate.analytics.machine_judges.agreement import (
 from annotate.analytics.machine_judges.pairs import PairedVotes, paired_votes
 from annotate.analytics.selection import default_selection
 from annotate.audit.operations import record
-from annotate.exchange.files.tables import Table, csv_lines
+from annotate.exchange.files.tables import Table
 from annotate.models.audit import Action
 from annotate.models.choices import Kind
 from annotate.models.members import Membership
 from annotate.web.access import managed_study
+from annotate.web.plot_files import PlotFile, file_response
 from core.charts.plots import Cloud, Point, cloud
 from core.figures import Figure
 from core.statistics.bootstrap import Estimate
@@ -58,25 +58,16 @@ COLUMNS = {
 }
 
 
-def machines_file(request: HttpRequest, slug: str, file_type: str) -> HttpResponse:
+def machines_file(request: HttpRequest, slug: str, file_type: str) -> HttpResponseBase:
     """The calibration of every judge as CSV, or the plot of one as SVG: `?judge=` its number, else the first."""
     study = managed_study(request, slug)
     who = default_selection(study).who
     judges = [_judge(judge, who) for judge in study.memberships.filter(kind=Kind.MACHINE).order_by("pk")]
-    if file_type == "csv":
-        lines = [[j["name"], b.low, b.high, b.predicted, b.people, b.n] for j in judges for b in j["bins"]]
-        body, kind = b"".join(csv_lines(Table(COLUMNS, lines))), "text/csv"
-    elif file_type == "svg":
-        asked = request.GET.get("judge", "1")
-        chosen = judges[int(asked) - 1 : int(asked)] if asked.isdecimal() and len(asked) < 9 and int(asked) else []
-        if not chosen or not chosen[0]["plot"]:
-            raise Http404
-        drawn = {"plot": chosen[0]["plot"], "title": _("Calibration"), "standalone": True}
-        body, kind = render_to_string("plots/cloud.svg", drawn).encode(), "image/svg+xml"
-    else:
-        raise Http404
-    response = HttpResponse(body, content_type=f"{kind}; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{study.slug}-machines.{file_type}"'
+    lines = [[j["name"], b.low, b.high, b.predicted, b.people, b.n] for j in judges for b in j["bins"]]
+    number = request.GET.get("judge", "1")
+    chosen = judges[int(number) - 1 : int(number)] if number.isdecimal() and len(number) < 9 and int(number) else []
+    content = PlotFile(Table(COLUMNS, lines), chosen[0]["plot"] if chosen else None, _("Calibration"))
+    response = file_response(content, file_type, name=f"{study.slug}-machines")
     record(study=study, user=request.user, action=Action.EXPORTED, subject=f"machines.{file_type}")
     return response
 

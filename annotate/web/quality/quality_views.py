@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
-from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from annotate.analytics.agreement import breakdowns
@@ -16,11 +15,12 @@ from annotate.analytics.reports import quality_report
 from annotate.analytics.reports.second_opinion import widest_gaps
 from annotate.analytics.reports.study_data import StudyData
 from annotate.audit.operations import record
-from annotate.exchange.files.tables import Row, Table, csv_lines
+from annotate.exchange.files.tables import Row, Table
 from annotate.models.audit import Action
 from annotate.models.prompts import Response
 from annotate.models.studies import Study
 from annotate.web.access import managed_study
+from annotate.web.plot_files import PlotFile, file_response
 from annotate.web.selection_form import requested_selection
 from core.charts.plots import Cloud, Forest, Point, cloud, forest
 from core.figures import Figure
@@ -91,33 +91,25 @@ def by_week_plot(table: Lines) -> Cloud | None:
     return cloud(points, x_axis=_("week from"), y_axis=_("raw agreement"), x_words=words, joined=True)
 
 
-def quality_file(request: HttpRequest, slug: str, file_type: str) -> HttpResponse:
+def quality_file(request: HttpRequest, slug: str, file_type: str) -> HttpResponseBase:
     """Every figure of the page as CSV, or one of its plots as SVG: `?plot=groups`, `criteria`, `audience`, `weeks`."""
     study = managed_study(request, slug)
     evidence = study_data_for(request, study)
-    if file_type == "csv":
-        body, kind = b"".join(csv_lines(Table(COLUMNS, rows(evidence)))), "text/csv"
-    elif file_type == "svg":
-        body, kind = _picture(evidence, request.GET.get("plot", "groups")), "image/svg+xml"
-    else:
-        raise Http404
-    response = HttpResponse(body, content_type=f"{kind}; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{study.slug}-quality.{file_type}"'
+    key = request.GET.get("plot", "groups") if file_type == "svg" else ""
+    plot = plot_of(TABLES[key](evidence)) if key in TABLES else None
+    content = PlotFile(Table(COLUMNS, rows(evidence) if file_type == "csv" else []), plot, plot_title(key))
+    response = file_response(content, file_type, name=f"{study.slug}-quality")
     record(study=study, user=request.user, action=Action.EXPORTED, subject=f"quality.{file_type}")
     return response
 
 
-def _picture(evidence: StudyData, key: str) -> bytes:
-    if key not in TABLES or (plot := plot_of(TABLES[key](evidence))) is None:
-        raise Http404
-    template = "plots/forest.svg" if isinstance(plot, Forest) else "plots/cloud.svg"
-    titles = {
+def plot_title(key: str) -> str:
+    return {
         "criteria": _("Agreement by criterion"),
         "groups": _("Agreement by group of prompts"),
         "audience": _("Agreement by language and other tags"),
         "weeks": _("Agreement by week"),
-    }
-    return render_to_string(template, {"plot": plot, "title": titles[key], "standalone": True}).encode()
+    }.get(key, "")
 
 
 def rows(evidence: StudyData) -> list[Row]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 
@@ -19,6 +19,7 @@ from annotate.models.selection import KINDS, JudgementSelection
 from annotate.web.access import managed_study
 from annotate.web.quality.quality_views import study_data_for
 from annotate.web.selection_form import requested_selection
+from core.attachments import attachment
 
 A_PAGE = 50
 COLUMNS = {
@@ -52,7 +53,7 @@ def _table(evidence: StudyData) -> tuple[list[RaterRow], Reliability]:
     return table, reliability(evidence.comparisons)
 
 
-def raters_file(request: HttpRequest, slug: str) -> HttpResponse:
+def raters_file(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The table of all raters as CSV, under their pseudonyms."""
     study = managed_study(request, slug)
     table, trust = _table(study_data_for(request, study))
@@ -63,10 +64,8 @@ def raters_file(request: HttpRequest, slug: str) -> HttpResponse:
         ]
         for row in table
     ]
-    response = HttpResponse(b"".join(csv_lines(Table(COLUMNS, lines))), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{study.slug}-raters.csv"'
     record(study=study, user=request.user, action=Action.EXPORTED, subject="raters.csv")
-    return response
+    return attachment(b"".join(csv_lines(Table(COLUMNS, lines))), f"{study.slug}-raters.csv")
 
 
 def rater(request: HttpRequest, slug: str, pk: int) -> HttpResponse:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -135,7 +135,7 @@ def strengths_plot(part: Part) -> Forest | None:
     return forest(rows, axis=_("strength, interval at 95 %"), reference=0.0)
 
 
-def download(request: HttpRequest, slug: str, file_type: str) -> HttpResponse:
+def download(request: HttpRequest, slug: str, file_type: str) -> HttpResponseBase:
     """The standings as CSV or as a picture (SVG), with the same selection as the page; `?part=` chooses another
     part of standings that fall apart."""
     study = managed_study(request, slug)

@@ -166,7 +166,7 @@ class TestData:
         }  # fmt: skip
         for change, status, words in (
             ({"label": "fine"}, 422, "'fine' is no label of the study; expected good, bad"),
-            ({"label": ""}, 422, "only beside a label"),
+            ({"label": ""}, 422, "only with a label"),
             ({"confidence": 4}, 400, "4"),
             ({"scores": {"claer": [3]}}, 422, "'claer' is no criterion of the study; expected clear"),
             ({"lable": "good"}, 400, "Unknown field; expected judgement_id"),

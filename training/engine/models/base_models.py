@@ -9,6 +9,7 @@ import torch
 from training.engine.data.formatting import text_ids
 from training.engine.data.observations import Item
 from training.engine.models import small_models
+from training.engine.models.bpe import train_bpe
 from training.engine.models.encoder import Encoder, device
 from training.engine.models.loading import with_fresh_head
 
@@ -114,19 +115,10 @@ def _rarity(encoder: Encoder, items: Sequence[Item]) -> torch.Tensor:
 
 
 def _tokenizer(texts: Sequence[str], vocab_size: int, max_length: int) -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import processors
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=[PADDING, SEPARATOR],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer = train_bpe(texts, vocab_size=vocab_size, special_tokens=[PADDING, SEPARATOR], add_prefix_space=True)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"$A {SEPARATOR}",
         pair=f"$A {SEPARATOR} $B:0",

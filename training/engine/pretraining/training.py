@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from training.engine.data.documents import Document
 from training.engine.data.packing import Packer, batches, segments_of, stacked
 from training.engine.data.scripts import script_of
+from training.engine.models.bpe import train_bpe
 from training.engine.pretraining import objectives
 from training.engine.pretraining.objectives import OBJECTIVES
 from training.engine.runtime.numerics import NonFiniteError, check_finite, check_weights
@@ -297,20 +298,10 @@ def vocabulary_for(texts: Iterable[str]) -> int:
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, context: int) -> Any:
-    """A byte-level BPE tokenizer: every text can be written, and read back unchanged."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    """Return a byte-level BPE tokenizer that encodes and decodes every text without loss."""
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=[END, PADDING],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer = train_bpe(texts, vocab_size=vocab_size, special_tokens=[END, PADDING])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token=END, bos_token=END, pad_token=PADDING, model_max_length=context
     )
